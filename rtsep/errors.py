@@ -1,0 +1,35 @@
+"""What goes wrong, in words for people: the value, what is allowed, and the cure."""
+
+from __future__ import annotations
+
+
+class RtsepError(Exception):
+    """Base of every error that rtsep raises on purpose; the message is one clear line."""
+
+
+class SpecError(RtsepError):
+    """A preset, hop, refresh, lookahead or other setting that cannot work together."""
+
+
+class ModelError(RtsepError):
+    """A model that is missing, broken, foreign, or does not match its spec."""
+
+
+class EngineError(RtsepError):
+    """An inference engine that is missing or failed."""
+
+
+class DeviceError(RtsepError):
+    """A sound device that is missing, refuses a setting, or was lost."""
+
+
+class FileError(RtsepError):
+    """An audio file that is missing, empty, truncated, or cannot be read or written."""
+
+
+class RouteError(RtsepError):
+    """A route to an unknown stem or to channels that do not exist."""
+
+
+class ParameterError(RtsepError):
+    """An unknown parameter path, or a value outside its range."""

@@ -1,0 +1,36 @@
+"""Packaging of rtsep; tool settings are in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="rtsep",
+    version="0.1.0",
+    description="The open live stem host: sound in, stems out while it plays",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["rtsep", "rtsep.*"]),
+    package_data={"rtsep": ["py.typed", "model/embedded/*", "demo/*.ogg", "host/*.json"]},
+    install_requires=[
+        "numpy>=1.26,<2.6",
+        "numba>=0.61",
+        "rocket-fft>=0.4.1",
+        "onnxruntime>=1.20",
+        "sounddevice>=0.5",
+        "soundfile>=0.12",
+        "soxr>=0.5",
+        "platformdirs>=4",
+        "typer>=0.15",
+        "rich>=13",
+    ],
+    extras_require={
+        "openvino": ["openvino>=2026.0"],
+        "train": ["torch==2.13.0", "onnx>=1.18"],
+        "bench": ["matplotlib>=3.9", "psutil>=6", "JACK-Client>=0.5.5"],
+        "test": ["pytest>=8", "pytest-timeout>=2", "mypy>=1.15", "ruff>=0.11"],
+    },
+    entry_points={"console_scripts": ["rtsep = rtsep.cli:main"]},
+)
