@@ -214,8 +214,8 @@ def plan(
     else:
         assert chosen.synthesis is not None
         window = _good_length(model.window * ratio)
-        synthesis = fitted * max(2, round(chosen.synthesis * sample_rate / 44100 / fitted))
-    _check_overlap(model, preset, window, synthesis, fitted, exact)
+        synthesis = _synthesis(model, preset, chosen.synthesis * sample_rate / 44100, window, fitted)
+    _check_overlap(model, preset, synthesis, fitted, exact)
     spacing = max(1, round(model.hop * ratio / fitted))
     if lookahead_hops < 0 or (model.kind == "windowed" and lookahead_hops >= model.context):
         raise SpecError(f"lookahead of {lookahead_hops} hops is out of range; allowed are 0 to {model.context - 1}")
@@ -258,16 +258,29 @@ def _checked_hop(model: ModelSpec, ratio: float, hop: int) -> int:
 
 
 def _good_length(wanted: float) -> int:
-    """The multiple of 64 nearest to `wanted`: FFTs like it, and it is at most 1.5 % off at 2048."""
-    return max(64, 64 * round(wanted / 64)) if wanted >= 1024 else 2 * round(wanted / 2)
+    """The length nearest to `wanted` that FFTs like: 16 times a product of 2, 3, 5 and 7."""
+
+    def smooth(number: int) -> bool:
+        for prime in (2, 3, 5, 7):
+            while number % prime == 0:
+                number //= prime
+        return number == 1
+
+    middle = max(1, round(wanted / 16))
+    return 16 * min((n for n in range(1, 2 * middle + 1) if smooth(n)), key=lambda n: abs(16 * n - wanted))
 
 
-def _check_overlap(model: ModelSpec, preset: str, window: int, synthesis: int, hop: int, exact: bool) -> None:
-    if synthesis > window:
+def _synthesis(model: ModelSpec, preset: str, wanted: float, window: int, hop: int) -> int:
+    """Whole hops nearest to `wanted`, within the analysis window."""
+    if wanted > window * (1.0 + WINDOW_TOLERANCE):
         raise SpecError(
-            f"preset {preset} needs a window of {synthesis} frames, but {model.name} has {window}; "
+            f"preset {preset} needs a window of {wanted:.0f} frames, but {model.name} has {window}; "
             f"choose a shorter preset or exact"
         )
+    return hop * max(2, min(round(wanted / hop), window // hop))
+
+
+def _check_overlap(model: ModelSpec, preset: str, synthesis: int, hop: int, exact: bool) -> None:
     least = 4 if exact and model.analysis == "hann" else 2
     if synthesis % hop or synthesis // hop < least:
         allowed = [synthesis // n for n in (2, 4, 8, 16, 32) if synthesis % n == 0 and n >= least]

@@ -1,0 +1,49 @@
+"""Two grids of frequency bins, the model's and the device's, and linear maps between them.
+
+The sound keeps its rate; only magnitudes and masks are interpolated.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.dsp.native import kernel
+from rtsep.spec import ModelSpec, WindowSpec
+
+
+class BinMap(NamedTuple):
+    """Each target bin is source[index] * (1 - weight) + source[index + 1] * weight."""
+
+    index: NDArray[np.int64]  # (target bins,)
+    weight: NDArray[np.float32]  # (target bins,)
+
+
+def _bin_map(positions: NDArray[np.float64], bins: int) -> BinMap:
+    """Map from `bins` source bins and one more, the value beyond them, to fractional positions."""
+    index = np.minimum(np.floor(positions), bins - 1).astype(np.int64)
+    weight = np.minimum(positions - index, 1.0)
+    return BinMap(index, weight.astype(np.float32))
+
+
+def to_model(model: ModelSpec, window: WindowSpec) -> BinMap:
+    """Device magnitudes (and one zero beyond the Nyquist frequency) to the model's bins."""
+    per_bin = (model.sample_rate / model.window) / (window.sample_rate / window.window)
+    return _bin_map(np.arange(model.bins) * per_bin, window.window // 2 + 1)
+
+
+def to_device(model: ModelSpec, window: WindowSpec) -> BinMap:
+    """Model masks (and one extension value beyond its band) to the device's bins."""
+    per_bin = (window.sample_rate / window.window) / (model.sample_rate / model.window)
+    return _bin_map(np.arange(window.window // 2 + 1) * per_bin, model.bins)
+
+
+@kernel
+def interpolate(index: NDArray[np.int64], weight: NDArray[np.float32], source: NDArray[np.float32],
+                target: NDArray[np.float32]) -> None:
+    """Map one row of bins; source has one more value than bins, for what lies beyond."""
+    for k in range(len(target)):
+        low = source[index[k]]
+        target[k] = low + weight[k] * (source[index[k] + 1] - low)

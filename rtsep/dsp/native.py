@@ -1,0 +1,187 @@
+"""The floor under the native code: cached kernels, ordered memory access, the clock, semaphores.
+
+Everything here runs without the GIL. Linux with glibc 2.30 or later (for `sem_clockwait`).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import platformdirs
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+CLOCK_MONOTONIC = 1
+SEMAPHORE = np.int64, 8  # dtype and length of an array that holds one sem_t
+
+
+@functools.cache
+def cache_folder() -> Path:
+    """Where compiled kernels of this very source lie.
+
+    numba looks only at the file of the outermost function and would go on running an old callee
+    from another file, so the folder is named by a digest of all the package's sources.
+    """
+    digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
+    package = Path(__file__).parent.parent
+    for source in sorted(package.rglob("*.py")):
+        digest.update(source.read_bytes())
+    root = Path(os.environ.get("RTSEP_CACHE") or platformdirs.user_cache_dir("rtsep"))
+    return root / "kernels" / digest.hexdigest()[:16]
+
+
+def _compiled(compiler: Callable[..., Any], *arguments: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile lazily with a cache in our folder; other users of numba keep theirs."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(cache_folder())
+        try:
+            return compiler(*arguments, cache=True, **options)(function)
+        finally:
+            numba.config.CACHE_DIR = before
+
+    return decorate
+
+
+kernel = _compiled(numba.njit, nogil=True, fastmath=False)
+
+
+def callback_kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """A C function with the given numba signature."""
+    return _compiled(numba.cfunc, signature, nopython=True)
+
+
+def _field_pointer(context: Any, builder: Any, records_type: Any, records: Any, field: str) -> Any:
+    """The address of a field of the first record of an array."""
+    array = context.make_array(records_type)(context, builder, records)
+    offset = records_type.dtype.offset(field)
+    base = builder.bitcast(array.data, cgutils.voidptr_t)
+    return builder.bitcast(cgutils.pointer_add(builder, base, offset), ir.IntType(64).as_pointer())
+
+
+@intrinsic(prefer_literal=True)
+def load_acquire(typingctx: Any, records: Any, field: Any) -> Any:
+    """Read an int64 field; what its writer stored before it is then visible."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _field_pointer(context, builder, records, arguments[0], field.literal_value)
+        return builder.load_atomic(pointer, ordering="acquire", align=8)
+
+    return types.int64(records, field), codegen
+
+
+@intrinsic(prefer_literal=True)
+def store_release(typingctx: Any, records: Any, field: Any, value: Any) -> Any:
+    """Write an int64 field after everything that was written before it."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _field_pointer(context, builder, records, arguments[0], field.literal_value)
+        number = context.cast(builder, arguments[2], value, types.int64)
+        builder.store_atomic(number, pointer, ordering="release", align=8)
+        return context.get_dummy_value()
+
+    return types.none(records, field, value), codegen
+
+
+@intrinsic(prefer_literal=True)
+def exchange(typingctx: Any, records: Any, field: Any, value: Any) -> Any:
+    """Write an int64 field and give what it held, in one step, ordered both ways."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _field_pointer(context, builder, records, arguments[0], field.literal_value)
+        number = context.cast(builder, arguments[2], value, types.int64)
+        return builder.atomic_rmw("xchg", pointer, number, "acq_rel")
+
+    return types.int64(records, field, value), codegen
+
+
+@intrinsic
+def pointer_at(typingctx: Any, address: Any) -> Any:
+    """The address (an int64) as a pointer that `numba.carray` takes."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), codegen
+
+
+_TIMESPEC = ir.LiteralStructType([ir.IntType(64), ir.IntType(64)])
+
+
+@intrinsic
+def clock_ns(typingctx: Any) -> Any:
+    """The monotonic clock, in nanoseconds."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        i64, i32 = ir.IntType(64), ir.IntType(32)
+        spec = cgutils.alloca_once(builder, _TIMESPEC)
+        kind = ir.FunctionType(i32, [i32, _TIMESPEC.as_pointer()])
+        function = cgutils.get_or_insert_function(builder.module, kind, "clock_gettime")
+        builder.call(function, [i32(CLOCK_MONOTONIC), spec])
+        seconds = builder.load(cgutils.gep_inbounds(builder, spec, 0, 0))
+        rest = builder.load(cgutils.gep_inbounds(builder, spec, 0, 1))
+        return builder.add(builder.mul(seconds, i64(1_000_000_000)), rest)
+
+    return types.int64(), codegen
+
+
+@intrinsic
+def _sem_clockwait(typingctx: Any, semaphore: Any, deadline_ns: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        i64, i32 = ir.IntType(64), ir.IntType(32)
+        spec = cgutils.alloca_once(builder, _TIMESPEC)
+        billion = i64(1_000_000_000)
+        builder.store(builder.sdiv(arguments[1], billion), cgutils.gep_inbounds(builder, spec, 0, 0))
+        builder.store(builder.srem(arguments[1], billion), cgutils.gep_inbounds(builder, spec, 0, 1))
+        kind = ir.FunctionType(i32, [cgutils.voidptr_t, i32, _TIMESPEC.as_pointer()])
+        function = cgutils.get_or_insert_function(builder.module, kind, "sem_clockwait")
+        pointer = builder.inttoptr(arguments[0], cgutils.voidptr_t)
+        return builder.call(function, [pointer, i32(CLOCK_MONOTONIC), spec])
+
+    return types.int32(types.int64, types.int64), codegen
+
+
+_sem_init = types.ExternalFunction("sem_init", types.int32(types.voidptr, types.int32, types.uint32))
+_sem_post = types.ExternalFunction("sem_post", types.int32(types.voidptr))
+
+
+@kernel
+def post(semaphore: int) -> None:
+    """Wake whoever waits on the semaphore at this address; safe on the audio thread."""
+    _sem_post(pointer_at(semaphore))
+
+
+@kernel
+def wait_until(semaphore: int, deadline_ns: int) -> bool:
+    """Wait for a post until the monotonic deadline; False if it passed."""
+    return _sem_clockwait(semaphore, deadline_ns) == 0
+
+
+@kernel
+def sleep_until(semaphore: int, deadline_ns: int) -> None:
+    """Sleep on a semaphore of one's own that nobody posts, until the monotonic deadline."""
+    while clock_ns() < deadline_ns:
+        _sem_clockwait(semaphore, deadline_ns)
+
+
+@kernel
+def _init(semaphore: int) -> None:
+    _sem_init(pointer_at(semaphore), 0, 0)
+
+
+def semaphore() -> NDArray[np.int64]:
+    """A fresh native semaphore at zero; keep the array alive and pass `array.ctypes.data` on."""
+    memory = np.zeros(SEMAPHORE[1], SEMAPHORE[0])
+    _init(memory.ctypes.data)
+    return memory

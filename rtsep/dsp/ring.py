@@ -1,0 +1,152 @@
+"""One writer, one reader, never a wait: audio between two threads, and gaps repaired to the frame.
+
+Each side moves only its own index. A gap is made good by the side that caused it to be heard:
+the reader that found too little owes as many dropped frames, the writer that found no room owes as
+many zeros, so that what passes through keeps its place in time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.dsp.native import kernel, load_acquire, store_release
+
+STATE = np.dtype(
+    [
+        ("written", np.int64),  # frames ever written; the writer's
+        ("zeros_owed", np.int64),  # frames refused, still to be written as zeros; the writer's
+        ("overflows", np.int64),  # blocks refused; the writer's
+        ("refused", np.int64),  # frames refused; the writer's
+        ("apart", np.int64, (4,)),  # keeps the two sides on cache lines of their own
+        ("read", np.int64),  # frames ever read or dropped; the reader's
+        ("drops_owed", np.int64),  # frames missed, still to be dropped when they come; the reader's
+        ("underflows", np.int64),  # blocks not filled; the reader's
+        ("missed", np.int64),  # frames not filled; the reader's
+        ("apart_too", np.int64, (4,)),
+    ],
+    align=True,
+)
+
+
+class RingMemory(NamedTuple):
+    """A ring as kernels see it."""
+
+    state: NDArray[np.void]  # (1,) of STATE
+    data: NDArray[np.float32]  # (capacity, channels), interleaved
+
+
+def ring_memory(capacity: int, channels: int) -> RingMemory:
+    """An empty ring of `capacity` frames."""
+    return RingMemory(np.zeros(1, STATE), np.zeros((capacity, channels), np.float32))
+
+
+@kernel
+def readable(ring: RingMemory) -> int:
+    """Frames that the reader may read."""
+    return load_acquire(ring.state, "written") - load_acquire(ring.state, "read")
+
+
+@kernel
+def writable(ring: RingMemory) -> int:
+    """Frames that the writer may write."""
+    return len(ring.data) - readable(ring)
+
+
+@kernel
+def _put(ring: RingMemory, block: NDArray[np.float32], frames: int) -> None:
+    """Append frames; there is room. An empty block stands for zeros."""
+    position = ring.state[0].written
+    capacity, channels = ring.data.shape
+    for frame in range(frames):
+        slot = (position + frame) % capacity
+        for channel in range(channels):
+            ring.data[slot, channel] = block[frame, channel] if len(block) else np.float32(0.0)
+    store_release(ring.state, "written", position + frames)
+
+
+@kernel
+def write(ring: RingMemory, block: NDArray[np.float32]) -> int:
+    """Write as many frames of (frames, channels) as there is room for; give their number."""
+    frames = min(len(block), writable(ring))
+    _put(ring, block, frames)
+    return frames
+
+
+@kernel
+def read(ring: RingMemory, out: NDArray[np.float32]) -> int:
+    """Read up to len(out) frames into (frames, channels); give their number."""
+    frames = min(len(out), readable(ring))
+    position = ring.state[0].read
+    capacity, channels = ring.data.shape
+    for frame in range(frames):
+        slot = (position + frame) % capacity
+        for channel in range(channels):
+            out[frame, channel] = ring.data[slot, channel]
+    store_release(ring.state, "read", position + frames)
+    return frames
+
+
+@kernel
+def accept(ring: RingMemory, block: NDArray[np.float32]) -> bool:
+    """Write the whole block or refuse it; zeros owed for refused ones come first."""
+    state = ring.state[0]
+    pay = min(state.zeros_owed, writable(ring))
+    _put(ring, block[:0], pay)
+    state.zeros_owed -= pay
+    if state.zeros_owed or writable(ring) < len(block):
+        state.zeros_owed += len(block)
+        state.refused += len(block)
+        state.overflows += 1
+        return False
+    _put(ring, block, len(block))
+    return True
+
+
+@kernel
+def deliver(ring: RingMemory, out: NDArray[np.float32]) -> bool:
+    """Fill the whole block, with silence where frames are late; late frames are dropped first."""
+    state = ring.state[0]
+    drop = min(state.drops_owed, readable(ring))
+    state.drops_owed -= drop
+    store_release(ring.state, "read", state.read + drop)
+    frames = read(ring, out)
+    if frames == len(out):
+        return True
+    out[frames:] = 0.0
+    state.drops_owed += len(out) - frames
+    state.missed += len(out) - frames
+    state.underflows += 1
+    return False
+
+
+@kernel
+def skip_to(ring: RingMemory, position: int) -> None:
+    """Drop what lies before `position` (a count of frames ever written), where it is still unread."""
+    if position > ring.state[0].read:
+        store_release(ring.state, "read", position)
+
+
+class Ring:
+    """A ring for Python threads; the kernels above work on its `memory` without the GIL."""
+
+    def __init__(self, capacity: int, channels: int) -> None:
+        self.memory = ring_memory(capacity, channels)
+
+    def write(self, block: NDArray[np.float32]) -> int:
+        """Write (frames, channels) as far as there is room; give the frames written."""
+        return int(write(self.memory, block))
+
+    def read(self, out: NDArray[np.float32]) -> int:
+        """Read into (frames, channels); give the frames read."""
+        return int(read(self.memory, out))
+
+    @property
+    def readable(self) -> int:
+        return int(readable(self.memory))
+
+    @property
+    def writable(self) -> int:
+        return int(writable(self.memory))

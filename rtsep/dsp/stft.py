@@ -1,0 +1,212 @@
+"""The streaming transform: one hop in, its spectrum, its masks, one hop of every stem out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rocket_fft import c2r, r2c
+
+from rtsep.dsp.bins import interpolate, to_device, to_model
+from rtsep.dsp.masks import EXTENSION_CODE, ZEROS, ratio_masks
+from rtsep.dsp.native import kernel
+from rtsep.dsp.windows import magnitude_scale, window_pair
+from rtsep.spec import ModelSpec, WindowSpec
+
+LAST_OF_2, LAST_OF_3 = np.array([1]), np.array([2])  # axes of transforms
+LOUDEST = 1000.0  # a sample beyond +60 dBFS is a fault, not sound, and would overflow in a network
+
+STATE = np.dtype(
+    [
+        ("hop", np.int64),
+        ("latency", np.int64),  # frames from the newest input to the newest output of a hop
+        ("delay", np.int64),  # hops that a spectrum waits for its mask
+        ("mid_side", np.int64),
+        ("extension", np.int64),
+        ("hops", np.int64),  # hops analysed
+        ("broken_samples", np.int64),  # input samples that were not finite, or absurd
+        ("broken_masks", np.int64),  # bins of masks that were not finite
+        ("exponent", np.float64),
+        ("scale", np.float32),
+    ],
+    align=True,
+)
+
+
+class Stream(NamedTuple):
+    """All that the transform of one stream holds. Shapes: C channels, S stems, K bins, N window, M synthesis."""
+
+    state: NDArray[np.void]  # (1,) of STATE
+    analysis: NDArray[np.float32]  # (N,)
+    synthesis: NDArray[np.float32]  # (M,)
+    model_index: NDArray[np.int64]  # device bins to the model's
+    model_weight: NDArray[np.float32]
+    device_index: NDArray[np.int64]  # model bins to the device's
+    device_weight: NDArray[np.float32]
+    total: NDArray[np.float32]  # (K,) what the masks sum to
+    history: NDArray[np.float32]  # (C, the newest input that is still needed)
+    frame: NDArray[np.float32]  # (C, N) windowed
+    spectra: NDArray[np.complex64]  # (delay + 1, C, K) by hop
+    magnitude: NDArray[np.float32]  # (K + 1,), the last one zero
+    refined: NDArray[np.float32]  # (S, C, model bins + 1)
+    masks: NDArray[np.float32]  # (S, C, K) in use
+    products: NDArray[np.complex64]  # (S, C, K)
+    frames: NDArray[np.float32]  # (S, C, N)
+    overlap: NDArray[np.float32]  # (S, C, M)
+
+
+def open_stream(model: ModelSpec, window: WindowSpec) -> Stream:
+    """A silent stream with equal masks."""
+    stems, channels = len(model.stems), model.channels
+    length, tail = window.window, window.synthesis
+    bins = length // 2 + 1
+    pair = window_pair(model, window)
+    down, up = to_model(model, window), to_device(model, window)
+    total = np.ones(bins, np.float32)
+    if model.extension == "zeros":
+        interpolate(up.index, up.weight, np.append(np.ones(model.bins, np.float32), np.float32(0.0)), total)
+    state = np.zeros(1, STATE)
+    state["hop"] = window.hop
+    state["delay"] = window.delay_hops
+    state["latency"] = window.latency.total
+    state["mid_side"] = model.basis == "ms"
+    state["extension"] = EXTENSION_CODE[model.extension]
+    state["exponent"] = model.exponent
+    state["scale"] = magnitude_scale(model, pair)
+    history = max(length, window.latency.total + window.hop)
+    stream = Stream(
+        state=state,
+        analysis=pair.analysis,
+        synthesis=pair.synthesis,
+        model_index=down.index,
+        model_weight=down.weight,
+        device_index=up.index,
+        device_weight=up.weight,
+        total=total,
+        history=np.zeros((channels, history), np.float32),
+        frame=np.zeros((channels, length), np.float32),
+        spectra=np.zeros((window.delay_hops + 1, channels, bins), np.complex64),
+        magnitude=np.zeros(bins + 1, np.float32),
+        refined=np.zeros((stems, channels, model.bins + 1), np.float32),
+        masks=np.zeros((stems, channels, bins), np.float32),
+        products=np.zeros((stems, channels, bins), np.complex64),
+        frames=np.zeros((stems, channels, length), np.float32),
+        overlap=np.zeros((stems, channels, tail), np.float32),
+    )
+    reset(stream)
+    return stream
+
+
+def reset(stream: Stream) -> None:
+    """Forget all sound; keep the counters of faults."""
+    for array in (stream.history, stream.spectra, stream.overlap):
+        array[...] = 0
+    stream.masks[...] = stream.total / len(stream.masks)
+    stream.state["hops"] = 0
+
+
+@kernel
+def shift(row: NDArray[np.float32], frames: int) -> None:
+    """Move a row towards its start; a slice assignment would make a copy on the way."""
+    for i in range(len(row) - frames):
+        row[i] = row[i + frames]
+
+
+@kernel
+def _remember(stream: Stream, block: NDArray[np.float32]) -> None:
+    """Append a hop (channels, hop) to the history, without what is no sound."""
+    state = stream.state[0]
+    channels, hop = block.shape
+    for channel in range(channels):
+        history = stream.history[channel]
+        shift(history, hop)
+        for i in range(hop):
+            sample = block[channel, i]
+            if not abs(sample) <= LOUDEST:  # also true of NaN
+                sample = np.float32(0.0)
+                state.broken_samples += 1
+            history[len(history) - hop + i] = sample
+
+
+@kernel
+def analyse(stream: Stream, block: NDArray[np.float32], magnitudes: NDArray[np.float32]) -> None:
+    """Take one hop (channels, hop); give the magnitudes (channels, model bins) of its spectrum."""
+    _remember(stream, block)
+    state = stream.state[0]
+    channels, length = stream.frame.shape
+    start = stream.history.shape[1] - length
+    for i in range(length):
+        weight = stream.analysis[i]
+        if state.mid_side:
+            left, right = stream.history[0, start + i], stream.history[1, start + i]
+            stream.frame[0, i] = np.float32(0.5) * (left + right) * weight
+            stream.frame[1, i] = np.float32(0.5) * (left - right) * weight
+        else:
+            for channel in range(channels):
+                stream.frame[channel, i] = stream.history[channel, start + i] * weight
+    spectrum = stream.spectra[state.hops % len(stream.spectra)]
+    r2c(stream.frame, spectrum, LAST_OF_2, True, 1.0, 1)
+    state.hops += 1
+    bins = spectrum.shape[1]
+    for channel in range(channels):
+        for k in range(bins):
+            value = spectrum[channel, k]
+            stream.magnitude[k] = state.scale * np.sqrt(value.real * value.real + value.imag * value.imag)
+        interpolate(stream.model_index, stream.model_weight, stream.magnitude, magnitudes[channel])
+
+
+@kernel
+def set_masks(stream: Stream, raw: NDArray[np.float32]) -> int:
+    """Use what the network gave, (stems, channels, model bins), from now on; give its broken bins."""
+    state = stream.state[0]
+    broken = ratio_masks(raw, state.exponent, state.extension, stream.refined)
+    state.broken_masks += broken
+    stems, channels, bins = stream.masks.shape
+    for channel in range(channels):
+        rest = stream.masks[stems - 1, channel]  # the last stem is what the others leave
+        rest[:] = stream.total
+        for stem in range(stems - 1):
+            mask = stream.masks[stem, channel]
+            interpolate(stream.device_index, stream.device_weight, stream.refined[stem, channel], mask)
+            for k in range(bins):
+                rest[k] -= mask[k]
+    return broken
+
+
+@kernel
+def synthesise(stream: Stream, stems: NDArray[np.float32]) -> None:
+    """Give one hop of every stem (stems, channels, hop), `latency` frames behind the newest input."""
+    state = stream.state[0]
+    count, channels, tail = stream.overlap.shape
+    length, hop = stream.frame.shape[1], state.hop
+    if state.hops > state.delay:
+        spectrum = stream.spectra[(state.hops - 1 - state.delay) % len(stream.spectra)]
+        for stem in range(count):
+            for channel in range(channels):
+                for k in range(spectrum.shape[1]):
+                    stream.products[stem, channel, k] = stream.masks[stem, channel, k] * spectrum[channel, k]
+        c2r(stream.products, stream.frames, LAST_OF_3, False, 1.0 / length, 1)
+        if state.mid_side:
+            for stem in range(count):
+                for i in range(length - tail, length):
+                    mid, side = stream.frames[stem, 0, i], stream.frames[stem, 1, i]
+                    stream.frames[stem, 0, i] = mid + side
+                    stream.frames[stem, 1, i] = mid - side
+    for stem in range(count):
+        for channel in range(channels):
+            overlap = stream.overlap[stem, channel]
+            if state.hops > state.delay:
+                for i in range(tail):
+                    overlap[i] += stream.synthesis[i] * stream.frames[stem, channel, length - tail + i]
+            stems[stem, channel, :hop] = overlap[:hop]
+            shift(overlap, hop)
+            overlap[tail - hop :] = 0.0
+
+
+@kernel
+def delayed(stream: Stream, block: NDArray[np.float32]) -> None:
+    """The input (channels, hop) that belongs to the stems of the last `synthesise`."""
+    hop = stream.state[0].hop
+    start = stream.history.shape[1] - hop - stream.state[0].latency
+    block[:, :] = stream.history[:, start : start + hop]

@@ -1,0 +1,50 @@
+"""From the context ring through an engine to the masks of one hop."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtsep.dsp.context import Context, gather
+from rtsep.engine.base import Engine, Float32
+from rtsep.spec import WindowSpec
+
+
+class Inference:
+    """Runs an engine on the hops of one stream; both the separator and the host's worker use it.
+
+    `masks` (stems, channels, bins) holds the raw result of the last `run`.
+    """
+
+    def __init__(self, engine: Engine, window: WindowSpec, context: Context) -> None:
+        model = engine.spec
+        self.engine = engine
+        self._window = window
+        self._context = context
+        self.stateful = model.kind == "stateful"
+        phases = window.spacing // window.refresh if self.stateful else 1
+        engine.warmup(model.context, phases)
+        self._magnitudes = np.zeros((model.channels, model.context, model.bins), np.float32)
+        self._output = np.zeros((len(model.stems), *self._magnitudes.shape), np.float32)
+        self.masks: Float32 = self._output[:, :, model.context - 1 - window.lookahead_hops]
+
+    def wants(self, hop: int) -> bool:
+        """Whether a mask is made at this hop, counted from 0."""
+        return hop % self._window.refresh == 0
+
+    def phase(self, hop: int) -> int:
+        """Which of the engine's states the frame of this hop continues."""
+        return hop % self._window.spacing // self._window.refresh if self.stateful else 0
+
+    def run(self, hop: int) -> bool:
+        """Make the masks of one hop; False if its frames are no longer in the context ring.
+
+        A stateful engine must be given every hop that it wants, in order.
+        """
+        if not gather(self._context, hop, self._window.spacing, self._magnitudes):
+            return False
+        self.engine.infer(self._magnitudes, self._output, self.phase(hop))
+        return True
+
+    def reset(self, hop: int | None = None) -> None:
+        """Forget the past of one hop's phase, or of all."""
+        self.engine.reset(None if hop is None else self.phase(hop))
