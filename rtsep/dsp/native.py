@@ -30,12 +30,14 @@ def cache_folder() -> Path:
     """Where compiled kernels of this very source lie.
 
     numba looks only at the file of the outermost function and would go on running an old callee
-    from another file, so the folder is named by a digest of all the package's sources.
+    from another file, so the folder is named by a digest of all the sources that have kernels.
     """
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
     package = Path(__file__).parent.parent
     for source in sorted(package.rglob("*.py")):
-        digest.update(source.read_bytes())
+        text = source.read_bytes()
+        if b"rtsep.dsp.native" in text:
+            digest.update(text)
     root = Path(os.environ.get("RTSEP_CACHE") or platformdirs.user_cache_dir("rtsep"))
     return root / "kernels" / digest.hexdigest()[:16]
 

@@ -1,0 +1,198 @@
+"""The control of the dropout tests: a native echo from ring to ring, with no signal path, mixer or host in it.
+
+PortAudio's callback (a numba cfunc, no GIL) writes its input to ring A and takes its output from ring B; a native
+thread moves frames from A to B. B starts with `slack` + one block of zeros, which is the echo's delay. Where this
+underflows, the machine has stalled, and no host with the same slack could have played on.
+
+    python -m benchmarks.echo --seconds 10 --slack 256 [--server NAME]
+
+prints its figures as JSON. Beside a host it runs as a process of its own on the same JACK server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import threading
+import time
+from typing import Any, Self
+
+import numpy as np
+from numba import carray, types
+
+from benchmarks.card import CardError, VirtualCard, bounded, restart_portaudio, system_device
+from rtsep.dsp.native import callback_kernel, clock_ns, kernel, load_acquire, store_release
+
+CHANNELS = 2
+RING = 1 << 15  # frames of either ring
+BINS, BIN_US = 10_000, 10  # histogram of the time between callbacks: up to 100 ms
+STATE = np.dtype(
+    [
+        ("a_written", np.int64),  # from here to "a_read" the callback writes
+        ("b_read", np.int64),
+        ("overflows", np.int64),
+        ("underflows", np.int64),
+        ("callbacks", np.int64),
+        ("last_ns", np.int64),
+        ("owed", np.int64),
+        ("longest_ns", np.int64),
+        ("histogram", np.int64, (BINS,)),
+        ("a_read", np.int64),  # from here on the worker, but for "stop"
+        ("b_written", np.int64),
+        ("worker_longest_ns", np.int64),
+        ("stop", np.int64),
+        ("a", np.float32, (RING * CHANNELS,)),
+        ("b", np.float32, (RING * CHANNELS,)),
+    ],
+    align=True,
+)
+SIGNATURE = types.int32(*[types.voidptr] * 2, types.ulong, types.voidptr, types.ulong, types.voidptr)
+usleep = types.ExternalFunction("usleep", types.int32(types.uint32))
+
+
+@callback_kernel(SIGNATURE)
+def callback(source: Any, target: Any, count: Any, times: Any, flags: Any, userdata: Any) -> int:
+    """PortAudio's callback: input to A, B to output, both counted."""
+    states = carray(userdata, (1,), STATE)
+    state = states[0]
+    frames = np.int64(count)
+    given = carray(source, (frames * CHANNELS,), np.float32)
+    wanted = carray(target, (frames * CHANNELS,), np.float32)
+    now = clock_ns()
+    if state.last_ns:
+        interval = now - state.last_ns
+        state.histogram[min(interval // (BIN_US * 1000), BINS - 1)] += 1
+        state.longest_ns = max(state.longest_ns, interval)
+    state.last_ns = now
+    state.callbacks += 1
+
+    written = state.a_written
+    if RING - (written - load_acquire(states, "a_read")) < frames:
+        state.overflows += 1
+    else:
+        for i in range(frames * CHANNELS):
+            state.a[(written * CHANNELS + i) % (RING * CHANNELS)] = given[i]
+        store_release(states, "a_written", written + frames)
+
+    read = state.b_read
+    ready = load_acquire(states, "b_written") - read
+    late = min(ready, state.owed)  # silence was played in place of these, so that the delay stays
+    read += late
+    state.owed -= late
+    if ready - late < frames:
+        state.underflows += 1
+        state.owed += frames
+        wanted[:] = 0
+    else:
+        for i in range(frames * CHANNELS):
+            wanted[i] = state.b[(read * CHANNELS + i) % (RING * CHANNELS)]
+        read += frames
+    store_release(states, "b_read", read)
+    return 0
+
+
+@kernel
+def work(states: Any) -> None:
+    """Move frames from A to B until told to stop; looks every 200 us."""
+    state = states[0]
+    before = clock_ns()
+    while not load_acquire(states, "stop"):
+        read, written = state.a_read, state.b_written
+        frames = min(load_acquire(states, "a_written") - read, RING - (written - load_acquire(states, "b_read")))
+        for i in range(frames * CHANNELS):
+            state.b[(written * CHANNELS + i) % (RING * CHANNELS)] = state.a[(read * CHANNELS + i) % (RING * CHANNELS)]
+        store_release(states, "a_read", read + frames)
+        store_release(states, "b_written", written + frames)
+        usleep(200)
+        now = clock_ns()
+        state.worker_longest_ns = max(state.worker_longest_ns, now - before)
+        before = now
+
+
+class Echo:
+    """The running echo: a context manager; `report` at any time.
+
+    Arguments:
+        device: PortAudio's index of a duplex device.
+        block: frames of its callback (the server's own, so that PortAudio adapts nothing).
+        slack: frames that may be late without a gap.
+        fifo: real-time priority of the worker, 0 for none.
+    """
+
+    def __init__(self, device: int, sample_rate: int, block: int, slack: int, fifo: int = 0) -> None:
+        import sounddevice as sd
+
+        if not 0 <= slack <= RING - 2 * block:
+            raise ValueError(f"slack {slack} must lie between 0 and {RING - 2 * block} frames")
+        self.sample_rate, self.block, self.slack, self.fifo = sample_rate, block, slack, fifo
+        self.state = np.zeros(1, STATE)
+        self.state["stop"] = 1
+        work(self.state)  # compiles, and returns at once
+        self.state["stop"] = 0
+        self.state["b_written"] = slack + block
+        self.worker = threading.Thread(target=self._work, daemon=True)
+        self.stream = sd._StreamBase(
+            "duplex", device=device, samplerate=sample_rate, blocksize=0, channels=CHANNELS, dtype="float32",
+            clip_off=True, dither_off=True, wrap_callback=None,
+            callback=sd._ffi.cast("PaStreamCallback*", callback.address),
+            userdata=sd._ffi.cast("void*", self.state.ctypes.data),
+        )  # fmt: skip
+        self.started_s = 0.0
+
+    def _work(self) -> None:
+        if self.fifo:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(self.fifo))
+        work(self.state)
+
+    def __enter__(self) -> Self:
+        self.worker.start()
+        self.stream.start()
+        self.started_s = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        closed = bounded(self.stream.close, 5)
+        self.state["stop"] = 1
+        self.worker.join(5)
+        if not closed:
+            raise CardError("the echo's stream does not close: its JACK server is gone")
+
+    def report(self) -> dict[str, float]:
+        """The figures so far: counts, the callback's intervals, and the longest absence of the worker."""
+        state = self.state[0].copy()
+        bins = np.cumsum(state["histogram"])
+        figures: dict[str, float] = {"sample_rate": self.sample_rate, "block": self.block, "slack": self.slack}
+        figures |= {"delay": self.slack + self.block, "seconds": round(time.monotonic() - self.started_s, 3)}
+        figures |= {name: int(state[name]) for name in ("callbacks", "underflows", "overflows")}
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)):
+            figures[f"interval_{name}_ms"] = float(np.searchsorted(bins, share * bins[-1]) + 1) * BIN_US / 1000
+        figures["interval_max_ms"] = float(state["longest_ns"]) / 1e6
+        figures["worker_max_ms"] = float(state["worker_longest_ns"]) / 1e6
+        return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Native ring-to-ring echo, the control of the dropout tests.")
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--slack", type=int, default=256, help="frames that may be late without a gap")
+    parser.add_argument("--rate", type=int, default=48000, help="the server's sample rate")
+    parser.add_argument("--block", type=int, default=256, help="the server's block")
+    parser.add_argument("--fifo", type=int, default=0, help="real-time priority of the worker, 0: none")
+    parser.add_argument("--server", help="a running JACK server; without it, a virtual card is started")
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        if options.server:
+            os.environ |= {"JACK_DEFAULT_SERVER": options.server, "JACK_NO_START_SERVER": "1"}
+            restart_portaudio(f"echo{os.getpid()}")
+        else:
+            stack.enter_context(VirtualCard(options.rate, options.block))
+        echo = Echo(system_device(), options.rate, options.block, options.slack, options.fifo)
+        with echo:
+            time.sleep(options.seconds)
+            print(json.dumps(echo.report(), indent=2))
+
+
+if __name__ == "__main__":
+    main()

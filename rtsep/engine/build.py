@@ -1,0 +1,45 @@
+"""Build an engine by name; each library is imported only when its engine is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rtsep.engine.base import Engine
+from rtsep.errors import EngineError
+from rtsep.model.store import StoredModel
+
+Builder = Callable[[StoredModel, int, str], Engine]
+
+
+def _onnx(model: StoredModel, threads: int, precision: str) -> Engine:
+    from rtsep.engine.onnx import OnnxEngine
+
+    if precision != "f32":
+        raise EngineError(f"precision {precision!r} is not one of ONNX Runtime's on the CPU; use f32, or engine openvino")
+    return OnnxEngine(model, threads)
+
+
+def _openvino(model: StoredModel, threads: int, precision: str) -> Engine:
+    from rtsep.engine.openvino import OpenVinoEngine
+
+    return OpenVinoEngine(model, threads, precision)
+
+
+def _identity(model: StoredModel, threads: int, precision: str) -> Engine:
+    from rtsep.engine.identity import IdentityEngine
+
+    return IdentityEngine(model.spec)
+
+
+ENGINES: dict[str, Builder] = {"onnx": _onnx, "openvino": _openvino, "identity": _identity}
+
+
+def build(model: StoredModel, engine: str = "onnx", threads: int = 1, precision: str = "f32") -> Engine:
+    """Build the engine named `engine` for a model.
+
+    threads: of one inference. precision: "f32", or "bf16" where engine and CPU have it. Raises
+    `EngineError` for an unknown or missing engine, `ModelError` for a graph that does not match.
+    """
+    if engine not in ENGINES:
+        raise EngineError(f"unknown engine {engine!r}; allowed are {', '.join(ENGINES)}")
+    return ENGINES[engine](model, threads, precision)

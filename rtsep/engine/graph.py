@@ -1,0 +1,82 @@
+"""What every engine checks: that a graph matches its spec, and that a call matches both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rtsep.engine.base import Float32
+from rtsep.errors import EngineError, ModelError
+from rtsep.model.store import StoredModel
+from rtsep.spec import ModelSpec
+
+MAX_FRAMES = 16384  # spectra in one call: 3 minutes, and 390 MB of masks for two stereo stems
+
+
+@dataclass(frozen=True)
+class GraphValue:
+    """An input or output of a graph; None for a size that is free."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    float32: bool
+
+
+def check_graph(model: StoredModel, inputs: list[GraphValue], outputs: list[GraphValue]) -> None:
+    """Raise `ModelError` unless the graph has exactly the inputs and outputs of its spec."""
+    spec = model.spec
+    windowed = spec.kind == "windowed"
+    batch, frames = (None, spec.context) if windowed else (1, None)
+    magnitudes = (batch, spec.channels, frames, spec.bins)
+    masks = (batch, len(spec.stems), spec.channels, frames, spec.bins)
+    _match(model, "input", inputs, {"magnitudes": magnitudes} | {s.name: s.shape for s in spec.states})
+    _match(model, "output", outputs, {"masks": masks} | {f"{s.name}_out": s.shape for s in spec.states})
+
+
+def _match(
+    model: StoredModel, side: str, found: list[GraphValue], wanted: dict[str, tuple[int | None, ...]]
+) -> None:
+    remedy = "the file is not the model that its model.json describes; export or get it again"
+    names = {value.name for value in found}
+    if names != set(wanted):
+        raise ModelError(
+            f"{model.path}: its {side}s are {', '.join(sorted(names))}; "
+            f"its spec wants {', '.join(sorted(wanted))}; {remedy}"
+        )
+    for value in found:
+        shape = wanted[value.name]
+        if not value.float32:
+            raise ModelError(f"{model.path}: {side} {value.name!r} is not float32; {remedy}")
+        # a size that the spec leaves free may be fixed in neither; one that it fixes must be the same
+        if len(value.shape) != len(shape) or any(
+            wants != has for wants, has in zip(shape, value.shape, strict=True)
+        ):
+            raise ModelError(
+                f"{model.path}: {side} {value.name!r} has shape {_words(value.shape)}; "
+                f"its spec wants {_words(shape)}; {remedy}"
+            )
+
+
+def _words(shape: tuple[int | None, ...]) -> str:
+    return " x ".join("any" if size is None else str(size) for size in shape)
+
+
+def check_frames(spec: ModelSpec, frames: int) -> int:
+    """Give the spectra of one call: a windowed model's context, or what was asked; checked."""
+    if spec.kind == "windowed":
+        return spec.context
+    if not 1 <= frames <= MAX_FRAMES:
+        raise EngineError(f"{frames} spectra in one call; allowed are 1 to {MAX_FRAMES}; cut them into several calls")
+    return frames
+
+
+def check_call(spec: ModelSpec, magnitudes: Float32, masks: Float32, phase: int) -> None:
+    """Raise `EngineError` unless the arrays of one call have the shapes that the spec gives."""
+    frames = magnitudes.shape[1] if magnitudes.ndim == 3 else 0
+    shape = (spec.channels, check_frames(spec, frames), spec.bins)
+    if magnitudes.shape != shape or masks.shape != (len(spec.stems), *shape):
+        raise EngineError(
+            f"magnitudes {magnitudes.shape} and masks {masks.shape} do not fit {spec.name}, "
+            f"which wants {shape} and {(len(spec.stems), *shape)}"
+        )
+    if phase < 0:
+        raise EngineError(f"phase is {phase}; it must be 0 or more")

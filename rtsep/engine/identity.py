@@ -1,0 +1,47 @@
+"""An engine without a network: constant masks that sum to one, for tests and for measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rtsep.engine.base import Float32
+from rtsep.engine.graph import check_call, check_frames
+from rtsep.errors import EngineError
+from rtsep.spec import ModelSpec
+
+
+class IdentityEngine:
+    """Give each stem a constant share of the mix; see `Engine` for the protocol.
+
+    weights: the share of each stem, adding up to 1; equal shares by default. For a spec whose
+    output is magnitudes, the output is the share times the input, as a network's would be.
+    """
+
+    def __init__(self, spec: ModelSpec, weights: Sequence[float] | None = None) -> None:
+        shares = [1.0 / len(spec.stems)] * len(spec.stems) if weights is None else list(weights)
+        if len(shares) != len(spec.stems) or abs(sum(shares) - 1.0) > 1e-6:
+            raise EngineError(f"weights are {shares}; there must be {len(spec.stems)}, adding up to 1")
+        self.spec = spec
+        self.provider = "identity, no network"
+        self._shares: Float32 = np.array(shares, np.float32).reshape(-1, 1, 1, 1)
+
+    def warmup(self, frames: int = 1, phases: int = 1) -> None:
+        """Run once, so that the first real call is like every other."""
+        shape = (self.spec.channels, check_frames(self.spec, frames), self.spec.bins)
+        self.infer(np.zeros(shape, np.float32), np.empty((len(self.spec.stems), *shape), np.float32))
+
+    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+        """Write the shares; see `Engine.infer`."""
+        check_call(self.spec, magnitudes, masks, phase)
+        if self.spec.output == "magnitude":
+            np.multiply(self._shares, magnitudes, out=masks)
+        else:
+            masks[...] = self._shares
+
+    def reset(self, phase: int | None = None) -> None:
+        """Do nothing: there are no states."""
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to release."""

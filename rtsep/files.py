@@ -1,0 +1,244 @@
+"""Audio files in and out: libsndfile first, ffmpeg for what it cannot read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from rtsep.errors import FileError
+
+Float32 = NDArray[np.float32]
+
+
+class AudioReader(Protocol):
+    """An open audio file; axes are (channels, frames)."""
+
+    path: Path
+    sample_rate: int
+    channels: int
+    frames: int  # by the file's own word
+
+    def read(self, frames: int) -> Float32:
+        """The next frames; fewer only at the end. `FileError` if the file breaks off."""
+
+    def seek(self, frame: int) -> None:
+        """Go on reading at a frame from the start."""
+
+    def close(self) -> None:
+        """Let the file go."""
+
+
+def open_audio(path: Path) -> AudioReader:
+    """Open any audio file; `FileError` says what is wrong with it."""
+    if not path.exists():
+        raise FileError(f"{path}: no such file")
+    if path.is_dir():
+        raise FileError(f"{path} is a folder; name an audio file")
+    if path.stat().st_size == 0:
+        raise FileError(f"{path} is empty")
+    try:
+        reader: AudioReader = _SoundFileReader(path)
+    except soundfile.LibsndfileError:
+        reader = _FfmpegReader(path)
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+    if reader.frames == 0:
+        reader.close()
+        raise FileError(f"{path} holds no sound")
+    return reader
+
+
+class _SoundFileReader:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = soundfile.SoundFile(path)
+        self.sample_rate = int(self._file.samplerate)
+        self.channels = int(self._file.channels)
+        self.frames = int(self._file.frames)
+        self._position = 0
+        _check_riff(path)
+
+    def read(self, frames: int) -> Float32:
+        wanted = min(frames, self.frames - self._position)
+        try:
+            block = self._file.read(wanted, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise FileError(f"{self.path} is broken: {error.error_string}") from error
+        self._position += len(block)
+        if len(block) < wanted:
+            raise FileError(f"{self.path} is truncated: it ends at {self._position} of {self.frames} frames")
+        return np.ascontiguousarray(block.T)
+
+    def seek(self, frame: int) -> None:
+        self._position = min(max(frame, 0), self.frames)
+        self._file.seek(self._position)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _check_riff(path: Path) -> None:
+    """libsndfile shortens a truncated wav in silence; the header tells."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    size = path.stat().st_size
+    promised = int.from_bytes(head[4:8], "little") + 8
+    if head[:4] == b"RIFF" and promised < 0xFFFFFFFF and promised > size + 1:
+        raise FileError(f"{path} is truncated: its header promises {promised} bytes, it has {size}")
+
+
+class _FfmpegReader:
+    def __init__(self, path: Path) -> None:
+        if not shutil.which("ffmpeg") or not shutil.which("ffprobe"):
+            raise FileError(f"{path} is not a sound file that libsndfile knows; for more formats install ffmpeg")
+        self.path = path
+        self.sample_rate, self.channels, self.frames = _probe(path)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.seek(0)
+
+    def read(self, frames: int) -> Float32:
+        assert self._process is not None and self._process.stdout is not None
+        data = self._process.stdout.read(4 * self.channels * frames)
+        whole = len(data) // (4 * self.channels)
+        if whole < frames and self._process.wait() != 0:
+            raise FileError(f"{self.path} is broken: ffmpeg cannot decode all of it")
+        block = np.frombuffer(data, np.float32, whole * self.channels)
+        return np.ascontiguousarray(block.reshape(whole, self.channels).T)
+
+    def seek(self, frame: int) -> None:
+        self.close()
+        start = f"{max(0, frame) / self.sample_rate:.6f}"
+        command = ["ffmpeg", "-v", "error", "-nostdin", "-xerror", "-ss", start, "-i", self._source(), "-map", "0:a:0"]
+        self._process = subprocess.Popen(
+            [*command, "-f", "f32le", "-"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+
+    def _source(self) -> str:
+        return f"file:{self.path}"
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+            self._process = None
+
+
+def _probe(path: Path) -> tuple[int, int, int]:
+    """Sample rate, channels and frames by ffprobe."""
+    entries = "stream=sample_rate,channels:format=duration"
+    command = ["ffprobe", "-v", "error", "-select_streams", "a:0", "-show_entries", entries, "-of", "json"]
+    done = subprocess.run([*command, f"file:{path}"], capture_output=True, check=False)
+    try:
+        found = json.loads(done.stdout)
+        stream = found["streams"][0]
+        rate = int(stream["sample_rate"])
+        return rate, int(stream["channels"]), round(float(found["format"]["duration"]) * rate)
+    except (ValueError, KeyError, IndexError) as error:
+        raise FileError(f"{path} is not a sound file") from error
+
+
+def to_channels(block: Float32, channels: int) -> Float32:
+    """Fit (any, frames) to a number of channels: mono is doubled or averaged, more than two are cut."""
+    if len(block) == channels:
+        return block
+    if channels == 1:
+        return block[:2].mean(axis=0, keepdims=True)
+    return np.repeat(block, channels, axis=0) if len(block) == 1 else np.ascontiguousarray(block[:channels])
+
+
+class Resampled:
+    """A reader at another sample rate and channel count, for a device that has its own."""
+
+    def __init__(self, reader: AudioReader, sample_rate: int, channels: int) -> None:
+        self._reader = reader
+        self._channels = channels
+        self._ratio = sample_rate / reader.sample_rate
+        self.path, self.sample_rate = reader.path, sample_rate
+        self.frames = round(reader.frames * self._ratio)
+        self._open()
+
+    def _open(self) -> None:
+        source = self._reader.sample_rate
+        same = source == self.sample_rate
+        self._stream = None if same else soxr.ResampleStream(source, self.sample_rate, self._channels, "float32")
+        self._ended = False
+
+    def read(self, frames: int) -> Float32:
+        """About `frames` more, (channels, frames); none at all only at the end."""
+        while not self._ended:
+            wanted = max(1, round(frames / self._ratio))
+            block = to_channels(self._reader.read(wanted), self._channels)
+            self._ended = block.shape[1] < wanted
+            if self._stream is not None:
+                block = np.ascontiguousarray(self._stream.resample_chunk(block.T, last=self._ended).T)
+            if block.shape[1] or self._ended:
+                return block
+        return np.zeros((self._channels, 0), np.float32)
+
+    def seek(self, frame: int) -> None:
+        """Go on at a frame of this rate."""
+        self._reader.seek(round(frame / self._ratio))
+        self._open()
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._reader.close()
+
+
+class StemWriter:
+    """Writes every stem to its own 32-bit float wav: `folder/<stem>.wav`."""
+
+    def __init__(self, folder: Path, stems: tuple[str, ...], sample_rate: int, channels: int, frames: int = 0) -> None:
+        self.folder = folder
+        self.paths = tuple(folder / f"{stem}.wav" for stem in stems)
+        large = frames * channels * 4 > 4_000_000_000  # more than a wav can say
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._files = [
+                soundfile.SoundFile(path, "w", sample_rate, channels, "FLOAT", format="RF64" if large else "WAV")
+                for path in self.paths
+            ]
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise FileError(f"{folder}: stems cannot be written there ({_reason(error)})") from error
+
+    def write(self, stems: Float32) -> None:
+        """Append (stems, channels, frames); `FileError` when the disk is full or fails."""
+        for file, path, stem in zip(self._files, self.paths, stems, strict=True):
+            try:
+                file.write(stem.T)
+                file.flush()
+                whole = file.tell() == file.frames
+            except (OSError, RuntimeError, AssertionError) as error:
+                raise self._failed(path, error) from error
+            if not whole:
+                raise self._failed(path, None)
+
+    def _failed(self, path: Path, error: BaseException | None) -> FileError:
+        free = shutil.disk_usage(self.folder).free
+        if free < 1 << 20:
+            return FileError(f"{path}: the disk is full; what was written before is kept")
+        return FileError(f"{path} cannot be written: {_reason(error)}")
+
+    def close(self) -> None:
+        """Finish the files."""
+        for file in self._files:
+            try:
+                file.close()
+            except (OSError, RuntimeError) as error:
+                raise self._failed(self.folder, error) from error
+
+
+def _reason(error: BaseException | None) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).splitlines()[0] if error is not None and str(error) else "the write failed"

@@ -1,0 +1,72 @@
+"""The way in and out for everybody else: commands go in, snapshots come out."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from rtsep.errors import ParameterError
+from rtsep.mixer import Mixer, set_parameters
+from rtsep.params import Parameter, lookup, parameters
+from rtsep.spec import Latency
+
+
+@dataclass(frozen=True)
+class Command:
+    """One turn of one knob: `Command("stems/vocals/gain_db", -6.0)`."""
+
+    path: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is to be seen of a host at one moment."""
+
+    running_s: float
+    position_s: float | None  # in the file; None for a device
+    length_s: float | None
+    latency: Latency
+    parameters: dict[str, float]
+    peaks: dict[str, float]  # linear, behind the faders, by stem and "mix"
+    missed: int
+    held: int
+    hops: int
+    underflows: int
+    overflows: int
+    load: float  # share of one core that the process uses
+    device_lost: bool
+    finished: bool
+    warning: str  # empty, or one line
+
+
+class Controls:
+    """The parameters of one mixer; any thread may set them."""
+
+    def __init__(self, mixer: Mixer, stems: tuple[str, ...]) -> None:
+        self.stems = stems
+        self.table = parameters(stems)
+        self._mixer = mixer
+        self._lock = threading.Lock()
+        self._values = {path: row.default for path, row in self.table.items()}
+        set_parameters(mixer, stems, self._values)
+
+    def send(self, command: Command) -> None:
+        """Check a command and hand the whole new set to the mixer; `ParameterError` otherwise."""
+        row: Parameter = lookup(self.table, command.path)
+        value = row.check(command.value)
+        with self._lock:
+            self._values[command.path] = value
+            set_parameters(self._mixer, self.stems, self._values)
+
+    def toggle(self, path: str) -> None:
+        """Turn a switch to its other side."""
+        row = lookup(self.table, path)
+        if row.unit != "switch":
+            raise ParameterError(f"{path} is no switch; send it a value in {row.unit}")
+        self.send(Command(path, 1.0 - self.values()[path]))
+
+    def values(self) -> dict[str, float]:
+        """A copy of all values, by path."""
+        with self._lock:
+            return dict(self._values)

@@ -1,0 +1,325 @@
+"""The host: a clock, the signal path, the engine, and what is known of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from types import TracebackType
+
+import numpy as np
+
+from rtsep.dsp.context import context_ring
+from rtsep.dsp.native import semaphore
+from rtsep.dsp.ring import ring_memory
+from rtsep.dsp.stft import open_stream
+from rtsep.dsp.triple import control
+from rtsep.engine.base import Engine
+from rtsep.engine.inference import Inference
+from rtsep.errors import DeviceError, RtsepError
+from rtsep.files import Resampled, StemWriter
+from rtsep.host.audio import Clock
+from rtsep.host.border import PRIMING, RUNNING, STOPPED, Border, open_border
+from rtsep.host.control import Command, Controls, Snapshot
+from rtsep.host.hygiene import become_realtime, lock_memory, quiet_python, tidy, unlock_memory
+from rtsep.host.path import STATE as PATH_STATE
+from rtsep.host.path import Path, signal_path
+from rtsep.host.player import Player, ring_frames
+from rtsep.host.recorder import TAPE_S, Recorder
+from rtsep.host.stats import histogram
+from rtsep.host.worker import EngineWorker
+from rtsep.mixer import MIX, Route, open_mixer, read_meters
+from rtsep.spec import AudioSpec, Latency, WindowSpec, host_block
+
+MEASURED_CALLBACKS = 4  # blocks in the priming phase
+PRIMING_S = 5.0
+RING_S = 0.5  # capacity of the rings to and from the signal path
+LOST_S = 1.0  # without a callback for so long a device is lost
+WATCH_S = 0.1
+TIDY_S = 10.0
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    """How a host runs; `compute` is the slack of the out ring in frames, for inference and scheduling."""
+
+    window: WindowSpec
+    routes: tuple[Route, ...]
+    compute: int
+    input_channels: tuple[int, int] = (1, 2)  # of the device, counted from 1
+    record: FilePath | None = None
+    loop: bool = False
+    waiting: bool = False  # files without pacing, JACK freewheel: every mask is fresh
+
+
+class Host:
+    """`with Host(engine, clock, settings, file) as host:` plays until the block is left.
+
+    An error in any worker stops the sound and is raised when the block is left.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, settings: HostSettings, file: Resampled | None = None) -> None:
+        self.engine, self.clock, self.settings = engine, clock, settings
+        self._file = file
+        model, window = engine.spec, settings.window
+        self.border = self._open_border()
+        self.path = self._open_path()
+        self.controls = Controls(self.path.mixer, model.stems)
+        inference = Inference(engine, window, self.path.context)
+        self.worker = EngineWorker(inference, self.path, window.refresh, self._fail)
+        self.player = Player(file, self.border, settings.loop) if file else None
+        self.recorder: Recorder | None = None
+        self.losses = 0
+        self._lost = False
+        self._latency = Latency()
+        self._failed = threading.Event()
+        self._signal = threading.Thread(target=self._run_signal_path, name="rtsep-signal", daemon=True)
+        self._watch = threading.Thread(target=self._run_watch, name="rtsep-watch", daemon=True)
+        self._cleanup = ExitStack()
+        self._started = self._cpu_started = 0.0
+        self._load, self._load_mark = 0.0, (0.0, 0.0)
+
+    # What others may ask and tell -----------------------------------------------------------
+
+    def send(self, command: Command) -> None:
+        """Turn a knob; any thread."""
+        self.controls.send(command)
+
+    @property
+    def audio(self) -> AudioSpec:
+        """The stream as the device runs it."""
+        spec = self.clock.spec
+        return AudioSpec(spec.sample_rate, int(self.border.state[0]["block"]), spec.inputs, spec.outputs)
+
+    @property
+    def latency(self) -> Latency:
+        """Every part of the way from the device's input to its output; complete once it runs."""
+        return self._latency
+
+    @property
+    def finished(self) -> bool:
+        """Whether the file has been played to its end, or something failed."""
+        if self._failed.is_set():
+            return True
+        return self._file is not None and int(self.border.state[0]["tail"]) >= self._latency.total
+
+    @property
+    def seconds(self) -> float:
+        """Sound that has been played."""
+        return int(self.border.inputs.state[0]["written"]) / self.clock.spec.sample_rate
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time used since the sound started."""
+        return time.process_time() - self._cpu_started
+
+    def snapshot(self) -> Snapshot:
+        """What is to be seen now; one thread at a time."""
+        peaks = read_meters(self.path.mixer)
+        border, path = self.border.state[0], self.path.state[0]
+        return Snapshot(
+            running_s=self.seconds,
+            position_s=self.player.position_s if self.player else None,
+            length_s=self.player.seconds if self.player else None,
+            latency=self._latency,
+            parameters=self.controls.values(),
+            peaks={name: float(peak) for name, peak in zip((*self.controls.stems, MIX), peaks, strict=True)},
+            missed=int(path["missed"]),
+            held=int(path["held"]),
+            hops=int(path["hops"]),
+            underflows=int(self.border.outputs.state[0]["underflows"]) + int(border["device_underflows"]),
+            overflows=int(self.border.inputs.state[0]["overflows"]) + int(border["device_overflows"]),
+            load=self._load,
+            device_lost=self._lost,
+            finished=self.finished,
+            warning=self._warning(),
+        )
+
+    # Building ---------------------------------------------------------------------------------
+
+    def _open_border(self) -> Border:
+        model, settings = self.engine.spec, self.settings
+        spec = self.clock.spec
+        capacity = int(RING_S * spec.sample_rate) + settings.compute + 2 * settings.window.hop + 2 * spec.block
+        border = open_border(
+            model.channels, spec.outputs, capacity, ring_frames(spec.sample_rate) if self._file else 1
+        )
+        state = border.state[0]
+        state["waiting"] = settings.waiting
+        state["from_file"] = self._file is not None
+        if self._file is None and spec.inputs:
+            wanted = settings.input_channels if spec.inputs > 1 else (1, 1)
+            if not all(1 <= channel <= spec.inputs for channel in wanted):
+                raise DeviceError(f"input channels {wanted}: {self.clock.name} has 1 to {spec.inputs}")
+            state["left"], state["right"] = wanted[0] - 1, wanted[1] - 1
+        return border
+
+    def _open_path(self) -> Path:
+        model, settings = self.engine.spec, self.settings
+        window, spec = settings.window, self.clock.spec
+        stems, channels, hop = len(model.stems), model.channels, window.hop
+        self._think = semaphore()
+        state = np.zeros(1, PATH_STATE)
+        state["sample_rate"], state["refresh"] = spec.sample_rate, window.refresh
+        state["recording"] = settings.record is not None
+        state["broken_phase"] = -1
+        state["think"] = self._think.ctypes.data
+        state["wake"], state["done"] = self.border.wake.ctypes.data, self.border.done.ctypes.data
+        tape = int(TAPE_S * spec.sample_rate) if settings.record else 1
+        return Path(
+            state=state,
+            border=self.border,
+            stream=open_stream(model, window),
+            context=context_ring(model, window),
+            mixer=open_mixer(model.stems, channels, settings.routes, spec.sample_rate, hop),
+            mask_control=control(),
+            mask_hop=np.full(3, -1),
+            raw_masks=np.full((3, stems, channels, model.bins), 1.0, np.float32),
+            tape=ring_memory(tape, stems * channels),
+            hop_times=histogram(),
+            mask_ages=histogram(),
+            interleaved=np.zeros((hop, channels), np.float32),
+            block=np.zeros((channels, hop), np.float32),
+            stems=np.zeros((stems, channels, hop), np.float32),
+            dry=np.zeros((channels, hop), np.float32),
+            mixed=np.zeros((hop, spec.outputs), np.float32),
+            taped=np.zeros((hop, stems * channels), np.float32),
+        )
+
+    # Running ----------------------------------------------------------------------------------
+
+    def __enter__(self) -> Host:
+        """Compile, fill the rings, start the threads, then let the sound through."""
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def _start(self) -> None:
+        warm_up(self.path)
+        if self.settings.record:
+            writer = StemWriter(
+                self.settings.record, self.engine.spec.stems, self.clock.spec.sample_rate, self.engine.spec.channels
+            )
+            latency = self.settings.window.latency.total
+            self.recorder = Recorder(writer, self.path.tape, len(self.engine.spec.stems), latency, self._end)
+            self.recorder.start()
+        if self.player:
+            self.player.fill()
+        self.clock.open(self.border)
+        self._measure_block()
+        self._prime()
+        if not self.settings.waiting:
+            self._cleanup.enter_context(quiet_python())
+            if lock_memory():
+                self._cleanup.callback(unlock_memory)
+        self.worker.start()
+        self._signal.start()
+        self._started = time.monotonic()
+        self._cpu_started = time.process_time()
+        self._load_mark = (self._started, self._cpu_started)
+        self.border.state["phase"] = RUNNING
+        self._watch.start()
+
+    def _measure_block(self) -> None:
+        deadline = time.monotonic() + PRIMING_S
+        while int(self.border.state[0]["callbacks"]) < MEASURED_CALLBACKS:
+            if time.monotonic() > deadline:
+                raise DeviceError(f"{self.clock.name} was opened but sends no blocks; is it in use or suspended?")
+            time.sleep(0.002)
+
+    def _prime(self) -> None:
+        """Fill the out ring so that neither block nor hop nor a late mask runs it dry."""
+        hop, block = self.settings.window.hop, self.audio.block
+        compute = self.settings.compute
+        own = self.settings.window.latency
+        self.border.outputs.state["written"] = host_block(block, hop) + compute
+        self.path.state["reserve_ns"] = (block + compute) * 500_000_000 // self.clock.spec.sample_rate
+        self._latency = Latency(
+            device=self.clock.latency,
+            block=host_block(block, hop),
+            window=own.window,
+            lookahead=own.lookahead,
+            compute=compute,
+        )
+
+    def _run_signal_path(self) -> None:
+        if not self.settings.waiting:
+            become_realtime()
+        signal_path(self.path)
+
+    def _run_watch(self) -> None:
+        """See a device that was lost, measure the load, collect garbage now and then."""
+        callbacks, since, tidied = -1, time.monotonic(), time.monotonic()
+        while int(self.border.state[0]["phase"]) == RUNNING:
+            time.sleep(WATCH_S)
+            now = time.monotonic()
+            if now - tidied > TIDY_S:
+                tidy()
+                tidied = now
+            self._measure_load(now)
+            if int(self.border.state[0]["callbacks"]) != callbacks:
+                callbacks, since, self._lost = int(self.border.state[0]["callbacks"]), now, False
+            elif now - since > LOST_S and not self.settings.waiting:
+                self.losses += not self._lost
+                self._lost = True
+                self.clock.reopen(self.border)
+                time.sleep(LOST_S)
+
+    def _measure_load(self, now: float) -> None:
+        then, used = self._load_mark
+        if now - then > 1.0:
+            cpu = time.process_time()
+            self._load, self._load_mark = (cpu - used) / (now - then), (now, cpu)
+
+    def _end(self) -> int | None:
+        """Length of what is recorded, once the file has ended."""
+        end = int(self.border.state[0]["file_end"])
+        return end if end >= 0 else None
+
+    def _fail(self) -> None:
+        self._failed.set()
+
+    def _warning(self) -> str:
+        if self._lost:
+            return f"{self.clock.name} is gone; waiting for it to come back"
+        error = (self.recorder and self.recorder.error) or (self.player and self.player.error)
+        return str(error) if error else ""
+
+    def _stop(self) -> None:
+        self.border.state["phase"] = STOPPED
+        if self._watch.is_alive():
+            self._watch.join()
+        self.clock.close()
+        if self._signal.is_alive():
+            self._signal.join()
+        self.worker.stop()
+        if self.player and self.player.is_alive():
+            self.player.stop()
+        if self.recorder:
+            self.recorder.stop()
+        self._cleanup.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything; raise what a worker failed with, unless another error is under way."""
+        self._stop()
+        if kind is not None and not issubclass(kind, KeyboardInterrupt):
+            return
+        failure = self.worker.error or (self.recorder and self.recorder.error) or (self.player and self.player.error)
+        if isinstance(failure, RtsepError):
+            raise failure
+        if failure:
+            raise RtsepError(f"the engine worker failed: {failure}") from failure
+
+
+def warm_up(path: Path) -> None:
+    """Compile, or load what was compiled, by running the signal path to its end at once."""
+    path.border.state["phase"] = STOPPED
+    signal_path(path)
+    path.border.state["phase"] = PRIMING

@@ -1,0 +1,161 @@
+"""The signal path: one native function from the in ring to the out ring, entered once.
+
+It never waits for the GIL, and for a mask only until its deadline.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.dsp.context import Context, commit, next_frame
+from rtsep.dsp.native import clock_ns, kernel, load_acquire, post, store_release, wait_until
+from rtsep.dsp.ring import RingMemory, accept, read, readable, writable, write
+from rtsep.dsp.stft import Stream, analyse, delayed, set_masks, synthesise
+from rtsep.dsp.triple import take
+from rtsep.host.border import POLL_NS, RUNNING, STOPPED, Border
+from rtsep.host.stats import record
+from rtsep.mixer import Mixer, mix
+
+STATE = np.dtype(
+    [
+        ("sample_rate", np.int64),
+        ("refresh", np.int64),
+        ("reserve_ns", np.int64),  # before a block is due its hops stop waiting for their masks
+        ("recording", np.int64),
+        ("hops", np.int64),
+        ("missed", np.int64),  # masks that did not come before their deadline
+        ("held", np.int64),  # hops played with a mask older than theirs
+        ("broken_phase", np.int64),  # hop whose mask was not finite, or -1; the engine worker clears it
+        ("think", np.int64),  # address of the engine worker's semaphore
+        ("wake", np.int64),  # address of our own
+        ("done", np.int64),
+    ],
+    align=True,
+)
+
+
+class Path(NamedTuple):
+    """All that the signal path works on. S stems, C channels, F model bins, O outputs."""
+
+    state: NDArray[np.void]  # (1,) of STATE
+    border: Border
+    stream: Stream
+    context: Context
+    mixer: Mixer
+    mask_control: NDArray[np.void]  # of the triple buffer of masks
+    mask_hop: NDArray[np.int64]  # (3,) hop that each mask was made at
+    raw_masks: NDArray[np.float32]  # (3, S, C, F)
+    tape: RingMemory  # stems for the recorder, (frames, S * C)
+    hop_times: NDArray[np.void]  # histogram, without the wait for a mask
+    mask_ages: NDArray[np.void]  # histogram
+    interleaved: NDArray[np.float32]  # (hop, C)
+    block: NDArray[np.float32]  # (C, hop)
+    stems: NDArray[np.float32]  # (S, C, hop)
+    dry: NDArray[np.float32]  # (C, hop)
+    mixed: NDArray[np.float32]  # (hop, O)
+    taped: NDArray[np.float32]  # (hop, S * C)
+
+
+@kernel
+def _await_hop(path: Path) -> bool:
+    """Sleep until a hop can be read and written; False when the host stops."""
+    hop = len(path.interleaved)
+    while readable(path.border.inputs) < hop or writable(path.border.outputs) < hop:
+        if load_acquire(path.border.state, "phase") == STOPPED:
+            return False
+        wait_until(path.state[0].wake, clock_ns() + POLL_NS)
+    return load_acquire(path.border.state, "phase") != STOPPED
+
+
+@kernel
+def _take_mask(path: Path, newest: int) -> int:
+    """Use the newest mask, if there is one since; give the hop that it was made at."""
+    if not take(path.mask_control):
+        return newest
+    front = path.mask_control[0].front
+    if set_masks(path.stream, path.raw_masks[front]):
+        store_release(path.state, "broken_phase", path.mask_hop[front])
+    return path.mask_hop[front]
+
+
+@kernel
+def _deadline_ns(path: Path) -> int:
+    """Until when this hop may wait: the reserve before the block that will run dry without it."""
+    border = path.border.state
+    last = load_acquire(border, "last_ns")
+    block = max(1, border[0].block)
+    block_ns = block * 1_000_000_000 // path.state[0].sample_rate
+    blocks = readable(path.border.outputs) // block + 1
+    return last + blocks * block_ns - path.state[0].reserve_ns
+
+
+@kernel
+def _await_mask(path: Path, hop: int, newest: int) -> int:
+    """Wait for the mask of this hop until its deadline; give the hop of the mask in use."""
+    state = path.state[0]
+    post(state.think)
+    patient = path.border.state[0].waiting != 0
+    deadline = _deadline_ns(path)
+    while True:
+        newest = _take_mask(path, newest)
+        if newest >= hop or load_acquire(path.border.state, "phase") != RUNNING:
+            return newest
+        now = clock_ns()
+        if patient:
+            wait_until(state.wake, now + POLL_NS)
+        elif now >= deadline:
+            state.missed += 1
+            return newest
+        else:
+            wait_until(state.wake, deadline)
+
+
+@kernel
+def _tape(path: Path) -> None:
+    count, channels, hop = path.stems.shape
+    for stem in range(count):
+        for channel in range(channels):
+            for i in range(hop):
+                path.taped[i, stem * channels + channel] = path.stems[stem, channel, i]
+    while path.border.state[0].waiting and writable(path.tape) < hop:
+        if load_acquire(path.border.state, "phase") != RUNNING:
+            return
+        wait_until(path.state[0].wake, clock_ns() + POLL_NS // 20)
+    accept(path.tape, path.taped)
+
+
+@kernel
+def signal_path(path: Path) -> None:
+    """Run until the border is STOPPED."""
+    state = path.state[0]
+    channels, hop_length = path.block.shape
+    newest = -1  # hop of the mask in use
+    while _await_hop(path):
+        read(path.border.inputs, path.interleaved)
+        started = clock_ns()
+        for channel in range(channels):
+            for i in range(hop_length):
+                path.block[channel, i] = path.interleaved[i, channel]
+        hop = path.stream.state[0].hops
+        analyse(path.stream, path.block, next_frame(path.context))
+        commit(path.context)
+        waited = clock_ns()
+        due = hop - hop % state.refresh
+        newest = _await_mask(path, hop, newest) if due == hop else _take_mask(path, newest)
+        waited = clock_ns() - waited
+        if newest < due:
+            state.held += 1
+        record(path.mask_ages, (hop - newest) * hop_length * 1_000_000_000 // state.sample_rate)
+        synthesise(path.stream, path.stems)
+        delayed(path.stream, path.dry)
+        if state.recording:
+            _tape(path)
+        mix(path.mixer, path.stems, path.dry, path.mixed)
+        write(path.border.outputs, path.mixed)
+        state.hops = hop + 1
+        record(path.hop_times, clock_ns() - started - waited)
+        if path.border.state[0].waiting:
+            post(state.done)

@@ -1,0 +1,114 @@
+"""Plays a file into the host: read ahead into a ring of its own, gapless, with seek and loop."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from rtsep.dsp.ring import write
+from rtsep.errors import FileError
+from rtsep.files import Resampled
+from rtsep.host.border import Border
+
+AHEAD_S = 1.0  # the ring holds twice this; half a second is the least that a disk's pause needs
+CHUNK_S = 0.1
+
+
+def ring_frames(sample_rate: int) -> int:
+    """Capacity of the file ring."""
+    return int(2 * AHEAD_S * sample_rate)
+
+
+class Player(threading.Thread):
+    """Keeps the border's file ring full. A broken file ends it early and stays in `error`."""
+
+    def __init__(self, file: Resampled, border: Border, loop: bool = False) -> None:
+        super().__init__(name="rtsep-player", daemon=True)
+        self.loop = loop
+        self.error: FileError | None = None
+        self._file = file
+        self._border = border
+        self._wake = threading.Event()
+        self._lock = threading.Lock()
+        self._seek: int | None = None
+        self._origin = 0  # ring position at which the file's `_from` frame was written
+        self._from = 0
+        self._stopping = False
+        self._ready = threading.Event()
+
+    @property
+    def seconds(self) -> float:
+        """Length of the file."""
+        return self._file.frames / self._file.sample_rate
+
+    @property
+    def position_s(self) -> float:
+        """Where in the file the deck is taking its sound now."""
+        read = int(self._border.file.state[0]["read"])
+        with self._lock:
+            frame = self._from + read - self._origin
+        return max(0.0, frame % max(1, self._file.frames) if self.loop else frame) / self._file.sample_rate
+
+    def seek(self, seconds: float) -> None:
+        """Play on from another place."""
+        with self._lock:
+            self._seek = int(min(max(seconds, 0.0), self.seconds) * self._file.sample_rate)
+        self._wake.set()
+
+    def fill(self) -> None:
+        """Start, and wait until the ring is filled or the file has ended."""
+        self.start()
+        self._ready.wait()
+
+    def stop(self) -> None:
+        """End the thread and let the file go."""
+        self._stopping = True
+        self._wake.set()
+        if self.is_alive():
+            self.join()
+        self._file.close()
+
+    def run(self) -> None:
+        """Read until stopped."""
+        chunk = int(CHUNK_S * self._file.sample_rate)
+        rest = np.zeros((0, self._border.file.data.shape[1]), np.float32)
+        ended = False
+        while not self._stopping:
+            if self._follow_seek():
+                rest, ended = rest[:0], False
+            if not len(rest) and not ended:
+                rest, ended = self._next(chunk)
+            rest = rest[write(self._border.file, rest) :]
+            if ended and not len(rest):
+                self._border.state["file_end"] = self._border.file.state[0]["written"]
+            if len(rest) or ended:
+                self._ready.set()
+                self._wake.wait(CHUNK_S / 4 if self._border.state[0]["waiting"] == 0 else 0.001)
+                self._wake.clear()
+
+    def _follow_seek(self) -> bool:
+        with self._lock:
+            target, self._seek = self._seek, None
+            if target is None:
+                return False
+            self._file.seek(target)
+            self._origin, self._from = int(self._border.file.state[0]["written"]), target
+            self._border.state["file_end"] = -1
+            self._border.state["tail"] = 0
+            self._border.state["file_skip"] = self._origin
+        return True
+
+    def _next(self, chunk: int) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float32]], bool]:
+        """The next frames, (frames, channels), and whether the file has ended."""
+        try:
+            block = self._file.read(chunk)
+            if not block.shape[1] and self.loop:
+                self._file.seek(0)
+                block = self._file.read(chunk)
+        except FileError as error:
+            self.error = error
+            return np.zeros((0, self._border.file.data.shape[1]), np.float32), True
+        return np.ascontiguousarray(block.T), not block.shape[1]
+
+

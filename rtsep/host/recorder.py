@@ -1,0 +1,65 @@
+"""Records the stems, before their faders, in time with the input."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from rtsep.dsp.ring import RingMemory, read
+from rtsep.errors import FileError
+from rtsep.files import StemWriter
+
+TAPE_S = 10.0  # how long the disk may pause
+PERIOD_S = 0.1
+
+
+class Recorder(threading.Thread):
+    """Drains the tape to disk, less the separator's latency. A full disk ends it and stays in `error`."""
+
+    def __init__(
+        self, writer: StemWriter, tape: RingMemory, stems: int, latency: int, end: Callable[[], int | None]
+    ) -> None:
+        """latency: frames to leave out at the start. end: the whole length in frames, once it is known."""
+        super().__init__(name="rtsep-recorder", daemon=True)
+        self.writer = writer
+        self.error: FileError | None = None
+        self.frames = 0  # written so far
+        self._tape = tape
+        self._stems = stems
+        self._skip = latency
+        self._end = end
+        self._block = np.zeros((8192, tape.data.shape[1]), np.float32)
+        self._ending = threading.Event()
+
+    def run(self) -> None:
+        """Write until stopped, then what is left on the tape."""
+        while not self._ending.wait(PERIOD_S):
+            self._drain()
+        self._drain()
+
+    def stop(self) -> None:
+        """Write what is left and finish the files."""
+        self._ending.set()
+        self.join()
+        try:
+            self.writer.close()
+        except FileError as error:
+            self.error = self.error or error
+
+    def _drain(self) -> None:
+        while count := read(self._tape, self._block):
+            skipped = min(count, self._skip)
+            self._skip -= skipped
+            frames = self._block[skipped:count]
+            end = self._end()
+            if end is not None:
+                frames = frames[: max(0, end - self.frames)]
+            if self.error is not None or not len(frames):
+                continue
+            try:
+                self.writer.write(frames.T.reshape(self._stems, -1, len(frames)))
+                self.frames += len(frames)
+            except FileError as error:
+                self.error = error

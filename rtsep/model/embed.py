@@ -1,0 +1,148 @@
+"""Make the embedded starter model from its training weights: `python -m rtsep.model.embed STARTER.pt`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rtsep.errors import ModelError
+from rtsep.model.causal import STARTER_BANDS, STARTER_STEMS, CausalNet, LevelNorm, VocalsAndRest
+from rtsep.model.export import export
+from rtsep.model.store import EMBEDDED
+from rtsep.spec import ModelSpec, StateSpec
+
+NAME = "starter-2stems"
+
+# of the level normalisation; chosen on one real song, see docs
+TARGET_DB = -18.0  # RMS that the mix is brought to, dBFS
+TIME_S = 3.0  # time constant of the running level
+GATE_DB = -60.0  # spectra below it do not count
+
+
+def starter_spec(states: tuple[StateSpec, ...] = (StateSpec("level", (1, 2)),)) -> ModelSpec:
+    """Give the spec of the starter, with the states of its network."""
+    return ModelSpec(
+        name=NAME,
+        stems=("vocals", "accompaniment"),
+        sample_rate=44100,
+        channels=2,
+        window=2048,
+        hop=512,
+        analysis="sqrt_hann",
+        basis="ms",
+        kind="stateful",
+        context=1,
+        bins=sum(STARTER_BANDS),
+        output="mask",
+        exponent=1.0,
+        extension="edge",
+        states=states,
+        licence="GPL-2.0-or-later AND CC-BY-SA (mixed training sources), see LICENCE.md",
+    )
+
+
+def starter_network(weights: Mapping[str, Tensor]) -> CausalNet:
+    """Build the starter network and load the prototype's weights into it.
+
+    weights: the state dict of `starter.pt`. Raises `ModelError` if a tensor is missing, left
+    over or of another shape.
+    """
+    level = LevelNorm(starter_spec(), TARGET_DB, TIME_S, GATE_DB)
+    network = CausalNet(level, STARTER_BANDS, stems=len(STARTER_STEMS))
+    try:
+        network.load_state_dict(_renamed(weights, network))
+    except (KeyError, RuntimeError) as error:
+        raise ModelError(f"these are not the starter's weights: {' '.join(str(error).split())}") from error
+    return network.eval()
+
+
+def _renamed(weights: Mapping[str, Tensor], network: CausalNet) -> dict[str, Tensor]:
+    """Give the prototype's tensors under the names and in the orders of `CausalNet`."""
+    count, features = len(network.bands), network.features
+    renamed = {"mean": weights["mu"], "inverse_deviation": 1.0 / weights["sd"]}
+    for old, new in (("c1", "conv1"), ("c2", "conv2"), ("c3", "conv3"), ("n1", "norm"), ("inp", "project")):
+        renamed |= {f"{new}.{kind}": weights[f"{old}.{kind}"] for kind in ("weight", "bias")}
+    for layer in (1, 2):
+        for kind in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+            renamed[f"gru{layer}.{kind}"] = weights[f"g{layer}.{kind}"]
+    # the prototype flattens band first, then feature; we flatten feature first
+    project = weights["inp.weight"].unflatten(1, (count, features))
+    renamed["project.weight"] = project.transpose(1, 2).flatten(1)
+    for kind in ("weight", "bias"):
+        spread = weights[f"out.{kind}"].unflatten(0, (count, features))
+        renamed[f"spread.{kind}"] = spread.transpose(0, 1).flatten(0, 1)
+    for ours, theirs, layer_ in (("encoder", "enc", network.encoder), ("decoder", "dec", network.decoder)):
+        for group, (first, bands) in enumerate(zip(layer_.first, layer_.counts, strict=True)):
+            maps = [weights[f"{theirs}.{band}.weight"] for band in range(first, first + bands)]
+            if ours == "encoder":
+                # the prototype's inputs are channel first, then bin; ours bin first
+                maps = [m.unflatten(1, (network.channels, -1)).transpose(1, 2).flatten(1) for m in maps]
+            biases = [weights[f"{theirs}.{band}.bias"] for band in range(first, first + bands)]
+            renamed[f"{ours}.weights.{group}"] = torch.stack(maps).transpose(1, 2)
+            renamed[f"{ours}.biases.{group}"] = torch.stack(biases)[:, None]
+    return renamed
+
+
+def embed(weights: Path, folder: Path) -> Path:
+    """Export the starter from its weights into `folder`, with its licence text; give the folder."""
+    network = starter_network(torch.load(weights, map_location="cpu", weights_only=True))
+    spec = starter_spec(network.states())
+    export(VocalsAndRest(network), spec, folder, half_weights=True)
+    (folder / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
+    return folder
+
+
+LICENCE = f"""# Licence and credits of {NAME}
+
+The weights in this folder are not under the MIT licence of rtsep's code. They were trained on
+sounds under several free licences, and we pass on the conditions of the strictest of them: treat
+the weights as **GPL-2.0-or-later** for what came from the GPL sources, and as **CC-BY-SA** (credit
+the authors, share alike) for what came from the CC-BY-SA sources. Whether weights are a derived
+work of the sounds that they were trained on is not settled law; if that matters to you, take
+the strict reading.
+
+No recording of a real singer was used, and no sound is contained in this folder: the voice
+was synthesised from speech, the accompaniment taken from free game music and rendered from
+General MIDI banks. All sources are Debian (bookworm, main) packages, where each file's author
+and licence is in the package's copyright file:
+
+| package | used for | licence |
+|-|-|-|
+| asterisk-core-sounds-en, -es, -fr, -it, -ru (g722) | speech, five speakers | CC-BY-SA |
+| fillets-ng-data-cs, -nl | acted speech | GPL-2 |
+| festvox-ru | speech, one speaker | BSD-like |
+| espeak-ng | synthetic speech | GPL-3 (the program) |
+| wesnoth-1.16-music | music | GPL-2+ |
+| warzone2100-music | music | GPL-2+, CC0, CC-BY-SA |
+| naev-data | music | per file, free |
+| supertux-data | music | GPL |
+| planetblupi-music-ogg | music | GPL-3+ |
+| colobot-common-sounds | music | GPL-3+ |
+| singularity-music | music | CC |
+| marsshooter-data | music | CC-BY-SA |
+| freedroidrpg-data | music | GPL |
+| fluid-soundfont-gm | General MIDI bank | MIT |
+| musescore-general-soundfont-small | General MIDI bank | MIT-style, CC0 parts |
+| avldrums.lv2-soundfont | drum kits | mixed, with CC-BY-SA |
+| hydrogen-drumkits | drum one-shots | GPL, CC-BY |
+
+Graph and conversion: `python -m rtsep.model.embed`, of the same repository.
+"""
+
+
+def main() -> None:
+    """Read the weights named on the command line and write the embedded model."""
+    parser = argparse.ArgumentParser(prog="python -m rtsep.model.embed", description=__doc__)
+    parser.add_argument("weights", type=Path, help="the training weights, starter.pt")
+    parser.add_argument("--folder", type=Path, default=EMBEDDED / NAME, help="where the model goes")
+    options = parser.parse_args()
+    print(embed(options.weights, options.folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Export a torch network as ONNX with its `ModelSpec` beside it."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from rtsep.errors import ModelError
+from rtsep.model.store import FORMAT, JSON_NAME, ONNX_NAME, digest
+from rtsep.spec import ModelSpec
+
+OPSET = 18
+SMALL = 64  # initializers with fewer values stay float32: they are shapes and constants
+
+
+def export(network: nn.Module, spec: ModelSpec, folder: Path, half_weights: bool = False) -> Path:
+    """Write `folder`/model.onnx and model.json, and give the path of the latter.
+
+    network: takes magnitudes (batch, channels, frames, bins) and the spec's states; gives masks
+    (batch, stems, channels, frames, bins) and the states after. A windowed graph gets a free
+    batch and `context` frames; a stateful one a batch of 1 and free frames.
+    half_weights: store the weights as float16, cast to float32 in the graph (runtimes do the
+    cast once, on loading).
+    Raises `ModelError` where the network's output does not fit the spec.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ONNX_NAME
+    # more than one of what is free, so that tracing cannot take it for a constant
+    batch, frames = (2, spec.context) if spec.kind == "windowed" else (1, 3)
+    inputs = (
+        torch.rand(batch, spec.channels, frames, spec.bins),
+        *(torch.zeros(state.shape) for state in spec.states),
+    )
+    network = network.eval()
+    _check(network, spec, inputs)
+    free = {0: "batch"} if spec.kind == "windowed" else {2: "frames"}
+    with warnings.catch_warnings():
+        # The exporter built on torch.export needs onnxscript; the older one does all we need.
+        warnings.filterwarnings("ignore", "You are using the legacy TorchScript", DeprecationWarning)
+        warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
+        warnings.filterwarnings("ignore", "Exporting a model to ONNX with a batch_size other than 1", UserWarning)
+        torch.onnx.export(
+            network,
+            inputs,
+            str(path),
+            input_names=["magnitudes", *(state.name for state in spec.states)],
+            output_names=["masks", *(f"{state.name}_out" for state in spec.states)],
+            dynamic_axes={"magnitudes": free, "masks": {axis + (axis > 0): name for axis, name in free.items()}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    model = onnx.load(path)
+    _fix_shapes(model, spec)
+    if half_weights:
+        _halve(model)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    entries = {
+        "format": FORMAT,
+        "spec": spec.to_dict(),
+        "graph": {"file": path.name, "bytes": path.stat().st_size, "sha256": digest(path)},
+    }
+    (folder / JSON_NAME).write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+    return folder / JSON_NAME
+
+
+def _check(network: nn.Module, spec: ModelSpec, inputs: tuple[torch.Tensor, ...]) -> None:
+    with torch.no_grad():
+        outputs = network(*inputs)
+    found = [tuple(o.shape) for o in (outputs if isinstance(outputs, tuple) else (outputs,))]
+    batch, channels, frames, bins = inputs[0].shape
+    wanted = [(batch, len(spec.stems), channels, frames, bins), *(state.shape for state in spec.states)]
+    if found != wanted:
+        raise ModelError(f"the network gives outputs of shapes {found}; the spec wants {wanted}")
+
+
+def _fix_shapes(model: onnx.ModelProto, spec: ModelSpec) -> None:
+    """State the outputs' shapes, which tracing cannot always tell."""
+    batch, frames = ("batch", spec.context) if spec.kind == "windowed" else (1, "frames")
+    shapes = [(batch, len(spec.stems), spec.channels, frames, spec.bins), *(state.shape for state in spec.states)]
+    for output, shape in zip(list(model.graph.output), shapes, strict=True):
+        output.CopyFrom(helper.make_tensor_value_info(output.name, TensorProto.FLOAT, shape))
+
+
+def _halve(model: onnx.ModelProto) -> None:
+    """Turn the float32 weights into float16, each with a cast back to float32 behind it."""
+    casts = []
+    for weight in model.graph.initializer:
+        if weight.data_type != TensorProto.FLOAT or int(np.prod(weight.dims)) < SMALL:
+            continue
+        name = weight.name
+        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], f"{name}.cast", to=TensorProto.FLOAT))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)

@@ -1,0 +1,156 @@
+"""Find models: embedded, the user's own, or by path; every file is checked before it is trusted.
+
+A model is a folder with `model.json` (the spec, and size and sha256 of the graph) and
+`model.onnx`. This module reads JSON and bytes only; the engine that loads a graph checks that
+its inputs and outputs match the spec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from rtsep.errors import ModelError
+from rtsep.spec import ModelSpec
+
+FORMAT = 1
+JSON_NAME = "model.json"
+ONNX_NAME = "model.onnx"
+EMBEDDED = Path(__file__).parent / "embedded"
+MAX_JSON_BYTES = 1_000_000
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model whose files are whole: its spec and where its graph lies."""
+
+    spec: ModelSpec
+    path: Path  # of the ONNX file
+    sha256: str  # of the ONNX file
+    origin: str  # "embedded", "user" or "path"
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+def user_folder() -> Path:
+    """Give the folder of the user's models: RTSEP_MODELS, or the platform's place for data."""
+    if chosen := os.environ.get("RTSEP_MODELS"):
+        return Path(chosen)
+    return Path(platformdirs.user_data_dir("rtsep")) / "models"
+
+
+def names() -> list[str]:
+    """Name all models that can be found by name, the embedded first."""
+    embedded, user = _folders(EMBEDDED), _folders(user_folder())
+    return [*embedded, *(name for name in user if name not in embedded)]
+
+
+def catalogue() -> list[StoredModel]:
+    """Give all models that can be found by name; a broken one raises `ModelError`."""
+    return [find(name) for name in names()]
+
+
+def find(name_or_path: str | Path) -> StoredModel:
+    """Find a model by its name, its folder, its model.json or its .onnx file, and verify it.
+
+    A plain name is an embedded model first, then one of the user's, then a path. Raises
+    `ModelError` in one line for a model that is missing, altered or broken.
+    """
+    wanted = str(name_or_path)
+    if isinstance(name_or_path, str) and PLAIN_NAME.fullmatch(wanted):
+        for origin, folder in (("embedded", EMBEDDED / wanted), ("user", user_folder() / wanted)):
+            if (folder / JSON_NAME).is_file():
+                return _read(folder / JSON_NAME, origin)
+    path = Path(wanted).expanduser()
+    if path.is_dir():
+        return _read(path / JSON_NAME, "path")
+    if path.is_file():
+        return _read(path if path.suffix == ".json" else path.with_name(JSON_NAME), "path", path)
+    raise ModelError(
+        f"no model {wanted!r}; known are {', '.join(names()) or 'none'}; "
+        f"give one of these, or the path of a folder with {JSON_NAME} and {ONNX_NAME}"
+    )
+
+
+def digest(path: Path) -> str:
+    """Give the sha256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _folders(root: Path) -> list[str]:
+    if not root.is_dir():
+        return []
+    return sorted(
+        folder.name
+        for folder in root.iterdir()
+        if PLAIN_NAME.fullmatch(folder.name) and (folder / JSON_NAME).is_file()
+    )
+
+
+def _read(path: Path, origin: str, asked: Path | None = None) -> StoredModel:
+    """Read and verify one model.json and the graph beside it."""
+    if not path.is_file():
+        beside = f" beside {asked}" if asked and asked != path else ""
+        raise ModelError(f"{path} is missing{beside}; a model is a folder with {JSON_NAME} and {ONNX_NAME}")
+    entries = _json(path)
+    if entries.get("format") != FORMAT:
+        raise ModelError(f"{path}: format is {entries.get('format')!r}; this rtsep reads format {FORMAT}; update rtsep")
+    spec_entries, graph = entries.get("spec"), entries.get("graph")
+    if not isinstance(spec_entries, dict) or not isinstance(graph, dict):
+        raise ModelError(f"{path}: 'spec' and 'graph' must be JSON objects; export the model again")
+    try:
+        spec = ModelSpec.from_dict(spec_entries)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    if not PLAIN_NAME.fullmatch(spec.name):
+        raise ModelError(f"{path}: name {spec.name!r} is not plain; letters, digits, '.', '_' and '-' are allowed")
+    onnx = _graph(path, graph)
+    if asked is not None and asked.suffix != ".json" and asked.resolve() != onnx.resolve():
+        raise ModelError(f"{asked} is not the graph that {path} describes, which is {onnx.name}")
+    return StoredModel(spec=spec, path=onnx, sha256=graph["sha256"], origin=origin)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    size = path.stat().st_size
+    if size > MAX_JSON_BYTES:
+        raise ModelError(f"{path} has {size} bytes; a {JSON_NAME} has at most {MAX_JSON_BYTES}")
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is not JSON ({error}); export the model again") from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror})") from error
+    if not isinstance(entries, dict):
+        raise ModelError(f"{path} is not a JSON object; export the model again")
+    return entries
+
+
+def _graph(path: Path, graph: dict[str, Any]) -> Path:
+    """Check the graph's file against its name, size and sha256; give its path."""
+    name, size, sha256 = graph.get("file"), graph.get("bytes"), graph.get("sha256")
+    if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
+        raise ModelError(f"{path}: graph file is {name!r}; it must be a plain file name in the model's own folder")
+    if not isinstance(size, int) or not isinstance(sha256, str):
+        raise ModelError(f"{path}: the graph needs 'bytes' and 'sha256'; export the model again")
+    onnx = path.parent / name
+    if not onnx.is_file():
+        raise ModelError(f"{onnx} is missing; get the whole model folder again")
+    if onnx.resolve().parent != path.parent.resolve():
+        raise ModelError(f"{onnx} is a link that leaves the model's folder; put the file itself there")
+    found = onnx.stat().st_size
+    if found != size:
+        raise ModelError(f"{onnx} has {found} bytes, {JSON_NAME} says {size}; get the model again")
+    if (real := digest(onnx)) != sha256:
+        raise ModelError(f"{onnx} has sha256 {real[:12]}..., {JSON_NAME} says {sha256[:12]}...; get the model again")
+    return onnx
