@@ -20,7 +20,7 @@ setup(
         "rocket-fft>=0.4.1",
         "onnxruntime>=1.20",
         "sounddevice>=0.5",
-        "soundfile>=0.12",
+        "soundfile>=0.13",
         "soxr>=0.5",
         "platformdirs>=4",
         "typer>=0.15",
@@ -30,7 +30,7 @@ setup(
         "openvino": ["openvino>=2026.0"],
         "train": ["torch==2.13.0", "onnx>=1.18"],
         "bench": ["matplotlib>=3.9", "psutil>=6", "JACK-Client>=0.5.5"],
-        "test": ["pytest>=8", "pytest-timeout>=2", "mypy>=1.15", "ruff>=0.11"],
+        "test": ["pytest>=8", "pytest-timeout>=2", "jsonschema>=4", "mypy>=1.15", "ruff>=0.11"],
     },
     entry_points={"console_scripts": ["rtsep = rtsep.cli:main"]},
 )

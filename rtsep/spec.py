@@ -15,6 +15,7 @@ Output = Literal["mask", "magnitude"]
 Extension = Literal["zeros", "average", "edge"]
 
 SPACING_TOLERANCE = 0.10  # how far the spacing of the frames may be from the model's own hop
+COMPUTE_S = 256 / 48000  # slack for inference and scheduling, where nothing else is asked for
 WINDOW_TOLERANCE = 0.05  # how far an `exact` window may be from the model's own length
 
 
@@ -183,6 +184,15 @@ PRESETS: dict[str, Preset] = {
 def host_block(block: int, hop: int) -> int:
     """Frames that the out ring must hold so that blocks and hops of any sizes never starve it."""
     return block + hop - math.gcd(block, hop)
+
+
+def default_compute(block: int, hop: int, sample_rate: int) -> int:
+    """Slack of the out ring in frames: 5.3 ms or a little more, in steps that blocks and hops can use.
+
+    The ring's fill moves in steps of gcd(block, hop); a slack between two of them only costs latency.
+    """
+    step = math.gcd(block, hop)
+    return step * math.ceil(COMPUTE_S * sample_rate / step)
 
 
 def plan(

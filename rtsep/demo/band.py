@@ -98,7 +98,7 @@ def drums(hits: Sequence[Hit], frames: int, sample_rate: int, seed: int = 21) ->
         "shaker": [cymbal(sample_rate, seed + 30 + k, 0.05, 5000.0) for k in range(4)],
         "crash": [cymbal(sample_rate, seed + 40, 1.6, 3500.0)],
     }
-    level = {"kick": 1.0, "clap": 0.34, "closed": 0.16, "open": 0.15, "shaker": 0.07, "crash": 0.12}
+    level = {"kick": 1.0, "clap": 0.48, "closed": 0.30, "open": 0.26, "shaker": 0.14, "crash": 0.20}
     pan = {"closed": 0.25, "open": 0.25, "shaker": -0.45, "crash": -0.3}
     dry = np.zeros((2, frames), np.float32)
     send = np.zeros((2, frames), np.float32)
@@ -188,7 +188,7 @@ def pad(notes: Sequence[Hit], frames: int, sample_rate: int, seed: int = 71) -> 
             hertz = pitch_hz(note.pitch + cents / 100.0)
             cycles = np.asarray(rng.random() + hertz / sample_rate * np.arange(length), np.float64)
             cycles += 0.02 * np.sin(2.0 * np.pi * (0.7 * np.arange(length) / sample_rate + rng.random()))
-            saw = _swell(length, hertz, sample_rate, (700.0, 1500.0))
+            saw = _swell(length, hertz, sample_rate, (1100.0, 2200.0))
             sides.append(additive(cycles, saw, control_hop(sample_rate)))
         wide = np.array([[0.85, 0.3], [0.3, 0.85]], np.float32) @ np.stack(sides)
         wide = faded(wide, round(0.12 * sample_rate), round(0.35 * sample_rate))

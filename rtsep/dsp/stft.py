@@ -25,6 +25,7 @@ STATE = np.dtype(
         ("mid_side", np.int64),
         ("extension", np.int64),
         ("hops", np.int64),  # hops analysed
+        ("played", np.int64),  # hops synthesised
         ("broken_samples", np.int64),  # input samples that were not finite, or absurd
         ("broken_masks", np.int64),  # bins of masks that were not finite
         ("exponent", np.float64),
@@ -47,7 +48,7 @@ class Stream(NamedTuple):
     total: NDArray[np.float32]  # (K,) what the masks sum to
     history: NDArray[np.float32]  # (C, the newest input that is still needed)
     frame: NDArray[np.float32]  # (C, N) windowed
-    spectra: NDArray[np.complex64]  # (delay + 1, C, K) by hop
+    spectra: NDArray[np.complex64]  # (delay + batch, C, K) by hop
     magnitude: NDArray[np.float32]  # (K + 1,), the last one zero
     refined: NDArray[np.float32]  # (S, C, model bins + 1)
     masks: NDArray[np.float32]  # (S, C, K) in use
@@ -56,8 +57,8 @@ class Stream(NamedTuple):
     overlap: NDArray[np.float32]  # (S, C, M)
 
 
-def open_stream(model: ModelSpec, window: WindowSpec) -> Stream:
-    """A silent stream with equal masks."""
+def open_stream(model: ModelSpec, window: WindowSpec, batch: int = 1) -> Stream:
+    """A silent stream with equal masks; `batch` hops may be analysed before they are synthesised."""
     stems, channels = len(model.stems), model.channels
     length, tail = window.window, window.synthesis
     bins = length // 2 + 1
@@ -86,7 +87,7 @@ def open_stream(model: ModelSpec, window: WindowSpec) -> Stream:
         total=total,
         history=np.zeros((channels, history), np.float32),
         frame=np.zeros((channels, length), np.float32),
-        spectra=np.zeros((window.delay_hops + 1, channels, bins), np.complex64),
+        spectra=np.zeros((window.delay_hops + batch, channels, bins), np.complex64),
         magnitude=np.zeros(bins + 1, np.float32),
         refined=np.zeros((stems, channels, model.bins + 1), np.float32),
         masks=np.zeros((stems, channels, bins), np.float32),
@@ -103,7 +104,7 @@ def reset(stream: Stream) -> None:
     for array in (stream.history, stream.spectra, stream.overlap):
         array[...] = 0
     stream.masks[...] = stream.total / len(stream.masks)
-    stream.state["hops"] = 0
+    stream.state["hops"] = stream.state["played"] = 0
 
 
 @kernel
@@ -176,12 +177,13 @@ def set_masks(stream: Stream, raw: NDArray[np.float32]) -> int:
 
 @kernel
 def synthesise(stream: Stream, stems: NDArray[np.float32]) -> None:
-    """Give one hop of every stem (stems, channels, hop), `latency` frames behind the newest input."""
+    """Give the next hop of every stem (stems, channels, hop), `latency` frames behind its input."""
     state = stream.state[0]
     count, channels, tail = stream.overlap.shape
     length, hop = stream.frame.shape[1], state.hop
-    if state.hops > state.delay:
-        spectrum = stream.spectra[(state.hops - 1 - state.delay) % len(stream.spectra)]
+    ready = state.played >= state.delay
+    if ready:
+        spectrum = stream.spectra[(state.played - state.delay) % len(stream.spectra)]
         for stem in range(count):
             for channel in range(channels):
                 for k in range(spectrum.shape[1]):
@@ -196,12 +198,13 @@ def synthesise(stream: Stream, stems: NDArray[np.float32]) -> None:
     for stem in range(count):
         for channel in range(channels):
             overlap = stream.overlap[stem, channel]
-            if state.hops > state.delay:
+            if ready:
                 for i in range(tail):
                     overlap[i] += stream.synthesis[i] * stream.frames[stem, channel, length - tail + i]
             stems[stem, channel, :hop] = overlap[:hop]
             shift(overlap, hop)
             overlap[tail - hop :] = 0.0
+    state.played += 1
 
 
 @kernel

@@ -15,7 +15,7 @@ def _onnx(model: StoredModel, threads: int, precision: str) -> Engine:
     from rtsep.engine.onnx import OnnxEngine
 
     if precision != "f32":
-        raise EngineError(f"precision {precision!r} is not one of ONNX Runtime's on the CPU; use f32, or engine openvino")
+        raise EngineError(f"precision is {precision!r}; ONNX Runtime on the CPU has f32; engine openvino has bf16 too")
     return OnnxEngine(model, threads)
 
 

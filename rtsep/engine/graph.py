@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from rtsep.engine.base import Float32
 from rtsep.errors import EngineError, ModelError
 from rtsep.model.store import StoredModel
 from rtsep.spec import ModelSpec
 
+MAX_STATE = 16_777_216  # values in one state: 64 MB
 MAX_FRAMES = 16384  # spectra in one call: 3 minutes, and 390 MB of masks for two stereo stems
 
 
@@ -28,13 +30,17 @@ def check_graph(model: StoredModel, inputs: list[GraphValue], outputs: list[Grap
     batch, frames = (None, spec.context) if windowed else (1, None)
     magnitudes = (batch, spec.channels, frames, spec.bins)
     masks = (batch, len(spec.stems), spec.channels, frames, spec.bins)
+    for state in spec.states:
+        if min(state.shape, default=0) < 1 or prod(state.shape) > MAX_STATE:
+            raise ModelError(
+                f"{model.path}: state {state.name!r} has shape {_words(state.shape)}; "
+                f"it must have 1 to {MAX_STATE} values"
+            )
     _match(model, "input", inputs, {"magnitudes": magnitudes} | {s.name: s.shape for s in spec.states})
     _match(model, "output", outputs, {"masks": masks} | {f"{s.name}_out": s.shape for s in spec.states})
 
 
-def _match(
-    model: StoredModel, side: str, found: list[GraphValue], wanted: dict[str, tuple[int | None, ...]]
-) -> None:
+def _match(model: StoredModel, side: str, found: list[GraphValue], wanted: dict[str, tuple[int | None, ...]]) -> None:
     remedy = "the file is not the model that its model.json describes; export or get it again"
     names = {value.name for value in found}
     if names != set(wanted):
@@ -46,9 +52,11 @@ def _match(
         shape = wanted[value.name]
         if not value.float32:
             raise ModelError(f"{model.path}: {side} {value.name!r} is not float32; {remedy}")
-        # a size that the spec leaves free may be fixed in neither; one that it fixes must be the same
+        # What the spec leaves free must be free. What it fixes must be the same, but the size of an
+        # output may be unknown to the runtime: then the warm-up shows whether it fits the buffer.
+        unknown = (None,) if side == "output" else ()
         if len(value.shape) != len(shape) or any(
-            wants != has for wants, has in zip(shape, value.shape, strict=True)
+            has not in (wants, *unknown) for wants, has in zip(shape, value.shape, strict=True)
         ):
             raise ModelError(
                 f"{model.path}: {side} {value.name!r} has shape {_words(value.shape)}; "

@@ -25,6 +25,7 @@ class Inference:
         engine.warmup(model.context, phases)
         self._magnitudes = np.zeros((model.channels, model.context, model.bins), np.float32)
         self._output = np.zeros((len(model.stems), *self._magnitudes.shape), np.float32)
+        gather(context, -1, window.spacing, self._magnitudes)  # compiled before it matters
         self.masks: Float32 = self._output[:, :, model.context - 1 - window.lookahead_hops]
 
     def wants(self, hop: int) -> bool:

@@ -12,10 +12,12 @@ from rtsep.dsp.native import semaphore
 from rtsep.errors import DeviceError
 from rtsep.host.border import Border, null_clock, portaudio_callback
 from rtsep.host.hygiene import become_realtime
+from rtsep.host.portaudio import portaudio, refresh, replace
 from rtsep.spec import AudioSpec
 
 NULL = "null"
 NULL_BLOCK = 256
+JACK = "JACK Audio Connection Kit"
 CLOSE_S = 3.0  # a stream whose server has died may hang for much longer
 
 
@@ -29,24 +31,6 @@ class Device:
     inputs: int  # channels
     outputs: int
     sample_rate: int  # Hz, its default
-
-
-def portaudio() -> Any:
-    """The sounddevice module; it fails at import where PortAudio is missing."""
-    try:
-        import sounddevice
-    except (ImportError, OSError) as error:
-        raise DeviceError(
-            "PortAudio is not installed; on Debian or Ubuntu: sudo apt-get install libportaudio2"
-        ) from error
-    return sounddevice
-
-
-def refresh() -> None:
-    """Look for devices anew; PortAudio lists them only when it starts. No stream may be open."""
-    sounddevice = portaudio()
-    sounddevice._terminate()
-    sounddevice._initialize()
 
 
 def devices() -> tuple[Device, ...]:
@@ -118,8 +102,10 @@ class Clock(Protocol):
 class NullClock:
     """No device: blocks by the monotonic clock, or, when the border waits, as fast as they come."""
 
-    def __init__(self, sample_rate: int, outputs: int, block: int = NULL_BLOCK) -> None:
+    def __init__(self, sample_rate: int, outputs: int, block: int = NULL_BLOCK, capture: int = 0) -> None:
+        """capture: frames of the output to keep in `captured`, (frames, outputs)."""
         self.name = NULL
+        self.captured = np.zeros((capture, outputs), np.float32)
         self.spec = AudioSpec(sample_rate, block, 0, outputs)
         self.latency = 0
         self._nap = semaphore()
@@ -128,7 +114,7 @@ class NullClock:
     def open(self, border: Border) -> None:
         """Start the clock on its own thread."""
         out = np.zeros((self.spec.block, self.spec.outputs), np.float32)
-        arguments = (border.state, out, self.spec.sample_rate, self._nap.ctypes.data)
+        arguments = (border.state, out, self.spec.sample_rate, self._nap.ctypes.data, self.captured)
         patient = bool(border.state[0]["waiting"])
 
         def run() -> None:
@@ -169,7 +155,7 @@ class DeviceClock:
         self._stream: Any = None
         if outputs > output.outputs:
             raise DeviceError(f"{output.name} has {output.outputs} output channels; the routes ask for {outputs}")
-        if source and source.index != output.index and not source.host_api == output.host_api == "JACK Audio Connection Kit":
+        if source and source.index != output.index and not source.host_api == output.host_api == JACK:
             raise DeviceError(
                 f"input {source.name!r} and output {output.name!r} are different devices without a common clock; "
                 f"choose one device for both"
@@ -215,8 +201,11 @@ class DeviceClock:
 
     def reopen(self, border: Border) -> bool:
         """Close what is left of the stream, look for the device by name and start it again."""
-        if not self._close_within(CLOSE_S):
-            return False
+        if self._output.host_api == JACK:
+            replace()  # a dead server never lets go of what it had
+            self._stream = None
+        elif not self._close_within(CLOSE_S):
+            replace()
         try:
             refresh()
             self._output = find_device(self._output.name, "outputs")

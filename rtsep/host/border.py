@@ -194,13 +194,23 @@ def portaudio_callback(block, out, frames, time_info, flags, userdata):  # type:
 
 
 @kernel
-def null_clock(state: NDArray[np.void], out: NDArray[np.float32], sample_rate: int, nap: int) -> None:
-    """A device that is not there: blocks at absolute times, or as fast as they come, until stopped."""
-    start, blocks = clock_ns(), 0
+def null_clock(
+    state: NDArray[np.void], out: NDArray[np.float32], sample_rate: int, nap: int, captured: NDArray[np.float32]
+) -> None:
+    """A device that is not there: blocks at absolute times, or as fast as they come, until stopped.
+
+    captured (frames, outputs) takes what is played, from the first block on, as far as it goes.
+    """
+    start, blocks, kept = clock_ns(), 0, 0
     silence = out[:0]
     while load_acquire(state, "phase") != STOPPED:
+        playing = load_acquire(state, "phase") == RUNNING
         pass_block(state, silence, out)
         blocks += 1
+        if playing:
+            for frame in range(min(len(out), len(captured) - kept)):
+                captured[kept + frame] = out[frame]
+            kept = min(len(captured), kept + len(out))
         due = start + blocks * len(out) * 1_000_000_000 // sample_rate
         while not state[0].waiting and clock_ns() < due:
             wait_until(nap, due)

@@ -31,7 +31,7 @@ from rtsep.host.recorder import TAPE_S, Recorder
 from rtsep.host.stats import histogram
 from rtsep.host.worker import EngineWorker
 from rtsep.mixer import MIX, Route, open_mixer, read_meters
-from rtsep.spec import AudioSpec, Latency, WindowSpec, host_block
+from rtsep.spec import AudioSpec, Latency, WindowSpec, default_compute, host_block
 
 MEASURED_CALLBACKS = 4  # blocks in the priming phase
 PRIMING_S = 5.0
@@ -43,11 +43,11 @@ TIDY_S = 10.0
 
 @dataclass(frozen=True)
 class HostSettings:
-    """How a host runs; `compute` is the slack of the out ring in frames, for inference and scheduling."""
+    """How a host runs; `compute` is the slack of the out ring in frames, None for the default."""
 
     window: WindowSpec
     routes: tuple[Route, ...]
-    compute: int
+    compute: int | None = None
     input_channels: tuple[int, int] = (1, 2)  # of the device, counted from 1
     record: FilePath | None = None
     loop: bool = False
@@ -118,7 +118,7 @@ class Host:
     def snapshot(self) -> Snapshot:
         """What is to be seen now; one thread at a time."""
         peaks = read_meters(self.path.mixer)
-        border, path = self.border.state[0], self.path.state[0]
+        path = self.path.state[0]
         return Snapshot(
             running_s=self.seconds,
             position_s=self.player.position_s if self.player else None,
@@ -129,8 +129,8 @@ class Host:
             missed=int(path["missed"]),
             held=int(path["held"]),
             hops=int(path["hops"]),
-            underflows=int(self.border.outputs.state[0]["underflows"]) + int(border["device_underflows"]),
-            overflows=int(self.border.inputs.state[0]["overflows"]) + int(border["device_overflows"]),
+            underflows=int(self.border.outputs.state[0]["underflows"]),
+            overflows=int(self.border.inputs.state[0]["overflows"]),
             load=self._load,
             device_lost=self._lost,
             finished=self.finished,
@@ -142,7 +142,7 @@ class Host:
     def _open_border(self) -> Border:
         model, settings = self.engine.spec, self.settings
         spec = self.clock.spec
-        capacity = int(RING_S * spec.sample_rate) + settings.compute + 2 * settings.window.hop + 2 * spec.block
+        capacity = int(RING_S * spec.sample_rate) + (settings.compute or 0) + 2 * settings.window.hop + 2 * spec.block
         border = open_border(
             model.channels, spec.outputs, capacity, ring_frames(spec.sample_rate) if self._file else 1
         )
@@ -235,10 +235,14 @@ class Host:
     def _prime(self) -> None:
         """Fill the out ring so that neither block nor hop nor a late mask runs it dry."""
         hop, block = self.settings.window.hop, self.audio.block
+        rate = self.clock.spec.sample_rate
         compute = self.settings.compute
+        if compute is None:
+            compute = default_compute(block, hop, rate)
+        budget = block * (compute // block + 1)  # frames from a hop's input until the ring would run dry
         own = self.settings.window.latency
         self.border.outputs.state["written"] = host_block(block, hop) + compute
-        self.path.state["reserve_ns"] = (block + compute) * 500_000_000 // self.clock.spec.sample_rate
+        self.path.state["reserve_ns"] = budget * 500_000_000 // rate  # half for inference, half for scheduling
         self._latency = Latency(
             device=self.clock.latency,
             block=host_block(block, hop),

@@ -59,6 +59,6 @@ def percentiles(times: NDArray[np.void]) -> Percentiles:
         if not total:
             return 0.0
         place = int(np.searchsorted(sums, np.ceil(share * total)))
-        return float(min(1e-3 * 2.0 ** ((place + 1) / BINS_PER_OCTAVE), largest))
+        return 0.0 if place == 0 else float(min(1e-3 * 2.0 ** ((place + 1) / BINS_PER_OCTAVE), largest))
 
     return Percentiles(total, at(0.5), at(0.95), at(0.99), at(0.999), largest)

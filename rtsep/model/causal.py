@@ -8,14 +8,13 @@ call give what T calls with carried states give.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rtsep.errors import ModelError
 from rtsep.spec import ModelSpec, StateSpec
 
 # widths of the starter's bands in bins of 21.5 Hz: 744 bins, up to 16 kHz
@@ -69,8 +68,9 @@ class LevelNorm(nn.Module):
 class BandLinear(nn.Module):
     """One linear map a band; neighbouring bands of one width share one batched product.
 
-    `inputs` and `outputs` are the values that a band of width w takes and gives. Weights lie as
-    (bands, inputs, outputs), one tensor a group.
+    widths: of the bands; inputs, outputs: the values that each band takes and gives, the same
+    for bands of one width. Weights lie as (bands, inputs, outputs), one tensor a group. `first`
+    and `counts` tell each group's first band and its number of bands.
     """
 
     def __init__(self, widths: Sequence[int], inputs: Sequence[int], outputs: Sequence[int]) -> None:
@@ -83,11 +83,6 @@ class BandLinear(nn.Module):
             nn.Parameter(torch.empty(n, i, o).uniform_(-(i**-0.5), i**-0.5)) for n, i, o in sizes
         )
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(n, 1, o)) for n, _, o in sizes)
-
-    def group(self, band: int) -> tuple[int, int]:
-        """Give the group of a band and its place in there."""
-        index = max(i for i, start in enumerate(self.first) if start <= band)
-        return index, band - self.first[index]
 
     def forward(self, groups: Sequence[Tensor]) -> list[Tensor]:
         """Map (bands, rows, inputs) of each group to (bands, rows, outputs)."""
@@ -105,6 +100,9 @@ class CausalNet(nn.Module):
     2 * features, 2, bands); `hidden1` and `hidden2` (1, batch, hidden).
     """
 
+    mean: Tensor  # of the compressed magnitudes in training, by bin
+    inverse_deviation: Tensor
+
     def __init__(
         self,
         level: LevelNorm,
@@ -115,13 +113,8 @@ class CausalNet(nn.Module):
         hidden: int = 256,
     ) -> None:
         super().__init__()
-        self.bands, self.channels, self.stems, self.features, self.hidden = (
-            tuple(bands),
-            channels,
-            stems,
-            features,
-            hidden,
-        )
+        self.bands = tuple(bands)  # widths in bins
+        self.channels, self.stems, self.features, self.hidden = channels, stems, features, hidden
         count, bins = len(self.bands), sum(self.bands)
         self.level = level
         self.register_buffer("mean", torch.zeros(bins))

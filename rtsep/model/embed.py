@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,7 +17,8 @@ from rtsep.spec import ModelSpec, StateSpec
 
 NAME = "starter-2stems"
 
-# of the level normalisation; chosen on one real song, see docs
+# The level normalisation. The target was the best on one real song (lithium), and is the mean
+# level of the training mixtures too; the time constant made no difference between 1 and 10 s.
 TARGET_DB = -18.0  # RMS that the mix is brought to, dBFS
 TIME_S = 3.0  # time constant of the running level
 GATE_DB = -60.0  # spectra below it do not count
@@ -42,7 +42,7 @@ def starter_spec(states: tuple[StateSpec, ...] = (StateSpec("level", (1, 2)),)) 
         exponent=1.0,
         extension="edge",
         states=states,
-        licence="GPL-2.0-or-later AND CC-BY-SA (mixed training sources), see LICENCE.md",
+        licence="mixed training sources under GPL-2, GPL-3 and CC-BY-SA, see LICENCE.md",
     )
 
 
@@ -71,17 +71,18 @@ def _renamed(weights: Mapping[str, Tensor], network: CausalNet) -> dict[str, Ten
         for kind in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
             renamed[f"gru{layer}.{kind}"] = weights[f"g{layer}.{kind}"]
     # the prototype flattens band first, then feature; we flatten feature first
-    project = weights["inp.weight"].unflatten(1, (count, features))
+    project = weights["inp.weight"].reshape(-1, count, features)
     renamed["project.weight"] = project.transpose(1, 2).flatten(1)
     for kind in ("weight", "bias"):
-        spread = weights[f"out.{kind}"].unflatten(0, (count, features))
-        renamed[f"spread.{kind}"] = spread.transpose(0, 1).flatten(0, 1)
-    for ours, theirs, layer_ in (("encoder", "enc", network.encoder), ("decoder", "dec", network.decoder)):
-        for group, (first, bands) in enumerate(zip(layer_.first, layer_.counts, strict=True)):
+        spread = weights[f"out.{kind}"]
+        by_band = spread.reshape(count, features, *spread.shape[1:])
+        renamed[f"spread.{kind}"] = by_band.transpose(0, 1).reshape(spread.shape)
+    for ours, theirs in (("encoder", "enc"), ("decoder", "dec")):
+        for group, (first, bands) in enumerate(zip(network.encoder.first, network.encoder.counts, strict=True)):
             maps = [weights[f"{theirs}.{band}.weight"] for band in range(first, first + bands)]
             if ours == "encoder":
                 # the prototype's inputs are channel first, then bin; ours bin first
-                maps = [m.unflatten(1, (network.channels, -1)).transpose(1, 2).flatten(1) for m in maps]
+                maps = [m.reshape(features, network.channels, -1).transpose(1, 2).flatten(1) for m in maps]
             biases = [weights[f"{theirs}.{band}.bias"] for band in range(first, first + bands)]
             renamed[f"{ours}.weights.{group}"] = torch.stack(maps).transpose(1, 2)
             renamed[f"{ours}.biases.{group}"] = torch.stack(biases)[:, None]
@@ -100,16 +101,18 @@ def embed(weights: Path, folder: Path) -> Path:
 LICENCE = f"""# Licence and credits of {NAME}
 
 The weights in this folder are not under the MIT licence of rtsep's code. They were trained on
-sounds under several free licences, and we pass on the conditions of the strictest of them: treat
-the weights as **GPL-2.0-or-later** for what came from the GPL sources, and as **CC-BY-SA** (credit
-the authors, share alike) for what came from the CC-BY-SA sources. Whether weights are a derived
-work of the sounds that they were trained on is not settled law; if that matters to you, take
-the strict reading.
+sounds under several free licences. Whether weights are a derived work of the sounds that they
+were trained on is not settled law; if that matters to you, take the strict reading, under which
+the conditions of all of them hold together: the GNU GPL (of version 2 for some, of version 3 for
+others) and CC-BY-SA (credit the authors, share alike). The strict reading may not be satisfiable
+for redistribution, as some of these licences do not combine. Using the weights is free under all of
+them. The licences below are those of the packages as a whole; their files were not audited one by
+one.
 
-No recording of a real singer was used, and no sound is contained in this folder: the voice
-was synthesised from speech, the accompaniment taken from free game music and rendered from
-General MIDI banks. All sources are Debian (bookworm, main) packages, where each file's author
-and licence is in the package's copyright file:
+No recording of real singing was used knowingly (a choir may hide in the game music), and no sound
+is contained in this folder: the voice was synthesised from speech, the accompaniment taken from
+free game music and rendered from General MIDI banks. All sources are Debian (bookworm, main)
+packages, where each file's author and licence is in the package's copyright file:
 
 | package | used for | licence |
 |-|-|-|

@@ -11,6 +11,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
+from torch.jit._trace import TracerWarning
 
 from rtsep.errors import ModelError
 from rtsep.model.store import FORMAT, JSON_NAME, ONNX_NAME, digest
@@ -45,7 +46,11 @@ def export(network: nn.Module, spec: ModelSpec, folder: Path, half_weights: bool
         # The exporter built on torch.export needs onnxscript; the older one does all we need.
         warnings.filterwarnings("ignore", "You are using the legacy TorchScript", DeprecationWarning)
         warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
-        warnings.filterwarnings("ignore", "Exporting a model to ONNX with a batch_size other than 1", UserWarning)
+        # Sizes that networks check in Python become constants of the graph, as they should.
+        warnings.filterwarnings("ignore", "Converting a tensor", TracerWarning)
+        warnings.filterwarnings("ignore", "Constant folding - Only steps=1", UserWarning)
+        # A GRU's batch is 1 here, and its initial state an input, as this warning asks.
+        warnings.filterwarnings("ignore", "Exporting a model to ONNX with a batch_size", UserWarning)
         torch.onnx.export(
             network,
             inputs,

@@ -39,6 +39,7 @@ class StoredModel:
 
     @property
     def name(self) -> str:
+        """The name that the spec gives."""
         return self.spec.name
 
 
@@ -66,6 +67,13 @@ def find(name_or_path: str | Path) -> StoredModel:
     A plain name is an embedded model first, then one of the user's, then a path. Raises
     `ModelError` in one line for a model that is missing, altered or broken.
     """
+    try:
+        return _find(name_or_path)
+    except OSError as error:
+        raise ModelError(f"model {str(name_or_path)[:200]!r} cannot be read ({error.strerror})") from error
+
+
+def _find(name_or_path: str | Path) -> StoredModel:
     wanted = str(name_or_path)
     if isinstance(name_or_path, str) and PLAIN_NAME.fullmatch(wanted):
         for origin, folder in (("embedded", EMBEDDED / wanted), ("user", user_folder() / wanted)):
@@ -92,9 +100,7 @@ def _folders(root: Path) -> list[str]:
     if not root.is_dir():
         return []
     return sorted(
-        folder.name
-        for folder in root.iterdir()
-        if PLAIN_NAME.fullmatch(folder.name) and (folder / JSON_NAME).is_file()
+        folder.name for folder in root.iterdir() if PLAIN_NAME.fullmatch(folder.name) and (folder / JSON_NAME).is_file()
     )
 
 
@@ -111,10 +117,12 @@ def _read(path: Path, origin: str, asked: Path | None = None) -> StoredModel:
         raise ModelError(f"{path}: 'spec' and 'graph' must be JSON objects; export the model again")
     try:
         spec = ModelSpec.from_dict(spec_entries)
-    except ModelError as error:
+    except (ModelError, OverflowError) as error:
         raise ModelError(f"{path}: {error}") from error
-    if not PLAIN_NAME.fullmatch(spec.name):
-        raise ModelError(f"{path}: name {spec.name!r} is not plain; letters, digits, '.', '_' and '-' are allowed")
+    # names become names of files and folders
+    for name in (spec.name, *spec.stems, *(state.name for state in spec.states)):
+        if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
+            raise ModelError(f"{path}: name {name!r} is not plain; letters, digits, '.', '_' and '-' are allowed")
     onnx = _graph(path, graph)
     if asked is not None and asked.suffix != ".json" and asked.resolve() != onnx.resolve():
         raise ModelError(f"{asked} is not the graph that {path} describes, which is {onnx.name}")
@@ -129,8 +137,6 @@ def _json(path: Path) -> dict[str, Any]:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not JSON ({error}); export the model again") from error
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror})") from error
     if not isinstance(entries, dict):
         raise ModelError(f"{path} is not a JSON object; export the model again")
     return entries

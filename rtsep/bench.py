@@ -1,0 +1,148 @@
+"""Benchmarks that any user can run; the ones with virtual sound cards are in benchmarks/."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ctypes import PyDLL
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from rtsep.demo import SONG
+from rtsep.engine.build import build
+from rtsep.engine.identity import IdentityEngine
+from rtsep.errors import RtsepError, SpecError
+from rtsep.files import Resampled, open_audio
+from rtsep.host.audio import NullClock
+from rtsep.host.live import Host, HostSettings
+from rtsep.host.report import FORMAT, host_report, latency_report
+from rtsep.host.session import LiveOptions, open_host
+from rtsep.host.stats import histogram, percentiles, record
+from rtsep.mixer import parse_routes
+from rtsep.model.store import find
+from rtsep.offline import separate_file
+from rtsep.spec import PRESETS, ModelSpec, WindowSpec, plan
+
+HOLD_S, HOLD_EVERY_S = 0.030, 0.200  # of the GIL
+IMPULSE_AT = 20_000  # frames
+INFERENCES = 200
+RUNS = 3
+
+
+def latency(model: str, sample_rate: int, block: int) -> dict[str, Any]:
+    """Every preset that the model can do: parts, the total, and an impulse through the host on the null device."""
+    stored = find(model)
+    engine = build(stored)
+    rows = []
+    for preset in PRESETS:
+        try:
+            window = plan(stored.spec, sample_rate, preset)
+        except SpecError:
+            continue
+        host, measured = _impulse(stored.spec, window, block)
+        rows.append(
+            {
+                "preset": preset,
+                "hop": window.hop,
+                **latency_report(host.latency, sample_rate),
+                "measured_frames": measured,
+                "inference_time": inference_times(engine).to_dict(),
+            }
+        )
+    return {
+        "format": FORMAT, "command": "bench latency", "model": {"name": stored.name}, "engine": engine.provider,
+        "sample_rate": sample_rate, "block": block, "presets": rows,
+    }
+
+
+def inference_times(engine: Any) -> Any:
+    """Percentiles of one frame's (or context's) inference on random magnitudes."""
+    spec: ModelSpec = engine.spec
+    engine.warmup(spec.context)
+    magnitudes = np.random.default_rng(0).random((spec.channels, spec.context, spec.bins), np.float32)
+    masks = np.zeros((len(spec.stems), *magnitudes.shape), np.float32)
+    times = histogram()
+    for _ in range(INFERENCES):
+        started = time.perf_counter_ns()
+        engine.infer(magnitudes, masks)
+        record(times, time.perf_counter_ns() - started)
+    return percentiles(times)
+
+
+def _impulse(model: ModelSpec, window: WindowSpec, block: int) -> tuple[Host, int]:
+    """The host that an impulse went through, and by how many frames it was late."""
+    rate = window.sample_rate
+    sound = np.zeros((IMPULSE_AT + rate // 2, model.channels), np.float32)
+    sound[IMPULSE_AT] = 1.0
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "impulse.wav"
+        soundfile.write(path, sound, rate, subtype="FLOAT")
+        clock = NullClock(rate, 2, block, capture=len(sound) + 2 * rate)
+        settings = HostSettings(window, parse_routes([], model.stems, model.channels), waiting=True)
+        with Host(IdentityEngine(model), clock, settings, Resampled(open_audio(path), rate, model.channels)) as host:
+            while not host.finished:
+                time.sleep(0.005)
+    return host, int(np.abs(clock.captured[:, 0]).argmax()) - IMPULSE_AT
+
+
+@contextmanager
+def held_gil() -> Iterator[None]:
+    """Another Python thread that holds the GIL 30 ms at a time, five times a second."""
+    stopped = threading.Event()
+    libc = PyDLL(None)  # calls through it keep the GIL
+
+    def hold() -> None:
+        while not stopped.wait(HOLD_EVERY_S):
+            libc.usleep(int(HOLD_S * 1e6))
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def jitter(model: str, preset: str, seconds: float, output: str) -> dict[str, Any]:
+    """The report of a live run under a held GIL."""
+    options = LiveOptions(input=str(SONG), output=output, model=model, latency=preset, loop=True)
+    with held_gil(), open_host(options) as host:
+        while host.seconds < seconds and not host.finished:
+            time.sleep(0.05)
+        return host_report(host, "bench jitter")
+
+
+def throughput(
+    model: str, preset: str, seconds: float, engine: str, threads: int, precision: str
+) -> dict[str, Any]:
+    """Seconds of music separated in a second, file to files, median of several runs after one to warm up."""
+    built = build(find(model), engine, threads, precision)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "music.wav"
+        _lengthen(SONG, path, seconds)
+        speeds = []
+        for _ in range(RUNS + 1):
+            started = time.perf_counter()
+            separate_file(path, Path(folder) / "stems", built, preset)
+            speeds.append(seconds / (time.perf_counter() - started))
+    return {
+        "format": FORMAT, "command": "bench throughput", "model": {"name": model}, "engine": built.provider,
+        "preset": preset, "seconds": seconds, "runs": RUNS, "times_real_time": round(statistics.median(speeds[1:]), 2),
+        "all_times_real_time": [round(speed, 2) for speed in speeds[1:]],
+    }
+
+
+def _lengthen(song: Path, path: Path, seconds: float) -> None:
+    sound, rate = soundfile.read(song, dtype="float32")
+    if not len(sound):
+        raise RtsepError(f"{song} is empty")
+    copies = int(np.ceil(seconds * rate / len(sound)))
+    soundfile.write(path, np.tile(sound, (copies, 1))[: int(seconds * rate)], rate, subtype="FLOAT")

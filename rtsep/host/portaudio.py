@@ -1,0 +1,48 @@
+"""The PortAudio library: found, looked at anew, and replaced where it cannot be saved."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rtsep.errors import DeviceError
+
+
+def portaudio() -> Any:
+    """The sounddevice module; it fails at import where PortAudio is missing."""
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:
+        raise DeviceError(
+            "PortAudio is not installed; on Debian or Ubuntu: sudo apt-get install libportaudio2"
+        ) from error
+    return sounddevice
+
+
+def refresh() -> None:
+    """Look for devices anew; PortAudio lists them only when it starts. No stream may be open."""
+    sounddevice = portaudio()
+    if sounddevice._initialized:
+        sounddevice._terminate()
+    sounddevice._initialize()
+
+
+def replace() -> None:
+    """Load a fresh instance of the library and leave the old one and its streams behind.
+
+    The only way on after a JACK server has died: then closing a stream hangs, Pa_Terminate aborts
+    the process, and without it PortAudio never looks for devices again. A copy of the file under
+    another name is loaded as a library of its own. Linux only.
+    """
+    sounddevice = portaudio()
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    files = [Path(line.split()[-1]) for line in maps if "portaudio" in line]
+    loaded = [file for file in files if file.is_file()]  # a former copy is deleted, the first file is not
+    if not loaded:
+        raise DeviceError("PortAudio's library file is gone; start rtsep again")
+    with tempfile.NamedTemporaryFile(prefix="libportaudio-", suffix=".so") as copy:
+        copy.write(loaded[0].read_bytes())
+        copy.flush()
+        sounddevice._lib = sounddevice._ffi.dlopen(copy.name)
+    sounddevice._initialized = 0

@@ -1,0 +1,92 @@
+"""What a run says of itself, as JSON; the schema is in report.schema.json beside this file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rtsep import __version__
+from rtsep.errors import FileError
+from rtsep.host.live import Host
+from rtsep.host.stats import percentiles
+from rtsep.spec import Latency
+
+SCHEMA = Path(__file__).with_name("report.schema.json")
+FORMAT = 1
+
+
+def latency_report(latency: Latency, sample_rate: int) -> dict[str, dict[str, float]]:
+    """The parts and the total, in frames and in milliseconds."""
+    frames = {**latency.parts(), "total": latency.total}
+    return {
+        "latency_frames": dict(frames),
+        "latency_ms": {part: round(1000.0 * count / sample_rate, 3) for part, count in frames.items()},
+    }
+
+
+def host_report(host: Host, command: str = "live") -> dict[str, Any]:
+    """The report of a host, running or stopped."""
+    model, window, audio = host.engine.spec, host.settings.window, host.audio
+    border, path = host.border.state[0], host.path.state[0]
+    stream = host.path.stream.state[0]
+    inputs, outputs = host.border.inputs.state[0], host.border.outputs.state[0]
+    seconds = host.seconds
+    return {
+        "format": FORMAT,
+        "program": f"rtsep {__version__}",
+        "command": command,
+        "model": {"name": model.name, "kind": model.kind, "stems": list(model.stems), "licence": model.licence},
+        "engine": host.engine.provider,
+        "device": host.clock.name,
+        "sample_rate": audio.sample_rate,
+        "block": audio.block,
+        "input_channels": audio.inputs,
+        "output_channels": audio.outputs,
+        "preset": window.preset,
+        "window": window.window,
+        "synthesis": window.synthesis,
+        "hop": window.hop,
+        "spacing": window.spacing,
+        "refresh": window.refresh,
+        "lookahead_hops": window.lookahead_hops,
+        **latency_report(host.latency, audio.sample_rate),
+        "seconds": round(seconds, 3),
+        "callbacks": int(border["callbacks"]),
+        "hops": int(path["hops"]),
+        "inferences": host.worker.inferences,
+        "missed_masks": int(path["missed"]),
+        "held_masks": int(path["held"]),
+        "skipped_masks": host.worker.skipped,
+        "lapses": host.worker.lapses,
+        "broken_samples": int(stream["broken_samples"]),
+        "broken_masks": int(stream["broken_masks"]),
+        "input_overflows": int(inputs["overflows"]),
+        "input_frames_refused": int(inputs["refused"]),
+        "output_underflows": int(outputs["underflows"]),
+        "output_frames_missed": int(outputs["missed"]),
+        "device_overflows": int(border["device_overflows"]),
+        "device_underflows": int(border["device_underflows"]),
+        "device_losses": host.losses,
+        "file_frames_starved": int(border["file_starved"]),
+        "recorded_frames": host.recorder.frames if host.recorder else 0,
+        "record_overflows": int(host.path.tape.state[0]["overflows"]),
+        "recorded": [str(path) for path in host.recorder.writer.paths] if host.recorder else [],
+        "times": {
+            "callback_interval": percentiles(host.border.intervals).to_dict(),
+            "hop_time": percentiles(host.path.hop_times).to_dict(),
+            "inference_time": percentiles(host.worker.times).to_dict(),
+            "mask_age": percentiles(host.path.mask_ages).to_dict(),
+        },
+        "cpu_s": round(host.cpu_s, 3),
+        "cpu_cores": round(host.cpu_s / seconds, 4) if seconds else 0.0,
+        "warning": host.snapshot().warning,
+    }
+
+
+def write_json(report: dict[str, Any], path: Path) -> None:
+    """Write a report; `FileError` if it cannot be."""
+    try:
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise FileError(f"{path}: the report cannot be written ({error.strerror})") from error

@@ -1,0 +1,104 @@
+"""From what a user asks for to a host that is ready to play."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtsep.engine.build import build
+from rtsep.errors import DeviceError, SpecError
+from rtsep.files import AudioReader, Resampled, open_audio
+from rtsep.host.audio import NULL, NULL_BLOCK, Clock, Device, DeviceClock, NullClock, default_output, find_device
+from rtsep.host.live import Host, HostSettings
+from rtsep.mixer import parse_routes
+from rtsep.model.store import find
+from rtsep.spec import plan
+
+AUTO = "auto"  # the default device, or null where there is none
+NULL_RATE = 48000
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """The choices of `rtsep live`; an empty string or 0 leaves one to the program."""
+
+    input: str = ""  # a device or a file
+    output: str = ""  # a device, "null" or "auto"
+    model: str = "starter-2stems"
+    engine: str = "onnx"
+    precision: str = "f32"
+    threads: int = 1
+    latency: str = "23"
+    hop: int | None = None
+    refresh: int | None = None
+    lookahead: int = 0
+    compute: int | None = None  # frames
+    rate: int = 0  # Hz
+    block: int = 0  # frames
+    input_channels: tuple[int, int] = (1, 2)
+    routes: tuple[str, ...] = ()
+    record: Path | None = None
+    loop: bool = False
+    waiting: bool = False
+
+
+def open_host(options: LiveOptions) -> Host:
+    """Find model, devices and file, fit them together, and build the host; every lack is an error."""
+    stored = find(options.model)
+    routes = parse_routes(list(options.routes), stored.spec.stems, stored.spec.channels)
+    output = _output(options.output)
+    reader = open_audio(Path(options.input)) if _is_file(options.input) else None
+    rate = options.rate or _rate(output, reader)
+    window = plan(stored.spec, rate, options.latency, options.hop, options.refresh, options.lookahead)
+    clock = _clock(options, output, reader, rate, max(channel for route in routes for channel in route.channels))
+    if options.compute is not None and not 0 <= options.compute <= rate:
+        raise SpecError(f"compute {options.compute} frames is out of range; allowed are 0 to {rate}")
+    engine = build(stored, options.engine, options.threads, options.precision)
+    settings = HostSettings(
+        window, routes, options.compute, options.input_channels, options.record, options.loop, options.waiting
+    )
+    return Host(engine, clock, settings, Resampled(reader, rate, stored.spec.channels) if reader else None)
+
+
+def _is_file(text: str) -> bool:
+    return bool(text) and (Path(text).exists() or "/" in text or bool(Path(text).suffix))
+
+
+def _output(text: str) -> Device | None:
+    """The device, or None for null."""
+    if text == NULL:
+        return None
+    if text and text != AUTO:
+        return find_device(text, "outputs")
+    device = default_output()
+    if device is None and text != AUTO:
+        raise DeviceError("there is no sound device; use --output null to play without one (see `rtsep doctor`)")
+    return device
+
+
+def _rate(output: Device | None, reader: AudioReader | None) -> int:
+    """The file's own rate where the device takes it."""
+    if output is None:
+        return reader.sample_rate if reader else NULL_RATE
+    if reader is not None:
+        try:
+            DeviceClock(output, None, reader.sample_rate, 1)
+            return reader.sample_rate
+        except DeviceError:
+            pass
+    return output.sample_rate
+
+
+def _clock(options: LiveOptions, output: Device | None, reader: AudioReader | None, rate: int, outputs: int) -> Clock:
+    if output is None:
+        if reader is None and options.input:
+            raise DeviceError(f"input {options.input!r} needs a sound device as output; null plays files only")
+        return NullClock(rate, outputs, options.block or NULL_BLOCK)
+    if reader is not None:
+        return DeviceClock(output, None, rate, outputs, options.block)
+    source = find_device(options.input, "inputs") if options.input else output
+    if not source.inputs:
+        raise DeviceError(f"{source.name} has no input channels; choose an --input, a device or a file")
+    return DeviceClock(output, source, rate, outputs, options.block)
+
+

@@ -1,0 +1,42 @@
+"""Fixtures for many tests: engines that cost something to build, tools that may be missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rtsep.engine.base import Engine
+from rtsep.engine.build import build
+from rtsep.model import store
+
+
+@pytest.fixture(scope="session")
+def starter() -> Iterator[Engine]:
+    """The embedded model in ONNX Runtime, one thread, as the live program runs it."""
+    engine = build(store.find("starter-2stems"))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    """Where ffmpeg is; the test is skipped without it."""
+    found = shutil.which("ffmpeg")
+    if not found or not shutil.which("ffprobe"):
+        pytest.skip("ffmpeg is not installed")
+    return found
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 256 kB; the test is skipped where we may not mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o size=256k tmpfs {folder} 2>/dev/null") != 0:
+        pytest.skip("only root may mount a small disk")
+    yield folder
+    os.system(f"umount -l {folder}")

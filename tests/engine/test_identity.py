@@ -1,0 +1,46 @@
+"""The engine without a network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rtsep.engine.base import Engine
+from rtsep.engine.identity import IdentityEngine
+from rtsep.errors import EngineError
+from tests.models import unet_spec
+
+
+def test_shares_are_equal_unless_chosen() -> None:
+    spec = replace(unet_spec(stems=("a", "b", "c"), context=2, bins=4), output="mask")
+    masks = np.empty((3, 2, 2, 4), np.float32)
+    engine: Engine = IdentityEngine(spec)
+    engine.warmup(phases=3)
+    engine.infer(np.ones((2, 2, 4), np.float32), masks)
+    np.testing.assert_allclose(masks, 1 / 3, rtol=1e-6)
+    IdentityEngine(spec, (1, 0, 0)).infer(np.ones((2, 2, 4), np.float32), masks)
+    assert (masks[0] == 1).all() and (masks[1:] == 0).all()
+    engine.reset()
+    engine.close()
+
+
+def test_magnitudes_sum_to_the_input() -> None:
+    spec = unet_spec(context=2, bins=4)
+    magnitudes = np.random.default_rng(0).uniform(0, 5, (2, 2, 4)).astype(np.float32)
+    masks = np.empty((2, 2, 2, 4), np.float32)
+    IdentityEngine(spec, (0.25, 0.75)).infer(magnitudes, masks)
+    np.testing.assert_allclose(masks[0], 0.25 * magnitudes)
+    np.testing.assert_allclose(masks.sum(0), magnitudes, rtol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [(1.0,), (0.5, 0.4), (0.5, 0.25, 0.25)])
+def test_weights_that_do_not_add_up(weights: tuple[float, ...]) -> None:
+    with pytest.raises(EngineError, match="there must be 2, adding up to 1"):
+        IdentityEngine(unet_spec(), weights)
+
+
+def test_shapes_that_do_not_fit() -> None:
+    with pytest.raises(EngineError, match="do not fit narrow-unet"):
+        IdentityEngine(unet_spec()).infer(np.zeros((2, 1, 4), np.float32), np.zeros((2, 2, 1, 4), np.float32))
