@@ -57,8 +57,13 @@ def latency(model: str, sample_rate: int, block: int) -> dict[str, Any]:
             }
         )
     return {
-        "format": FORMAT, "command": "bench latency", "model": {"name": stored.name}, "engine": engine.provider,
-        "sample_rate": sample_rate, "block": block, "presets": rows,
+        "format": FORMAT,
+        "command": "bench latency",
+        "model": {"name": stored.name},
+        "engine": engine.provider,
+        "sample_rate": sample_rate,
+        "block": block,
+        "presets": rows,
     }
 
 
@@ -120,9 +125,7 @@ def jitter(model: str, preset: str, seconds: float, output: str) -> dict[str, An
         return host_report(host, "bench jitter")
 
 
-def throughput(
-    model: str, preset: str, seconds: float, engine: str, threads: int, precision: str
-) -> dict[str, Any]:
+def throughput(model: str, preset: str, seconds: float, engine: str, threads: int, precision: str) -> dict[str, Any]:
     """Seconds of music separated in a second, file to files, median of several runs after one to warm up."""
     built = build(find(model), engine, threads, precision)
     with tempfile.TemporaryDirectory() as folder:
@@ -134,8 +137,14 @@ def throughput(
             separate_file(path, Path(folder) / "stems", built, preset)
             speeds.append(seconds / (time.perf_counter() - started))
     return {
-        "format": FORMAT, "command": "bench throughput", "model": {"name": model}, "engine": built.provider,
-        "preset": preset, "seconds": seconds, "runs": RUNS, "times_real_time": round(statistics.median(speeds[1:]), 2),
+        "format": FORMAT,
+        "command": "bench throughput",
+        "model": {"name": model},
+        "engine": built.provider,
+        "preset": preset,
+        "seconds": seconds,
+        "runs": RUNS,
+        "times_real_time": round(statistics.median(speeds[1:]), 2),
         "all_times_real_time": [round(speed, 2) for speed in speeds[1:]],
     }
 

@@ -73,25 +73,40 @@ def live(
     precision: Precision = "f32",
     threads: Threads = 1,
     loop: Annotated[bool, typer.Option("--loop", help="Play the file over and over.")] = False,
-    fast: Annotated[bool, typer.Option("--fast", help="Wait for every mask instead of the clock (null, files).")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Wait for every mask instead of the clock (null, files).")
+    ] = False,
 ) -> None:
     """Separate sound while it plays."""
     from rtsep.host.session import LiveOptions
 
     play(
         LiveOptions(
-            input=input, output=output, model=model, engine=engine, precision=precision, threads=threads,
-            latency=latency, hop=hop, refresh=refresh, lookahead=lookahead, compute=compute, rate=rate, block=block,
-            input_channels=_pair(channels), routes=tuple(route or ()), record=record, loop=loop, waiting=fast,
+            input=input,
+            output=output,
+            model=model,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            latency=latency,
+            hop=hop,
+            refresh=refresh,
+            lookahead=lookahead,
+            compute=compute,
+            rate=rate,
+            block=block,
+            input_channels=_pair(channels),
+            routes=tuple(route or ()),
+            record=record,
+            loop=loop,
+            waiting=fast,
         ),
         seconds,
         report,
     )
 
 
-@app.command(
-    epilog="Examples:\n\n  rtsep demo\n\n  rtsep demo --song party.mp3 --output null"
-)
+@app.command(epilog="Examples:\n\n  rtsep demo\n\n  rtsep demo --song party.mp3 --output null")
 def demo(
     song: Annotated[Optional[Path], typer.Option(help="Your own song instead of ours.")] = None,  # noqa: UP045
     output: Annotated[str, typer.Option("--output", "-o", help="A sound device, `null`, or `auto`.")] = "auto",
@@ -169,7 +184,11 @@ def separate(
             task = bars.add_task(path.name)
             try:
                 written = separate_file(
-                    path, folder, built, latency, chosen,
+                    path,
+                    folder,
+                    built,
+                    latency,
+                    chosen,
                     lambda done, total, task=task: bars.update(task, completed=done, total=total),  # type: ignore[misc]
                 )
                 for name in written:
@@ -211,7 +230,9 @@ def models() -> None:
     for stored in catalogue():
         spec = stored.spec
         size = f"{stored.path.stat().st_size / 1e6:.1f}"
-        table.add_row(spec.name, " ".join(spec.stems), spec.kind, str(spec.sample_rate), size, stored.origin, spec.licence)
+        table.add_row(
+            spec.name, " ".join(spec.stems), spec.kind, str(spec.sample_rate), size, stored.origin, spec.licence
+        )
     out.print(table)
 
 

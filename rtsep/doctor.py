@@ -75,8 +75,11 @@ def _bf16() -> Finding:
 
 def _ffmpeg() -> Finding:
     there = shutil.which("ffmpeg") is not None
-    return Finding("ffmpeg", "installed" if there else "not installed",
-                   "" if there else "for mp4, m4a and the like: sudo apt-get install ffmpeg")
+    return Finding(
+        "ffmpeg",
+        "installed" if there else "not installed",
+        "" if there else "for mp4, m4a and the like: sudo apt-get install ffmpeg",
+    )
 
 
 def _priority() -> Finding:
@@ -92,8 +95,11 @@ def _memory() -> Finding:
     granted = lock_memory()
     if granted:
         unlock_memory()
-    return Finding("locked memory", "granted" if granted else "refused",
-                   "" if granted else "add `@audio - memlock unlimited` to /etc/security/limits.d/audio.conf")
+    return Finding(
+        "locked memory",
+        "granted" if granted else "refused",
+        "" if granted else "add `@audio - memlock unlimited` to /etc/security/limits.d/audio.conf",
+    )
 
 
 def _cache() -> Finding:

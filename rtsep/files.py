@@ -152,7 +152,8 @@ def to_channels(block: Float32, channels: int) -> Float32:
     if len(block) == channels:
         return block
     if channels == 1:
-        return block[:2].mean(axis=0, keepdims=True)
+        mono: Float32 = block[:2].mean(axis=0, keepdims=True)
+        return mono
     return np.repeat(block, channels, axis=0) if len(block) == 1 else np.ascontiguousarray(block[:channels])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,8 @@ STRIP = np.dtype([("gain", np.float64), ("pan", np.float64), ("mute", np.int64),
 MASTER = np.dtype(
     [("gain", np.float64), ("acapella", np.int64), ("instrumental", np.int64), ("bypass", np.int64)], align=True
 )
-RAMP = np.dtype(
-    [("current", np.float64), ("target", np.float64), ("step", np.float64), ("left", np.int64)], align=True
-)
-ROUTE = np.dtype(
-    [("source", np.int64), ("channel", np.int64), ("output", np.int64), ("gain", np.float32)], align=True
-)
+RAMP = np.dtype([("current", np.float64), ("target", np.float64), ("step", np.float64), ("left", np.int64)], align=True)
+ROUTE = np.dtype([("source", np.int64), ("channel", np.int64), ("output", np.int64), ("gain", np.float32)], align=True)
 
 
 @dataclass(frozen=True)
@@ -73,9 +69,7 @@ def parse_routes(texts: list[str], stems: tuple[str, ...], channels: int) -> tup
     return tuple(routes)
 
 
-def open_mixer(
-    stems: tuple[str, ...], channels: int, routes: tuple[Route, ...], sample_rate: int, hop: int
-) -> Mixer:
+def open_mixer(stems: tuple[str, ...], channels: int, routes: tuple[Route, ...], sample_rate: int, hop: int) -> Mixer:
     """A mixer with every parameter at its default and no ramp under way."""
     count = len(stems)
     mixer = Mixer(
@@ -137,7 +131,7 @@ def read_meters(mixer: Mixer) -> NDArray[np.float32]:
 
 
 @kernel
-def _aim(ramp: np.void, target: float, frames: int) -> None:
+def _aim(ramp: Any, target: float, frames: int) -> None:
     if target != ramp.target:
         ramp.target = target
         ramp.step = (target - ramp.current) / frames
@@ -171,7 +165,7 @@ def _retarget(mixer: Mixer) -> None:
 
 
 @kernel
-def _gain(ramp: np.void) -> float:
+def _gain(ramp: Any) -> float:
     """The ramp's next value."""
     if ramp.left > 0:
         ramp.left -= 1

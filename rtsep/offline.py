@@ -68,9 +68,7 @@ class BatchProcess:
         self._magnitudes = np.zeros((self._hops, model.channels, model.bins), np.float32)
         self._seen = np.zeros((model.channels, frames, model.bins), np.float32)
         self._raw = np.zeros((len(model.stems), *self._seen.shape), np.float32)
-        self._masks = np.zeros(
-            (self._hops // self._step, len(model.stems), model.channels, model.bins), np.float32
-        )
+        self._masks = np.zeros((self._hops // self._step, len(model.stems), model.channels, model.bins), np.float32)
         engine.warmup(frames, window.spacing // self._step)
         engine.reset()
 

@@ -72,9 +72,7 @@ class ModelSpec:
         ):
             value = getattr(self, field)
             if not isinstance(value, int) or not low <= value <= high:
-                raise ModelError(
-                    f"model spec: {field} is {value!r}; it must be a whole number, {low} to {high}"
-                )
+                raise ModelError(f"model spec: {field} is {value!r}; it must be a whole number, {low} to {high}")
         if not 0.0 < self.exponent <= 16.0:
             raise ModelError(f"model spec: exponent is {self.exponent}; it must be above 0, at most 16")
         if len(self.stems) < 2 or len(set(self.stems)) != len(self.stems):
@@ -151,6 +149,7 @@ class Latency:
 
     @property
     def total(self) -> int:
+        """All parts together, in frames."""
         return sum(self.parts().values())
 
     def parts(self) -> dict[str, int]:
@@ -158,6 +157,7 @@ class Latency:
         return asdict(self)
 
     def ms(self, sample_rate: int) -> float:
+        """The total in milliseconds."""
         return 1000.0 * self.total / sample_rate
 
 

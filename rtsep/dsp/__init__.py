@@ -1,0 +1,1 @@
+"""The native signal processing: rings, windows, spectra, masks."""

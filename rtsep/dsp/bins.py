@@ -15,17 +15,17 @@ from rtsep.spec import ModelSpec, WindowSpec
 
 
 class BinMap(NamedTuple):
-    """Each target bin is source[index] * (1 - weight) + source[index + 1] * weight."""
+    """Each target bin is source[below] * (1 - weight) + source[below + 1] * weight."""
 
-    index: NDArray[np.int64]  # (target bins,)
+    below: NDArray[np.int64]  # (target bins,)
     weight: NDArray[np.float32]  # (target bins,)
 
 
-def _bin_map(positions: NDArray[np.float64], bins: int) -> BinMap:
+def _bin_map(positions: NDArray[np.floating], bins: int) -> BinMap:
     """Map from `bins` source bins and one more, the value beyond them, to fractional positions."""
-    index = np.minimum(np.floor(positions), bins - 1).astype(np.int64)
-    weight = np.minimum(positions - index, 1.0)
-    return BinMap(index, weight.astype(np.float32))
+    below = np.minimum(np.floor(positions), bins - 1).astype(np.int64)
+    weight = np.minimum(positions - below, 1.0)
+    return BinMap(below, weight.astype(np.float32))
 
 
 def to_model(model: ModelSpec, window: WindowSpec) -> BinMap:
@@ -41,9 +41,10 @@ def to_device(model: ModelSpec, window: WindowSpec) -> BinMap:
 
 
 @kernel
-def interpolate(index: NDArray[np.int64], weight: NDArray[np.float32], source: NDArray[np.float32],
-                target: NDArray[np.float32]) -> None:
+def interpolate(
+    below: NDArray[np.int64], weight: NDArray[np.float32], source: NDArray[np.float32], target: NDArray[np.float32]
+) -> None:
     """Map one row of bins; source has one more value than bins, for what lies beyond."""
     for k in range(len(target)):
-        low = source[index[k]]
-        target[k] = low + weight[k] * (source[index[k] + 1] - low)
+        low = source[below[k]]
+        target[k] = low + weight[k] * (source[below[k] + 1] - low)

@@ -145,8 +145,10 @@ class Ring:
 
     @property
     def readable(self) -> int:
+        """Frames that can be read now."""
         return int(readable(self.memory))
 
     @property
     def writable(self) -> int:
+        """Frames that can be written now."""
         return int(writable(self.memory))

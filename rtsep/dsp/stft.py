@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rocket_fft import c2r, r2c
 
 from rtsep.dsp.bins import interpolate, to_device, to_model
-from rtsep.dsp.masks import EXTENSION_CODE, ZEROS, ratio_masks
+from rtsep.dsp.masks import EXTENSION_CODE, ratio_masks
 from rtsep.dsp.native import kernel
 from rtsep.dsp.windows import magnitude_scale, window_pair
 from rtsep.spec import ModelSpec, WindowSpec
@@ -41,9 +41,9 @@ class Stream(NamedTuple):
     state: NDArray[np.void]  # (1,) of STATE
     analysis: NDArray[np.float32]  # (N,)
     synthesis: NDArray[np.float32]  # (M,)
-    model_index: NDArray[np.int64]  # device bins to the model's
+    model_below: NDArray[np.int64]  # device bins to the model's
     model_weight: NDArray[np.float32]
-    device_index: NDArray[np.int64]  # model bins to the device's
+    device_below: NDArray[np.int64]  # model bins to the device's
     device_weight: NDArray[np.float32]
     total: NDArray[np.float32]  # (K,) what the masks sum to
     history: NDArray[np.float32]  # (C, the newest input that is still needed)
@@ -66,7 +66,7 @@ def open_stream(model: ModelSpec, window: WindowSpec, batch: int = 1) -> Stream:
     down, up = to_model(model, window), to_device(model, window)
     total = np.ones(bins, np.float32)
     if model.extension == "zeros":
-        interpolate(up.index, up.weight, np.append(np.ones(model.bins, np.float32), np.float32(0.0)), total)
+        interpolate(up.below, up.weight, np.append(np.ones(model.bins, np.float32), np.float32(0.0)), total)
     state = np.zeros(1, STATE)
     state["hop"] = window.hop
     state["delay"] = window.delay_hops
@@ -80,9 +80,9 @@ def open_stream(model: ModelSpec, window: WindowSpec, batch: int = 1) -> Stream:
         state=state,
         analysis=pair.analysis,
         synthesis=pair.synthesis,
-        model_index=down.index,
+        model_below=down.below,
         model_weight=down.weight,
-        device_index=up.index,
+        device_below=up.below,
         device_weight=up.weight,
         total=total,
         history=np.zeros((channels, history), np.float32),
@@ -154,7 +154,7 @@ def analyse(stream: Stream, block: NDArray[np.float32], magnitudes: NDArray[np.f
         for k in range(bins):
             value = spectrum[channel, k]
             stream.magnitude[k] = state.scale * np.sqrt(value.real * value.real + value.imag * value.imag)
-        interpolate(stream.model_index, stream.model_weight, stream.magnitude, magnitudes[channel])
+        interpolate(stream.model_below, stream.model_weight, stream.magnitude, magnitudes[channel])
 
 
 @kernel
@@ -169,7 +169,7 @@ def set_masks(stream: Stream, raw: NDArray[np.float32]) -> int:
         rest[:] = stream.total
         for stem in range(stems - 1):
             mask = stream.masks[stem, channel]
-            interpolate(stream.device_index, stream.device_weight, stream.refined[stem, channel], mask)
+            interpolate(stream.device_below, stream.device_weight, stream.refined[stem, channel], mask)
             for k in range(bins):
                 rest[k] -= mask[k]
     return broken

@@ -1,0 +1,1 @@
+"""Inference engines and what feeds them."""

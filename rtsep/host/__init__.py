@@ -1,0 +1,1 @@
+"""The live host: devices, the signal path, workers, control."""

@@ -143,9 +143,7 @@ class NullClock:
 class DeviceClock:
     """A PortAudio stream whose callback is the native border."""
 
-    def __init__(
-        self, output: Device, source: Device | None, sample_rate: int, outputs: int, block: int = 0
-    ) -> None:
+    def __init__(self, output: Device, source: Device | None, sample_rate: int, outputs: int, block: int = 0) -> None:
         """Check that the device takes these settings; block 0 leaves the block to the device."""
         self.name = output.name
         self._output = output

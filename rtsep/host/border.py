@@ -24,8 +24,8 @@ from rtsep.dsp.native import (
     store_release,
     wait_until,
 )
-from rtsep.dsp.ring import RingMemory, accept, deliver, read, readable, ring_memory, skip_to, writable
 from rtsep.dsp.ring import STATE as RING_STATE
+from rtsep.dsp.ring import RingMemory, accept, deliver, read, readable, ring_memory, skip_to, writable
 from rtsep.host.stats import HISTOGRAM, histogram, record
 
 LARGEST_BLOCK = 8192  # frames
@@ -176,9 +176,7 @@ def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray
     deliver(outputs, out)
 
 
-@callback_kernel(
-    types.int32(types.voidptr, types.voidptr, types.uint64, types.voidptr, types.uint64, types.voidptr)
-)
+@callback_kernel(types.int32(types.voidptr, types.voidptr, types.uint64, types.voidptr, types.uint64, types.voidptr))
 def portaudio_callback(block, out, frames, time_info, flags, userdata):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """PortAudio's PaStreamCallback; userdata is the address of a STATE record."""
     state = numba.carray(userdata, (1,), STATE)

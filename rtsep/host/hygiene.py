@@ -42,7 +42,7 @@ def tidy() -> None:
 
 def lock_memory() -> bool:
     """Keep the pages that are used in memory; False where the system does not grant it."""
-    return ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0
+    return bool(ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0)
 
 
 def unlock_memory() -> None:

@@ -143,9 +143,7 @@ class Host:
         model, settings = self.engine.spec, self.settings
         spec = self.clock.spec
         capacity = int(RING_S * spec.sample_rate) + (settings.compute or 0) + 2 * settings.window.hop + 2 * spec.block
-        border = open_border(
-            model.channels, spec.outputs, capacity, ring_frames(spec.sample_rate) if self._file else 1
-        )
+        border = open_border(model.channels, spec.outputs, capacity, ring_frames(spec.sample_rate) if self._file else 1)
         state = border.state[0]
         state["waiting"] = settings.waiting
         state["from_file"] = self._file is not None

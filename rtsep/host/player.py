@@ -110,5 +110,3 @@ class Player(threading.Thread):
             self.error = error
             return np.zeros((0, self._border.file.data.shape[1]), np.float32), True
         return np.ascontiguousarray(block.T), not block.shape[1]
-
-

@@ -100,5 +100,3 @@ def _clock(options: LiveOptions, output: Device | None, reader: AudioReader | No
     if not source.inputs:
         raise DeviceError(f"{source.name} has no input channels; choose an --input, a device or a file")
     return DeviceClock(output, source, rate, outputs, options.block)
-
-

@@ -13,8 +13,9 @@ from rtsep.dsp.context import RESERVE_HOPS
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, post, wait_until
 from rtsep.dsp.triple import publish
 from rtsep.engine.inference import Inference
+from rtsep.host.border import POLL_NS
 from rtsep.host.hygiene import become_realtime
-from rtsep.host.path import POLL_NS, Path
+from rtsep.host.path import Path
 from rtsep.host.stats import histogram, record
 
 LAPSE_HOPS = RESERVE_HOPS // 2  # further behind than this, a stateful engine starts anew

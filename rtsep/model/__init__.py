@@ -1,0 +1,1 @@
+"""Networks, their files, and where they are found."""

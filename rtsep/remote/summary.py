@@ -22,7 +22,8 @@ def summary(report: dict[str, Any]) -> RenderableType:
     latency = Text.assemble("latency  ", (f"{report['latency_ms']['total']:.1f} ms", "bold"), (f" = {parts}", "dim"))
     faults = (report["output_underflows"], report["input_overflows"])
     sound = Text.assemble(
-        "sound    ", (f"{faults[0]} underflows, {faults[1]} overflows", "bold red" if any(faults) else "bold green"),
+        "sound    ",
+        (f"{faults[0]} underflows, {faults[1]} overflows", "bold red" if any(faults) else "bold green"),
         f" in {report['seconds']:.1f} s; {report['held_masks']} held masks in {report['hops']} hops; "
         f"{100 * report['cpu_cores']:.0f} % of a core",
     )

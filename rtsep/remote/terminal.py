@@ -73,7 +73,13 @@ def render(host: Host) -> RenderableType:
     """The whole view of this moment."""
     now = host.snapshot()
     return Group(
-        _head(host, now), Text(), _strips(host, now), Text(), latency_line(host, now), _counters(now), *_notes(now),
+        _head(host, now),
+        Text(),
+        _strips(host, now),
+        Text(),
+        latency_line(host, now),
+        _counters(now),
+        *_notes(now),
         Text("1-9 mute   shift solo   a acapella   i instrumental   b bypass   + - level   ← → seek   q end", "dim"),
     )
 
@@ -83,7 +89,9 @@ def _head(host: Host, now: Snapshot) -> Text:
     if now.position_s is not None and now.length_s is not None:
         position = f"{clock_text(now.position_s)} / {clock_text(now.length_s)}"
     return Text.assemble(
-        ("rtsep ", "bold cyan"), (position, "bold"), f"   {host.engine.spec.name}",
+        ("rtsep ", "bold cyan"),
+        (position, "bold"),
+        f"   {host.engine.spec.name}",
         (f"   {host.clock.name}   {host.audio.sample_rate / 1000:g} kHz   {host.engine.provider}", "dim"),
     )
 
@@ -122,7 +130,8 @@ def _counters(now: Snapshot) -> Text:
         return (f"{number} {word}   ", "bold red" if number else "dim")
 
     return Text.assemble(
-        count(now.underflows, "underflows"), count(now.overflows, "overflows"),
+        count(now.underflows, "underflows"),
+        count(now.overflows, "overflows"),
         (f"{now.held} held masks of {now.hops} hops   ", "yellow" if now.held else "dim"),
         (f"{100 * now.load:.0f} % of a core", "dim"),
     )

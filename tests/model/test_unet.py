@@ -52,7 +52,8 @@ def reference_logits(tower: Tower, x: Float64) -> Float64:
 
     def normalise(y: Float64, name: str) -> Float64:
         scale = p[f"{name}.weight"] / np.sqrt(1.001)  # moving variance 1 and mean 0
-        return y * scale[:, None, None] + p[f"{name}.bias"][:, None, None]
+        normal: Float64 = y * scale[:, None, None] + p[f"{name}.bias"][:, None, None]
+        return normal
 
     c1 = convolve(x, p["encoders.0.conv.weight"], p["encoders.0.conv.bias"], stride=2)
     c2 = convolve(

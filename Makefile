@@ -1,0 +1,57 @@
+# rtsep: `make demo` plays, `make test` tests; each installs what it needs, and says so before it does.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+PLAY_PACKAGES := libportaudio2 ffmpeg python3-venv
+TEST_PACKAGES := $(PLAY_PACKAGES) jackd2 tmux
+SONG ?=
+
+# $(call apt,PACKAGES): install the Debian packages that are missing, if this machine has apt at all.
+define apt
+	@if command -v dpkg-query >/dev/null; then \
+	  missing=""; for p in $(1); do \
+	    case $$p in python3-venv) $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && continue;; esac; \
+	    dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; \
+	  done; \
+	  if [ -n "$$missing" ]; then \
+	    echo "installing system packages:$$missing (with apt-get$(if $(SUDO), and sudo))"; \
+	    $(SUDO) apt-get update -qq && \
+	    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  fi; \
+	else echo "no apt here: install PortAudio (and JACK for the tests) by your own system's means"; fi
+endef
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/play
+	@$(BIN)/rtsep demo $(if $(SONG),--song "$(SONG)")
+
+test: $(VENV)/test
+	$(BIN)/pytest
+
+lint: $(VENV)/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/test
+	$(BIN)/python -m benchmarks
+
+$(VENV)/play: setup.py
+	$(call apt,$(PLAY_PACKAGES))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rtsep needs Python 3.11 or later")'
+	@[ -d $(VENV) ] || $(PYTHON) -m venv $(VENV)
+	@echo "installing rtsep into $(VENV)"
+	@$(BIN)/pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/test: $(VENV)/play
+	$(call apt,$(TEST_PACKAGES))
+	@echo "installing what the tests need into $(VENV): PyTorch, OpenVINO and more"
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[openvino,train,bench,test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info stems
