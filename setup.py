@@ -13,7 +13,7 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["rtsep", "rtsep.*"]),
-    package_data={"rtsep": ["py.typed", "model/embedded/*", "demo/*.ogg", "host/*.json"]},
+    package_data={"rtsep": ["py.typed", "model/embedded/*/*", "demo/*.ogg", "host/*.json"]},
     install_requires=[
         "numpy>=1.26,<2.6",
         "numba>=0.61",

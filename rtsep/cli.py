@@ -129,7 +129,7 @@ def play(options: LiveOptions, seconds: float | None, report: Path | None) -> No
     from rtsep.remote.summary import summary
     from rtsep.remote.terminal import latency_line, watch
 
-    with out.status("getting ready; the very first start compiles the signal path for half a minute"):
+    with out.status("getting ready; the very first start takes half a minute"):
         host: Host = open_host(options)
         host.__enter__()
     try:

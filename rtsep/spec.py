@@ -57,6 +57,8 @@ class ModelSpec:
     licence: str
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ModelError(f"model spec: name is {self.name!r}; it must be a word")
         _one_of("analysis", self.analysis, get_args(Analysis))
         _one_of("basis", self.basis, get_args(Basis))
         _one_of("kind", self.kind, get_args(Kind))
@@ -94,7 +96,7 @@ class ModelSpec:
             states = tuple(StateSpec(str(s["name"]), tuple(int(n) for n in s["shape"])) for s in entries["states"])
             stems = tuple(str(stem) for stem in entries["stems"])
             return cls(**{**entries, "stems": stems, "states": states, "exponent": float(entries["exponent"])})
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, OverflowError) as error:
             raise ModelError(f"model spec: a value has the wrong type ({error})") from error
 
     def to_dict(self) -> dict[str, Any]:
