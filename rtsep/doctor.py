@@ -13,7 +13,7 @@ from pathlib import Path
 from rtsep.dsp.native import cache_folder
 from rtsep.errors import RtsepError
 from rtsep.host.audio import devices
-from rtsep.host.hygiene import become_realtime, lock_memory, unlock_memory
+from rtsep.host.hygiene import SIGNAL_PRIORITY, become_realtime, lock_memory, unlock_memory
 from rtsep.model.store import catalogue
 
 
@@ -85,7 +85,7 @@ def _ffmpeg() -> Finding:
 def _priority() -> Finding:
     limits = "add your user to the group audio, or `@audio - rtprio 90` to /etc/security/limits.d/audio.conf"
     before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    granted = become_realtime()
+    granted = become_realtime(SIGNAL_PRIORITY)
     if granted:
         os.sched_setscheduler(0, before, parameters)
     return Finding("real-time priority", "granted" if granted else "refused", "" if granted else limits)

@@ -11,7 +11,7 @@ import numpy as np
 from rtsep.dsp.native import semaphore
 from rtsep.errors import DeviceError
 from rtsep.host.border import Border, null_clock, portaudio_callback
-from rtsep.host.hygiene import become_realtime
+from rtsep.host.hygiene import SIGNAL_PRIORITY, become_realtime
 from rtsep.host.portaudio import portaudio, refresh, replace
 from rtsep.spec import AudioSpec
 
@@ -119,7 +119,7 @@ class NullClock:
 
         def run() -> None:
             if not patient:
-                become_realtime()
+                become_realtime(SIGNAL_PRIORITY)
             null_clock(*arguments)
 
         self._thread = threading.Thread(target=run, name="rtsep-null", daemon=True)

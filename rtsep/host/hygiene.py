@@ -12,7 +12,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-PRIORITY = 60  # of SCHED_FIFO; below JACK's own 70 or so
+SIGNAL_PRIORITY = 60  # of SCHED_FIFO; below JACK's own 70 or so
+ENGINE_PRIORITY = 50  # below the signal path, which may wait for it but never long
 SWITCH_INTERVAL_S = 0.0005
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
@@ -50,10 +51,10 @@ def unlock_memory() -> None:
     ctypes.CDLL(None).munlockall()
 
 
-def become_realtime() -> bool:
+def become_realtime(priority: int) -> bool:
     """Give the calling thread real-time priority; False where the system does not grant it."""
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except (OSError, AttributeError):
         return False
     return True

@@ -23,7 +23,7 @@ from rtsep.files import Resampled, StemWriter
 from rtsep.host.audio import Clock
 from rtsep.host.border import PRIMING, RUNNING, STOPPED, Border, open_border
 from rtsep.host.control import Command, Controls, Snapshot
-from rtsep.host.hygiene import become_realtime, lock_memory, quiet_python, tidy, unlock_memory
+from rtsep.host.hygiene import SIGNAL_PRIORITY, become_realtime, lock_memory, quiet_python, tidy, unlock_memory
 from rtsep.host.path import STATE as PATH_STATE
 from rtsep.host.path import Path, signal_path
 from rtsep.host.player import Player, ring_frames
@@ -251,7 +251,7 @@ class Host:
 
     def _run_signal_path(self) -> None:
         if not self.settings.waiting:
-            become_realtime()
+            become_realtime(SIGNAL_PRIORITY)
         signal_path(self.path)
 
     def _run_watch(self) -> None:

@@ -14,7 +14,7 @@ from rtsep.dsp.native import clock_ns, kernel, load_acquire, post, wait_until
 from rtsep.dsp.triple import publish
 from rtsep.engine.inference import Inference
 from rtsep.host.border import POLL_NS
-from rtsep.host.hygiene import become_realtime
+from rtsep.host.hygiene import ENGINE_PRIORITY, become_realtime
 from rtsep.host.path import Path
 from rtsep.host.stats import histogram, record
 
@@ -60,7 +60,7 @@ class EngineWorker(threading.Thread):
 
     def run(self) -> None:
         """Think until `stop`."""
-        become_realtime()
+        become_realtime(ENGINE_PRIORITY)
         try:
             while not self._stopping:
                 hops = _await_frames(self._path, self._next)
