@@ -22,7 +22,7 @@ from rtsep.errors import RtsepError, SpecError
 from rtsep.files import Resampled, open_audio
 from rtsep.host.audio import NullClock
 from rtsep.host.live import Host, HostSettings
-from rtsep.host.report import FORMAT, host_report, latency_report
+from rtsep.host.report import FORMAT, PROGRAM, host_report, latency_report
 from rtsep.host.session import LiveOptions, open_host
 from rtsep.host.stats import histogram, percentiles, record
 from rtsep.mixer import parse_routes
@@ -40,12 +40,13 @@ def latency(model: str, sample_rate: int, block: int) -> dict[str, Any]:
     """Every preset that the model can do: parts, the total, and an impulse through the host on the null device."""
     stored = find(model)
     engine = build(stored)
+    plan(stored.spec, sample_rate, "exact")  # what every model can do: an error here is the rate's
     rows = []
     for preset in PRESETS:
         try:
             window = plan(stored.spec, sample_rate, preset)
         except SpecError:
-            continue
+            continue  # its window is longer than the model's
         host, measured = _impulse(stored.spec, window, block)
         rows.append(
             {
@@ -58,6 +59,7 @@ def latency(model: str, sample_rate: int, block: int) -> dict[str, Any]:
         )
     return {
         "format": FORMAT,
+        "program": PROGRAM,
         "command": "bench latency",
         "model": {"name": stored.name},
         "engine": engine.provider,
@@ -138,6 +140,7 @@ def throughput(model: str, preset: str, seconds: float, engine: str, threads: in
             speeds.append(seconds / (time.perf_counter() - started))
     return {
         "format": FORMAT,
+        "program": PROGRAM,
         "command": "bench throughput",
         "model": {"name": model},
         "engine": built.provider,

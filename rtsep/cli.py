@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
-from rich.console import Console
 
-from rtsep import __version__
-from rtsep.errors import RtsepError
+from rtsep import __version__, cli_bench
+from rtsep.cli_options import (
+    DEFAULT_MODEL,
+    EngineName,
+    Model,
+    Precision,
+    Report,
+    Threads,
+    complain,
+    out,
+    say,
+)
+from rtsep.errors import DeviceError, RtsepError
 
 if TYPE_CHECKING:
     from rtsep.host.session import LiveOptions
@@ -23,8 +34,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console()
-DEFAULT_MODEL = "starter-2stems"
+app.add_typer(cli_bench.app, name="bench")
+DEMO = "demo"
 
 
 def _version(wanted: bool) -> None:
@@ -40,21 +51,14 @@ def _root(
     pass
 
 
-Model = Annotated[str, typer.Option("--model", "-m", help="A model's name or path; see `rtsep models`.")]
-EngineName = Annotated[str, typer.Option(help="onnx, or openvino.")]
-Precision = Annotated[str, typer.Option(help="f32, or bf16 with openvino.")]
-Threads = Annotated[int, typer.Option(min=1, max=64, help="CPU threads of one inference.")]
-Report = Annotated[Optional[Path], typer.Option(help="Write the figures to this JSON file.")]  # noqa: UP045
-
-
 @app.command(
     epilog="Examples:\n\n"
-    "  rtsep live --input song.flac\n\n"
+    "  rtsep live --input demo\n\n"
     "  rtsep live --input song.flac --output null --record stems --report run.json\n\n"
     "  rtsep live --input 3 --output 3 --latency 12 --route 'vocals=1,2 accompaniment=3,4 mix=5,6'"
 )
 def live(
-    input: Annotated[str, typer.Option("--input", "-i", help="A sound device or an audio file.")] = "",
+    input: Annotated[str, typer.Option("--input", "-i", help="A sound device, an audio file, or `demo`.")] = "",
     output: Annotated[str, typer.Option("--output", "-o", help="A sound device, `null`, or `auto`.")] = "",
     model: Model = DEFAULT_MODEL,
     latency: Annotated[str, typer.Option("--latency", "-l", help="exact, or ms of window: 46, 23, 12, 6, 3.")] = "23",
@@ -82,7 +86,7 @@ def live(
 
     play(
         LiveOptions(
-            input=input,
+            input=_song(input),
             output=output,
             model=model,
             engine=engine,
@@ -123,18 +127,20 @@ def demo(
 
 def play(options: LiveOptions, seconds: float | None, report: Path | None) -> None:
     """Run a host to its end, show it, and print what it says of itself."""
-    from rtsep.host.live import Host
-    from rtsep.host.report import host_report, write_json
+    from rtsep.dsp.native import compiled
+    from rtsep.host.report import check_writable, host_report, write_json
     from rtsep.host.session import open_host
     from rtsep.remote.summary import summary
-    from rtsep.remote.terminal import latency_line, watch
+    from rtsep.remote.terminal import watch
 
-    with out.status("getting ready; the very first start takes half a minute"):
-        host: Host = open_host(options)
+    if report:
+        check_writable(report)
+    with out.status("getting ready" if compiled() else "compiling the signal path, this once; half a minute"):
+        host = open_host(options)
         host.__enter__()
     try:
-        out.print(f"[bold]{host.engine.spec.name}[/] on {host.clock.name}, {host.audio.sample_rate} Hz")
-        out.print(latency_line(host, host.snapshot()))
+        rate = host.audio.sample_rate
+        say(f"{host.engine.spec.name} on {host.clock.name}, {rate} Hz, {host.latency.ms(rate):.1f} ms behind the input")
         watch(host, seconds, out)
     except KeyboardInterrupt:
         pass
@@ -146,7 +152,7 @@ def play(options: LiveOptions, seconds: float | None, report: Path | None) -> No
             out.print(summary(found))
             if report:
                 write_json(found, report)
-                out.print(f"report   {report}")
+                say(f"report   {report}")
 
 
 @app.command(
@@ -169,17 +175,20 @@ def separate(
     from rtsep.engine.build import build
     from rtsep.errors import FileError
     from rtsep.model.store import find
-    from rtsep.offline import separate_file
+    from rtsep.offline import pick_stems, separate_file
 
     folders = [output / path.stem for path in inputs]
     for folder in folders:
         if folders.count(folder) > 1:
             raise FileError(f"several inputs would be written to {folder}; separate them into different folders")
-    built = build(find(model), engine, threads, precision)
+    stored = find(model)
     chosen = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
+    pick_stems(stored.spec.stems, chosen)
+    built = build(stored, engine, threads, precision)
     failed = 0
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
-    with Progress(*columns, TimeRemainingColumn(), console=out, transient=True) as bars:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
+    quiet = not out.is_terminal
+    with Progress(*columns, TimeRemainingColumn(), console=out, transient=True, disable=quiet) as bars:
         for path, folder in zip(inputs, folders, strict=True):
             task = bars.add_task(path.name)
             try:
@@ -192,10 +201,13 @@ def separate(
                     lambda done, total, task=task: bars.update(task, completed=done, total=total),  # type: ignore[misc]
                 )
                 for name in written:
-                    out.print(str(name), soft_wrap=True)
+                    say(str(name))
             except FileError as error:
                 failed += 1
                 complain(error)
+            except KeyboardInterrupt:
+                complain(RtsepError(f"stopped; the stems of {path.name} are not whole"))
+                raise typer.Exit(130) from None
             bars.remove_task(task)
     if failed:
         raise typer.Exit(1)
@@ -205,133 +217,73 @@ def separate(
 def devices() -> None:
     """List the sound devices."""
     from rich.table import Table
+    from rich.text import Text
 
     from rtsep.host.audio import devices as find_all
 
-    table = Table("number", "name", "by", "inputs", "outputs", "Hz", box=None, header_style="dim")
+    table = Table("number", "name", "by", "inputs", "outputs", "Hz", box=None, header_style="dim", pad_edge=False)
     found = find_all()
     for device in found:
         counts = (device.inputs, device.outputs, device.sample_rate)
-        table.add_row(str(device.index), device.name, device.host_api, *map(str, counts))
+        table.add_row(str(device.index), Text(device.name), Text(device.host_api), *map(str, counts))
     if found:
         out.print(table)
     else:
-        out.print("no sound device; `rtsep live --output null` plays without one")
+        say("no sound device; `rtsep live --input demo --output null` plays without one")
 
 
 @app.command(epilog="Example:\n\n  rtsep models")
 def models() -> None:
     """List the models that can be named."""
-    from rich.table import Table
+    from rich.text import Text
 
     from rtsep.model.store import catalogue
 
-    table = Table("name", "stems", "kind", "Hz", "MB", "from", "licence", box=None, header_style="dim")
     for stored in catalogue():
         spec = stored.spec
-        size = f"{stored.path.stat().st_size / 1e6:.1f}"
-        table.add_row(
-            spec.name, " ".join(spec.stems), spec.kind, str(spec.sample_rate), size, stored.origin, spec.licence
-        )
-    out.print(table)
+        size = f"{stored.path.stat().st_size / 1e6:.1f} MB"
+        out.print(Text.assemble((spec.name, "bold"), f"   {', '.join(spec.stems)}"))
+        say(f"    {spec.kind}, {spec.sample_rate} Hz, {size}, {stored.origin}")
+        say(f"    {spec.licence}")
 
 
 @app.command(epilog="Example:\n\n  rtsep doctor")
 def doctor() -> None:
     """Say what this machine can do, and how to cure what it cannot."""
+    from rich.markup import escape
+
     from rtsep.doctor import examine
 
     missing = False
     for finding in examine():
         mark = "[green]●[/]" if not finding.cure else "[red]●[/]" if finding.needed else "[yellow]●[/]"
-        out.print(f"{mark} {finding.subject}: {finding.state}", soft_wrap=True)
+        out.print(f"{mark} {escape(f'{finding.subject}: {finding.state}')}", soft_wrap=True)
         if finding.cure:
-            out.print(f"    {finding.cure}", soft_wrap=True)
+            say(f"    {finding.cure}")
         missing |= finding.needed and bool(finding.cure)
     if missing:
         raise typer.Exit(1)
 
 
-bench = typer.Typer(help="Measure this machine.", no_args_is_help=True, rich_markup_mode="rich")
-app.add_typer(bench, name="bench")
+def _song(text: str) -> str:
+    from rtsep.demo import SONG
 
-
-@bench.command("latency", epilog="Example:\n\n  rtsep bench latency --rate 48000 --block 128 --report latency.json")
-def bench_latency(
-    model: Model = DEFAULT_MODEL,
-    rate: Annotated[int, typer.Option(help="Sample rate in Hz.")] = 48000,
-    block: Annotated[int, typer.Option(min=16, max=8192, help="Frames of a block.")] = 256,
-    report: Report = None,
-) -> None:
-    """Latency of every preset in parts, computed and measured with an impulse."""
-    from rtsep import bench as benches
-    from rtsep.remote.summary import latency_table
-
-    found = benches.latency(model, rate, block)
-    out.print(latency_table(found))
-    _keep(found, report)
-
-
-@bench.command("jitter", epilog="Example:\n\n  rtsep bench jitter --seconds 30 --latency 6")
-def bench_jitter(
-    model: Model = DEFAULT_MODEL,
-    latency: Annotated[str, typer.Option("--latency", "-l", help="The preset.")] = "23",
-    seconds: Annotated[float, typer.Option(min=1.0, help="How long.")] = 10.0,
-    output: Annotated[str, typer.Option("--output", "-o", help="A sound device or `null`.")] = "null",
-    report: Report = None,
-) -> None:
-    """Play with the GIL held 30 ms at a time, and see what that does."""
-    from rtsep import bench as benches
-    from rtsep.remote.summary import summary
-
-    found = benches.jitter(model, latency, seconds, output)
-    out.print(summary(found))
-    _keep(found, report)
-
-
-@bench.command("throughput", epilog="Example:\n\n  rtsep bench throughput --threads 2")
-def bench_throughput(
-    model: Model = DEFAULT_MODEL,
-    latency: Annotated[str, typer.Option("--latency", "-l", help="The preset.")] = "exact",
-    seconds: Annotated[float, typer.Option(min=1.0, help="Length of the sound.")] = 120.0,
-    engine: EngineName = "onnx",
-    precision: Precision = "f32",
-    threads: Threads = 2,
-    report: Report = None,
-) -> None:
-    """How many times faster than real time files are separated."""
-    from rtsep import bench as benches
-
-    found = benches.throughput(model, latency, seconds, engine, threads, precision)
-    out.print(f"{found['times_real_time']:.1f} times real time  ({found['engine']}, {found['runs']} runs, median)")
-    _keep(found, report)
-
-
-def _keep(found: dict[str, object], report: Path | None) -> None:
-    from rtsep.host.report import write_json
-
-    if report:
-        write_json(found, report)
+    return str(SONG) if text == DEMO else text
 
 
 def _pair(text: str) -> tuple[int, int]:
     parts = text.split(",")
     if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
-        raise typer.BadParameter(f"{text!r}: write two channels, as 1,2")
+        raise DeviceError(f"channels {text!r}: write the two of the input device, counted from 1, as 1,2")
     return int(parts[0]), int(parts[1])
-
-
-def complain(error: BaseException) -> None:
-    """One line for people, to the error output."""
-    Console(stderr=True).print(f"[bold red]rtsep:[/] {error}", soft_wrap=True, highlight=False)
 
 
 def main() -> None:
     """Run the command line; what went wrong is one line and an exit code of 1."""
+    for name in (signal.SIGTERM, signal.SIGHUP):  # an end as clean as Ctrl-C's
+        signal.signal(name, signal.default_int_handler)
     try:
         app()
     except RtsepError as error:
         complain(error)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

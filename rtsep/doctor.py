@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtsep.dsp.native import cache_folder
+from rtsep.dsp.native import compiled
 from rtsep.errors import RtsepError
 from rtsep.host.audio import devices
 from rtsep.host.hygiene import SIGNAL_PRIORITY, become_realtime, lock_memory, unlock_memory
@@ -103,9 +103,7 @@ def _memory() -> Finding:
 
 
 def _cache() -> Finding:
-    folder = cache_folder()
-    compiled = folder.is_dir() and any(folder.rglob("*.nbi"))
-    return Finding("signal path", "compiled" if compiled else "not compiled yet: the first start takes half a minute")
+    return Finding("signal path", "compiled" if compiled() else "not compiled yet: the first start takes half a minute")
 
 
 LOOKS: tuple[Callable[[], Finding], ...] = (

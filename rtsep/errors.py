@@ -33,3 +33,7 @@ class RouteError(RtsepError):
 
 class ParameterError(RtsepError):
     """An unknown parameter path, or a value outside its range."""
+
+
+class ConfigError(RtsepError):
+    """A settings file that cannot be read, or an entry that is unknown or of the wrong type."""

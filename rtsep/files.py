@@ -17,6 +17,8 @@ from rtsep.errors import FileError
 
 Float32 = NDArray[np.float32]
 
+OGG_PAGE = 65307  # bytes of the largest page
+
 
 class AudioReader(Protocol):
     """An open audio file; axes are (channels, frames)."""
@@ -64,7 +66,7 @@ class _SoundFileReader:
         self.channels = int(self._file.channels)
         self.frames = int(self._file.frames)
         self._position = 0
-        _check_riff(path)
+        _check_whole(path)
 
     def read(self, frames: int) -> Float32:
         wanted = min(frames, self.frames - self._position)
@@ -79,20 +81,31 @@ class _SoundFileReader:
 
     def seek(self, frame: int) -> None:
         self._position = min(max(frame, 0), self.frames)
-        self._file.seek(self._position)
+        try:
+            self._file.seek(self._position)
+        except soundfile.LibsndfileError as error:
+            raise FileError(f"{self.path} is broken: {error.error_string}") from error
 
     def close(self) -> None:
         self._file.close()
 
 
-def _check_riff(path: Path) -> None:
-    """libsndfile shortens a truncated wav in silence; the header tells."""
+def _check_whole(path: Path) -> None:
+    """libsndfile shortens a truncated wav, aiff or ogg in silence; its headers tell."""
+    size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(8)
-    size = path.stat().st_size
-    promised = int.from_bytes(head[4:8], "little") + 8
-    if head[:4] == b"RIFF" and promised < 0xFFFFFFFF and promised > size + 1:
-        raise FileError(f"{path} is truncated: its header promises {promised} bytes, it has {size}")
+        file.seek(max(0, size - OGG_PAGE))
+        tail = file.read() if head[:4] == b"OggS" else b""
+    if head[:4] in (b"RIFF", b"FORM"):
+        promised = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big") + 8
+        if size + 1 < promised < 0xFFFFFFFF:
+            raise FileError(f"{path} is truncated: its header promises {promised} bytes, it has {size}")
+    if tail:
+        page = tail[tail.rfind(b"OggS") :]
+        length = 27 + page[26] + sum(page[27 : 27 + page[26]]) if len(page) > 26 else 27
+        if len(page) < length or not page[5] & 4:  # the flag of a stream's last page
+            raise FileError(f"{path} is truncated: its last page is missing")
 
 
 class _FfmpegReader:
@@ -110,11 +123,15 @@ class _FfmpegReader:
         whole = len(data) // (4 * self.channels)
         if whole < frames and self._process.wait() != 0:
             raise FileError(f"{self.path} is broken: ffmpeg cannot decode all of it")
+        self._position += whole
+        if whole < frames and self._position < 0.95 * self.frames - self.sample_rate:  # the promise is a guess
+            raise FileError(f"{self.path} is truncated: it ends at {self._position} of {self.frames} frames")
         block = np.frombuffer(data, np.float32, whole * self.channels)
         return np.ascontiguousarray(block.reshape(whole, self.channels).T)
 
     def seek(self, frame: int) -> None:
         self.close()
+        self._position = max(0, frame)
         start = f"{max(0, frame) / self.sample_rate:.6f}"
         command = ["ffmpeg", "-v", "error", "-nostdin", "-xerror", "-ss", start, "-i", self._source(), "-map", "0:a:0"]
         self._process = subprocess.Popen(
@@ -194,6 +211,14 @@ class Resampled:
     def close(self) -> None:
         """Let the file go."""
         self._reader.close()
+
+
+def keep_source(source: Path, folder: Path, stems: tuple[str, ...]) -> None:
+    """`FileError` if a stem in the folder is the very file that is read."""
+    for stem in stems:
+        path = folder / f"{stem}.wav"
+        if path.exists() and path.samefile(source):
+            raise FileError(f"{source} would be written over while it is read; choose another folder")
 
 
 class StemWriter:

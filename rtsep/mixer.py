@@ -58,7 +58,7 @@ def parse_routes(texts: list[str], stems: tuple[str, ...], channels: int) -> tup
     Without texts the mix goes to the first outputs. Raises `RouteError`.
     """
     routes = []
-    for text in [word for entry in texts for word in entry.split()] or [f"{MIX}=1,2"]:
+    for text in [word for entry in texts for word in entry.split()] or [f"{MIX}=1,2" if channels > 1 else f"{MIX}=1"]:
         source, equals, numbers = text.partition("=")
         if source not in (*stems, MIX):
             raise RouteError(f"route {text!r}: there is no stem {source!r}; choose from {', '.join((*stems, MIX))}")

@@ -13,7 +13,7 @@ from rtsep.dsp import stft
 from rtsep.dsp.native import kernel
 from rtsep.engine.base import Engine
 from rtsep.errors import RouteError
-from rtsep.files import AudioReader, StemWriter, open_audio, to_channels
+from rtsep.files import AudioReader, StemWriter, keep_source, open_audio, to_channels
 from rtsep.separator import StreamSeparator
 from rtsep.spec import WindowSpec, plan
 
@@ -141,6 +141,7 @@ def separate_file(
     try:
         window = plan(model, reader.sample_rate, preset)
         names = tuple(model.stems[i] for i in chosen)
+        keep_source(source, folder, names)
         writer = StemWriter(folder, names, reader.sample_rate, model.channels, reader.frames)
         done = 0
         for block in separate_blocks(engine, window, reader):

@@ -89,8 +89,9 @@ class StreamSeparator:
         stems: (stems, channels, at least latency + hop). The separator is then as new.
         """
         rest = self._fed + self.latency.total - self._given
-        if stems.shape[2] < rest:
-            raise SpecError(f"the array for the stems holds {stems.shape[2]} frames; flush needs {rest}")
+        if stems.ndim != 3 or stems.shape[:2] != self._stems.shape[:2] or stems.shape[2] < rest:
+            wanted = (*self._stems.shape[:2], rest)
+            raise SpecError(f"the array for the stems is {stems.shape}; flush needs at least {wanted}")
         held = self._fed % self.window.hop
         self._pending[:, held:] = 0.0
         written = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -16,6 +17,8 @@ Extension = Literal["zeros", "average", "edge"]
 
 SPACING_TOLERANCE = 0.10  # how far the spacing of the frames may be from the model's own hop
 COMPUTE_S = 256 / 48000  # slack for inference and scheduling, where nothing else is asked for
+PLAIN_STEM = re.compile(r"(?!mix$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # a file's name, and a word in routes
+PART_TOLERANCE = 1.25  # how much longer than the preset's a window part may be
 WINDOW_TOLERANCE = 0.05  # how far an `exact` window may be from the model's own length
 
 
@@ -57,8 +60,9 @@ class ModelSpec:
     licence: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            raise ModelError(f"model spec: name is {self.name!r}; it must be a word")
+        for field in ("name", "licence"):
+            if not isinstance(getattr(self, field), str) or not getattr(self, field):
+                raise ModelError(f"model spec: {field} {getattr(self, field)!r} is not plain text")
         _one_of("analysis", self.analysis, get_args(Analysis))
         _one_of("basis", self.basis, get_args(Basis))
         _one_of("kind", self.kind, get_args(Kind))
@@ -73,10 +77,15 @@ class ModelSpec:
             ("bins", 1, self.window // 2 + 1),
         ):
             value = getattr(self, field)
-            if not isinstance(value, int) or not low <= value <= high:
+            if type(value) is not int or not low <= value <= high:
                 raise ModelError(f"model spec: {field} is {value!r}; it must be a whole number, {low} to {high}")
         if not 0.0 < self.exponent <= 16.0:
             raise ModelError(f"model spec: exponent is {self.exponent}; it must be above 0, at most 16")
+        for stem in self.stems:
+            if not isinstance(stem, str) or not PLAIN_STEM.fullmatch(stem):
+                raise ModelError(
+                    f"model spec: stem name {stem!r} is not plain; letters, digits, '_' and '-' are allowed, not 'mix'"
+                )
         if len(self.stems) < 2 or len(set(self.stems)) != len(self.stems):
             raise ModelError(f"model spec: stems are {self.stems}; there must be two or more, all different")
         if self.basis == "ms" and self.channels != 2:
@@ -94,8 +103,10 @@ class ModelSpec:
             raise ModelError(f"model spec: {missing[0]!r} is missing")
         try:
             states = tuple(StateSpec(str(s["name"]), tuple(int(n) for n in s["shape"])) for s in entries["states"])
-            stems = tuple(str(stem) for stem in entries["stems"])
-            return cls(**{**entries, "stems": stems, "states": states, "exponent": float(entries["exponent"])})
+            stems, exponent = entries["stems"], entries["exponent"]
+            if isinstance(stems, str) or isinstance(exponent, str | bool):
+                raise TypeError(f"stems {stems!r}, exponent {exponent!r}")
+            return cls(**{**entries, "stems": tuple(stems), "states": states, "exponent": float(exponent)})
         except (TypeError, KeyError, ValueError, OverflowError) as error:
             raise ModelError(f"model spec: a value has the wrong type ({error})") from error
 
@@ -220,13 +231,19 @@ def plan(
     exact = chosen.synthesis is None
     wanted_hop = model.hop * 2.0 ** round(math.log2(ratio)) if chosen.hop is None else chosen.hop * octave
     wanted = max(1, int(wanted_hop))
-    fitted = _checked_hop(model, ratio, hop) if hop is not None else _fit_hop(model, ratio, wanted, exact)
+    part = model.window * ratio if chosen.synthesis is None else chosen.synthesis * sample_rate / 44100
+    if hop is None:
+        fitted = wanted
+        while fitted > 1 and _misfit(model, ratio, fitted, part, exact):
+            fitted //= 2
+    else:
+        fitted = _checked_hop(model, ratio, hop, part, exact)
     if exact:
         window = synthesis = fitted * round(model.window * ratio / fitted)
     else:
         assert chosen.synthesis is not None
         window = _good_length(model.window * ratio)
-        synthesis = _synthesis(model, preset, chosen.synthesis * sample_rate / 44100, window, fitted)
+        synthesis = _synthesis(model, preset, part, window, fitted)
     _check_overlap(model, preset, synthesis, fitted, exact)
     spacing = max(1, round(model.hop * ratio / fitted))
     if lookahead_hops < 0 or (model.kind == "windowed" and lookahead_hops >= model.context):
@@ -250,22 +267,22 @@ def _spacing_error(model: ModelSpec, ratio: float, hop: int) -> float:
     return abs(max(1, round(own / hop)) * hop / own - 1.0)
 
 
-def _fit_hop(model: ModelSpec, ratio: float, hop: int, exact: bool) -> int:
-    def fits(hop: int) -> bool:
-        own = model.window * ratio
-        good_window = not exact or abs(hop * round(own / hop) / own - 1.0) <= WINDOW_TOLERANCE
-        return good_window and _spacing_error(model, ratio, hop) <= SPACING_TOLERANCE
-
-    while hop > 1 and not fits(hop):
-        hop //= 2
-    return hop
-
-
-def _checked_hop(model: ModelSpec, ratio: float, hop: int) -> int:
-    own = model.hop * ratio
+def _misfit(model: ModelSpec, ratio: float, hop: int, part: float, exact: bool) -> str:
+    """Why a hop does not fit the model's hop or the preset's window part; empty if it does."""
     if hop < 1 or _spacing_error(model, ratio, hop) > SPACING_TOLERANCE:
-        nearest = ", ".join(str(round(own / n)) for n in (1, 2, 4, 8))
-        raise SpecError(f"hop {hop} does not fit the model's hop of {own:.0f} frames within 10 %; try {nearest}")
+        return f"the model's hop of {model.hop * ratio:.0f} frames within 10 %"
+    if exact and abs(hop * round(part / hop) / part - 1.0) > WINDOW_TOLERANCE:
+        return f"the model's window of {part:.0f} frames within 5 %"
+    if not exact and 2 * hop > PART_TOLERANCE * part:
+        return f"twice into the window part of {part:.0f} frames"
+    return ""
+
+
+def _checked_hop(model: ModelSpec, ratio: float, hop: int, part: float, exact: bool) -> int:
+    if misfit := _misfit(model, ratio, hop, part, exact):
+        hops = [round(model.hop * ratio / n) for n in (1, 2, 4, 8, 16, 32)]
+        fitting = [str(n) for n in hops if not _misfit(model, ratio, n, part, exact)]
+        raise SpecError(f"hop {hop} does not fit {misfit}; try {', '.join(fitting)}")
     return hop
 
 

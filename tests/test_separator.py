@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import resource
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -243,7 +244,7 @@ def test_a_mask_meets_the_frame_that_it_was_made_from(preset: str, lookahead: in
         assert abs(loud[place] / top - 1.0) < 0.01
     assert np.abs(rest[place - 2 : place + 3]).max() < 0.05 * top
     assert (np.abs(loud[: place - window.synthesis]) < 1e-5).all(), "the gate is shut before"
-    assert (np.abs(loud[place + window.synthesis :]) < 1e-5).all(), "and after"
+    assert (np.abs(loud[place + window.window :]) < 1e-5).all(), "and after"
 
 
 class TestBadInput:
@@ -265,7 +266,8 @@ class TestBadInput:
         assert np.array_equal(stems, separate(separator, silenced))
         clean = separate(separator, sound)
         if kind == "windowed":  # as soon as the bad frames have left the context, it is as if they had never been
-            after = 6021 + window.window + engine.spec.context * window.spacing * window.hop
+            context = engine.spec.context * window.spacing * window.hop
+            after = 6021 + window.window + context + window.synthesis
             assert np.array_equal(stems[:, :, after:], clean[:, :, after:])
         assert not np.array_equal(stems, clean)
 
@@ -290,8 +292,9 @@ class TestBadInput:
     def test_a_phase_that_said_nonsense_starts_anew(self) -> None:
         engine = BrokenEngine(stateful_spec(), np.nan)
         separator = StreamSeparator(engine, plan(engine.spec, 44100, "12", refresh=2))
+        engine.resets.clear()
         separate(separator, noise(9000))
-        assert set(engine.resets) == {0}, "two phases take turns, and every second call is broken"
+        assert set(engine.resets) == {1}, "two phases take turns, and every second call is broken"
 
 
 class TestCalls:
@@ -358,16 +361,22 @@ def test_feed_allocates_nothing(kind: str) -> None:
         for _ in range(times):
             separator.feed(block, stems)
 
-    feed(50)
+    feed(500)
+    gc.collect()
+    gc.disable()
+    resident, growths, peaks = resident_bytes(), [], []
     tracemalloc.start()
     try:
-        feed(10)
-        before, resident = tracemalloc.get_traced_memory()[0], resident_bytes()
-        tracemalloc.reset_peak()
-        feed(1500)
-        after, peak = tracemalloc.get_traced_memory()
+        for _ in range(8):
+            before = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            feed(500)
+            after, peak = tracemalloc.get_traced_memory()
+            growths.append(after - before)
+            peaks.append(peak - before)
     finally:
         tracemalloc.stop()
-    assert after - before < 2000
-    assert peak - before < 8000, "a spectrum or a hop would be more"
-    assert resident_bytes() - resident < 1_000_000
+        gc.enable()
+    assert min(growths) < 100, "a leak grows every time; numba's dispatcher fills its caches once, at odd times"
+    assert min(peaks) < 4000, "a spectrum or a hop would be more"
+    assert resident_bytes() - resident < 2_000_000

@@ -124,7 +124,9 @@ def test_a_hop_that_does_not_overlap_add_suggests_ones_that_do() -> None:
 def test_a_hop_may_not_lengthen_the_preset_s_window(preset: str) -> None:
     """The preset names the window; a hop too long for it is an error, not another window."""
     text = refused(windowed_spec(), preset=preset, hop=512)
-    assert "hop 512" in text and preset in text
+    assert "hop 512" in text and f"{plan(windowed_spec(), 44100, preset).synthesis} frames" in text
+    for suggestion in text.rpartition("try ")[2].split(", "):
+        assert plan(windowed_spec(), 44100, preset, hop=int(suggestion)).hop == int(suggestion)
 
 
 def test_a_hop_may_not_bend_the_exact_window() -> None:

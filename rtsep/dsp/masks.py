@@ -9,6 +9,7 @@ from rtsep.dsp.native import kernel
 from rtsep.spec import Extension
 
 EPSILON = 1e-10  # Spleeter's
+LARGEST = float(np.finfo(np.float32).max)  # powers beyond it would be infinite in float32
 EDGE_BINS = 24  # of the band's upper end, averaged for the `edge` extension
 EXTENSION_CODE: dict[Extension, int] = {"zeros": 0, "average": 1, "edge": 2}
 ZEROS, AVERAGE = EXTENSION_CODE["zeros"], EXTENSION_CODE["average"]
@@ -42,7 +43,7 @@ def ratio_masks(raw: NDArray[np.float32], exponent: float, extension: int, refin
                     power = power**exponent
                 refined[stem, channel, k] = power
                 total += power
-            finite = finite and np.isfinite(total)
+            finite = finite and total <= LARGEST
             if not finite:
                 broken += 1
             for stem in range(stems):

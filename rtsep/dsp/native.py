@@ -36,10 +36,16 @@ def cache_folder() -> Path:
     package = Path(__file__).parent.parent
     for source in sorted(package.rglob("*.py")):
         text = source.read_bytes()
-        if b"rtsep.dsp.native" in text:
+        if b"rtsep.dsp.native" in text and b"kernel" in text:
             digest.update(text)
     root = Path(os.environ.get("RTSEP_CACHE") or platformdirs.user_cache_dir("rtsep"))
     return root / "kernels" / digest.hexdigest()[:16]
+
+
+def compiled() -> bool:
+    """Whether there are kernels in the cache; else the first start takes its time."""
+    folder = cache_folder()
+    return folder.is_dir() and any(folder.rglob("*.nbi"))
 
 
 def _compiled(compiler: Callable[..., Any], *arguments: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:

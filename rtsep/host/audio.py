@@ -10,7 +10,7 @@ import numpy as np
 
 from rtsep.dsp.native import semaphore
 from rtsep.errors import DeviceError
-from rtsep.host.border import Border, null_clock, portaudio_callback
+from rtsep.host.border import STREAM, Border, null_clock, portaudio_callback
 from rtsep.host.hygiene import SIGNAL_PRIORITY, become_realtime
 from rtsep.host.portaudio import portaudio, refresh, replace
 from rtsep.spec import AudioSpec
@@ -151,6 +151,7 @@ class DeviceClock:
         inputs = min(source.inputs, 256) if source else 0
         self.spec = AudioSpec(sample_rate, block, inputs, outputs)
         self._stream: Any = None
+        self._records: list[Any] = []  # of all streams ever opened; one that was given up may still call
         if outputs > output.outputs:
             raise DeviceError(f"{output.name} has {output.outputs} output channels; the routes ask for {outputs}")
         if source and source.index != output.index and not source.host_api == output.host_api == JACK:
@@ -179,6 +180,11 @@ class DeviceClock:
         sounddevice = portaudio()
         border.state["device_inputs"] = self.spec.inputs
         duplex = self._source is not None
+        for former in self._records:
+            former["retired"] = 1
+        record = np.zeros(1, STREAM)
+        record["border"] = border.state.ctypes.data
+        self._records.append(record)
         foreign = sounddevice._ffi
         try:
             self._stream = sounddevice._StreamBase(
@@ -190,7 +196,7 @@ class DeviceClock:
                 dtype="float32",
                 latency="low",
                 callback=foreign.cast("PaStreamCallback*", portaudio_callback.address),
-                userdata=foreign.cast("void*", border.state.ctypes.data),
+                userdata=foreign.cast("void*", record.ctypes.data),
                 wrap_callback=None,
             )
             self._stream.start()
@@ -199,6 +205,7 @@ class DeviceClock:
 
     def reopen(self, border: Border) -> bool:
         """Close what is left of the stream, look for the device by name and start it again."""
+        self._records[-1]["retired"] = 1
         if self._output.host_api == JACK:
             replace()  # a dead server never lets go of what it had
             self._stream = None
@@ -209,7 +216,7 @@ class DeviceClock:
             self._output = find_device(self._output.name, "outputs")
             self._source = find_device(self._source.name, "inputs") if self._source else None
             self.open(border)
-        except DeviceError:
+        except (DeviceError, portaudio().PortAudioError):
             self._stream = None
             return False
         return True
@@ -217,7 +224,10 @@ class DeviceClock:
     @property
     def alive(self) -> bool:
         """Whether PortAudio thinks that the stream runs; a dead server may still look alive."""
-        return self._stream is not None and bool(self._stream.active)
+        try:
+            return self._stream is not None and bool(self._stream.active)
+        except portaudio().PortAudioError:
+            return False
 
     @property
     def latency(self) -> int:
@@ -227,8 +237,10 @@ class DeviceClock:
         return round(seconds * self.spec.sample_rate)
 
     def close(self) -> None:
-        """Stop and close; a stream that hangs is left behind."""
-        self._close_within(CLOSE_S)
+        """Stop and close; a stream that hangs is left behind, and the library with it."""
+        dead = self._stream is not None and not self.alive  # its JACK server has gone a moment ago
+        if not self._close_within(CLOSE_S) or (dead and self._output.host_api == JACK):
+            replace()  # or Python would hang or abort when it ends PortAudio
 
     def _close_within(self, seconds: float) -> bool:
         stream, self._stream = self._stream, None

@@ -31,6 +31,7 @@ from rtsep.host.stats import HISTOGRAM, histogram, record
 LARGEST_BLOCK = 8192  # frames
 PRIMING, RUNNING, STOPPED = 0, 1, 2
 OVERFLOW_FLAG, UNDERFLOW_FLAG = 0x2, 0x4  # paInputOverflow, paOutputUnderflow
+ABORT = 2  # paAbort
 POLL_NS = 20_000_000  # a waiter looks up this often, should a post have been missed
 
 STATE = np.dtype(
@@ -45,6 +46,8 @@ STATE = np.dtype(
         ("from_file", np.int64),  # 1: the input is the file ring
         ("file_end", np.int64),  # frames in the file ring when the file has ended, else -1
         ("file_skip", np.int64),  # frames before this one are of before a seek
+        ("file_dropped", np.int64),  # frames that a seek has passed over
+        ("file_from", np.int64),  # the last `file_skip` that was followed
         ("file_starved", np.int64),  # frames that the file did not have in time
         ("tail", np.int64),  # frames of silence played behind the file's end
         ("device_inputs", np.int64),  # channels of the device
@@ -65,6 +68,15 @@ STATE = np.dtype(
         ("intervals", np.int64),
         ("wake", np.int64),  # semaphore of the signal path
         ("done", np.int64),  # semaphore that the signal path posts after every hop, for a waiting clock
+    ],
+    align=True,
+)
+
+
+STREAM = np.dtype(
+    [
+        ("border", np.int64),  # address of a STATE record
+        ("retired", np.int64),  # 1: given up; should its device come back, it must not play
     ],
     align=True,
 )
@@ -131,7 +143,13 @@ def _wait_for_file(state: NDArray[np.void], ring: RingMemory, frames: int) -> No
 @kernel
 def _stage_file(state: NDArray[np.void], ring: RingMemory, staged: NDArray[np.float32]) -> None:
     """Take the next frames of the file, or silence behind its end."""
-    skip_to(ring, load_acquire(state, "file_skip"))
+    before = ring.state[0].read
+    skip = load_acquire(state, "file_skip")
+    if skip != state[0].file_from:  # a seek
+        state[0].file_from = skip
+        store_release(state, "tail", 0)
+        skip_to(ring, skip)
+    state[0].file_dropped += ring.state[0].read - before
     if state[0].waiting:
         _wait_for_file(state, ring, len(staged))
     end = load_acquire(state, "file_end")
@@ -144,24 +162,28 @@ def _stage_file(state: NDArray[np.void], ring: RingMemory, staged: NDArray[np.fl
 
 
 @kernel
-def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-    """One block of the device: block (frames, device inputs; empty without), out (frames, outputs)."""
+def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray[np.float32]) -> bool:
+    """One block of the device: block (frames, device inputs; empty without), out (frames, outputs).
+
+    True if it was a block of the stream, False before it runs and when it has stopped.
+    """
     border = state[0]
     frames = len(out)
     now = clock_ns()
     border.block = max(border.block, frames)
     border.callbacks += 1
-    if load_acquire(state, "phase") != RUNNING:
+    if load_acquire(state, "phase") != RUNNING or frames > LARGEST_BLOCK:
         border.last_ns = now
         out[:, :] = 0.0
-        return
+        return False
     record(numba.carray(pointer_at(border.intervals), (1,), HISTOGRAM), now - border.last_ns)
-    store_release(state, "last_ns", now)
     inputs = _ring(border.in_state, border.in_data, border.in_capacity, border.channels)
     outputs = _ring(border.out_state, border.out_data, border.out_capacity, border.outputs)
     staged = numba.carray(pointer_at(border.staged), (LARGEST_BLOCK, border.channels), np.float32)[:frames]
     if border.from_file:
         _stage_file(state, _ring(border.file_state, border.file_data, border.file_capacity, border.channels), staged)
+    elif not len(block):
+        staged[:, :] = 0.0
     else:
         for frame in range(frames):
             staged[frame, 0] = block[frame, border.left]
@@ -170,17 +192,28 @@ def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray
     if border.waiting:
         _wait_for(state, inputs, frames, True)
     accept(inputs, staged)
-    post(border.wake)
     if border.waiting:
+        post(border.wake)
         _wait_for(state, outputs, frames, False)
+        if load_acquire(state, "phase") != RUNNING:  # stopped while waiting is no underflow
+            out[:, :] = 0.0
+            return False
     deliver(outputs, out)
+    # Only now: the signal path takes its deadline from this time and from what is left in the ring.
+    store_release(state, "last_ns", now)
+    post(border.wake)
+    return True
 
 
 @callback_kernel(types.int32(types.voidptr, types.voidptr, types.uint64, types.voidptr, types.uint64, types.voidptr))
 def portaudio_callback(block, out, frames, time_info, flags, userdata):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """PortAudio's PaStreamCallback; userdata is the address of a STATE record."""
-    state = numba.carray(userdata, (1,), STATE)
+    """PortAudio's PaStreamCallback; userdata is the address of a STREAM record."""
+    stream = numba.carray(userdata, (1,), STREAM)
+    state = numba.carray(pointer_at(stream[0].border), (1,), STATE)
     border = state[0]
+    if load_acquire(stream, "retired"):
+        numba.carray(out, (np.int64(frames), border.outputs), np.float32)[:, :] = 0.0
+        return np.int32(ABORT)
     if flags & OVERFLOW_FLAG:
         border.device_overflows += 1
     if flags & UNDERFLOW_FLAG:
@@ -202,8 +235,7 @@ def null_clock(
     start, blocks, kept = clock_ns(), 0, 0
     silence = out[:0]
     while load_acquire(state, "phase") != STOPPED:
-        playing = load_acquire(state, "phase") == RUNNING
-        pass_block(state, silence, out)
+        playing = pass_block(state, silence, out)
         blocks += 1
         if playing:
             for frame in range(min(len(out), len(captured) - kept)):

@@ -64,7 +64,9 @@ class Controls:
         row = lookup(self.table, path)
         if row.unit != "switch":
             raise ParameterError(f"{path} is no switch; send it a value in {row.unit}")
-        self.send(Command(path, 1.0 - self.values()[path]))
+        with self._lock:
+            self._values[path] = 1.0 - self._values[path]
+            set_parameters(self._mixer, self.stems, self._values)
 
     def values(self) -> dict[str, float]:
         """A copy of all values, by path."""

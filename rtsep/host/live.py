@@ -21,7 +21,7 @@ from rtsep.engine.inference import Inference
 from rtsep.errors import DeviceError, RtsepError
 from rtsep.files import Resampled, StemWriter
 from rtsep.host.audio import Clock
-from rtsep.host.border import PRIMING, RUNNING, STOPPED, Border, open_border
+from rtsep.host.border import LARGEST_BLOCK, PRIMING, RUNNING, STOPPED, Border, open_border
 from rtsep.host.control import Command, Controls, Snapshot
 from rtsep.host.hygiene import SIGNAL_PRIORITY, become_realtime, lock_memory, quiet_python, tidy, unlock_memory
 from rtsep.host.path import STATE as PATH_STATE
@@ -37,6 +37,7 @@ MEASURED_CALLBACKS = 4  # blocks in the priming phase
 PRIMING_S = 5.0
 RING_S = 0.5  # capacity of the rings to and from the signal path
 LOST_S = 1.0  # without a callback for so long a device is lost
+STALLED_S = 10.0  # for so long it may go on by itself, while it says that it runs
 WATCH_S = 0.1
 TIDY_S = 10.0
 
@@ -103,7 +104,8 @@ class Host:
         """Whether the file has been played to its end, or something failed."""
         if self._failed.is_set():
             return True
-        return self._file is not None and int(self.border.state[0]["tail"]) >= self._latency.total
+        # The tail is counted as it is taken in; one block more and all of it has been played.
+        return self._file is not None and int(self.border.state[0]["tail"]) >= self._latency.total + self.audio.block
 
     @property
     def seconds(self) -> float:
@@ -217,6 +219,8 @@ class Host:
                 self._cleanup.callback(unlock_memory)
         self.worker.start()
         self._signal.start()
+        while not int(self.path.state[0]["entered"]):  # it needs the GIL once more, which others may hold
+            time.sleep(0.0005)
         self._started = time.monotonic()
         self._cpu_started = time.process_time()
         self._load_mark = (self._started, self._cpu_started)
@@ -229,6 +233,10 @@ class Host:
             if time.monotonic() > deadline:
                 raise DeviceError(f"{self.clock.name} was opened but sends no blocks; is it in use or suspended?")
             time.sleep(0.002)
+        if self.audio.block > LARGEST_BLOCK:
+            raise DeviceError(
+                f"{self.clock.name} sends blocks of {self.audio.block} frames; allowed are 1 to {LARGEST_BLOCK}"
+            )
 
     def _prime(self) -> None:
         """Fill the out ring so that neither block nor hop nor a late mask runs it dry."""
@@ -269,7 +277,8 @@ class Host:
             elif now - since > LOST_S and not self.settings.waiting:
                 self.losses += not self._lost
                 self._lost = True
-                self.clock.reopen(self.border)
+                if not self.clock.alive or now - since > STALLED_S:
+                    self.clock.reopen(self.border)
                 time.sleep(LOST_S)
 
     def _measure_load(self, now: float) -> None:
@@ -280,8 +289,9 @@ class Host:
 
     def _end(self) -> int | None:
         """Length of what is recorded, once the file has ended."""
-        end = int(self.border.state[0]["file_end"])
-        return end if end >= 0 else None
+        border = self.border.state[0]
+        end, dropped, starved = (int(border[name]) for name in ("file_end", "file_dropped", "file_starved"))
+        return end - dropped + starved if end >= 0 else None
 
     def _fail(self) -> None:
         self._failed.set()
@@ -325,3 +335,4 @@ def warm_up(path: Path) -> None:
     path.border.state["phase"] = STOPPED
     signal_path(path)
     path.border.state["phase"] = PRIMING
+    path.state["entered"] = 0

@@ -25,6 +25,7 @@ STATE = np.dtype(
         ("refresh", np.int64),
         ("reserve_ns", np.int64),  # before a block is due its hops stop waiting for their masks
         ("recording", np.int64),
+        ("entered", np.int64),  # 1 once the signal path runs, and needs the GIL no more
         ("hops", np.int64),
         ("missed", np.int64),  # masks that did not come before their deadline
         ("held", np.int64),  # hops played with a mask older than theirs
@@ -88,7 +89,9 @@ def _deadline_ns(path: Path) -> int:
     last = load_acquire(border, "last_ns")
     block = max(1, border[0].block)
     block_ns = block * 1_000_000_000 // path.state[0].sample_rate
-    blocks = readable(path.border.outputs) // block + 1
+    outputs = path.border.outputs
+    ready = readable(outputs) - load_acquire(outputs.state, "drops_owed")  # late frames will not be played
+    blocks = max(0, ready) // block + 1
     return last + blocks * block_ns - path.state[0].reserve_ns
 
 
@@ -98,15 +101,15 @@ def _await_mask(path: Path, hop: int, newest: int) -> int:
     state = path.state[0]
     post(state.think)
     patient = path.border.state[0].waiting != 0
-    deadline = _deadline_ns(path)
     while True:
         newest = _take_mask(path, newest)
         if newest >= hop or load_acquire(path.border.state, "phase") != RUNNING:
             return newest
         now = clock_ns()
+        deadline = _deadline_ns(path)  # anew each time: blocks may come in a burst
         if patient:
             wait_until(state.wake, now + POLL_NS)
-        elif now >= deadline:
+        elif now >= deadline or newest < hop - state.refresh:  # who is behind will not be here in time
             state.missed += 1
             return newest
         else:
@@ -133,6 +136,7 @@ def signal_path(path: Path) -> None:
     state = path.state[0]
     channels, hop_length = path.block.shape
     newest = -1  # hop of the mask in use
+    store_release(path.state, "entered", 1)
     while _await_hop(path):
         read(path.border.inputs, path.interleaved)
         started = clock_ns()
@@ -146,7 +150,7 @@ def signal_path(path: Path) -> None:
         due = hop - hop % state.refresh
         newest = _await_mask(path, hop, newest) if due == hop else _take_mask(path, newest)
         waited = clock_ns() - waited
-        if newest < due:
+        if newest < due and load_acquire(path.border.state, "phase") == RUNNING:
             state.held += 1
         record(path.mask_ages, (hop - newest) * hop_length * 1_000_000_000 // state.sample_rate)
         synthesise(path.stream, path.stems)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rtsep.dsp.ring import write
+from rtsep.dsp.ring import writable, write
 from rtsep.errors import FileError
 from rtsep.files import Resampled
 from rtsep.host.border import Border
 
 AHEAD_S = 1.0  # the ring holds twice this; half a second is the least that a disk's pause needs
 CHUNK_S = 0.1
+
+Frames = NDArray[np.float32]  # (frames, channels)
 
 
 def ring_frames(sample_rate: int) -> int:
@@ -44,11 +47,11 @@ class Player(threading.Thread):
 
     @property
     def position_s(self) -> float:
-        """Where in the file the deck is taking its sound now."""
+        """Where in the file the deck is taking its sound now, or will after a seek."""
         read = int(self._border.file.state[0]["read"])
         with self._lock:
-            frame = self._from + read - self._origin
-        return max(0.0, frame % max(1, self._file.frames) if self.loop else frame) / self._file.sample_rate
+            frame = self._from + max(0, read - self._origin) if self._seek is None else self._seek
+        return (frame % max(1, self._file.frames) if self.loop else frame) / self._file.sample_rate
 
     def seek(self, seconds: float) -> None:
         """Play on from another place."""
@@ -72,34 +75,45 @@ class Player(threading.Thread):
     def run(self) -> None:
         """Read until stopped."""
         chunk = int(CHUNK_S * self._file.sample_rate)
-        rest = np.zeros((0, self._border.file.data.shape[1]), np.float32)
-        ended = False
+        state, ring = self._border.state, self._border.file
+        rest, ended = self._next(chunk)
         while not self._stopping:
-            if self._follow_seek():
-                rest, ended = rest[:0], False
+            if (found := self._follow_seek(chunk)) is not None:
+                rest, ended = found
             if not len(rest) and not ended:
                 rest, ended = self._next(chunk)
-            rest = rest[write(self._border.file, rest) :]
+            room = max(0, writable(ring) - 2 * chunk)  # what a seek brings must always fit
+            rest = rest[write(ring, rest[:room]) :]
             if ended and not len(rest):
-                self._border.state["file_end"] = self._border.file.state[0]["written"]
+                state["file_end"] = ring.state[0]["written"]
             if len(rest) or ended:
                 self._ready.set()
-                self._wake.wait(CHUNK_S / 4 if self._border.state[0]["waiting"] == 0 else 0.001)
+                self._wake.wait(CHUNK_S / 4 if state[0]["waiting"] == 0 else 0.001)
                 self._wake.clear()
 
-    def _follow_seek(self) -> bool:
+    def _follow_seek(self, chunk: int) -> tuple[Frames, bool] | None:
+        """Go to where a seek points: as `_next`, with the first frames already in the ring; None without a seek.
+
+        The old frames are dropped only when the new ones are there, so that no block goes empty.
+        """
         with self._lock:
             target, self._seek = self._seek, None
             if target is None:
-                return False
-            self._file.seek(target)
+                return None
+            try:
+                self._file.seek(target)
+            except FileError as error:
+                self.error = error
+                return None
             self._origin, self._from = int(self._border.file.state[0]["written"]), target
-            self._border.state["file_end"] = -1
-            self._border.state["tail"] = 0
-            self._border.state["file_skip"] = self._origin
-        return True
+        block, ended = self._next(chunk)
+        rest = block[write(self._border.file, block) :]
+        self._border.state["file_skip"] = self._origin
+        self._border.state["tail"] = 0
+        self._border.state["file_end"] = -1
+        return rest, ended
 
-    def _next(self, chunk: int) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float32]], bool]:
+    def _next(self, chunk: int) -> tuple[Frames, bool]:
         """The next frames, (frames, channels), and whether the file has ended."""
         try:
             block = self._file.read(chunk)

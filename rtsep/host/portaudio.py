@@ -10,7 +10,14 @@ from rtsep.errors import DeviceError
 
 
 def portaudio() -> Any:
-    """The sounddevice module; it fails at import where PortAudio is missing."""
+    """The sounddevice module, ready for use; it fails at import where PortAudio is missing."""
+    sounddevice = _module()
+    if not sounddevice._initialized:  # so `replace` leaves it
+        sounddevice._initialize()
+    return sounddevice
+
+
+def _module() -> Any:
     try:
         import sounddevice
     except (ImportError, OSError) as error:
@@ -22,7 +29,7 @@ def portaudio() -> Any:
 
 def refresh() -> None:
     """Look for devices anew; PortAudio lists them only when it starts. No stream may be open."""
-    sounddevice = portaudio()
+    sounddevice = _module()
     if sounddevice._initialized:
         sounddevice._terminate()
     sounddevice._initialize()
@@ -35,7 +42,7 @@ def replace() -> None:
     the process, and without it PortAudio never looks for devices again. A copy of the file under
     another name is loaded as a library of its own. Linux only.
     """
-    sounddevice = portaudio()
+    sounddevice = _module()
     maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
     files = [Path(line.split()[-1]) for line in maps if "portaudio" in line]
     loaded = [file for file in files if file.is_file()]  # a former copy is deleted, the first file is not
@@ -45,4 +52,5 @@ def replace() -> None:
         copy.write(loaded[0].read_bytes())
         copy.flush()
         sounddevice._lib = sounddevice._ffi.dlopen(copy.name)
+        sounddevice._libname = copy.name  # by this name it can be found again, though the file is deleted
     sounddevice._initialized = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rtsep.spec import Latency
 
 SCHEMA = Path(__file__).with_name("report.schema.json")
 FORMAT = 1
+PROGRAM = f"rtsep {__version__}"
 
 
 def latency_report(latency: Latency, sample_rate: int) -> dict[str, dict[str, float]]:
@@ -34,7 +36,7 @@ def host_report(host: Host, command: str = "live") -> dict[str, Any]:
     seconds = host.seconds
     return {
         "format": FORMAT,
-        "program": f"rtsep {__version__}",
+        "program": PROGRAM,
         "command": command,
         "model": {"name": model.name, "kind": model.kind, "stems": list(model.stems), "licence": model.licence},
         "engine": host.engine.provider,
@@ -82,6 +84,16 @@ def host_report(host: Host, command: str = "live") -> dict[str, Any]:
         "cpu_cores": round(host.cpu_s / seconds, 4) if seconds else 0.0,
         "warning": host.snapshot().warning,
     }
+
+
+def check_writable(path: Path) -> None:
+    """Make the folder of a report; `FileError` now, rather than after the run, if it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{path}: the report cannot be written ({error.strerror})") from error
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise FileError(f"{path}: the report cannot be written there; name a file in a folder of yours")
 
 
 def write_json(report: dict[str, Any], path: Path) -> None:

@@ -7,15 +7,17 @@ from pathlib import Path
 
 from rtsep.engine.build import build
 from rtsep.errors import DeviceError, SpecError
-from rtsep.files import AudioReader, Resampled, open_audio
-from rtsep.host.audio import NULL, NULL_BLOCK, Clock, Device, DeviceClock, NullClock, default_output, find_device
+from rtsep.files import AudioReader, Resampled, keep_source, open_audio
+from rtsep.host.audio import JACK, NULL, NULL_BLOCK, Clock, Device, DeviceClock, NullClock, default_output, find_device
+from rtsep.host.border import LARGEST_BLOCK
 from rtsep.host.live import Host, HostSettings
-from rtsep.mixer import parse_routes
-from rtsep.model.store import find
+from rtsep.mixer import Route, parse_routes
+from rtsep.model.store import StoredModel, find
 from rtsep.spec import plan
 
 AUTO = "auto"  # the default device, or null where there is none
 NULL_RATE = 48000
+LEAST_BLOCK = 16  # frames
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,27 @@ def open_host(options: LiveOptions) -> Host:
     routes = parse_routes(list(options.routes), stored.spec.stems, stored.spec.channels)
     output = _output(options.output)
     reader = open_audio(Path(options.input)) if _is_file(options.input) else None
+    try:
+        return _fit(options, stored, routes, output, reader)
+    except BaseException:
+        if reader:
+            reader.close()
+        raise
+
+
+def _fit(
+    options: LiveOptions,
+    stored: StoredModel,
+    routes: tuple[Route, ...],
+    output: Device | None,
+    reader: AudioReader | None,
+) -> Host:
     rate = options.rate or _rate(output, reader)
     window = plan(stored.spec, rate, options.latency, options.hop, options.refresh, options.lookahead)
+    _check(options, output, rate)
+    if reader and options.record:
+        keep_source(reader.path, options.record, stored.spec.stems)
     clock = _clock(options, output, reader, rate, max(channel for route in routes for channel in route.channels))
-    if options.compute is not None and not 0 <= options.compute <= rate:
-        raise SpecError(f"compute {options.compute} frames is out of range; allowed are 0 to {rate}")
     engine = build(stored, options.engine, options.threads, options.precision)
     settings = HostSettings(
         window, routes, options.compute, options.input_channels, options.record, options.loop, options.waiting
@@ -60,8 +78,20 @@ def open_host(options: LiveOptions) -> Host:
     return Host(engine, clock, settings, Resampled(reader, rate, stored.spec.channels) if reader else None)
 
 
+def _check(options: LiveOptions, output: Device | None, rate: int) -> None:
+    """Refuse numbers that nothing else looks at."""
+    if options.compute is not None and not 0 <= options.compute <= rate:
+        raise SpecError(f"compute {options.compute} frames is out of range; allowed are 0 to {rate}")
+    if options.block and not LEAST_BLOCK <= options.block <= LARGEST_BLOCK:
+        raise SpecError(f"block {options.block} frames is out of range; allowed are {LEAST_BLOCK} to {LARGEST_BLOCK}")
+    if options.waiting and output is not None and output.host_api != JACK:
+        raise DeviceError(f"{output.name} keeps its own time and cannot wait; use --fast with --output null")
+
+
 def _is_file(text: str) -> bool:
-    return bool(text) and (Path(text).exists() or "/" in text or bool(Path(text).suffix))
+    """Whether it looks like a path: some device names have a dot and a figure behind it, as `USB 2.0`."""
+    ending = any(letter.isalpha() for letter in Path(text).suffix)
+    return bool(text) and (Path(text).exists() or "/" in text or ending)
 
 
 def _output(text: str) -> Device | None:
@@ -92,7 +122,11 @@ def _rate(output: Device | None, reader: AudioReader | None) -> int:
 def _clock(options: LiveOptions, output: Device | None, reader: AudioReader | None, rate: int, outputs: int) -> Clock:
     if output is None:
         if reader is None and options.input:
-            raise DeviceError(f"input {options.input!r} needs a sound device as output; null plays files only")
+            raise DeviceError(
+                f"input {options.input!r} is no file, and null plays files only; choose an --output device"
+            )
+        if reader is None:
+            raise DeviceError("null has no input of its own; name a file with --input")
         return NullClock(rate, outputs, options.block or NULL_BLOCK)
     if reader is not None:
         return DeviceClock(output, None, rate, outputs, options.block)

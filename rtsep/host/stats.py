@@ -30,8 +30,8 @@ class Percentiles:
     max_ms: float
 
     def to_dict(self) -> dict[str, float]:
-        """For JSON."""
-        return asdict(self)
+        """For JSON, to a tenth of a microsecond."""
+        return {name: round(value, 4) for name, value in asdict(self).items()}
 
 
 def histogram() -> NDArray[np.void]:

@@ -12,8 +12,9 @@ Float32 = NDArray[np.float32]
 
 
 def mapped(bin_map: BinMap, source: Float32, beyond: float = 0.0) -> Float32:
-    target = np.full(len(bin_map.index), np.nan, np.float32)
-    interpolate(bin_map.index, bin_map.weight, np.append(source, np.float32(beyond)), target)
+    index, weight = bin_map
+    target = np.full(len(index), np.nan, np.float32)
+    interpolate(index, weight, np.append(source, np.float32(beyond)), target)
     return target
 
 
@@ -82,6 +83,7 @@ def test_every_index_lies_inside_the_source() -> None:
         model = windowed_spec(bins=bins)
         for rate in (8000, 22050, 44100, 48000, 192000):
             window = plan(model, rate, "23")
-            for bin_map, source in ((to_model(model, window), window.window // 2 + 1), (to_device(model, window), bins)):
-                assert bin_map.index.min() >= 0 and bin_map.index.max() + 1 <= source
-                assert bin_map.weight.min() >= 0.0 and bin_map.weight.max() <= 1.0
+            down, up = to_model(model, window), to_device(model, window)
+            for (index, weight), source in ((down, window.window // 2 + 1), (up, bins)):
+                assert index.min() >= 0 and index.max() + 1 <= source
+                assert weight.min() >= 0.0 and weight.max() <= 1.0

@@ -24,7 +24,8 @@ def refined(raw: Float32, exponent: float = 1.0, extension: Extension = "zeros")
 def formula(raw: Float32, exponent: float) -> NDArray[np.float64]:
     """As facts/spleeter.md has it."""
     power = raw.astype(np.float64) ** exponent
-    return (power + 1e-10 / len(raw)) / (power.sum(axis=0) + 1e-10)
+    masks: NDArray[np.float64] = (power + 1e-10 / len(raw)) / (power.sum(axis=0) + 1e-10)
+    return masks
 
 
 @pytest.mark.parametrize("scale", [1.0, 300.0, 1e-4, 1e-7])

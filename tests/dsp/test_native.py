@@ -64,7 +64,7 @@ def test_kernels_lie_in_a_folder_of_this_very_source() -> None:
     folder = native.cache_folder()
     assert folder.parent.name == "kernels" and len(folder.name) == 16
     assert any(folder.rglob("*.nbi")), "compiled kernels are kept"
-    assert numba.config.CACHE_DIR != str(folder), "other users of numba keep their own folder"
+    assert str(folder) != numba.config.CACHE_DIR, "other users of numba keep their own folder"
 
 
 def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

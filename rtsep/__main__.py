@@ -1,0 +1,5 @@
+"""`python -m rtsep`."""
+
+from rtsep.cli import main
+
+main()

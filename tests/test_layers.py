@@ -1,0 +1,170 @@
+"""Imports point down (law 10): the plan of the house, checked."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "rtsep"
+MAX_LINES = 320
+LAYERS = (  # each room imports only from its own layer and from those before
+    {"errors", "spec", "params", "demo"},
+    {"config", "files", "dsp", "model"},
+    {"engine"},
+    {"separator", "mixer", "effects"},
+    {"offline", "host", "train"},
+    {"remote"},
+    {"bench", "doctor"},
+    {"cli", "cli_bench", "cli_options", "__main__"},
+)
+LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
+FOREIGN = {  # modules of others, and where alone they may be imported
+    "torch": ("model", "train", "engine.torch"),
+    "onnx": ("model", "train"),
+    "onnxruntime": ("engine", "doctor"),
+    "openvino": ("engine", "doctor"),
+    "tensorrt": ("engine",),
+    "pycuda": ("engine",),
+    "sounddevice": ("host.audio", "host.portaudio"),
+    "pedalboard": ("effects", "files"),
+    "rtmidi": ("remote.midi",),
+    "rocket_fft": ("dsp",),
+    "soundfile": ("files", "bench", "demo"),
+    "soxr": ("files",),
+    "typer": ("cli", "cli_bench", "cli_options", "__main__"),
+    "rich": ("cli", "cli_bench", "cli_options", "remote"),
+}
+
+
+def name_of(path: Path) -> str:
+    """`dsp.ring` for rtsep/dsp/ring.py; a package's own file has the package's name."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@cache
+def sources() -> dict[str, Path]:
+    return {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    """Everything that each module imports, absolute, wherever in the file it does so."""
+    found: dict[str, set[str]] = {}
+    for module, path in sources().items():
+        found[module] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found[module] |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}: imports are absolute"
+                assert node.module is not None
+                found[module] |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@cache
+def own_imports() -> dict[str, set[str]]:
+    """Our modules that each of ours imports; a name out of a module counts as the module."""
+    found: dict[str, set[str]] = {}
+    for module, names in imports().items():
+        found[module] = set()
+        for name in names:
+            if not name.startswith("rtsep."):
+                continue
+            target = name.removeprefix("rtsep.")
+            while target not in sources():
+                target = target.rpartition(".")[0]
+            if target not in ("", module):
+                found[module].add(target)
+    return found
+
+
+def test_every_room_has_its_place() -> None:
+    assert {room(module) for module in sources()} - {""} <= set(LAYER)
+
+
+@pytest.mark.parametrize("module", sources())
+def test_imports_point_down(module: str) -> None:
+    upward = {target for target in own_imports()[module] if module and LAYER[room(target)] > LAYER[room(module)]}
+    assert not upward, f"rtsep.{module} imports from above: {upward}"
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """One circle of a graph, or nothing."""
+    done: set[str] = set()
+
+    def walk(node: str, way: list[str]) -> list[str]:
+        if node in way:
+            return [*way[way.index(node) :], node]
+        if node in done:
+            return []
+        for target in graph.get(node, ()):
+            if found := walk(target, [*way, node]):
+                return found
+        done.add(node)
+        return []
+
+    return next((found for node in graph if (found := walk(node, []))), [])
+
+
+def test_there_is_no_circle_of_modules_nor_of_rooms() -> None:
+    assert not circle(own_imports())
+    rooms: dict[str, set[str]] = {}
+    for module, targets in own_imports().items():
+        rooms.setdefault(room(module), set()).update(room(target) for target in targets)
+    assert not circle({name: targets - {name} for name, targets in rooms.items()})
+
+
+def test_the_search_for_circles_finds_one() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert not circle({"a": {"b", "c"}, "b": {"c"}, "c": set()})
+
+
+def test_the_demo_is_a_leaf() -> None:
+    for module, targets in own_imports().items():
+        if room(module) == "demo":
+            assert {room(target) for target in targets} <= {"demo"}, module
+        elif any(room(target) == "demo" for target in targets):
+            assert room(module) in ("bench", "cli", "cli_bench"), module
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_foreign_modules_stay_in_their_rooms(foreign: str) -> None:
+    for module, names in imports().items():
+        if any(name == foreign or name.startswith(f"{foreign}.") for name in names):
+            allowed = FOREIGN[foreign]
+            assert any(module == place or module.startswith(f"{place}.") for place in allowed), (
+                f"rtsep.{module} imports {foreign}, which belongs in {allowed}"
+            )
+
+
+def test_a_live_run_imports_no_torch() -> None:
+    program = (
+        "import sys, rtsep.host.live, rtsep.host.session, rtsep.engine.onnx, rtsep.model.store;"
+        "print([name for name in ('torch', 'onnx', 'openvino', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_package_itself_is_lazy() -> None:
+    program = "import sys, rtsep; print(rtsep.__version__, 'numba' in sys.modules, 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[1:] == ["False", "False"]
+
+
+@pytest.mark.parametrize("module", sources())
+def test_files_are_small_and_named_by_a_noun(module: str) -> None:
+    path = sources()[module]
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+    assert path.stem not in ("utils", "util", "helpers", "common", "misc")
