@@ -14,6 +14,7 @@ import ctypes
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -80,6 +81,8 @@ class VirtualCard:
         inputs: channels that a program can record from the card.
         outputs: channels that a program can play to the card.
         synchronous: ``jackd -S``: the server waits for every client, so that a late one costs time and no sample.
+        attach: let this process's PortAudio see the card; without, it is left as it is (a stream may be open on it).
+        realtime: server and clients with real-time priority, as on a musician's machine, where the system grants it.
     """
 
     def __init__(
@@ -89,12 +92,16 @@ class VirtualCard:
         inputs: int = 2,
         outputs: int = 8,
         synchronous: bool = True,
+        attach: bool = True,
+        realtime: bool = False,
     ) -> None:
         self.sample_rate = sample_rate
         self.block = block
         self.inputs = inputs
         self.outputs = outputs
         self.synchronous = synchronous
+        self.attach = attach
+        self.realtime = realtime
         # Each server its own name: a killed server's name cannot be used again.
         self.name = f"rt{os.getpid()}_{next(NAMES)}"
         # Not equal to the server's: a client named like its server hangs it.
@@ -143,6 +150,11 @@ class VirtualCard:
             self._server.kill()
             self._server.wait(5)
 
+    def freeze(self, frozen: bool = True) -> None:
+        """Stop the server in its tracks, or let it go on, as after a stall of the whole machine."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
+
     def __enter__(self) -> Self:
         reason = missing()
         if reason:
@@ -165,7 +177,8 @@ class VirtualCard:
         os.environ.update(self.environment)
         # A test process that dies must not leave its server: JACK has room for eight on a machine.
         leash = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
-        command = [*leash, "jackd", "-r", *(["-S"] if self.synchronous else []), "-n", self.name, "-d", "dummy"]
+        modes = [*(["-R", "-P70"] if self.realtime else ["-r"]), *(["-S"] if self.synchronous else [])]
+        command = [*leash, "jackd", *modes, "-n", self.name, "-d", "dummy"]
         command += ["-r", str(self.sample_rate), "-p", str(self.block), "-C", str(self.inputs), "-P", str(self.outputs)]
         self._server = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True
@@ -177,6 +190,8 @@ class VirtualCard:
             if time.monotonic() > deadline:
                 raise CardError(f"jackd did not start within 10 s: {self.log_tail()}")
             time.sleep(0.02)
+        if not self.attach:
+            return
         self._attached = True
         if not bounded(lambda: restart_portaudio(self.client), 10):
             self.lost = True

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.dsp.native import kernel, load_acquire, store_release
+from rtsep.dsp.native import fence, kernel, load_acquire, store_release
 from rtsep.spec import ModelSpec, WindowSpec
 
 STATE = np.dtype([("hops", np.int64)], align=True)  # spectra ever written
@@ -57,5 +57,6 @@ def gather(context: Context, newest: int, spacing: int, out: NDArray[np.float32]
                 out[channel, i] = 0.0
             else:
                 out[channel, i] = context.frames[hop % capacity, channel]
+    fence()
     oldest = max(0, newest - (count - 1) * spacing)
     return load_acquire(context.state, "hops") < oldest + capacity

@@ -115,6 +115,17 @@ def exchange(typingctx: Any, records: Any, field: Any, value: Any) -> Any:
 
 
 @intrinsic
+def fence(typingctx: Any) -> Any:
+    """Keep what was read before from being read again later; for processors that reorder loads."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.fence("acquire")
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+@intrinsic
 def pointer_at(typingctx: Any, address: Any) -> Any:
     """The address (an int64) as a pointer that `numba.carray` takes."""
 

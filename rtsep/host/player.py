@@ -109,7 +109,6 @@ class Player(threading.Thread):
         block, ended = self._next(chunk)
         rest = block[write(self._border.file, block) :]
         self._border.state["file_skip"] = self._origin
-        self._border.state["tail"] = 0
         self._border.state["file_end"] = -1
         return rest, ended
 

@@ -10,10 +10,12 @@ import pytest
 from rtsep.dsp.native import post, semaphore, wait_until
 from rtsep.dsp.ring import accept, read, readable, writable, write
 from rtsep.host.border import (
+    ABORT,
     LARGEST_BLOCK,
     PRIMING,
     RUNNING,
     STOPPED,
+    STREAM,
     Border,
     null_clock,
     open_border,
@@ -316,14 +318,18 @@ def test_the_callback_is_a_c_function_that_does_the_same() -> None:
     write(border.outputs, numbered(1))
     block, out = numbered(1), np.full((BLOCK, 2), np.nan, np.float32)
     call = portaudio_callback.ctypes
-    state = border.state.ctypes.data
+    stream = np.zeros(1, STREAM)
+    stream["border"] = border.state.ctypes.data
     for flags in (0x0, 0x2, 0x4, 0x6):
-        assert call(block.ctypes.data, out.ctypes.data, BLOCK, 0, flags, state) == 0
+        assert call(block.ctypes.data, out.ctypes.data, BLOCK, 0, flags, stream.ctypes.data) == 0
         if flags == 0x2:
             assert (out[:50] == 0.0).all() and np.array_equal(out[50:], numbered(1, 50))
     assert border.state[0]["device_overflows"] == 2 and border.state[0]["device_underflows"] == 2
     assert readable(border.inputs) == 4 * BLOCK
     assert border.outputs.state[0]["underflows"] == 2
+    stream["retired"] = 1
+    assert call(block.ctypes.data, out.ctypes.data, BLOCK, 0, 0, stream.ctypes.data) == ABORT
+    assert (out == 0.0).all() and readable(border.inputs) == 4 * BLOCK, "a stream given up plays nothing"
 
 
 @pytest.mark.parametrize("sample_rate", [48000, 8000])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -30,10 +31,8 @@ def report(**changes: Any) -> dict[str, Any]:
 
 
 def printed(what: RenderableType, width: int = 80) -> list[str]:
-    console = Console(record=True, width=width, file=None, force_terminal=True, quiet=False)
-    with console.capture() as caught:
-        console.print(what)
-    assert caught.get()
+    console = Console(record=True, width=width, file=io.StringIO())
+    console.print(what)
     return [line.rstrip() for line in console.export_text().splitlines()]
 
 
