@@ -72,6 +72,13 @@ def system_device() -> int:
     raise CardError(f"PortAudio sees no JACK server named {os.environ.get('JACK_DEFAULT_SERVER', 'default')}")
 
 
+def _forget_dead_servers() -> None:
+    """Free the places of servers whose test process was killed; only where no server runs at all."""
+    if subprocess.run(["pgrep", "-x", "jackd"], capture_output=True, check=False).returncode == 1:
+        for file in Path("/dev/shm").glob("jack*"):
+            file.unlink(missing_ok=True)
+
+
 class VirtualCard:
     """A JACK server on the dummy driver, and PortAudio's device on it, for as long as the context lasts.
 
@@ -172,6 +179,7 @@ class VirtualCard:
         self._stop()
 
     def _start(self) -> None:
+        _forget_dead_servers()
         self._log = tempfile.NamedTemporaryFile(prefix=f"{self.name}-", suffix=".log")  # noqa: SIM115 (closed in _stop)
         self._saved = {key: os.environ.get(key) for key in SERVER_KEYS}
         os.environ.update(self.environment)

@@ -28,7 +28,8 @@ from rtsep.host.stats import histogram, percentiles, record
 from rtsep.mixer import parse_routes
 from rtsep.model.store import find
 from rtsep.offline import separate_file
-from rtsep.spec import PRESETS, ModelSpec, WindowSpec, plan
+from rtsep.plan import PRESETS, plan
+from rtsep.spec import ModelSpec, WindowSpec
 
 HOLD_S, HOLD_EVERY_S = 0.030, 0.200  # of the GIL
 IMPULSE_AT = 20_000  # frames

@@ -14,8 +14,9 @@ from rtsep.dsp.native import kernel
 from rtsep.engine.base import Engine
 from rtsep.errors import RouteError
 from rtsep.files import AudioReader, StemWriter, keep_source, open_audio, to_channels
+from rtsep.plan import plan
 from rtsep.separator import StreamSeparator
-from rtsep.spec import WindowSpec, plan
+from rtsep.spec import WindowSpec
 
 Float32 = NDArray[np.float32]
 

@@ -15,7 +15,8 @@ from rtsep.files import Resampled, open_audio
 from rtsep.host.audio import DeviceClock, NullClock, find_device
 from rtsep.host.live import Host, HostSettings
 from rtsep.mixer import parse_routes
-from rtsep.spec import WindowSpec, plan
+from rtsep.plan import plan
+from rtsep.spec import WindowSpec
 from tests.signals import Float32
 
 PATIENCE_S = 60.0  # the machine may be busy; nothing here is to be timed by it

@@ -11,7 +11,7 @@ import soundfile
 from rtsep import bench
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import ModelError, RtsepError, SpecError
-from rtsep.spec import PRESETS
+from rtsep.plan import PRESETS
 from tests.engines import stateful_spec
 from tests.host.test_report import validate
 from tests.signals import noise

@@ -18,8 +18,9 @@ from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError, RouteError, SpecError
 from rtsep.files import open_audio
 from rtsep.offline import BatchProcess, StreamProcess, open_process, pick_stems, separate_blocks, separate_file
+from rtsep.plan import plan
 from rtsep.separator import StreamSeparator
-from rtsep.spec import ModelSpec, WindowSpec, plan
+from rtsep.spec import ModelSpec, WindowSpec
 from tests.engines import FrameEngine, stateful_spec, windowed_spec
 from tests.signals import Float32, error_db, noise
 

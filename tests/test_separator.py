@@ -15,8 +15,9 @@ from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import SpecError
 from rtsep.files import open_audio
+from rtsep.plan import PRESETS, plan
 from rtsep.separator import StreamSeparator
-from rtsep.spec import PRESETS, ModelSpec, WindowSpec, plan
+from rtsep.spec import ModelSpec, WindowSpec
 from tests.engines import RATES, BrokenEngine, FrameEngine, GateEngine, stateful_spec, windowed_spec
 from tests.signals import Float32, error_db, impulse, late, noise, sine
 

@@ -8,7 +8,8 @@ import pytest
 
 from rtsep.errors import ModelError, SpecError
 from rtsep.model import store
-from rtsep.spec import PRESETS, SPACING_TOLERANCE, WINDOW_TOLERANCE, Latency, ModelSpec, host_block, plan
+from rtsep.plan import PRESETS, SPACING_TOLERANCE, WINDOW_TOLERANCE, host_block, plan
+from rtsep.spec import Latency, ModelSpec
 from tests.engines import stateful_spec, windowed_spec
 
 ALL_RATES = (22050, 32000, 44100, 48000, 88200, 96000, 192000)

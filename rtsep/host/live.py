@@ -31,7 +31,8 @@ from rtsep.host.recorder import TAPE_S, Recorder
 from rtsep.host.stats import histogram
 from rtsep.host.worker import EngineWorker
 from rtsep.mixer import MIX, Route, open_mixer, read_meters
-from rtsep.spec import AudioSpec, Latency, WindowSpec, default_compute, host_block
+from rtsep.plan import default_compute, host_block
+from rtsep.spec import AudioSpec, Latency, WindowSpec
 
 MEASURED_CALLBACKS = 4  # blocks in the priming phase
 PRIMING_S = 5.0

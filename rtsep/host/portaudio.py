@@ -8,6 +8,8 @@ from typing import Any
 
 from rtsep.errors import DeviceError
 
+_left_behind: list[Any] = []  # JACK goes on calling into a library that has been replaced; it must stay loaded
+
 
 def portaudio() -> Any:
     """The sounddevice module, ready for use; it fails at import where PortAudio is missing."""
@@ -48,6 +50,7 @@ def replace() -> None:
     loaded = [file for file in files if file.is_file()]  # a former copy is deleted, the first file is not
     if not loaded:
         raise DeviceError("PortAudio's library file is gone; start rtsep again")
+    _left_behind.append(sounddevice._lib)
     with tempfile.NamedTemporaryFile(prefix="libportaudio-", suffix=".so") as copy:
         copy.write(loaded[0].read_bytes())
         copy.flush()

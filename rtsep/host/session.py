@@ -13,7 +13,7 @@ from rtsep.host.border import LARGEST_BLOCK
 from rtsep.host.live import Host, HostSettings
 from rtsep.mixer import Route, parse_routes
 from rtsep.model.store import StoredModel, find
-from rtsep.spec import plan
+from rtsep.plan import plan
 
 AUTO = "auto"  # the default device, or null where there is none
 NULL_RATE = 48000

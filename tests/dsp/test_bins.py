@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from rtsep.dsp.bins import BinMap, interpolate, to_device, to_model
-from rtsep.spec import ModelSpec, WindowSpec, plan
+from rtsep.plan import plan
+from rtsep.spec import ModelSpec, WindowSpec
 from tests.engines import RATES, windowed_spec
 
 Float32 = NDArray[np.float32]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rtsep.dsp.context import RESERVE_HOPS, Context, commit, context_ring, gather, next_frame
-from rtsep.spec import plan
+from rtsep.plan import plan
 from tests.engines import stateful_spec, windowed_spec
 
 CHANNELS, BINS = 2, 16

@@ -10,7 +10,8 @@ from rtsep.dsp.context import Context, commit, context_ring, gather, next_frame
 from rtsep.dsp.native import kernel
 from rtsep.dsp.stft import Stream
 from rtsep.dsp.windows import model_window
-from rtsep.spec import PRESETS, Analysis, ModelSpec, WindowSpec, plan
+from rtsep.plan import PRESETS, plan
+from rtsep.spec import Analysis, ModelSpec, WindowSpec
 from tests.engines import RATES, stateful_spec, windowed_spec
 from tests.signals import Float32, error_db, late, noise, sine
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from rtsep.dsp.windows import asymmetric, hann, magnitude_scale, model_window, window_pair
-from rtsep.spec import PRESETS, Analysis, plan
+from rtsep.plan import PRESETS, plan
+from rtsep.spec import Analysis
 from tests.engines import windowed_spec
 
 RATES = (22050, 32000, 44100, 48000, 88200, 96000, 192000)

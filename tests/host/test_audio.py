@@ -13,7 +13,7 @@ from rtsep.errors import DeviceError
 from rtsep.host.audio import Device, DeviceClock, NullClock, find_device
 from rtsep.host.border import LARGEST_BLOCK, RUNNING, STOPPED, open_border
 from rtsep.host.live import Host
-from rtsep.spec import plan
+from rtsep.plan import plan
 from tests.engines import stateful_spec
 from tests.hosts import card_host, settings, until
 

@@ -23,7 +23,7 @@ from rtsep.host.border import (
     portaudio_callback,
 )
 from rtsep.host.stats import percentiles
-from rtsep.spec import host_block
+from rtsep.plan import host_block
 from tests.signals import Float32, counting
 
 BLOCK, HOP = 100, 64

@@ -111,6 +111,7 @@ host = card_host(IdentityEngine(stateful_spec()))
 with host:
     assert until(lambda: host.seconds > 0.3)
     card.kill()
+card._reclaim()  # the place that JACK keeps for a killed server; the card itself is left as it is
 print(json.dumps({"losses": host.losses}), flush=True)
 """
 )
@@ -119,7 +120,12 @@ print(json.dumps({"losses": host.losses}), flush=True)
 def run(script: str) -> dict[str, Any]:
     """Run a script in a process of its own: what PortAudio leaves behind must not hurt the others."""
     ended = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert ended.returncode == 0, f"exit code {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
     found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])

@@ -14,7 +14,8 @@ from rtsep.errors import FileError
 from rtsep.host.live import Host
 from rtsep.host.report import SCHEMA, check_writable, host_report, latency_report, write_json
 from rtsep.host.stats import TIMES
-from rtsep.spec import PRESETS, Latency
+from rtsep.plan import PRESETS
+from rtsep.spec import Latency
 from tests.engines import stateful_spec
 from tests.hosts import file_host, play
 from tests.signals import noise

@@ -34,7 +34,9 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
     """A host that plays noise in real time, for longer than any test here."""
-    made, _ = file_host(tmp_path, IdentityEngine(stateful_spec(4)), noise(20 * RATE, level=0.1), waiting=False, loop=True)
+    made, _ = file_host(
+        tmp_path, IdentityEngine(stateful_spec(4)), noise(20 * RATE, level=0.1), waiting=False, loop=True
+    )
     with made:
         yield made
 
