@@ -75,8 +75,9 @@ def system_device() -> int:
 def _forget_dead_servers() -> None:
     """Free the places of servers whose test process was killed; only where no server runs at all."""
     if subprocess.run(["pgrep", "-x", "jackd"], capture_output=True, check=False).returncode == 1:
-        for file in Path("/dev/shm").glob("jack*"):
-            file.unlink(missing_ok=True)
+        for file in RAM.glob("jack*"):
+            if file.is_file() or file.is_socket():
+                file.unlink(missing_ok=True)
 
 
 class VirtualCard:
