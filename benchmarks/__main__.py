@@ -1,54 +1,46 @@
-"""One command for all benchmarks: measure, keep the figures as JSON, write the page.
-
-python -m benchmarks [--quick] [--only NAME ...] [--render] [--seconds N]
-"""
+"""All benchmarks, one after the other, each in a process of its own; then the page."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import json
-import tempfile
+import subprocess
+import sys
 import time
 from pathlib import Path
-from typing import Any
 
-from benchmarks.card import ROOT
-from benchmarks.page import NAMES, machine, render
+from benchmarks.report import PAGE, render
+from benchmarks.results import RESULTS, ROOT
+from benchmarks.sections import SECTIONS
 
-RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
-
-
-def run(name: str, quick: bool, seconds: float | None) -> dict[str, Any]:
-    """One benchmark, with where and when it ran and how long it took."""
-    module = importlib.import_module(f"benchmarks.{name}")
-    options = {"seconds": seconds} if name == "endurance" and seconds else {}
-    started = time.monotonic()
-    found: dict[str, Any] = module.measure(quick, **options)
-    return {"name": name, "machine": machine(), "took_s": round(time.monotonic() - started, 1), "found": found}
+ORDER = ("startup", "latency", "cost", "inference", "throughput", "jitter", "endurance")
+QUICK = ROOT / "build" / "benchmarks"  # not in version control
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure rtsep, write docs/benchmarks.md")
-    parser.add_argument("--quick", action="store_true", help="tiny runs, kept in a temporary folder: only a smoke test")
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
-    parser.add_argument("--render", action="store_true", help="measure nothing; write the page from what is there")
-    parser.add_argument("--seconds", type=float, help="length of endurance, instead of 600")
-    parser.add_argument("--folder", type=Path, help="put results and page there instead")
-    options = parser.parse_args(arguments)
-    if options.seconds is not None and not 1.0 <= options.seconds <= 86400.0:
-        parser.error(f"--seconds {options.seconds:g} is out of range; allowed are 1 to 86400")
-    folder: Path | None = options.folder
-    if options.quick and folder is None:
-        folder = Path(tempfile.mkdtemp(prefix="rtsep-benchmarks-"))
-    results, docs = (folder / "results", folder / "docs") if folder else (RESULTS, DOCS)
-    results.mkdir(parents=True, exist_ok=True)
-    for name in () if options.render else options.only:
-        print(f"{name} ...", end=" ", flush=True)
-        kept = run(name, options.quick, options.seconds)
-        (results / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-        print(f"{kept['took_s']:.1f} s", flush=True)
-    print(f"page: {render(results, docs)}")
+def main() -> None:
+    """Measure, render, and fail if a benchmark did."""
+    assert set(ORDER) == set(SECTIONS)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help=f"a minute or two, into {QUICK.relative_to(ROOT)}")
+    parser.add_argument("--only", action="append", choices=ORDER, help="one benchmark; may be given several times")
+    parser.add_argument("--render", action="store_true", help="measure nothing, write the page from the kept figures")
+    parser.add_argument("--results", type=Path, help="folder of the JSON files")
+    parser.add_argument("--page", type=Path, help="the page to write")
+    options = parser.parse_args()
+    folder: Path = options.results or (QUICK / "results" if options.quick else RESULTS)
+    page: Path = options.page or (QUICK / PAGE.name if options.quick else PAGE)
+    failed = []
+    for name in () if options.render else [name for name in ORDER if not options.only or name in options.only]:
+        print(f"{name} ...", flush=True)
+        started = time.monotonic()
+        command = [sys.executable, "-m", f"benchmarks.{name}", "--results", str(folder)]
+        done = subprocess.run([*command, *(["--quick"] if options.quick else [])], cwd=ROOT, check=False)
+        if done.returncode:
+            failed.append(name)
+        print(f"{name}: {'failed' if done.returncode else 'done'} in {time.monotonic() - started:.0f} s", flush=True)
+    render(folder, page)
+    print(page)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

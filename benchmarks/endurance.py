@@ -1,13 +1,16 @@
-"""Ten minutes on the virtual card under load: what was recorded against what was played, to the frame.
+"""The long run: music through a virtual sound card for ten minutes, and every frame compared with what went in.
 
-The host runs in a process of its own with a thread that holds the GIL; another process loads a core; a third plays and
-records; a fourth runs the native echo with the same slack, the control that says what the machine itself did.
+Three processes share a synchronous JACK server: the deck that plays and records, the host under test, and the native
+echo with the same slack as the host, the control. Another process burns a core, and in the host's own process a Python
+thread holds the GIL for 30 ms, five times a second. The host plays its mix: with masks that sum to one it must be the
+input, late by the latency that the host states, whatever the network does and however late it is.
 
-    python -m benchmarks --only endurance --seconds 600
+    python -m benchmarks.endurance --seconds 60 --compute 512 --song music.flac
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -16,212 +19,217 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
-import soundfile
-import soxr
+from numpy.typing import NDArray
 
-from benchmarks.card import ROOT, CardError, Samples, VirtualCard, restart_portaudio
+from benchmarks.card import ROOT, CardError, Samples, VirtualCard
 from benchmarks.load import cpu_burner, gil_holder
+from benchmarks.results import Figures, run
 from rtsep.demo import SONG
-from rtsep.host.hygiene import SIGNAL_PRIORITY, become_realtime
+from rtsep.files import Resampled, open_audio
+from rtsep.host.live import Host
 from rtsep.host.report import host_report
 from rtsep.host.session import LiveOptions, open_host
 
-RATE, BLOCK, PRESET = 48000, 256, "23"
-SECONDS, QUICK_SECONDS = 600.0, 3.0
-WINDOW = RATE // 100  # 10 ms
-CHUNK = 1000 * WINDOW
-WRONG = 1e-3  # an error of -60 dBFS: far above rounding, far below a lost frame of music
-QUIET = 1e-3  # windows whose reference lies below -60 dBFS are told apart
-START_S = 60.0
+SAMPLE_RATE, BLOCK, PRESET = 48000, 256, "23"
+SECONDS, QUICK_SECONDS = 600.0, 4.0
+NOISE = 1e-3  # -60 dBFS under the music: in a pause, too, a lost frame shows
+WINDOW = SAMPLE_RATE // 100  # frames that are compared at a time
+LIMIT_DB = -90.0  # of the difference in a window, against full scale
+STRIDE = 2000  # windows compared in one go
+SETTLE_S, GRACE_S = 0.5, 3.0
+FIFO = 60  # priority of the echo's worker: the host's own
+POINTS = 120  # of a curve over time
 
 
-def music(sample_rate: int) -> Samples:
-    """The demo song at a rate: (2, frames)."""
-    sound, rate = soundfile.read(SONG, dtype="float32", always_2d=True)
-    return np.ascontiguousarray(soxr.resample(sound, rate, sample_rate).T, np.float32)
+def music(song: Path) -> Samples:
+    """A song, or the sum of all files of a folder, at our rate, over a little noise: (2, frames)."""
+    files = sorted(path for path in song.iterdir() if path.suffix in (".ogg", ".wav", ".flac")) if song.is_dir() else []
+    parts = [_decode(path) for path in files or [song]]
+    tape = np.random.default_rng(0).uniform(-NOISE, NOISE, (2, max(part.shape[1] for part in parts)))
+    for part in parts:
+        tape[:, : part.shape[1]] += part
+    return np.clip(tape, -1.0, 1.0).astype(np.float32)
 
 
-def realtime_granted() -> bool:
-    """Whether this user's threads may have real-time priority."""
-    granted: list[bool] = []
-    thread = threading.Thread(target=lambda: granted.append(become_realtime(SIGNAL_PRIORITY)))
-    thread.start()
-    thread.join()
-    return granted[0]
+def _decode(path: Path) -> Samples:
+    reader = Resampled(open_audio(path), SAMPLE_RATE, 2)
+    blocks = []
+    while (block := reader.read(SAMPLE_RATE)).shape[1]:
+        blocks.append(block)
+    reader.close()
+    return np.concatenate(blocks, axis=1)
 
 
-def compare(tape: Samples, recorded: Samples, delay: int) -> dict[str, Any]:
-    """Recording (channels, frames) against the looped tape, `delay` frames later, chunk by chunk."""
-    worst_db, worst_quiet, silent, wrong, wrong_windows, first = -200.0, 0.0, 0, 0, 0, None
-    frames = recorded.shape[1] // WINDOW * WINDOW
-    for start in range(0, frames, CHUNK):
-        found = np.asarray(recorded[:, start : min(start + CHUNK, frames)], np.float64)
-        at = np.arange(start, start + found.shape[1]) - delay
-        wanted = np.where(at >= 0, tape[:, at % tape.shape[1]], 0.0).astype(np.float64)
-        error = found - wanted
-        bad = np.abs(error).max(axis=0) > WRONG
-        wrong += int(bad.sum())
-        if first is None and bad.any():
-            first = start + int(bad.argmax())
-        silent += int((bad & ~found.any(axis=0)).sum())
-        wrong_windows += int(bad.reshape(-1, WINDOW).any(axis=1).sum())
-        power = np.square(wanted).reshape(2, -1, WINDOW).mean(axis=(0, 2))
-        noise = np.square(error).reshape(2, -1, WINDOW).mean(axis=(0, 2))
-        loud = power > QUIET**2
-        if loud.any():
-            worst_db = max(worst_db, float(10 * np.log10(np.maximum(noise[loud] / power[loud], 1e-20)).max()))
-        if (~loud).any():
-            worst_quiet = max(worst_quiet, float(np.sqrt(noise[~loud].max())))
+def compare(heard: Samples, tape: Samples, delay: int) -> Figures:
+    """The recording against the looped tape, `delay` frames late, in windows of 10 ms.
+
+    heard: (channels, frames). tape: (channels, frames of one round).
+    """
+    frames = heard.shape[1]
+    errors = []
+    largest = 0.0
+    for start in range(0, frames, STRIDE * WINDOW):
+        part = heard[:, start : min(start + STRIDE * WINDOW, frames)]
+        places = np.arange(start, start + part.shape[1]) - delay
+        wanted = np.where(places < 0, np.float32(0.0), tape[:, places % tape.shape[1]])
+        error = np.subtract(part, wanted, dtype=np.float64)
+        largest = max(largest, float(np.abs(error).max(initial=0.0)))
+        whole = error[:, : error.shape[1] // WINDOW * WINDOW].reshape(len(error), -1, WINDOW)
+        errors.append(np.sqrt(np.square(whole).mean(axis=(0, 2))))
+    rms_db = 20.0 * np.log10(np.maximum(np.concatenate(errors), 1e-20))
+    broken = np.flatnonzero(rms_db > LIMIT_DB)
     return {
         "frames": frames,
-        "worst_null_db": round(worst_db, 1),
-        "worst_error_in_quiet_dbfs": round(20 * float(np.log10(max(worst_quiet, 1e-10))), 1),
-        "wrong_frames": wrong,  # lost, repeated and silent ones, all together
-        "silent_frames": silent,
-        "wrong_windows": wrong_windows,
-        "first_wrong_frame": first,
+        "windows": len(rms_db),
+        "limit_db": LIMIT_DB,
+        "worst_db": float(rms_db.max()),
+        "median_db": float(np.median(rms_db)),
+        "largest_sample_error": largest,
+        "broken_windows": len(broken),
+        "broken_at_s": [round(float(window) * WINDOW / SAMPLE_RATE, 2) for window in broken[:20]],
     }
 
 
-def host_process(client: str) -> None:
-    """The host's process: a line of JSON when it plays, one for each line of standard input, the report at its end."""
-    restart_portaudio(client)
-    options = LiveOptions(input="system", output="system", latency=PRESET, rate=RATE, routes=("mix=1,2",), threads=1)
-    with gil_holder() as holds, open_host(options) as host:
-        _say({"latency": host.latency.total, "compute": host.latency.compute})
-        for line in sys.stdin:
-            if line.strip() == "report":
-                held = {"holds": holds.count, "longest_s": round(holds.longest_s, 4)}
-                _say({"report": host_report(host), "gil": held})
+class Sampler(threading.Thread):
+    """Memory of this process and the host's counters over time."""
+
+    def __init__(self, host: Host, period_s: float) -> None:
+        super().__init__(name="sampler", daemon=True)
+        self.points: list[tuple[float, float, int, int]] = []  # seconds, MiB, underflows, held masks
+        self._host = host
+        self._period_s = period_s
+        self._ended = threading.Event()
+        self._began = time.monotonic()
+
+    def run(self) -> None:
+        """Look at once, every so often, and at the end."""
+        process = psutil.Process()
+        ended = False
+        while True:
+            memory = process.memory_info().rss / 2**20
+            underflows = int(self._host.border.outputs.state[0]["underflows"])
+            held = int(self._host.path.state[0]["held"])
+            self.points.append((round(time.monotonic() - self._began, 2), round(memory, 3), underflows, held))
+            if ended:
+                return
+            ended = self._ended.wait(self._period_s)
+
+    def stop(self) -> list[tuple[float, float, int, int]]:
+        """What was seen."""
+        self._ended.set()
+        self.join()
+        return self.points
 
 
-def _say(reply: dict[str, Any]) -> None:
-    print(json.dumps(reply), flush=True)
-
-
-class HostProcess:
-    """The other side of `host_process`."""
-
-    def __init__(self, client: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.endurance", "host", client],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        self.figures = psutil.Process(self._process.pid)
-
-    def answer(self) -> dict[str, Any]:
-        """Its next line."""
-        assert self._process.stdout is not None
-        timer = threading.Timer(START_S, self._process.kill)
-        timer.start()
+@contextlib.contextmanager
+def echo(card: VirtualCard, seconds: float, slack: int) -> Iterator[subprocess.Popen[str]]:
+    """The control on the same server, playing when the block begins."""
+    command = [sys.executable, "-m", "benchmarks.echo", "--seconds", str(seconds), "--slack", str(slack)]
+    command += ["--rate", str(card.sample_rate), "--block", str(card.block), "--fifo", str(FIFO), "--server", card.name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
-            line = self._process.stdout.readline()
+            _await_client(card, f"echo{process.pid}")
+            yield process
         finally:
-            timer.cancel()
-        if not line:
-            raise CardError("the host's process has ended or does not answer")
-        reply: dict[str, Any] = json.loads(line)
-        return reply
-
-    def report(self) -> dict[str, Any]:
-        """Its report up to now."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("report\n")
-        self._process.stdin.flush()
-        return self.answer()
-
-    def rss_mb(self) -> float:
-        """Memory that it holds."""
-        return round(float(self.figures.memory_info().rss) / 1e6, 2)
-
-    def close(self) -> None:
-        """End it in order; by force if it does not go."""
-        with contextlib.suppress(OSError):
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-
-
-@contextlib.contextmanager
-def _host() -> Iterator[tuple[HostProcess, str]]:
-    client = f"host{os.getpid()}"
-    process = HostProcess(client)
-    try:
-        yield process, client
-    finally:
-        process.close()
-
-
-@contextlib.contextmanager
-def _echo(card: VirtualCard, seconds: float, slack: int, fifo: int) -> Iterator[subprocess.Popen[str]]:
-    """The control, as a process of its own on the same server."""
-    arguments = {"seconds": seconds, "slack": slack, "rate": RATE, "block": BLOCK, "fifo": fifo, "server": card.name}
-    command = [sys.executable, "-m", "benchmarks.echo", *(f"--{name}={value}" for name, value in arguments.items())]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
             process.kill()
-        process.communicate()
 
 
-def measure(quick: bool = False, seconds: float | None = None) -> dict[str, Any]:
-    """The run, and what was seen."""
+def _await_client(card: VirtualCard, name: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        environment = {**os.environ, **card.environment}
+        ports = subprocess.run(["jack_lsp", "-c"], capture_output=True, text=True, check=False, env=environment).stdout
+        lines = ports.splitlines()
+        outputs = [i for i, line in enumerate(lines) if line.startswith(f"{name}:out")]
+        if any(i + 1 < len(lines) and lines[i + 1].startswith(" ") for i in outputs):  # it has been connected
+            return
+        time.sleep(0.2)
+    raise CardError(f"{name} does not play after 60 s")
+
+
+def measure(
+    quick: bool = False,
+    seconds: float | None = None,
+    compute: int | None = None,
+    song: Path = SONG,
+    realtime: bool = True,
+) -> Figures:
+    """Ten minutes of music through the virtual card, frame by frame against its input, with a control beside it."""
     length = seconds or (QUICK_SECONDS if quick else SECONDS)
-    tape = music(RATE)
-    fifo = SIGNAL_PRIORITY if realtime_granted() else 0
+    tape = music(song)
+    options = LiveOptions(
+        latency=PRESET, compute=compute, threads=1, input="system", output="system", routes=("mix=1,2",)
+    )
     with (
-        VirtualCard(RATE, BLOCK, outputs=2, synchronous=True, attach=False) as card,
+        VirtualCard(SAMPLE_RATE, BLOCK, realtime=realtime) as card,
         cpu_burner(),
-        card.deck(tape, record=2, frames=int(length * RATE), loop=True) as deck,
-        _host() as (host, client),
+        gil_holder() as holds,
+        open_host(options) as host,
+        card.deck(tape, record=2, frames=int(length * SAMPLE_RATE), loop=True) as deck,
     ):
-        told = host.answer()
-        deck.connect(client)
-        with _echo(card, length, told["compute"], fifo) as control:
-            time.sleep(min(2.0, length / 2))  # the control's own start
-            memory, begun = [host.rss_mb()], time.monotonic()
-            deck.roll()
-            time.sleep(length / 3)
-            memory.append(host.rss_mb())
-            deck.wait(2 * length + 30)
-            took = time.monotonic() - begun
-            memory.append(host.rss_mb())
-            last = host.report()
-            output, _ = control.communicate(timeout=length + 60)
-        recording = deck.recording()
-        found = compare(tape, recording.samples, told["latency"])
-        return {
-            "seconds": length,
-            "wall_s": round(took, 2),
-            "card": {"sample_rate": RATE, "block": BLOCK, "synchronous": True},
-            "load": {"burners": 1, "gil_held_ms": 30, "gil_period_ms": 200, **last["gil"]},
-            "realtime_priority": bool(fifo),
-            "latency_frames": told["latency"],
-            "recording": found,
-            "server": {"skipped": recording.skipped, "jumps": recording.jumps, "xruns": recording.xruns},
-            "rss_mb": {"start": memory[0], "third": memory[1], "end": memory[2]},
-            "rss_growth_mb": round(memory[2] - memory[1], 2),
-            "host": last["report"],
-            "control": json.loads(output),
-        }
+        deck.connect()
+        slack = host.latency.compute
+        with echo(card, length + GRACE_S + SETTLE_S, slack) as control:
+            time.sleep(SETTLE_S)
+            before = _fresh(host)
+            sampler = Sampler(host, max(0.2, length / POINTS))
+            sampler.start()
+            recording = deck.run()
+            points = sampler.stop()
+            report = host_report(host, "benchmark endurance")
+            printed, _ = control.communicate(timeout=60)
+        null = compare(recording.samples, tape, host.latency.total)
+        server = {"xruns": recording.xruns, "skipped_cycles": recording.skipped, "late_cycles": recording.jumps}
+    rings = ("output_underflows", "output_frames_missed", "input_overflows", "input_frames_refused")
+    masks = ("missed_masks", "held_masks", "inferences", "hops", "lapses")
+    return {
+        "song": song.name,
+        "seconds": length,
+        "realtime_server": realtime,
+        "slack": slack,
+        "null": null,
+        "counts": {key: report[key] - before[key] for key in (*rings, *masks)},
+        "counts_before": {key: before[key] for key in rings},
+        "times": report["times"],
+        "cpu_cores": (report["cpu_s"] - before["cpu_s"]) / length,
+        "memory": _memory(points),
+        "gil": {"holds": holds.count, "longest_ms": 1000.0 * holds.longest_s},
+        "server": server,
+        "echo": json.loads(printed),
+        "points": points,
+        "report": report,
+    }
+
+
+def _fresh(host: Host) -> dict[str, Any]:
+    """Empty the histograms: clients that joined the server have held it up. Give the counters so far."""
+    for times in (host.border.intervals, host.path.hop_times, host.path.mask_ages, host.worker.times):
+        _clear(times)
+    return host_report(host)
+
+
+def _clear(times: NDArray[np.void]) -> None:
+    times[...] = np.zeros_like(times)
+
+
+def _memory(points: list[tuple[float, float, int, int]]) -> dict[str, float]:
+    """MiB at the start, after the first tenth and at the end; growth from there on."""
+    memory = [point[1] for point in points]
+    settled = memory[len(memory) // 10]
+    return {"start_mib": memory[0], "settled_mib": settled, "end_mib": memory[-1], "growth_mib": memory[-1] - settled}
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] != ["host"] or len(sys.argv) != 3:
-        raise SystemExit("usage: python -m benchmarks --only endurance [--seconds N]")
-    host_process(sys.argv[2])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.endurance", description=measure.__doc__)
+    parser.add_argument("--seconds", type=float, help=f"how long (default {SECONDS:.0f})")
+    parser.add_argument("--compute", type=int, help="frames of slack (default: the host's own)")
+    parser.add_argument("--song", type=Path, default=SONG, help="a file, or a folder whose files are summed")
+    parser.add_argument(
+        "--realtime", action=argparse.BooleanOptionalAction, default=True, help="JACK server with real-time priority"
+    )
+    run("endurance", measure, parser)

@@ -1,159 +1,209 @@
-"""How late callbacks and hops come: our host beside a plain Python callback with a Python worker.
+"""Jitter: the GIL-free callback and signal path beside the same thing in plain Python, under the same ill treatment.
 
-Lateness is the time between two callbacks, less one block. The card waits for its clients (jackd -S), so a late
-callback stretches the interval and loses nothing on the card's side.
-
-    python -m benchmarks --only jitter
+Both play through the same virtual card in slices, turn by turn, while another process burns a core and a thread of this
+process holds the GIL for 30 ms five times a second. The control has a Python callback and a Python worker thread on the
+very rings and kernels of the host, with the same slack, garbage collector off, short switch interval and real-time
+priority, and no network at all: it is treated kindly, and loses only what the GIL takes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.card import VirtualCard
-from benchmarks.endurance import realtime_granted
+from benchmarks.endurance import music
 from benchmarks.load import cpu_burner, gil_holder
+from benchmarks.results import Figures, run
+from rtsep.demo import SONG
+from rtsep.dsp.ring import Ring, accept, deliver, read, write
+from rtsep.dsp.stft import analyse, delayed, open_stream, synthesise
+from rtsep.host.hygiene import SIGNAL_PRIORITY, become_realtime, quiet_python
+from rtsep.host.report import host_report
 from rtsep.host.session import LiveOptions, open_host
 from rtsep.host.stats import BINS_PER_OCTAVE, histogram, percentiles, record
-from rtsep.plan import default_compute
+from rtsep.mixer import mix, open_mixer, parse_routes
+from rtsep.model.store import find
+from rtsep.plan import default_compute, host_block, plan
 
-RATE, BLOCK, PRESET = 48000, 256, "23"
-SECONDS, QUICK_SECONDS = 20.0, 1.5
-BLOCK_MS = 1000.0 * BLOCK / RATE
-SLACK = default_compute(BLOCK, 256, RATE)
-RING = 1 << 15
-WORST = "core loaded, GIL held"
-CASES = {  # whether a process burns a core, whether a thread holds the GIL, whether JACK has real-time priority
-    "quiet": (False, False, True),
-    "core loaded": (True, False, True),
-    WORST: (True, True, True),
-    f"{WORST}, JACK without priority": (True, True, False),
-}
+MODEL, PRESET = "starter-2stems", "23"
+SAMPLE_RATE, BLOCK = 48000, 256
+PERIOD_MS = 1000.0 * BLOCK / SAMPLE_RATE
+SLICES, SLICE_S = 5, 8.0
+QUICK_SLICES, QUICK_SLICE_S = 1, 1.5
+WAIT_S = 0.02
 
 
-@contextlib.contextmanager
-def _load(burn: bool, hold: bool) -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        if burn:
-            stack.enter_context(cpu_burner())
-        if hold:
-            stack.enter_context(gil_holder())
-        yield
-
-
-def _bins(times: NDArray[np.void]) -> list[list[float]]:
-    """Upper edges in ms and counts of a histogram's bins that are not empty."""
-    counts = times[0]["counts"]
-    return [[round(1e-3 * 2.0 ** ((i + 1) / BINS_PER_OCTAVE), 4), int(counts[i])] for i in np.flatnonzero(counts)]
-
-
-def _figures(intervals: NDArray[np.void]) -> dict[str, Any]:
-    found = percentiles(intervals)
-    late = {
-        name: round(max(0.0, getattr(found, name) - BLOCK_MS), 4)
-        for name in ("p50_ms", "p95_ms", "p99_ms", "p99_9_ms", "max_ms")
-    }
-    return {"callbacks": found.count, "lateness": late, "intervals": _bins(intervals)}
-
-
-def host(seconds: float) -> dict[str, Any]:
-    """Our host, duplex, with the embedded model."""
-    options = LiveOptions(input="system", output="system", latency=PRESET, rate=RATE, compute=SLACK)
-    with open_host(options) as running:
-        while running.seconds < seconds:
-            time.sleep(0.05)
-        return {
-            **_figures(running.border.intervals),
-            "underflows": running.snapshot().underflows,
-            "held_masks": running.snapshot().held,
-            "hop_time": percentiles(running.path.hop_times).to_dict(),
-            "hop_times": _bins(running.path.hop_times),
-        }
-
-
-class PlainEcho:
-    """What anyone would write first: a Python callback, a Python worker, two rings with the same slack."""
+class PythonHost:
+    """The control: callback and worker in Python."""
 
     def __init__(self, device: int) -> None:
         import sounddevice
 
-        self.rings = [np.zeros((RING, 2), np.float32) for _ in range(2)]
-        self.taken = self.moved = self.played = 0  # frames; each written by one thread
-        self.underflows = 0
-        self.intervals = histogram()
-        record(self.intervals, 0)  # compiles
-        self.intervals = histogram()
-        self.hops = histogram()
+        model = find(MODEL).spec
+        self.window = plan(model, SAMPLE_RATE, PRESET)
+        hop = self.window.hop
+        self.intervals, self.hop_times = histogram(), histogram()
+        self.inputs, self.outputs = Ring(SAMPLE_RATE // 2, 2), Ring(SAMPLE_RATE // 2, 2)
+        self._stream = open_stream(model, self.window)
+        self._mixer = open_mixer(model.stems, 2, parse_routes([], model.stems, 2), SAMPLE_RATE, hop)
+        self._magnitudes = np.zeros((2, model.bins), np.float32)
+        self._interleaved = np.zeros((hop, 2), np.float32)
+        self._stems = np.zeros((len(model.stems), 2, hop), np.float32)
+        self._dry = np.zeros((2, hop), np.float32)
+        self._mixed = np.zeros((hop, 2), np.float32)
+        self._tape = np.ascontiguousarray(music(SONG).T)
+        self._place = 0
         self._last = 0
-        self._event = threading.Event()
-        self._stop = False
+        self._ready = threading.Semaphore(0)
+        self._stopping = False
         self._worker = threading.Thread(target=self._work, daemon=True)
-        self._stream = sounddevice.Stream(
-            device=device, samplerate=RATE, blocksize=0, channels=2, dtype="float32", callback=self._callback
+        self._hop()  # compiled, or loaded
+        slack = host_block(BLOCK, hop) + default_compute(BLOCK, hop, SAMPLE_RATE)
+        write(self.outputs.memory, np.zeros((slack, 2), np.float32))
+        self._sound = sounddevice.Stream(
+            device=device, samplerate=SAMPLE_RATE, blocksize=0, channels=2, dtype="float32", callback=self._callback
         )
 
-    def _callback(self, source: Any, target: Any, frames: int, times: Any, status: Any) -> None:
+    def _callback(self, source: Any, target: NDArray[np.float32], frames: int, times: Any, status: Any) -> None:
         now = time.perf_counter_ns()
         if self._last:
             record(self.intervals, now - self._last)
         self._last = now
-        self.rings[0][np.arange(self.taken, self.taken + frames) % RING] = source
-        self.taken += frames
-        ready = self.moved + SLACK + BLOCK - self.played  # it begins with so much silence
-        if ready >= frames:
-            target[:] = self.rings[1][np.arange(self.played, self.played + frames) % RING]
-            self.played += frames
-        else:
-            target[:] = 0.0
-            self.underflows += 1
-        self._event.set()
+        if self._place + frames > len(self._tape):
+            self._place = 0
+        accept(self.inputs.memory, self._tape[self._place : self._place + frames])
+        self._place += frames
+        self._ready.release()
+        deliver(self.outputs.memory, target)
 
     def _work(self) -> None:
-        while not self._stop:
-            self._event.wait(0.1)
-            self._event.clear()
-            while self.taken - self.moved >= BLOCK:
+        become_realtime(SIGNAL_PRIORITY)
+        while not self._stopping:
+            if not self._ready.acquire(timeout=WAIT_S):
+                continue
+            while self.inputs.readable >= self.window.hop and self.outputs.writable >= self.window.hop:
                 started = time.perf_counter_ns()
-                places = np.arange(self.moved, self.moved + BLOCK)
-                self.rings[1][(places + SLACK + BLOCK) % RING] = self.rings[0][places % RING]
-                self.moved += BLOCK
-                record(self.hops, time.perf_counter_ns() - started)
+                read(self.inputs.memory, self._interleaved)
+                self._hop()
+                write(self.outputs.memory, self._mixed)
+                record(self.hop_times, time.perf_counter_ns() - started)
 
-    def run(self, seconds: float) -> dict[str, Any]:
-        """Play for so long."""
+    def _hop(self) -> None:
+        analyse(self._stream, np.ascontiguousarray(self._interleaved.T), self._magnitudes)
+        synthesise(self._stream, self._stems)
+        delayed(self._stream, self._dry)
+        mix(self._mixer, self._stems, self._dry, self._mixed)
+
+    def __enter__(self) -> Self:
         self._worker.start()
-        with self._stream:
-            time.sleep(seconds)
-            found = {**_figures(self.intervals), "underflows": self.underflows}
-        self._stop = True
+        self._sound.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sound.close()
+        self._stopping = True
         self._worker.join()
-        return {**found, "hop_time": percentiles(self.hops).to_dict()}
 
 
-def measure(quick: bool = False) -> dict[str, Any]:
-    """Both programs, in quiet and under load, on one card."""
-    seconds = QUICK_SECONDS if quick else SECONDS
-    granted = realtime_granted()
-    found: dict[str, Any] = {}
-    for case in [WORST] if quick else CASES:
-        burn, hold, realtime = CASES[case]
-        with VirtualCard(RATE, BLOCK, outputs=2, realtime=realtime and granted) as card, _load(burn, hold):
-            found[case] = {"rtsep": host(seconds), "plain Python": PlainEcho(card.device).run(seconds)}
-    ours, plain = (found[WORST][name]["lateness"] for name in ("rtsep", "plain Python"))
+class Tally:
+    """Histograms and counts of several slices of one path."""
+
+    def __init__(self) -> None:
+        self.intervals, self.hop_times = histogram(), histogram()
+        self.underflows = self.overflows = self.frames_missed = 0
+        self.seconds = 0.0
+
+    def add(self, intervals: NDArray[np.void], hop_times: NDArray[np.void], inputs: Any, outputs: Any) -> None:
+        """Add what one slice has counted; inputs and outputs are the states of its rings."""
+        for mine, more in ((self.intervals, intervals), (self.hop_times, hop_times)):
+            mine["counts"] += more["counts"]
+            mine["count"] += more["count"]
+            mine["largest"] = max(int(mine[0]["largest"]), int(more[0]["largest"]))
+        self.underflows += int(outputs["underflows"])
+        self.frames_missed += int(outputs["missed"])
+        self.overflows += int(inputs["overflows"])
+
+    def report(self) -> Figures:
+        """Percentiles and the histograms themselves, from their first to their last full bin."""
+        return {
+            "seconds": round(self.seconds, 1),
+            "underflows": self.underflows,
+            "frames_missed": self.frames_missed,
+            "overflows": self.overflows,
+            "late": _longer(self.intervals, 2 * PERIOD_MS),
+            "callback_interval": percentiles(self.intervals).to_dict(),
+            "hop_time": percentiles(self.hop_times).to_dict(),
+            "interval_bins": _bins(self.intervals),
+            "hop_bins": _bins(self.hop_times),
+        }
+
+
+def _longer(times: NDArray[np.void], limit_ms: float) -> int:
+    """How many times are longer, to a bin of the histogram."""
+    first = int(np.ceil(np.log2(1000.0 * limit_ms) * BINS_PER_OCTAVE))
+    return int(times[0]["counts"][first:].sum())
+
+
+def _bins(times: NDArray[np.void]) -> dict[str, Any]:
+    """Octave eighths: their lower edge in ms, and how many times fell into each."""
+    counts = times[0]["counts"].reshape(-1, BINS_PER_OCTAVE // 8).sum(axis=1)
+    full = np.flatnonzero(counts)
+    first, last = (int(full[0]), int(full[-1])) if len(full) else (0, 0)
     return {
-        "seconds": seconds,
-        "sample_rate": RATE,
+        "from_ms": [1e-3 * 2.0 ** (place / 8) for place in range(first, last + 2)],
+        "counts": [int(count) for count in counts[first : last + 1]],
+    }
+
+
+def measure(quick: bool = False) -> Figures:
+    """Callback intervals and hop times, native beside Python, with a core burnt and the GIL held 30 ms at a time."""
+    slices, length = (QUICK_SLICES, QUICK_SLICE_S) if quick else (SLICES, SLICE_S)
+    ours, python = Tally(), Tally()
+    options = LiveOptions(input=str(SONG), output="system", rate=SAMPLE_RATE, model=MODEL, latency=PRESET, loop=True)
+    held = missed = 0
+    with VirtualCard(SAMPLE_RATE, BLOCK, realtime=True) as card, cpu_burner(), gil_holder() as holds:
+        for _ in range(slices):
+            with open_host(options) as host:
+                time.sleep(length)
+                border = host.border
+                ours.seconds += length
+                ours.add(border.intervals, host.path.hop_times, border.inputs.state[0], border.outputs.state[0])
+                report = host_report(host)
+            held, missed = held + report["held_masks"], missed + report["missed_masks"]
+            with quiet_python(), PythonHost(card.device) as control:
+                time.sleep(length)
+                python.seconds += length
+                rings = control.inputs.memory, control.outputs.memory
+                python.add(control.intervals, control.hop_times, rings[0].state[0], rings[1].state[0])
+        gil = {"holds": holds.count, "longest_ms": 1000.0 * holds.longest_s}
+    native, control_report = ours.report(), python.report()
+    return {
+        "sample_rate": SAMPLE_RATE,
         "block": BLOCK,
         "preset": PRESET,
-        "slack": SLACK,
-        "realtime_priority": granted,
-        "cases": found,
-        "ratio": {name: round(plain[name] / max(ours[name], 0.001), 1) for name in ("p99_ms", "max_ms")},
+        "slices": slices,
+        "gil": gil,
+        "held_masks": held,
+        "missed_masks": missed,
+        "native": native,
+        "python": control_report,
+        "ratios": {
+            what: {
+                key: control_report[what][key] / max(native[what][key], 1e-9)
+                for key in ("p50_ms", "p99_ms", "p99_9_ms", "max_ms")
+            }
+            for what in ("callback_interval", "hop_time")
+        },
     }
+
+
+if __name__ == "__main__":
+    run("jitter", measure)

@@ -1,6 +1,7 @@
-"""Latency of every preset: what is stated against an impulse through the real host on the virtual card.
+"""Latency by preset: what the host says against what an impulse through a virtual sound card takes.
 
-python -m benchmarks --only latency
+The impulse goes through JACK, PortAudio, the callback, both rings and the signal path and back, as it would through
+an interface with a cable from its output to its input. The engine is the identity, so that the impulse stays one.
 """
 
 from __future__ import annotations
@@ -9,72 +10,80 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.card import Recording, VirtualCard
-from rtsep.engine.identity import IdentityEngine
-from rtsep.host.audio import DeviceClock, find_device
-from rtsep.host.live import Host, HostSettings
-from rtsep.mixer import parse_routes
+from benchmarks.card import VirtualCard
+from benchmarks.results import Figures, run
+from rtsep.errors import SpecError
+from rtsep.host.report import latency_report
+from rtsep.host.session import LiveOptions, open_host
 from rtsep.model.store import find
 from rtsep.plan import PRESETS, plan
-from rtsep.spec import ModelSpec
 
 MODEL = "starter-2stems"
-CARDS = ((48000, 64), (48000, 128), (48000, 256), (44100, 256))
-STARTS, QUICK_STARTS = 10, 2
-AT = 4000  # frame of the impulse
-FRAMES = 16384
-TRIES = 3  # a stall of the machine may swallow an impulse
-OUTPUTS = 8
+CARDS = ((48000, 64), (48000, 128), (48000, 256), (44100, 256))  # Hz, frames of a block
+STARTS = 10
+STARTED_PRESET = "23"
+IMPULSE_AT = 2048  # frames of the tape
+REST_S = 0.25  # of the tape, behind the impulse
 
 
-def _start(card: VirtualCard, model: ModelSpec, preset: str) -> dict[str, Any]:
-    """One start of the host: stated parts, and by how many frames the impulse was late."""
-    window = plan(model, card.sample_rate, preset)
-    device = find_device("system", "outputs")
-    tries, loudest = 0, 0.0
-    while tries < TRIES and loudest <= 0.9:
-        tries += 1
-        clock = DeviceClock(device, device, card.sample_rate, OUTPUTS)
-        settings = HostSettings(window, parse_routes([f"mix={OUTPUTS - 1},{OUTPUTS}"], model.stems, model.channels))
-        tape = np.zeros((2, FRAMES), np.float32)
-        tape[:, AT] = 1.0
-        with Host(IdentityEngine(model), clock, settings) as host, card.deck(tape, record=OUTPUTS) as deck:
-            deck.connect()
-            recording: Recording = deck.run()
-            parts, total = host.latency.parts(), host.latency.total
-            track = np.abs(recording.samples[OUTPUTS - 1])
-            found, loudest = int(track.argmax()) - AT, float(track.max())
+def through_the_host(card: VirtualCard, preset: str) -> dict[str, Any]:
+    """One start of a host, and one impulse through it."""
+    tape = np.zeros((2, IMPULSE_AT + int(REST_S * card.sample_rate)), np.float32)
+    tape[:, IMPULSE_AT] = 1.0
+    device = str(card.device)
+    options = LiveOptions(input=device, output=device, model=MODEL, engine="identity", latency=preset)
+    with open_host(options) as host, card.deck(tape, record=2) as deck:
+        deck.connect()
+        heard = np.abs(deck.run().samples[0])
+    at = int(heard.argmax())
+    others = np.delete(heard, at)
+    underflows = int(host.border.outputs.state[0]["underflows"])
+    window = host.settings.window
     return {
         "preset": preset,
+        "window": window.synthesis,
         "hop": window.hop,
-        "parts": parts,
-        "computed": total,
-        "ms": round(1000.0 * total / card.sample_rate, 2),
-        "measured": found if loudest > 0.9 else None,
-        "tries": tries,
+        **latency_report(host.latency, card.sample_rate),
+        "measured_frames": at - IMPULSE_AT,
+        "height": float(heard[at]),
+        "beside_db": 20.0 * float(np.log10(max(float(others.max()), 1e-20))),
+        "underflows": underflows,
     }
 
 
-def measure(quick: bool = False) -> dict[str, Any]:
-    """Every preset on every card, and several starts of one."""
-    model = find(MODEL).spec
-    cards = []
-    for rate, block in CARDS[2:3] if quick else CARDS:
-        with VirtualCard(rate, block, outputs=OUTPUTS) as card:
-            presets = ["23", "3"] if quick else list(PRESETS)
-            cards.append({"sample_rate": rate, "block": block, "rows": [_start(card, model, name) for name in presets]})
-    with VirtualCard(48000, 256, outputs=OUTPUTS) as card:
-        starts = [_start(card, model, "23") for _ in range(QUICK_STARTS if quick else STARTS)]
-    measured = [start["measured"] for start in starts]
-    heard = [frames for frames in measured if frames is not None]
+def presets(sample_rate: int) -> list[str]:
+    """The presets that the model can do at this rate."""
+    able = []
+    for preset in PRESETS:
+        try:
+            plan(find(MODEL).spec, sample_rate, preset)
+        except SpecError:
+            continue
+        able.append(preset)
+    return able
+
+
+def measure(quick: bool = False) -> Figures:
+    """Latency of every preset on virtual cards of several rates and blocks, and of ten starts of one preset."""
+    tables, starts = [], []
+    for sample_rate, block in CARDS[2:3] if quick else CARDS:
+        with VirtualCard(sample_rate, block) as card:
+            rows = [through_the_host(card, preset) for preset in (["23"] if quick else presets(sample_rate))]
+            tables.append({"sample_rate": sample_rate, "block": block, "presets": rows})
+            if (sample_rate, block) == CARDS[2]:
+                starts = [through_the_host(card, STARTED_PRESET) for _ in range(2 if quick else STARTS)]
     return {
         "model": MODEL,
-        "engine": "identity",
-        "cards": cards,
+        "tables": tables,
         "starts": {
-            "preset": "23",
-            "computed": starts[0]["computed"],
-            "measured": measured,
-            "spread": max(heard) - min(heard) if heard else None,
+            "preset": STARTED_PRESET,
+            "sample_rate": CARDS[2][0],
+            "block": CARDS[2][1],
+            "computed_frames": starts[0]["latency_frames"]["total"],
+            "measured_frames": [start["measured_frames"] for start in starts],
         },
     }
+
+
+if __name__ == "__main__":
+    run("latency", measure)

@@ -1,7 +1,4 @@
-"""How long it takes until something happens: the import, the help, and the first sound of a live run.
-
-python -m benchmarks --only startup
-"""
+"""How long the program takes to start: the import, the help, and a live run with and without compiled kernels."""
 
 from __future__ import annotations
 
@@ -11,58 +8,44 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Any
 
-from benchmarks.card import ROOT
-
-RUNS = 5
-LIVE = """
-import os
-from rtsep.host.session import LiveOptions, open_host
+from benchmarks.results import Figures, program, run
 from rtsep.demo import SONG
-with open_host(LiveOptions(input=str(SONG), output="null")) as host:
-    os.write(1, b"playing\\n")
-"""
+
+REPEATS, LIVE_REPEATS = 10, 5
+QUICK_REPEATS = 2
+SOUND_S = 0.1  # the least that `rtsep live` plays
 
 
-def _timed(arguments: list[str], until_line: bool = False, cache: str = "") -> float:
-    """Seconds until a Python process ends, or until its first line."""
-    environment = {**os.environ, **({"RTSEP_CACHE": cache} if cache else {})}
-    command = [sys.executable, *arguments]
-    started = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=environment) as child:
-        assert child.stdout is not None and child.stderr is not None
-        line = child.stdout.readline() if until_line else b""
-        took = time.perf_counter() - started
-        child.stdout.read()
-        errors = child.stderr.read()
-    if child.returncode or (until_line and line != b"playing\n"):
-        raise RuntimeError(f"{' '.join(arguments)} ended with {child.returncode}: {errors.decode()[-400:]}")
-    return took if until_line else time.perf_counter() - started
+def timed(command: list[str], repeats: int, **environment: str) -> Figures:
+    """Wall time of a whole process, several times."""
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, **environment})
+        times.append(time.perf_counter() - started)
+    return {"median_s": statistics.median(times), "least_s": min(times), "most_s": max(times), "runs": repeats}
 
 
-def _row(what: str, command: str, times: list[float]) -> dict[str, Any]:
-    return {
-        "what": what,
-        "command": command,
-        "median_s": round(statistics.median(times), 3),
-        "all_s": [round(taken, 3) for taken in times],
+def measure(quick: bool = False) -> Figures:
+    """Wall time of whole processes, from their start to their end."""
+    repeats = QUICK_REPEATS if quick else REPEATS
+    bare = timed([sys.executable, "-c", "pass"], repeats)
+    imported = timed([sys.executable, "-c", "import rtsep, sys; assert 'torch' not in sys.modules"], repeats)
+    shown = timed([*program(), "--help"], repeats)
+    live = [*program(), "live", "--input", str(SONG), "--output", "null", "--seconds", str(SOUND_S)]
+    rows = {
+        "python -c pass": bare,
+        "python -c 'import rtsep'": imported,
+        "rtsep --help": shown,
     }
-
-
-def measure(quick: bool = False) -> dict[str, Any]:
-    """Medians of several runs; a cold start has an empty cache of compiled code."""
-    runs = range(1 if quick else RUNS)
-    rows = [_row("bare Python, for comparison", "python -c pass", [_timed(["-c", "pass"]) for _ in runs])]
-    imported = [_timed(["-c", "import rtsep"]) for _ in runs]
-    rows.append(_row("import", "python -c 'import rtsep'", imported))
-    rows.append(_row("help", "rtsep --help", [_timed(["-m", "rtsep", "--help"]) for _ in runs]))
-    _timed(["-c", LIVE], True)  # fills the usual cache
-    rows.append(_row("live, warm: until it plays", "open_host", [_timed(["-c", LIVE], True) for _ in runs]))
     if not quick:
-        cold = []
-        for _ in range(2):
-            with tempfile.TemporaryDirectory() as cache:
-                cold.append(_timed(["-c", LIVE], True, cache))
-        rows.append(_row("live, cold: nothing compiled yet", "RTSEP_CACHE=$(mktemp -d)", cold))
-    return {"rows": rows}
+        with tempfile.TemporaryDirectory() as folder:
+            rows["rtsep live, the very first time"] = timed(live, 1, RTSEP_CACHE=folder)
+    timed(live, 1)
+    rows["rtsep live"] = timed(live, QUICK_REPEATS if quick else LIVE_REPEATS)
+    return {"sound_s": SOUND_S, "import_s": imported["median_s"] - bare["median_s"], "rows": rows}
+
+
+if __name__ == "__main__":
+    run("startup", measure)

@@ -1,63 +1,74 @@
-"""How many times faster than real time files are separated, by engine, precision, threads and preset.
-
-python -m benchmarks --only throughput
-"""
+"""Throughput of `rtsep separate`: seconds of music in a second, and a whole song with the start of the program."""
 
 from __future__ import annotations
 
+import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 
-from benchmarks.card import ROOT
-from rtsep.bench import throughput
+from benchmarks.results import Figures, program, run
+from rtsep import bench
 from rtsep.demo import SONG
 from rtsep.errors import EngineError
 
 MODEL = "starter-2stems"
 ENGINES = (("onnx", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
-SECONDS, SONG_SECONDS = 60.0, 180.0
+THREADS = (1, 2)
+PRESETS = ("exact", "23")
+SECONDS, QUICK_SECONDS = 60.0, 2.0
+SONG_S, QUICK_SONG_S = 180.0, 4.0
+COMMANDS = 3
 
 
-def whole_process(seconds: float, threads: int) -> dict[str, Any]:
-    """`rtsep separate` of one song, from the shell and back."""
+def tape(path: Path, seconds: float) -> None:
+    """The demo song over and over, as a 16-bit wav."""
+    sound, sample_rate = soundfile.read(SONG, dtype="float32")
+    frames = int(seconds * sample_rate)
+    soundfile.write(path, np.tile(sound, (-(-frames // len(sound)), 1))[:frames], sample_rate)
+
+
+def whole_command(seconds: float, threads: int, runs: int) -> Figures:
+    """`rtsep separate` on a song, from its start to its end, several times."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "music.wav"
-        sound, rate = soundfile.read(SONG, dtype="float32", always_2d=True)
-        copies = int(np.ceil(seconds * rate / len(sound)))
-        soundfile.write(path, np.tile(sound, (copies, 1))[: int(seconds * rate)], rate)
-        command = [sys.executable, "-m", "rtsep", "separate", str(path), "-o", f"{folder}/out", "--threads"]
-        started = time.perf_counter()
-        subprocess.run([*command, str(threads)], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-        took = time.perf_counter() - started
+        song = Path(folder) / "song.wav"
+        tape(song, seconds)
+        command = [*program(), "separate", str(song), "-o", str(Path(folder) / "stems"), "--threads", str(threads)]
+        times = []
+        for _ in range(runs):
+            started = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            times.append(time.perf_counter() - started)
     return {
-        "seconds": seconds,
         "threads": threads,
-        "took_s": round(took, 2),
-        "times_real_time": round(seconds / took, 1),
+        "song_s": seconds,
+        "took_s": times,
+        "times_real_time": seconds / statistics.median(times),
     }
 
 
-def measure(quick: bool = False) -> dict[str, Any]:
-    """Every engine that is here, and the whole process."""
-    seconds = 5.0 if quick else SECONDS
-    rows: list[dict[str, Any]] = []
-    for engine, precision in ENGINES[:1] if quick else ENGINES:
-        for threads in (1,) if quick else (1, 2):
-            for preset in ("exact",) if quick else ("exact", "23"):
-                asked = {"engine": engine, "precision": precision, "threads": threads, "preset": preset}
+def measure(quick: bool = False) -> Figures:
+    """How many times faster than real time files are separated, by engine, threads and preset."""
+    rows, absent = [], {}
+    for engine, precision in ENGINES:
+        for threads in THREADS[1:] if quick else THREADS:
+            for preset in PRESETS[:1] if quick else PRESETS:
                 try:
-                    found = throughput(MODEL, preset, seconds, engine, threads, precision)
+                    seconds = QUICK_SECONDS if quick else SECONDS
+                    found = bench.throughput(MODEL, preset, seconds, engine, threads, precision)
                 except EngineError as error:
-                    rows.append({**asked, "lacking": str(error)})
+                    absent[f"{engine} {precision}"] = str(error)
                     continue
-                kept = {key: found[key] for key in ("times_real_time", "all_times_real_time")}
-                rows.append({**asked, "provider": found["engine"], **kept})
-    songs = [whole_process(5.0 if quick else SONG_SECONDS, threads) for threads in ((2,) if quick else (1, 2))]
-    return {"model": MODEL, "seconds": seconds, "rows": rows, "whole_process": songs}
+                keys = ("engine", "preset", "seconds", "times_real_time", "all_times_real_time")
+                rows.append({"threads": threads, "precision": precision, **{key: found[key] for key in keys}})
+    song_s, runs = (QUICK_SONG_S, 1) if quick else (SONG_S, COMMANDS)
+    commands = [whole_command(song_s, threads, runs) for threads in (THREADS[1:] if quick else THREADS)]
+    return {"model": MODEL, "rows": rows, "absent": absent, "commands": commands}
+
+
+if __name__ == "__main__":
+    run("throughput", measure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -58,6 +58,7 @@ def _root(
     "  rtsep live --input 3 --output 3 --latency 12 --route 'vocals=1,2 accompaniment=3,4 mix=5,6'"
 )
 def live(
+    context: typer.Context,
     input: Annotated[str, typer.Option("--input", "-i", help="A sound device, an audio file, or `demo`.")] = "",
     output: Annotated[str, typer.Option("--output", "-o", help="A sound device, `null`, or `auto`.")] = "",
     model: Model = DEFAULT_MODEL,
@@ -66,6 +67,7 @@ def live(
     record: Annotated[Optional[Path], typer.Option(help="Write every stem to this folder.")] = None,  # noqa: UP045
     seconds: Annotated[Optional[float], typer.Option(min=0.1, help="Stop after so long.")] = None,  # noqa: UP045
     report: Report = None,
+    config: Annotated[Optional[Path], typer.Option(help="A TOML file with these settings.")] = None,  # noqa: UP045
     hop: Annotated[Optional[int], typer.Option(help="Frames of a hop, instead of the preset's.")] = None,  # noqa: UP045
     refresh: Annotated[Optional[int], typer.Option(help="Hops between two masks.")] = None,  # noqa: UP045
     lookahead: Annotated[int, typer.Option(help="Model hops to look ahead (windowed models).")] = 0,
@@ -84,30 +86,36 @@ def live(
     """Separate sound while it plays."""
     from rtsep.host.session import LiveOptions
 
-    play(
-        LiveOptions(
-            input=_song(input),
-            output=output,
-            model=model,
-            engine=engine,
-            precision=precision,
-            threads=threads,
-            latency=latency,
-            hop=hop,
-            refresh=refresh,
-            lookahead=lookahead,
-            compute=compute,
-            rate=rate,
-            block=block,
-            input_channels=_pair(channels),
-            routes=tuple(route or ()),
-            record=record,
-            loop=loop,
-            waiting=fast,
-        ),
-        seconds,
-        report,
-    )
+    choices: dict[str, Any] = {
+        "input": input,
+        "output": output,
+        "model": model,
+        "engine": engine,
+        "precision": precision,
+        "threads": threads,
+        "latency": latency,
+        "hop": hop,
+        "refresh": refresh,
+        "lookahead": lookahead,
+        "compute": compute,
+        "rate": rate,
+        "block": block,
+        "input_channels": _pair(channels),
+        "routes": tuple(route or ()),
+        "record": record,
+        "loop": loop,
+        "waiting": fast,
+    }
+    if config:
+        from rtsep.config import read_settings
+
+        named = {"input_channels": "channels", "routes": "route", "waiting": "fast"}
+        for key, value in read_settings(config, LiveOptions).items():
+            source = context.get_parameter_source(named.get(key, key))
+            if source is None or source.name != "COMMANDLINE":  # what the command line says goes first
+                choices[key] = value
+    choices["input"] = _song(choices["input"])
+    play(LiveOptions(**choices), seconds, report)
 
 
 @app.command(epilog="Examples:\n\n  rtsep demo\n\n  rtsep demo --song party.mp3 --output null")
@@ -237,14 +245,23 @@ def models() -> None:
     """List the models that can be named."""
     from rich.text import Text
 
-    from rtsep.model.store import catalogue
+    from rtsep.model.store import find, names
 
-    for stored in catalogue():
+    broken = False
+    for name in names():
+        try:
+            stored = find(name)
+        except RtsepError as error:
+            broken = True
+            complain(error)
+            continue
         spec = stored.spec
         size = f"{stored.path.stat().st_size / 1e6:.1f} MB"
         out.print(Text.assemble((spec.name, "bold"), f"   {', '.join(spec.stems)}"))
         say(f"    {spec.kind}, {spec.sample_rate} Hz, {size}, {stored.origin}")
         say(f"    {spec.licence}")
+    if broken:
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example:\n\n  rtsep doctor")

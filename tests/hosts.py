@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from rtsep.engine.base import Engine
 from rtsep.files import Resampled, open_audio
@@ -88,16 +89,17 @@ def play(host: Host) -> None:
         assert until(lambda: host.finished), "the file does not end"
 
 
-def windows_db(reference: Float32, estimate: Float32, frames: int) -> Float32:
-    """Error against reference, each by RMS, in dB, window by window of so many frames: (windows,)."""
+def windows_db(reference: Float32, estimate: Float32, frames: int, floor: float = 1e-6) -> Float32:
+    """RMS of the error in dB, window by window of so many frames: (windows,).
+
+    Against the reference's RMS in the window, or against `floor` where that is higher.
+    """
     count = reference.shape[1] // frames
     assert count and reference.shape == estimate.shape
 
-    def power(signal: Float32) -> Float32:
+    def power(signal: Float32) -> NDArray[np.float64]:
         cut = np.square(signal[:, : count * frames], dtype=np.float64).reshape(len(signal), count, frames)
-        summed: Float32 = cut.mean(axis=(0, 2))
-        return summed
+        return np.asarray(cut.mean(axis=(0, 2)))
 
-    ratio = power(reference - estimate) / np.maximum(power(reference), 1e-12)
-    found: Float32 = (10.0 * np.log10(np.maximum(ratio, 1e-40))).astype(np.float32)
-    return found
+    ratio = power(reference - estimate) / np.maximum(power(reference), floor * floor)
+    return (10.0 * np.log10(np.maximum(ratio, 1e-40))).astype(np.float32)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rtsep import cli
 from rtsep.config import MAX_BYTES, read_settings
 from rtsep.errors import ConfigError
 from rtsep.host.session import LiveOptions
@@ -58,3 +59,15 @@ def test_missing_and_oversized_files(tmp_path: Path) -> None:
         read_settings(tmp_path / "none.toml", LiveOptions)
     with pytest.raises(ConfigError, match="larger than"):
         read(tmp_path, "#" * (MAX_BYTES + 1))
+
+
+def test_the_command_line_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[LiveOptions] = []
+    monkeypatch.setattr(cli, "play", lambda options, seconds, report: taken.append(options))
+    settings = tmp_path / "live.toml"
+    settings.write_text('latency = "12"\nroutes = ["vocals=1,2"]\nthreads = 2\nloop = true', encoding="utf-8")
+    for extra in ([], ["--latency", "23", "--route", "mix=3,4", "--threads", "1"]):
+        cli.app(["live", "--config", str(settings), *extra], standalone_mode=False)
+    by_file, by_hand = taken
+    assert (by_file.latency, by_file.routes, by_file.threads, by_file.loop) == ("12", ("vocals=1,2",), 2, True)
+    assert (by_hand.latency, by_hand.routes, by_hand.threads, by_hand.loop) == ("23", ("mix=3,4",), 1, True)

@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsep.dsp.native import semaphore
 from rtsep.errors import DeviceError
 from rtsep.host.border import STREAM, Border, null_clock, portaudio_callback
 from rtsep.host.hygiene import SIGNAL_PRIORITY, become_realtime
-from rtsep.host.portaudio import portaudio, refresh, replace
+from rtsep.host.portaudio import module, portaudio, refresh, release, replace
 from rtsep.spec import AudioSpec
 
 NULL = "null"
 NULL_BLOCK = 256
 JACK = "JACK Audio Connection Kit"
 CLOSE_S = 3.0  # a stream whose server has died may hang for much longer
+
+_left_behind: list[Any] = []  # what the callbacks of streams that could not be closed may still touch
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ class DeviceClock:
         inputs = min(source.inputs, 256) if source else 0
         self.spec = AudioSpec(sample_rate, block, inputs, outputs)
         self._stream: Any = None
-        self._records: list[Any] = []  # of all streams ever opened; one that was given up may still call
+        self._records: list[tuple[NDArray[np.void], Border]] = []  # of all streams that were opened
         if outputs > output.outputs:
             raise DeviceError(f"{output.name} has {output.outputs} output channels; the routes ask for {outputs}")
         if source and source.index != output.index and not source.host_api == output.host_api == JACK:
@@ -180,11 +183,10 @@ class DeviceClock:
         sounddevice = portaudio()
         border.state["device_inputs"] = self.spec.inputs
         duplex = self._source is not None
-        for former in self._records:
-            former["retired"] = 1
+        self._retire()
         record = np.zeros(1, STREAM)
         record["border"] = border.state.ctypes.data
-        self._records.append(record)
+        self._records.append((record, border))
         foreign = sounddevice._ffi
         try:
             self._stream = sounddevice._StreamBase(
@@ -205,19 +207,19 @@ class DeviceClock:
 
     def reopen(self, border: Border) -> bool:
         """Close what is left of the stream, look for the device by name and start it again."""
-        self._records[-1]["retired"] = 1
-        if self._output.host_api == JACK:
-            replace()  # a dead server never lets go of what it had
-            self._stream = None
+        self._retire()
+        if self._output.host_api == JACK and self._stream is not None:
+            self._leave_behind()  # a dead server never lets go of what it had
         elif not self._close_within(CLOSE_S):
-            replace()
+            self._leave_behind()
         try:
             refresh()
             self._output = find_device(self._output.name, "outputs")
             self._source = find_device(self._source.name, "inputs") if self._source else None
             self.open(border)
-        except (DeviceError, portaudio().PortAudioError):
+        except (DeviceError, module().PortAudioError):
             self._stream = None
+            release()  # while it can be done: the server that was found may die before the next try
             return False
         return True
 
@@ -226,7 +228,7 @@ class DeviceClock:
         """Whether PortAudio thinks that the stream runs; a dead server may still look alive."""
         try:
             return self._stream is not None and bool(self._stream.active)
-        except portaudio().PortAudioError:
+        except module().PortAudioError:
             return False
 
     @property
@@ -240,7 +242,18 @@ class DeviceClock:
         """Stop and close; a stream that hangs is left behind, and the library with it."""
         dead = self._stream is not None and not self.alive  # its JACK server has gone a moment ago
         if not self._close_within(CLOSE_S) or (dead and self._output.host_api == JACK):
-            replace()  # or Python would hang or abort when it ends PortAudio
+            self._leave_behind()  # or Python would hang or abort when it ends PortAudio
+
+    def _retire(self) -> None:
+        """Let no stream that was opened so far play, should its device come back."""
+        for record, _ in self._records:
+            record["retired"] = 1
+
+    def _leave_behind(self) -> None:
+        self._retire()
+        _left_behind.append(self._records)
+        self._stream = None
+        replace()
 
     def _close_within(self, seconds: float) -> bool:
         stream, self._stream = self._stream, None

@@ -9,28 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from types import TracebackType
 
-import numpy as np
-
-from rtsep.dsp.context import context_ring
-from rtsep.dsp.native import semaphore
-from rtsep.dsp.ring import ring_memory
-from rtsep.dsp.stft import open_stream
-from rtsep.dsp.triple import control
 from rtsep.engine.base import Engine
 from rtsep.engine.inference import Inference
 from rtsep.errors import DeviceError, RtsepError
 from rtsep.files import Resampled, StemWriter
 from rtsep.host.audio import Clock
-from rtsep.host.border import LARGEST_BLOCK, PRIMING, RUNNING, STOPPED, Border, open_border
+from rtsep.host.border import LARGEST_BLOCK, RUNNING, STOPPED, Border, open_border
 from rtsep.host.control import Command, Controls, Snapshot
 from rtsep.host.hygiene import SIGNAL_PRIORITY, become_realtime, lock_memory, quiet_python, tidy, unlock_memory
-from rtsep.host.path import STATE as PATH_STATE
-from rtsep.host.path import Path, signal_path
+from rtsep.host.path import open_path, signal_path, warm_up
 from rtsep.host.player import Player, ring_frames
-from rtsep.host.recorder import TAPE_S, Recorder
-from rtsep.host.stats import histogram
+from rtsep.host.recorder import Recorder
 from rtsep.host.worker import EngineWorker
-from rtsep.mixer import MIX, Route, open_mixer, read_meters
+from rtsep.mixer import MIX, Route, read_meters
 from rtsep.plan import default_compute, host_block
 from rtsep.spec import AudioSpec, Latency, WindowSpec
 
@@ -67,7 +58,8 @@ class Host:
         self._file = file
         model, window = engine.spec, settings.window
         self.border = self._open_border()
-        self.path = self._open_path()
+        recording = settings.record is not None
+        self.path = open_path(model, window, self.border, settings.routes, recording)
         self.controls = Controls(self.path.mixer, model.stems)
         inference = Inference(engine, window, self.path.context)
         self.worker = EngineWorker(inference, self.path, window.refresh, self._fail)
@@ -157,38 +149,6 @@ class Host:
             state["left"], state["right"] = wanted[0] - 1, wanted[1] - 1
         return border
 
-    def _open_path(self) -> Path:
-        model, settings = self.engine.spec, self.settings
-        window, spec = settings.window, self.clock.spec
-        stems, channels, hop = len(model.stems), model.channels, window.hop
-        self._think = semaphore()
-        state = np.zeros(1, PATH_STATE)
-        state["sample_rate"], state["refresh"] = spec.sample_rate, window.refresh
-        state["recording"] = settings.record is not None
-        state["broken_phase"] = -1
-        state["think"] = self._think.ctypes.data
-        state["wake"], state["done"] = self.border.wake.ctypes.data, self.border.done.ctypes.data
-        tape = int(TAPE_S * spec.sample_rate) if settings.record else 1
-        return Path(
-            state=state,
-            border=self.border,
-            stream=open_stream(model, window),
-            context=context_ring(model, window),
-            mixer=open_mixer(model.stems, channels, settings.routes, spec.sample_rate, hop),
-            mask_control=control(),
-            mask_hop=np.full(3, -1),
-            raw_masks=np.full((3, stems, channels, model.bins), 1.0, np.float32),
-            tape=ring_memory(tape, stems * channels),
-            hop_times=histogram(),
-            mask_ages=histogram(),
-            interleaved=np.zeros((hop, channels), np.float32),
-            block=np.zeros((channels, hop), np.float32),
-            stems=np.zeros((stems, channels, hop), np.float32),
-            dry=np.zeros((channels, hop), np.float32),
-            mixed=np.zeros((hop, spec.outputs), np.float32),
-            taped=np.zeros((hop, stems * channels), np.float32),
-        )
-
     # Running ----------------------------------------------------------------------------------
 
     def __enter__(self) -> Host:
@@ -220,7 +180,8 @@ class Host:
                 self._cleanup.callback(unlock_memory)
         self.worker.start()
         self._signal.start()
-        while not int(self.path.state[0]["entered"]):  # it needs the GIL once more, which others may hold
+        # It needs the GIL once more, which others may hold.
+        while self._signal.is_alive() and not int(self.path.state[0]["entered"]):
             time.sleep(0.0005)
         self._started = time.monotonic()
         self._cpu_started = time.process_time()
@@ -311,7 +272,7 @@ class Host:
         if self._signal.is_alive():
             self._signal.join()
         self.worker.stop()
-        if self.player and self.player.is_alive():
+        if self.player:
             self.player.stop()
         if self.recorder:
             self.recorder.stop()
@@ -329,11 +290,3 @@ class Host:
             raise failure
         if failure:
             raise RtsepError(f"the engine worker failed: {failure}") from failure
-
-
-def warm_up(path: Path) -> None:
-    """Compile, or load what was compiled, by running the signal path to its end at once."""
-    path.border.state["phase"] = STOPPED
-    signal_path(path)
-    path.border.state["phase"] = PRIMING
-    path.state["entered"] = 0

@@ -10,14 +10,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.dsp.context import Context, commit, next_frame
-from rtsep.dsp.native import clock_ns, kernel, load_acquire, post, store_release, wait_until
-from rtsep.dsp.ring import RingMemory, accept, read, readable, writable, write
-from rtsep.dsp.stft import Stream, analyse, delayed, set_masks, synthesise
-from rtsep.dsp.triple import take
-from rtsep.host.border import POLL_NS, RUNNING, STOPPED, Border
-from rtsep.host.stats import record
-from rtsep.mixer import Mixer, mix
+from rtsep.dsp.context import Context, commit, context_ring, next_frame
+from rtsep.dsp.native import clock_ns, kernel, load_acquire, post, semaphore, store_release, wait_until
+from rtsep.dsp.ring import RingMemory, accept, read, readable, ring_memory, writable, write
+from rtsep.dsp.stft import Stream, analyse, delayed, open_stream, set_masks, synthesise
+from rtsep.dsp.triple import control, take
+from rtsep.host.border import POLL_NS, PRIMING, RUNNING, STOPPED, Border
+from rtsep.host.stats import histogram, record
+from rtsep.mixer import Mixer, Route, mix, open_mixer
+from rtsep.spec import ModelSpec, WindowSpec
+
+TAPE_S = 10.0  # how long the disk may pause
 
 STATE = np.dtype(
     [
@@ -58,6 +61,37 @@ class Path(NamedTuple):
     dry: NDArray[np.float32]  # (C, hop)
     mixed: NDArray[np.float32]  # (hop, O)
     taped: NDArray[np.float32]  # (hop, S * C)
+    think: NDArray[np.int64]  # the engine worker's semaphore
+
+
+def open_path(model: ModelSpec, window: WindowSpec, border: Border, routes: tuple[Route, ...], recording: bool) -> Path:
+    """A signal path between the border's rings, ready for `warm_up`."""
+    stems, channels, hop, rate = len(model.stems), model.channels, window.hop, window.sample_rate
+    think = semaphore()
+    state = np.zeros(1, STATE)
+    state["sample_rate"], state["refresh"], state["recording"] = rate, window.refresh, recording
+    state["broken_phase"] = -1
+    state["think"], state["wake"], state["done"] = (one.ctypes.data for one in (think, border.wake, border.done))
+    return Path(
+        state=state,
+        border=border,
+        stream=open_stream(model, window),
+        context=context_ring(model, window),
+        mixer=open_mixer(model.stems, channels, routes, rate, hop),
+        mask_control=control(),
+        mask_hop=np.full(3, -1),
+        raw_masks=np.full((3, stems, channels, model.bins), 1.0, np.float32),
+        tape=ring_memory(int(TAPE_S * rate) if recording else 1, stems * channels),
+        hop_times=histogram(),
+        mask_ages=histogram(),
+        interleaved=np.zeros((hop, channels), np.float32),
+        block=np.zeros((channels, hop), np.float32),
+        stems=np.zeros((stems, channels, hop), np.float32),
+        dry=np.zeros((channels, hop), np.float32),
+        mixed=np.zeros((hop, border.outputs.data.shape[1]), np.float32),
+        taped=np.zeros((hop, stems * channels), np.float32),
+        think=think,
+    )
 
 
 @kernel
@@ -163,3 +197,11 @@ def signal_path(path: Path) -> None:
         record(path.hop_times, clock_ns() - started - waited)
         if path.border.state[0].waiting:
             post(state.done)
+
+
+def warm_up(path: Path) -> None:
+    """Compile, or load what was compiled, by running the signal path to its end at once."""
+    path.border.state["phase"] = STOPPED
+    signal_path(path)
+    path.border.state["phase"] = PRIMING
+    path.state["entered"] = 0

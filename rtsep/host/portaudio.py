@@ -13,13 +13,14 @@ _left_behind: list[Any] = []  # JACK goes on calling into a library that has bee
 
 def portaudio() -> Any:
     """The sounddevice module, ready for use; it fails at import where PortAudio is missing."""
-    sounddevice = _module()
-    if not sounddevice._initialized:  # so `replace` leaves it
+    sounddevice = module()
+    if not sounddevice._initialized:  # so `replace` and `release` leave it
         sounddevice._initialize()
     return sounddevice
 
 
-def _module() -> Any:
+def module() -> Any:
+    """The sounddevice module as it is."""
     try:
         import sounddevice
     except (ImportError, OSError) as error:
@@ -31,10 +32,15 @@ def _module() -> Any:
 
 def refresh() -> None:
     """Look for devices anew; PortAudio lists them only when it starts. No stream may be open."""
-    sounddevice = _module()
-    if sounddevice._initialized:
+    release()
+    module()._initialize()
+
+
+def release() -> None:
+    """Let go of every device and server, in time: PortAudio aborts where its JACK server is dead."""
+    sounddevice = module()
+    while sounddevice._initialized:
         sounddevice._terminate()
-    sounddevice._initialize()
 
 
 def replace() -> None:
@@ -44,7 +50,7 @@ def replace() -> None:
     the process, and without it PortAudio never looks for devices again. A copy of the file under
     another name is loaded as a library of its own. Linux only.
     """
-    sounddevice = _module()
+    sounddevice = module()
     maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
     files = [Path(line.split()[-1]) for line in maps if "portaudio" in line]
     loaded = [file for file in files if file.is_file()]  # a former copy is deleted, the first file is not

@@ -11,7 +11,6 @@ from rtsep.dsp.ring import RingMemory, read
 from rtsep.errors import FileError
 from rtsep.files import StemWriter
 
-TAPE_S = 10.0  # how long the disk may pause
 PERIOD_S = 0.1
 
 

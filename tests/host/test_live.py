@@ -217,7 +217,7 @@ class StumblingClock:
         """Whether the signal path has done all that it can."""
         starved = readable(self._border.inputs) < 256
         blocked = writable(self._border.outputs) < 256  # after a burst; the next block makes room
-        return starved or blocked or self._border.state[0]["phase"] != RUNNING
+        return bool(starved or blocked or self._border.state[0]["phase"] != RUNNING)
 
 
 def stumble(sizes: list[int], pauses: dict[int, float]) -> tuple[Host, Float32, Float32]:

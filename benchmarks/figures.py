@@ -1,0 +1,136 @@
+"""The plots of the benchmark page, as small SVG files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.results import Figures
+
+BLUE, ORANGE, GREY, GREEN = "#35658f", "#d07a2d", "#9a9a9a", "#5b9a72"
+PARTS = {"device": GREY, "block": BLUE, "window": ORANGE, "lookahead": GREY, "compute": GREEN}
+STYLE = {
+    "svg.fonttype": "none",  # text stays text: small files that can be searched
+    "svg.hashsalt": "rtsep",  # the same figures give the same file
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#555555",
+    "figure.facecolor": "white",
+}
+
+
+def draw(folder: Path, found: dict[str, Figures]) -> list[Path]:
+    """Draw what can be drawn of the figures found, by benchmark; give the files written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    with matplotlib.rc_context(STYLE):
+        for name, plot in PLOTS.items():
+            if name in found:
+                paths.append(folder / f"{name}.svg")
+                figure = plot(found[name])
+                figure.savefig(paths[-1], metadata={"Date": None, "Creator": None}, bbox_inches="tight")
+    return paths
+
+
+def _latency(figures: Figures) -> Figure:
+    """Stacked parts of every preset, measured totals as marks."""
+    figure = Figure(figsize=(8, 0.8 + 2.2 * len(figures["tables"]) / 2))
+    columns = min(2, len(figures["tables"]))
+    axes = figure.subplots(-(-len(figures["tables"]) // columns), columns, squeeze=False, sharex=True).ravel()
+    for axis, card in zip(axes, figures["tables"], strict=False):
+        rows = card["presets"][::-1]
+        left = np.zeros(len(rows))
+        for part, colour in PARTS.items():
+            widths = np.array([row["latency_ms"][part] for row in rows])
+            if widths.any():
+                axis.barh(range(len(rows)), widths, left=left, color=colour, label=part, height=0.62)
+                left += widths
+        measured = [1000.0 * row["measured_frames"] / card["sample_rate"] for row in rows]
+        axis.plot(measured, range(len(rows)), "k|", markersize=11, label="measured")
+        axis.set_yticks(range(len(rows)), [row["preset"] for row in rows])
+        axis.set_title(f"{card['sample_rate'] / 1000:g} kHz, blocks of {card['block']}", fontsize=10, loc="left")
+    for axis in axes[-columns:]:
+        axis.set_xlabel("ms")
+    figure.tight_layout()
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=9, loc="upper center", ncols=5, bbox_to_anchor=(0.5, 0.0))
+    return figure
+
+
+def _jitter(figures: Figures) -> Figure:
+    """Histograms of callback intervals and hop times, both axes logarithmic."""
+    figure = Figure(figsize=(8, 3))
+    period_ms = 1000.0 * figures["block"] / figures["sample_rate"]
+    names = (("interval_bins", "between two callbacks, ms"), ("hop_bins", "signal path, one hop, ms"))
+    for axis, (bins, label) in zip(figure.subplots(1, 2, sharey=True), names, strict=True):
+        for path, colour, words in (("python", ORANGE, "Python"), ("native", BLUE, "rtsep, native")):
+            edges, counts = figures[path][bins]["from_ms"], np.array(figures[path][bins]["counts"], float)
+            heights = np.where(counts > 0, counts, 0.3)  # below the axis
+            axis.stairs(heights, edges, fill=True, alpha=0.55, color=colour, label=words, baseline=0.3)
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.set_ylim(bottom=0.5)
+        axis.set_xlabel(label)
+        axis.xaxis.set_major_formatter("{x:g}")
+        if bins == "interval_bins":
+            axis.axvline(period_ms, color="black", linewidth=0.6, linestyle=":")
+            axis.set_ylabel("how often")
+            axis.set_xticks([1, 2, 5, 10, 20, 50], minor=False)
+            axis.minorticks_off()
+            axis.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
+def _endurance(figures: Figures) -> Figure:
+    """Memory, held masks and underflows over time."""
+    seconds, memory, underflows, held = (np.array(column, float) for column in zip(*figures["points"], strict=True))
+    figure = Figure(figsize=(8, 3))
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    upper.plot(seconds, memory, color=BLUE)
+    middle = float(np.median(memory))
+    upper.set_ylim(min(middle - 10, memory.min() - 1), max(middle + 10, memory.max() + 1))
+    upper.set_ylabel("memory, MiB")
+    steps = np.maximum(np.diff(seconds), 1e-9)
+    lower.plot(seconds[1:], np.diff(held) / steps, color=ORANGE, label="held masks a second")
+    lower.plot(seconds[1:], np.diff(underflows) / steps, color="black", label="underflows a second")
+    lower.set_ylim(bottom=0)
+    lower.set_xlabel("seconds")
+    lower.legend(frameon=False, fontsize=8, loc="center right")
+    figure.tight_layout()
+    return figure
+
+
+def _inference(figures: Figures) -> Figure:
+    """p50 and p99 as shares of the time between two masks."""
+    figure = Figure(figsize=(8, 3))
+    axis = figure.subplots()
+    rows: list[dict[str, Any]] = figures["rows"]
+    engines = list(dict.fromkeys(row["engine"] for row in rows))
+    presets = list(dict.fromkeys(row["preset"] for row in rows))
+    width = 0.8 / len(engines)
+    for i, (engine, colour) in enumerate(zip(engines, (BLUE, ORANGE, GREEN), strict=False)):
+        mine = {row["preset"]: row for row in rows if row["engine"] == engine}
+        places = np.array([presets.index(preset) for preset in mine]) + (i - (len(engines) - 1) / 2) * width
+        share = {
+            key: [100.0 * row["inference_time"][key] / row["mask_every_ms"] for row in mine.values()]
+            for key in ("p50_ms", "p99_ms")
+        }
+        axis.bar(places, share["p99_ms"], width * 0.9, color=colour, alpha=0.45)
+        axis.bar(places, share["p50_ms"], width * 0.9, color=colour, label=engine)
+    axis.axhline(100.0 / 3.0, color="black", linewidth=0.6, linestyle=":")
+    axis.set_xticks(range(len(presets)), [f"preset {preset}" for preset in presets])
+    axis.set_ylabel("% of the time between masks\np50 dark, p99 light")
+    axis.set_title("inference, dotted line: a third", fontsize=10, loc="left")
+    figure.tight_layout()
+    figure.legend(frameon=False, fontsize=9, loc="upper center", ncols=3, bbox_to_anchor=(0.5, 0.0))
+    return figure
+
+
+PLOTS = {"latency": _latency, "jitter": _jitter, "endurance": _endurance, "inference": _inference}

@@ -1,0 +1,67 @@
+"""Inference of the embedded model in live use: one thread, hop after hop, against the time between two masks."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from benchmarks.results import Figures, run
+from rtsep.demo import SONG
+from rtsep.errors import EngineError
+from rtsep.host.report import host_report
+from rtsep.host.session import LiveOptions, open_host
+
+MODEL, SAMPLE_RATE = "starter-2stems", 48000
+ENGINES = (("onnx", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
+PRESETS = ("23", "12", "6", "3")
+SECONDS, QUICK_SECONDS = 8.0, 1.0
+
+
+def live(engine: str, precision: str, preset: str, seconds: float) -> dict[str, Any]:
+    """A live run of the demo song on the null clock."""
+    options = LiveOptions(
+        input=str(SONG),
+        output="null",
+        model=MODEL,
+        engine=engine,
+        precision=precision,
+        threads=1,
+        latency=preset,
+        rate=SAMPLE_RATE,
+        loop=True,
+    )
+    with open_host(options) as host:
+        time.sleep(seconds)
+        report = host_report(host, "benchmark inference")
+    due_ms = 1000.0 * report["hop"] * report["refresh"] / SAMPLE_RATE
+    times = report["times"]["inference_time"]
+    return {
+        "engine": report["engine"],
+        "precision": precision,
+        "preset": preset,
+        "hop": report["hop"],
+        "refresh": report["refresh"],
+        "mask_every_ms": due_ms,
+        "inference_time": times,
+        "p99_share": times["p99_ms"] / due_ms,
+        "held_masks": report["held_masks"],
+        "hops": report["hops"],
+        "underflows": report["output_underflows"],
+        "cpu_cores": report["cpu_cores"],
+    }
+
+
+def measure(quick: bool = False) -> Figures:
+    """Times of one inference on one thread, in live use, by engine and preset."""
+    rows, absent = [], {}
+    for engine, precision in ENGINES:
+        for preset in PRESETS[:1] if quick else PRESETS:
+            try:
+                rows.append(live(engine, precision, preset, QUICK_SECONDS if quick else SECONDS))
+            except EngineError as error:
+                absent[f"{engine} {precision}"] = str(error)
+    return {"model": MODEL, "sample_rate": SAMPLE_RATE, "rows": rows, "absent": absent}
+
+
+if __name__ == "__main__":
+    run("inference", measure)

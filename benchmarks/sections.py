@@ -1,0 +1,340 @@
+"""The sections of the benchmark page: tables and plain words from the figures of one benchmark each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from benchmarks.results import Figures
+
+Section = Callable[[Figures], list[str]]
+SHARES = ("p50_ms", "p99_ms", "p99_9_ms", "max_ms")
+WALL = ("median_s", "least_s", "most_s")
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]], words: int = 1) -> list[str]:
+    """A Markdown table; the first `words` columns to the left, figures to the right."""
+    rule = ["---" if i < words else "---:" for i in range(len(heads))]
+    lines = [heads, rule, *([str(cell) for cell in row] for row in rows)]
+    return [f"| {' | '.join(line)} |" for line in lines] + [""]
+
+
+def ms(value: float) -> str:
+    """Milliseconds with three significant digits or so."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def percent(value: float) -> str:
+    """Per cent, for people."""
+    return f"{value:.0f} %" if value >= 10 else f"{value:.1f} %"
+
+
+def percentiles(times: dict[str, float]) -> list[str]:
+    """The four cells of p50, p99, p99.9 and max."""
+    return [ms(times[key]) for key in SHARES]
+
+
+def judged(asked: str, found: str, met: bool) -> str:
+    """One line that sets what was asked for beside what was found."""
+    return f"Asked: {asked}. Found: {found}. {'Met.' if met else '**Not met.**'}"
+
+
+def latency(figures: Figures) -> list[str]:
+    """Tables of parts, computed and measured, and the starts."""
+    lines = [
+        f"An impulse goes from the deck through JACK, PortAudio, the callback, the rings and the signal path and back, "
+        f"with the identity in place of the network, for `{figures['model']}`. The host prints `total` before the "
+        f"sound starts; `measured` is where the impulse came out. Frames, but for the last column.",
+        "",
+        "![Latency by preset, in parts](figures/latency.svg)",
+        "",
+    ]
+    rows = [row for card in figures["tables"] for row in card["presets"]]
+    for card in figures["tables"]:
+        lines += [f"{card['sample_rate'] / 1000:g} kHz, blocks of {card['block']}:", ""]
+        parts = ("device", "block", "window", "lookahead", "compute", "total")
+        cells = [
+            [
+                f"`{row['preset']}`",
+                row["window"],
+                row["hop"],
+                *(row["latency_frames"][part] for part in parts),
+                row["measured_frames"],
+                ms(row["latency_ms"]["total"]),
+            ]
+            for row in card["presets"]
+        ]
+        lines += table(("preset", "M", "H", *parts, "measured", "total ms"), cells)
+    off = [abs(row["measured_frames"] - row["latency_frames"]["total"]) for row in rows]
+    found = f"at most {max(off)} frames apart" if max(off) else f"no difference in {len(off)} cases"
+    lines += [judged("measured equals printed, to the frame", found, max(off) == 0), ""]
+    starts = figures["starts"]
+    computed, measured = starts["computed_frames"], starts["measured_frames"]
+    spread = f"{min(measured)} to {max(measured)}" if len(set(measured)) > 1 else f"all {measured[0]}"
+    lines += [
+        judged(
+            "stable over ten starts",
+            f"preset {starts['preset']} at {starts['sample_rate'] / 1000:g} kHz, blocks of {starts['block']}: "
+            f"{len(measured)} starts, {spread} frames, {computed} computed",
+            {computed} == set(measured),
+        )
+    ]
+    return lines
+
+
+def endurance(figures: Figures) -> list[str]:
+    """The long run and its control."""
+    null, counts, echo, times = figures["null"], figures["counts"], figures["echo"], figures["times"]
+    report, memory, server = figures["report"], figures["memory"], figures["server"]
+    lost = sum(counts[key] for key in ("output_underflows", "input_overflows"))
+    minutes = figures["seconds"] / 60.0
+    priority = "with real-time priority" if figures["realtime_server"] else "without real-time priority"
+    lines = [
+        f"`{report['model']['name']}` live on a virtual card: synchronous jackd ({priority}), "
+        f"{report['sample_rate'] / 1000:g} kHz, blocks of {report['block']}, preset {report['preset']}, "
+        f"{figures['slack']} frames of slack, {report['engine']}; {minutes:.3g} minutes of {figures['song']}, looped, "
+        f"over noise at -60 dBFS, so that a lost frame shows in a pause too. Beside it another process burns a core, "
+        f"and a thread of the host's process held the GIL {figures['gil']['holds']} times for 30 ms "
+        f"(at the longest {ms(figures['gil']['longest_ms'])} ms). The host plays its mix, and each 10 ms of the "
+        f"recording are compared with the input, {report['latency_frames']['total']} frames late.",
+        "",
+        "![Memory and held masks over time](figures/endurance.svg)",
+        "",
+    ]
+    lines += table(
+        ("", "found"),
+        [
+            ("windows compared", null["windows"]),
+            (f"windows that differ by more than {null['limit_db']:.0f} dBFS", null["broken_windows"]),
+            ("worst window", f"{null['worst_db']:.1f} dBFS"),
+            ("largest difference of one sample", f"{null['largest_sample_error']:.1e}"),
+            ("underflows of the out ring", counts["output_underflows"]),
+            ("overflows of the in ring", counts["input_overflows"]),
+            ("hops", counts["hops"]),
+            ("hops played with an older mask", f"{counts['held_masks']} ({_share(counts['held_masks'], counts)})"),
+            ("processor time", f"{100 * figures['cpu_cores']:.0f} % of a core"),
+            ("memory", f"{memory['end_mib']:.1f} MiB, {memory['growth_mib']:+.2f} since the first tenth"),
+            ("late cycles that the server reports", server["xruns"]),
+        ],
+    )
+    lines += [
+        "Times in ms, and the control: a native echo from ring to ring in a process of its own on the same server, "
+        "with the same slack. Where it underflows the machine has stalled, and no host could have played on.",
+        "",
+    ]
+    names = {
+        "callback_interval": "host: between two callbacks",
+        "hop_time": "host: signal path, one hop",
+        "inference_time": "host: inference",
+        "mask_age": "host: age of the mask",
+    }
+    control = [f"{echo[f'interval_{key}_ms']:.2f}" for key in ("p50", "p99", "p999", "max")]
+    cells: list[list[object]] = [[words, *percentiles(times[name])] for name, words in names.items()]
+    lines += table(("", "p50", "p99", "p99.9", "max"), [*cells, ["echo: between two callbacks", *control]])
+    lines += [
+        f"The echo: {echo['underflows']} underflows and {echo['overflows']} overflows in {echo['seconds']:.0f} s; its "
+        f"worker was away for {ms(echo['worker_max_ms'])} ms at the longest. The GIL is held for 15 % of the time, and "
+        f"for so long no mask can be handed over: the last one is held and the sound goes on.",
+        "",
+        judged(
+            "no lost, repeated or silent frame, no under- or overflow",
+            f"{null['broken_windows']} windows, {lost} under- and overflows",
+            not null["broken_windows"] and not lost,
+        ),
+        "",
+        judged("memory does not grow", f"{memory['growth_mib']:+.2f} MiB", memory["growth_mib"] < 1.0),
+    ]
+    return lines
+
+
+def _share(part: int, counts: dict[str, int]) -> str:
+    return percent(100.0 * part / max(1, counts["hops"]))
+
+
+def jitter(figures: Figures) -> list[str]:
+    """Native beside Python."""
+    native, python = figures["native"], figures["python"]
+    lines = [
+        f"Two ways to play preset {figures['preset']} in blocks of {figures['block']} at "
+        f"{figures['sample_rate'] / 1000:g} kHz on the same virtual card, by turns, {figures['slices']} slices and "
+        f"{native['seconds']:.3g} s in all for each, with a core burnt by another process and the GIL held "
+        f"30 ms at a time, five times a second. `rtsep` is the host as it is, network and all. `Python` has a Python "
+        f"callback and a Python worker on the same rings and kernels, the same slack, no garbage collector, a short "
+        f"switch interval and real-time priority, and no network.",
+        "",
+        "![Histograms of callback intervals and hop times](figures/jitter.svg)",
+        "",
+    ]
+    rows = []
+    for what, words in (("callback_interval", "between two callbacks"), ("hop_time", "signal path, one hop")):
+        rows.append([f"{words}, rtsep", *percentiles(native[what])])
+        rows.append([f"{words}, Python", *percentiles(python[what])])
+        rows.append(["Python / rtsep", *(f"{figures['ratios'][what][key]:.1f}" for key in SHARES)])
+    lines += table(("ms", "p50", "p99", "p99.9", "max"), rows)
+    lines += table(
+        ("", "callbacks", "more than a block late", "underflows", "overflows", "frames not played"),
+        [
+            (
+                name,
+                found["callback_interval"]["count"],
+                found["late"],
+                found["underflows"],
+                found["overflows"],
+                found["frames_missed"],
+            )
+            for name, found in (("rtsep", native), ("Python", python))
+        ],
+    )
+    lines += [
+        f"The synchronous server waits for a late callback, so that lateness shows as time and not as underflows. "
+        f"Hardware with one block to spare would not have waited: each callback that came more than a block late would "
+        f"have been a dropout. rtsep held {figures['held_masks']} masks meanwhile, as its network, too, waits for the "
+        f"GIL; its sound does not."
+    ]
+    return lines
+
+
+def throughput(figures: Figures) -> list[str]:
+    """`separate`, by engine and as a command."""
+    lines = [
+        f"`separate` with `{figures['model']}`, file to files, median of three runs after one to warm up; "
+        f"{figures['rows'][0]['seconds']:.0f} s of music at 44.1 kHz. Times real time:",
+        "",
+    ]
+    presets = list(dict.fromkeys(row["preset"] for row in figures["rows"]))
+    by_engine: dict[str, dict[str, Any]] = {}
+    for row in figures["rows"]:
+        by_engine.setdefault(row["engine"], {})[row["preset"]] = row
+    lines += table(
+        ("engine", *(f"preset {preset}" for preset in presets), "all runs"),
+        [
+            (
+                engine,
+                *(f"{rows[preset]['times_real_time']:.1f}" if preset in rows else "" for preset in presets),
+                "; ".join(", ".join(f"{speed:.1f}" for speed in row["all_times_real_time"]) for row in rows.values()),
+            )
+            for engine, rows in by_engine.items()
+        ],
+    )
+    lines += [f"Not available here: {name} ({why})." for name, why in figures["absent"].items()]
+    lines += ["The whole command as a user runs it, the start of the program included, ONNX Runtime:", ""]
+    lines += table(
+        ("", "song", "took", "times real time"),
+        [
+            (
+                f"`rtsep separate --threads {row['threads']}`",
+                f"{row['song_s']:.0f} s",
+                ", ".join(f"{took:.2f} s" for took in row["took_s"]),
+                f"{row['times_real_time']:.1f}",
+            )
+            for row in figures["commands"]
+        ],
+    )
+    best = max(row["times_real_time"] for row in figures["rows"] if row["threads"] == 2)
+    plain = max(row["times_real_time"] for row in figures["commands"] if row["threads"] == 2)
+    found = f"{best:.1f} at best inside the program, {plain:.1f} for the whole default command"
+    lines += [judged("at least 30 times real time on two cores", found, plain >= 30.0)]
+    return lines
+
+
+def cost(figures: Figures) -> list[str]:
+    """The signal path without inference."""
+    lines = [
+        f"Transform, masks, inverse and mix of {len(figures['stems'])} stems in stereo without a network, for a model "
+        f"like Spleeter's (window 4096 at 44.1 kHz, 1024 bins), each stem to its own outputs, a new mask with every "
+        f"hop. Per cent of one core, processor time, median of several runs. In a row: hop after hop as fast as they "
+        f"go, caches warm. Live: the host's signal thread, woken for each hop. Callback: the null clock's thread.",
+        "",
+    ]
+    lines += table(
+        ("", "N", "M", "H", "µs a hop", "in a row", "live", "callback", "memory KiB"),
+        [
+            (
+                f"{row['sample_rate'] / 1000:g} kHz, `{row['preset']}`",
+                row["window"],
+                row["synthesis"],
+                row["hop"],
+                f"{row['hop_us']:.0f}",
+                percent(row["percent"]),
+                percent(row["live_percent"]),
+                percent(row["callback_percent"]),
+                f"{row['growth_kib']:+.0f}",
+            )
+            for row in figures["rows"]
+        ],
+    )
+    mine = [row for row in figures["rows"] if row["preset"] == "23" and row["hop"] == 256]
+    worst = max(max(row["percent"], row["live_percent"]) for row in mine)
+    growth = max(row["growth_kib"] for row in figures["rows"])
+    lines += [
+        judged("under 15 % of a core at preset 23, hop 256", f"{percent(worst)}", worst < 15.0),
+        "",
+        f"Memory is the growth of the process from the second run in a row to the last; at most {growth:+.0f} KiB.",
+    ]
+    return lines
+
+
+def inference(figures: Figures) -> list[str]:
+    """The network in live use."""
+    lines = [
+        f"`{figures['model']}` on one thread in live use: the demo song on the null clock at "
+        f"{figures['sample_rate'] / 1000:g} kHz, one inference for each mask. Times in ms.",
+        "",
+        "![Inference as a share of the time between masks](figures/inference.svg)",
+        "",
+    ]
+    lines += table(
+        ("engine", "preset", "H", "a mask every", "p50", "p99", "p99.9", "max", "p99 / every", "held", "of a core"),
+        [
+            (
+                row["engine"],
+                f"`{row['preset']}`",
+                row["hop"],
+                ms(row["mask_every_ms"]),
+                *percentiles(row["inference_time"]),
+                percent(100.0 * row["p99_share"]),
+                row["held_masks"],
+                percent(100.0 * row["cpu_cores"]),
+            )
+            for row in figures["rows"]
+        ],
+    )
+    lines += [f"Not available here: {name} ({why})." for name, why in figures["absent"].items()]
+    default = [row for row in figures["rows"] if "ONNX" in row["engine"]]
+    worst = max(row["p99_share"] for row in default)
+    found = f"{percent(100 * worst)} at most with ONNX Runtime, the default"
+    lines += [judged("p99 under a third of the time between masks", found, worst < 1 / 3)]
+    return lines
+
+
+def startup(figures: Figures) -> list[str]:
+    """Starts of whole processes."""
+    rows = figures["rows"]
+    lines = [
+        f"Wall time of whole processes from start to end, files in the page cache. `rtsep live` plays "
+        f"{figures['sound_s']:g} s on the null device here; the very first time it compiles the signal path, later it "
+        f"loads what was compiled.",
+        "",
+    ]
+    cells = [(f"`{name}`" if "first" not in name else name, *(f"{row[key]:.2f}" for key in WALL), row["runs"])
+             for name, row in rows.items()]  # fmt: skip
+    lines += table(("seconds", "median", "least", "most", "runs"), cells)
+    shown = rows["rtsep --help"]["median_s"]
+    own = max(0.0, figures["import_s"])
+    lines += [
+        judged("`import rtsep` under 0.3 s, without torch", f"{own:.3f} s more than bare Python", own < 0.3),
+        "",
+        judged("`rtsep --help` under 0.5 s", f"{shown:.2f} s", shown < 0.5),
+    ]
+    return lines
+
+
+SECTIONS: dict[str, tuple[str, Section]] = {
+    "latency": ("Latency", latency),
+    "endurance": ("Ten minutes, frame by frame", endurance),
+    "jitter": ("Jitter, and what the GIL does", jitter),
+    "inference": ("Inference in live use", inference),
+    "cost": ("The signal path alone", cost),
+    "throughput": ("Files", throughput),
+    "startup": ("Start", startup),
+}

@@ -1,0 +1,164 @@
+"""The page and its plots, from figures that nobody measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.endurance import WINDOW, compare
+from benchmarks.report import render
+from benchmarks.sections import SECTIONS, judged, ms, table
+
+TIMES = {"count": 900, "p50_ms": 0.5, "p95_ms": 0.6, "p99_ms": 0.7, "p99_9_ms": 1.0, "max_ms": 2.0}
+BINS = {"from_ms": [0.5, 1.0, 2.0], "counts": [4, 0]}
+PARTS = {"device": 0, "block": 256, "window": 768, "lookahead": 0, "compute": 256, "effects": 0, "total": 1280}
+WALL = {"median_s": 0.1, "least_s": 0.09, "most_s": 0.2, "runs": 3}
+PATH = {
+    "seconds": 8.0, "underflows": 0, "overflows": 0, "frames_missed": 0, "late": 0,
+    "callback_interval": TIMES, "hop_time": TIMES, "interval_bins": BINS, "hop_bins": BINS,
+}  # fmt: skip
+FIGURES: dict[str, dict[str, Any]] = {
+    "latency": {
+        "model": "m",
+        "tables": [
+            {
+                "sample_rate": 48000,
+                "block": 256,
+                "presets": [
+                    {
+                        "preset": "23", "window": 1024, "hop": 256, "latency_frames": PARTS,
+                        "latency_ms": {part: frames / 48 for part, frames in PARTS.items()}, "measured_frames": 1280,
+                    }
+                ],
+            }
+        ],
+        "starts": {
+            "preset": "23", "sample_rate": 48000, "block": 256,
+            "computed_frames": 1280, "measured_frames": [1280, 1281],
+        },
+    },
+    "endurance": {
+        "song": "s.ogg", "seconds": 600.0, "realtime_server": True, "slack": 256,
+        "null": {
+            "windows": 60000, "limit_db": -90.0, "worst_db": -149.0, "largest_sample_error": 1e-7, "broken_windows": 0,
+        },
+        "counts": {"output_underflows": 0, "input_overflows": 0, "hops": 900, "held_masks": 90},
+        "times": dict.fromkeys(("callback_interval", "hop_time", "inference_time", "mask_age"), TIMES),
+        "cpu_cores": 0.2,
+        "memory": {"end_mib": 300.0, "growth_mib": 0.1},
+        "gil": {"holds": 3000, "longest_ms": 31.0},
+        "server": {"xruns": 1},
+        "echo": {
+            "interval_p50_ms": 5.3, "interval_p99_ms": 5.4, "interval_p999_ms": 6.0, "interval_max_ms": 7.0,
+            "underflows": 0, "overflows": 0, "seconds": 603.0, "worker_max_ms": 3.0,
+        },
+        "points": [[0.0, 300.0, 0, 0], [1.0, 300.0, 0, 20], [2.0, 300.1, 0, 50]],
+        "report": {
+            "model": {"name": "m"}, "sample_rate": 48000, "block": 256, "preset": "23", "engine": "ONNX",
+            "latency_frames": PARTS,
+        },
+    },
+    "jitter": {
+        "sample_rate": 48000, "block": 256, "preset": "23", "slices": 2, "held_masks": 3,
+        "native": PATH, "python": PATH, "ratios": {"callback_interval": TIMES, "hop_time": TIMES},
+    },
+    "inference": {
+        "model": "m", "sample_rate": 48000, "absent": {"openvino bf16": "no such CPU"},
+        "rows": [
+            {
+                "engine": "ONNX", "preset": "23", "hop": 256, "mask_every_ms": 5.33, "inference_time": TIMES,
+                "p99_share": 0.4, "held_masks": 0, "cpu_cores": 0.2,
+            }
+        ],
+    },
+    "cost": {
+        "stems": ["a", "b"],
+        "rows": [
+            {
+                "sample_rate": 48000, "preset": "23", "window": 4480, "synthesis": 1024, "hop": 256, "hop_us": 100.0,
+                "percent": 2.0, "live_percent": 5.0, "callback_percent": 0.5, "growth_kib": 0.0,
+            }
+        ],
+    },
+    "throughput": {
+        "model": "m", "absent": {},
+        "rows": [
+            {
+                "engine": "ONNX, 2 threads", "threads": 2, "preset": "exact", "seconds": 60.0, "times_real_time": 40.0,
+                "all_times_real_time": [39.0, 40.0, 41.0],
+            }
+        ],
+        "commands": [{"threads": 2, "song_s": 180.0, "took_s": [5.0], "times_real_time": 36.0}],
+    },
+    "startup": {
+        "sound_s": 0.1, "import_s": 0.001,
+        "rows": dict.fromkeys(("python -c pass", "rtsep --help", "rtsep live"), WALL),
+    },
+}  # fmt: skip
+
+
+def keep(folder: Path, name: str, cpu: str = "one") -> None:
+    conditions = {
+        "started": "2026-11-21 04:00 UTC", "seconds": 1.0, "load_before": 0.1, "stolen_percent": 0.0,
+        "waking_late": TIMES,
+    }  # fmt: skip
+    found = {
+        "name": name, "command": f"python -m benchmarks.{name}", "quick": False, "machine": {"CPU": cpu},
+        "conditions": conditions, "figures": FIGURES[name],
+    }  # fmt: skip
+    (folder / f"{name}.json").write_text(json.dumps(found))
+
+
+def test_every_section_and_plot_is_rendered(tmp_path: Path) -> None:
+    for name in SECTIONS:
+        keep(tmp_path, name, "two" if name == "cost" else "one")
+    page = tmp_path / "docs" / "benchmarks.md"
+    render(tmp_path, page)
+    text = page.read_text()
+    assert "Not measured yet" not in text
+    assert "`cost` was measured with CPU two." in text
+    assert "p99 under a third of the time between masks. Found: 40 % at most" in text
+    assert text.count("**Not met.**") == 2  # inference, and the starts that differ
+    for plot in (page.parent / "figures").iterdir():
+        assert f"](figures/{plot.name})" in text
+        assert plot.stat().st_size < 60_000
+    before = {plot: plot.read_bytes() for plot in (page.parent / "figures").iterdir()}
+    render(tmp_path, page)
+    assert before == {plot: plot.read_bytes() for plot in (page.parent / "figures").iterdir()}
+    assert page.read_text() == text
+
+
+def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
+    keep(tmp_path, "startup")
+    page = tmp_path / "page.md"
+    render(tmp_path, page)
+    assert page.read_text().count("Not measured yet") == len(SECTIONS) - 1
+
+
+def test_tables_and_words() -> None:
+    assert table(("", "n"), [("a", 1)]) == ["|  | n |", "| --- | ---: |", "| a | 1 |", ""]
+    assert [ms(0.1234), ms(12.34), ms(123.4)] == ["0.12", "12.3", "123"]
+    assert judged("x", "y", False) == "Asked: x. Found: y. **Not met.**"
+
+
+@pytest.mark.parametrize("fault", ["none", "silent", "lost", "repeated"])
+def test_a_single_wrong_frame_is_seen(fault: str) -> None:
+    tape = np.random.default_rng(0).uniform(-1e-3, 1e-3, (2, 1000)).astype(np.float32)
+    heard = np.concatenate([np.zeros((2, 300), np.float32), np.tile(tape, 20)], axis=1)[:, : 40 * WINDOW]
+    at = 20 * WINDOW + 7
+    if fault == "silent":
+        heard[:, at - 100 : at] = 0.0
+    elif fault == "lost":
+        heard = np.delete(heard, at, axis=1)
+    elif fault == "repeated":
+        heard = np.insert(heard, at, heard[:, at], axis=1)
+    found = compare(heard, tape, 300)
+    if fault == "none":
+        assert found["broken_windows"] == 0 and found["largest_sample_error"] == 0.0
+    else:
+        assert found["broken_windows"] >= 1
+        assert found["broken_at_s"][0] == pytest.approx(0.2, abs=0.011)
