@@ -243,6 +243,8 @@ class VirtualCard:
                 died = True
             if died:
                 self._reclaim()
+            for left in RAM.glob(f"jack_sem.*_{self.name}_*"):  # of clients that did not leave in order
+                left.unlink(missing_ok=True)
             self._server = None
         if self._log is not None:
             self._log.close()

@@ -60,7 +60,8 @@ class EngineWorker(threading.Thread):
 
     def run(self) -> None:
         """Think until `stop`."""
-        become_realtime(ENGINE_PRIORITY)
+        if not self._path.border.state[0]["waiting"]:  # at full speed it would leave nobody a core
+            become_realtime(ENGINE_PRIORITY)
         try:
             while not self._stopping:
                 hops = _await_frames(self._path, self._next)

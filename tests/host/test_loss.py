@@ -62,7 +62,8 @@ with ExitStack() as servers:
         lost = host.snapshot()
         figures["warning"] = lost.warning
         stood = int(host.path.state[0]["hops"])
-        time.sleep(1.5)
+        with VirtualCard(sample_rate=44100, attach=False):  # a device of that name, but not one to play on
+            time.sleep(2.5)
         assert int(host.path.state[0]["hops"]) == stood and host.snapshot().device_lost
         assert not host.finished, "the run goes on"
         # A killed server's name cannot be used again, so the new one has another; the environment leads there.
