@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -72,14 +73,48 @@ def system_device() -> int:
     raise CardError(f"PortAudio sees no JACK server named {os.environ.get('JACK_DEFAULT_SERVER', 'default')}")
 
 
+def _running(name: str) -> bool:
+    """Whether the server answers."""
+    try:
+        check = subprocess.run(["jack_wait", "-s", name, "-c"], capture_output=True, timeout=5, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return check.stdout.startswith(b"running")
+
+
+def _reclaim(name: str) -> None:
+    """Free what a killed server leaves: 100 MB of shared memory and one of the eight places for servers.
+
+    JACK gives both back when a server of the same name starts and ends in order, once its files are out of the way.
+    """
+    for pattern in (f"jack_{name}_*", f"jack_sem.*_{name}_*"):
+        for left in RAM.glob(pattern):
+            left.unlink(missing_ok=True)
+    command = ["jackd", "-r", "-n", name, "-d", "dummy"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        deadline = time.monotonic() + 5
+        while not _running(name) and server.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        server.terminate()
+        try:
+            server.wait(3)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
 def _forget_dead_servers() -> None:
-    """Free the places of servers whose test process was killed; only where no server runs at all."""
-    if "jack-shm-registry" in Path("/proc/self/maps").read_text(encoding="utf-8"):
-        return  # this process has been JACK's client and goes on using what is there
-    if subprocess.run(["pgrep", "-x", "jackd"], capture_output=True, check=False).returncode == 1:
-        for file in RAM.glob("jack*"):
-            if file.is_file() or file.is_socket():
-                file.unlink(missing_ok=True)
+    """Free the places of servers that a killed process of ours has left.
+
+    Never by deleting JACK's registry: a process that was a client goes on using the one that it has mapped.
+    """
+    registry = RAM / "jack-shm-registry"
+    if not registry.exists():
+        return
+    for match in re.finditer(rb"jack-\d+:(rt(\d+)_\d+):", registry.read_bytes()):
+        if not Path("/proc", match[2].decode()).exists():
+            _reclaim(match[1].decode())
 
 
 class VirtualCard:
@@ -195,7 +230,7 @@ class VirtualCard:
             command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True
         )
         deadline = time.monotonic() + 10
-        while not self._running():
+        while not _running(self.name):
             if not self.alive:
                 raise CardError(f"jackd ended with {self._server.returncode}: {self.log_tail()}")
             if time.monotonic() > deadline:
@@ -208,13 +243,6 @@ class VirtualCard:
             self.lost = True
             raise CardError(f"PortAudio did not come back within 10 s; jackd's log: {self.log_tail()}")
         assert self.device >= 0
-
-    def _running(self) -> bool:
-        try:
-            check = subprocess.run(["jack_wait", "-s", self.name, "-c"], capture_output=True, timeout=5, check=False)
-        except subprocess.TimeoutExpired:
-            return False
-        return check.stdout.startswith(b"running")
 
     def _stop(self) -> None:
         for deck in self._decks:
@@ -242,31 +270,10 @@ class VirtualCard:
                 self._server.wait(5)
                 died = True
             if died:
-                self._reclaim()
+                _reclaim(self.name)
             for left in RAM.glob(f"jack_sem.*_{self.name}_*"):  # of clients that did not leave in order
                 left.unlink(missing_ok=True)
             self._server = None
         if self._log is not None:
             self._log.close()
             self._log = None
-
-    def _reclaim(self) -> None:
-        """Free what a killed server leaves: 100 MB of shared memory and one of the eight places for servers.
-
-        JACK gives both back when a server of the same name starts and ends in order, once its files are out of the way.
-        """
-        for pattern in (f"jack_{self.name}_*", f"jack_sem.*_{self.name}_*"):
-            for left in RAM.glob(pattern):
-                left.unlink(missing_ok=True)
-        command = ["jackd", "-r", "-n", self.name, "-d", "dummy"]
-        with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as server:
-            deadline = time.monotonic() + 5
-            while not self._running() and server.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.02)
-            server.terminate()
-            try:
-                server.wait(3)
-            except subprocess.TimeoutExpired:
-                server.kill()

@@ -10,6 +10,7 @@ from rtsep.demo import SONG
 from rtsep.errors import EngineError
 from rtsep.host.report import host_report
 from rtsep.host.session import LiveOptions, open_host
+from rtsep.model.store import find
 
 MODEL, SAMPLE_RATE = "starter-2stems", 48000
 ENGINES = (("onnx", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
@@ -60,7 +61,9 @@ def measure(quick: bool = False) -> Figures:
                 rows.append(live(engine, precision, preset, QUICK_SECONDS if quick else SECONDS))
             except EngineError as error:
                 absent[f"{engine} {precision}"] = str(error)
-    return {"model": MODEL, "sample_rate": SAMPLE_RATE, "rows": rows, "absent": absent}
+    model = find(MODEL).spec
+    own_ms = 1000.0 * model.hop / model.sample_rate
+    return {"model": MODEL, "sample_rate": SAMPLE_RATE, "model_hop_ms": own_ms, "rows": rows, "absent": absent}
 
 
 if __name__ == "__main__":

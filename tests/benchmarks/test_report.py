@@ -67,7 +67,7 @@ FIGURES: dict[str, dict[str, Any]] = {
         "native": PATH, "python": PATH, "ratios": {"callback_interval": TIMES, "hop_time": TIMES},
     },
     "inference": {
-        "model": "m", "sample_rate": 48000, "absent": {"openvino bf16": "no such CPU"},
+        "model": "m", "sample_rate": 48000, "model_hop_ms": 11.6, "absent": {"openvino bf16": "no such CPU"},
         "rows": [
             {
                 "engine": "ONNX", "preset": "23", "hop": 256, "mask_every_ms": 5.33, "inference_time": TIMES,
