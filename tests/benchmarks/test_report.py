@@ -67,7 +67,7 @@ FIGURES: dict[str, dict[str, Any]] = {
         "native": PATH, "python": PATH, "ratios": {"callback_interval": TIMES, "hop_time": TIMES},
     },
     "inference": {
-        "model": "m", "sample_rate": 48000, "model_hop_ms": 11.6, "absent": {"openvino bf16": "no such CPU"},
+        "model": "m", "sample_rate": 48000, "model_hop_ms": 2.0, "absent": {"openvino bf16": "no such CPU"},
         "rows": [
             {
                 "engine": "ONNX", "preset": "23", "hop": 256, "mask_every_ms": 5.33, "inference_time": TIMES,
@@ -121,7 +121,8 @@ def test_every_section_and_plot_is_rendered(tmp_path: Path) -> None:
     text = page.read_text()
     assert "Not measured yet" not in text
     assert "`cost` was measured with CPU two." in text
-    assert "p99 under a third of the time between masks. Found: 40 % at most" in text
+    assert "p99 under a third of the model's hop of 2.00 ms. Found:" in text
+    assert "of the time between two masks the p99 is 40 % at most." in text
     assert text.count("**Not met.**") == 2  # inference, and the starts that differ
     for plot in (page.parent / "figures").iterdir():
         assert f"](figures/{plot.name})" in text
