@@ -76,22 +76,6 @@ def gil_holder(hold_s: float = 0.03, period_s: float = 0.2) -> Iterator[Holds]:
 
 
 @contextlib.contextmanager
-def python_churn(objects: int = 20_000) -> Iterator[Holds]:
-    """A thread of this process that makes and drops Python objects without a pause: GIL traffic and garbage."""
-    holds = Holds()
-
-    def churn() -> None:
-        while not holds.stop.is_set():
-            knots: list[list[object]] = [[] for _ in range(objects)]
-            for knot in knots:
-                knot.append(knot)  # a circle each, so that only the collector can free them
-            holds.count += 1
-
-    with _thread(churn, holds):
-        yield holds
-
-
-@contextlib.contextmanager
 def _thread(work: Callable[[], None], holds: Holds) -> Iterator[None]:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
