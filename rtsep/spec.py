@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
-from rtsep.errors import ModelError
+from rtsep.errors import ModelError, SpecError
 
 Analysis = Literal["hann", "sqrt_hann"]
 Basis = Literal["lr", "ms"]
 Kind = Literal["windowed", "stateful"]
 Output = Literal["mask", "magnitude"]
 Extension = Literal["zeros", "average", "edge"]
+Family = Literal["rtsep", "spleeter", "openunmix"]
 
 PLAIN_STEM = re.compile(r"(?!mix$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # a file's name, and a word in routes
 
@@ -33,8 +34,9 @@ class ModelSpec:
     """All that the separator must know of a model.
 
     The graph takes `magnitudes` (batch, channels, frames, bins) and gives `masks`
-    (batch, stems, channels, frames, bins), float32. A `windowed` graph has `context` frames;
-    a `stateful` one takes any number, in order, and carries `states` from call to call.
+    (batch, stems, channels, frames, bins), float32. A `windowed` graph has `context` frames, or
+    any multiple of `context_step` where that is not 0; a `stateful` one takes any number, in
+    order, and carries `states` from call to call.
     """
 
     name: str
@@ -53,6 +55,8 @@ class ModelSpec:
     extension: Extension  # of the masks above the model's bins
     states: tuple[StateSpec, ...]
     licence: str
+    context_step: int = 0  # what a context must be a multiple of; 0: the graph has just the one
+    family: Family = "rtsep"  # whose way with a whole file `separate` follows to the letter
 
     def __post_init__(self) -> None:
         for field in ("name", "licence"):
@@ -63,12 +67,14 @@ class ModelSpec:
         _one_of("kind", self.kind, get_args(Kind))
         _one_of("output", self.output, get_args(Output))
         _one_of("extension", self.extension, get_args(Extension))
+        _one_of("family", self.family, get_args(Family))
         for field, low, high in (
             ("sample_rate", 8000, 384_000),
             ("channels", 1, 2),
             ("window", 16, 65536),
             ("hop", 1, self.window),
             ("context", 1, 4096),
+            ("context_step", 0, 4096),
             ("bins", 1, self.window // 2 + 1),
         ):
             value = getattr(self, field)
@@ -87,6 +93,11 @@ class ModelSpec:
             raise ModelError("model spec: a mid and side basis needs 2 channels")
         if (self.kind == "stateful") != bool(self.states):
             raise ModelError("model spec: a stateful model has states, a windowed one has none")
+        if self.context_step and (self.kind == "stateful" or self.context % self.context_step):
+            raise ModelError(
+                f"model spec: context_step is {self.context_step}; only a windowed model has one, and its context "
+                f"({self.context}) is a multiple of it"
+            )
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> ModelSpec:
@@ -94,7 +105,8 @@ class ModelSpec:
         known = set(cls.__dataclass_fields__)
         if unknown := sorted(set(entries) - known):
             raise ModelError(f"model spec: unknown key {unknown[0]!r}; allowed are {', '.join(sorted(known))}")
-        if missing := sorted(known - set(entries)):
+        needed = {name for name, field in cls.__dataclass_fields__.items() if field.default is MISSING}
+        if missing := sorted(needed - set(entries)):
             raise ModelError(f"model spec: {missing[0]!r} is missing")
         try:
             states = tuple(StateSpec(str(s["name"]), tuple(int(n) for n in s["shape"])) for s in entries["states"])
@@ -104,6 +116,18 @@ class ModelSpec:
             return cls(**{**entries, "stems": tuple(stems), "states": states, "exponent": float(exponent)})
         except (TypeError, KeyError, ValueError, OverflowError) as error:
             raise ModelError(f"model spec: a value has the wrong type ({error})") from error
+
+    def with_context(self, frames: int) -> ModelSpec:
+        """The same model with another context; `SpecError` where its graph has no such one."""
+        if frames == self.context:
+            return self
+        if not self.context_step:
+            raise SpecError(f"context {frames}: {self.name} has a fixed context of {self.context} frames; leave it out")
+        if not 1 <= frames <= 4096 or frames % self.context_step:
+            raise SpecError(
+                f"context {frames} does not suit {self.name}; allowed are multiples of {self.context_step} up to 4096"
+            )
+        return replace(self, context=frames)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON object that `from_dict` reads."""

@@ -27,7 +27,7 @@ def check_graph(model: StoredModel, inputs: list[GraphValue], outputs: list[Grap
     """Raise `ModelError` unless the graph has exactly the inputs and outputs of its spec."""
     spec = model.spec
     windowed = spec.kind == "windowed"
-    batch, frames = (None, spec.context) if windowed else (1, None)
+    batch, frames = (None, None if spec.context_step else spec.context) if windowed else (1, None)
     magnitudes = (batch, spec.channels, frames, spec.bins)
     masks = (batch, len(spec.stems), spec.channels, frames, spec.bins)
     for state in spec.states:
@@ -69,11 +69,13 @@ def _words(shape: tuple[int | None, ...]) -> str:
 
 
 def check_frames(spec: ModelSpec, frames: int) -> int:
-    """Give the spectra of one call: a windowed model's context, or what was asked; checked."""
-    if spec.kind == "windowed":
+    """Give the spectra of one call: a windowed model's fixed context, or what was asked; checked."""
+    if spec.kind == "windowed" and not spec.context_step:
         return spec.context
     if not 1 <= frames <= MAX_FRAMES:
         raise EngineError(f"{frames} spectra in one call; allowed are 1 to {MAX_FRAMES}; cut them into several calls")
+    if spec.context_step and frames % spec.context_step:
+        raise EngineError(f"{frames} spectra in one call; {spec.name} takes multiples of {spec.context_step}")
     return frames
 
 

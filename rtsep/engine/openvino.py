@@ -45,14 +45,15 @@ class OpenVinoEngine(BoundEngine):
         except Exception as error:  # OpenVINO's errors share no base class
             raise ModelError(f"{model.path} is no ONNX model that can run here ({one_line(error)})") from error
         check_graph(model, inputs, outputs)
-        try:
-            self._compiled: Any = core.compile_model(graph, "CPU", settings)
-        except Exception as error:  # OpenVINO's errors share no base class
-            raise EngineError(f"OpenVINO cannot compile {model.name}: {one_line(error)}") from error
+        self._core: Any = core
+        self._graph: Any = graph
+        self._settings = settings
+        self._compiled: dict[int, Any] = {}  # by spectra of a call
         self._tensor = openvino.Tensor
+        self._compile(model.spec.context)
 
     def _bind(self, plan: Plan, before: list[Float32], after: list[Float32]) -> Any:
-        request = self._compiled.create_infer_request()
+        request = self._compile(plan.magnitudes.shape[2]).create_infer_request()
         inputs, outputs = self._names()
         buffers = [plan.magnitudes, *before, plan.masks, *after]
         for name, buffer in zip([*inputs, *outputs], buffers, strict=True):
@@ -65,7 +66,22 @@ class OpenVinoEngine(BoundEngine):
     def close(self) -> None:
         """Drop the compiled model and all buffers; any later call raises `EngineError`."""
         super().close()
-        self._compiled = None
+        self._compiled.clear()
+
+    def _compile(self, frames: int) -> Any:
+        """The compiled model for calls of so many spectra; where all sizes are fixed it is faster."""
+        windowed = self.spec.kind == "windowed"
+        key = frames if windowed else 0
+        if key not in self._compiled:
+            try:
+                graph = self._graph
+                if windowed:
+                    graph = graph.clone()
+                    graph.reshape({"magnitudes": [1, self.spec.channels, frames, self.spec.bins]})
+                self._compiled[key] = self._core.compile_model(graph, "CPU", self._settings)
+            except Exception as error:  # OpenVINO's errors share no base class
+                raise EngineError(f"OpenVINO cannot compile {self.spec.name}: {one_line(error)}") from error
+        return self._compiled[key]
 
 
 def _values(ports: list[Any]) -> list[GraphValue]:

@@ -26,7 +26,8 @@ def export(network: nn.Module, spec: ModelSpec, folder: Path, half_weights: bool
 
     network: takes magnitudes (batch, channels, frames, bins) and the spec's states; gives masks
     (batch, stems, channels, frames, bins) and the states after. A windowed graph gets a free
-    batch and `context` frames; a stateful one a batch of 1 and free frames.
+    batch and `context` frames, or free ones where the spec has a `context_step`; a stateful one a
+    batch of 1 and free frames.
     half_weights: store the weights as float16, cast to float32 in the graph (runtimes do the
     cast once, on loading).
     Raises `ModelError` where the network's output does not fit the spec.
@@ -34,14 +35,17 @@ def export(network: nn.Module, spec: ModelSpec, folder: Path, half_weights: bool
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ONNX_NAME
     # more than one of what is free, so that tracing cannot take it for a constant
-    batch, frames = (2, spec.context) if spec.kind == "windowed" else (1, 3)
+    windowed = spec.kind == "windowed"
+    batch, frames = (2, spec.context) if windowed else (1, 3)
     inputs = (
         torch.rand(batch, spec.channels, frames, spec.bins),
         *(torch.zeros(state.shape) for state in spec.states),
     )
     network = network.eval()
     _check(network, spec, inputs)
-    free = {0: "batch"} if spec.kind == "windowed" else {2: "frames"}
+    free = {0: "batch"} if windowed else {}
+    if spec.context_step or not windowed:
+        free[2] = "frames"
     with warnings.catch_warnings():
         # The exporter built on torch.export needs onnxscript; the older one does all we need.
         warnings.filterwarnings("ignore", "You are using the legacy TorchScript", DeprecationWarning)
@@ -88,7 +92,9 @@ def _check(network: nn.Module, spec: ModelSpec, inputs: tuple[torch.Tensor, ...]
 
 def _fix_shapes(model: onnx.ModelProto, spec: ModelSpec) -> None:
     """State the outputs' shapes, which tracing cannot always tell."""
-    batch, frames = ("batch", spec.context) if spec.kind == "windowed" else (1, "frames")
+    windowed = spec.kind == "windowed"
+    batch = "batch" if windowed else 1
+    frames = spec.context if windowed and not spec.context_step else "frames"
     shapes = [(batch, len(spec.stems), spec.channels, frames, spec.bins), *(state.shape for state in spec.states)]
     for output, shape in zip(list(model.graph.output), shapes, strict=True):
         output.CopyFrom(helper.make_tensor_value_info(output.name, TensorProto.FLOAT, shape))
