@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,9 +26,10 @@ def unet_spec(
     hop: int = 1024,
     channels: int = 2,
     extension: Extension = "average",
+    **changes: Any,
 ) -> ModelSpec:
-    """Give the spec of a U-Net as Spleeter runs it, with sizes to choose."""
-    return ModelSpec(
+    """Give the spec of a U-Net as Spleeter runs it, with sizes to choose; `changes` are further fields."""
+    spec = ModelSpec(
         name=name,
         stems=tuple(stems),
         sample_rate=44100,
@@ -44,6 +47,7 @@ def unet_spec(
         states=(),
         licence="CC0-1.0",
     )
+    return replace(spec, **changes)
 
 
 def random_unet(
@@ -77,11 +81,14 @@ def narrow_unet(
     filters: Sequence[int] = NARROW,
     output: OutputKind = "sigmoid",
     seed: int = 0,
+    name: str = "narrow-unet",
+    **changes: Any,
 ) -> Path:
     """Write a narrow U-Net of random weights into `folder` and give the folder, for `store.find`.
 
-    context and bins must be multiples of 2 ** len(filters).
+    context and bins must be multiples of 2 ** len(filters). changes: further fields of the spec, as
+    family="spleeter" and context_step=64 of one that was imported.
     """
-    spec = unet_spec("narrow-unet", stems, context, bins, window, hop, channels, extension)
+    spec = unet_spec(name, stems, context, bins, window, hop, channels, extension, **changes)
     export(random_unet(spec, filters, output, seed), spec, folder)
     return folder

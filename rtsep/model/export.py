@@ -37,6 +37,8 @@ def export(network: nn.Module, spec: ModelSpec, folder: Path, half_weights: bool
     # more than one of what is free, so that tracing cannot take it for a constant
     windowed = spec.kind == "windowed"
     batch, frames = (2, spec.context) if windowed else (1, 3)
+    if spec.context_step:
+        frames = spec.context_step * -(-3 // spec.context_step)  # tracing a whole context takes gigabytes
     inputs = (
         torch.rand(batch, spec.channels, frames, spec.bins),
         *(torch.zeros(state.shape) for state in spec.states),

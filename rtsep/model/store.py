@@ -11,13 +11,15 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from rtsep.errors import ModelError
+from rtsep.model import registry
+from rtsep.model.registry import store_name
 from rtsep.spec import ModelSpec
 
 FORMAT = 1
@@ -42,6 +44,15 @@ class StoredModel:
         """The name that the spec gives."""
         return self.spec.name
 
+    def with_context(self, frames: int) -> StoredModel:
+        """The same model with another context, 0 for its own; `SpecError` where it has no such one."""
+        return replace(self, spec=self.spec.with_context(frames)) if frames else self
+
+    def live(self) -> StoredModel:
+        """The same model with nothing lost above its band: live, the stems sum to the mix."""
+        lossy = self.spec.extension == "zeros"
+        return replace(self, spec=replace(self.spec, extension="average")) if lossy else self
+
 
 def user_folder() -> Path:
     """Give the folder of the user's models: RTSEP_MODELS, or the platform's place for data."""
@@ -64,8 +75,9 @@ def catalogue() -> list[StoredModel]:
 def find(name_or_path: str | Path) -> StoredModel:
     """Find a model by its name, its folder, its model.json or its .onnx file, and verify it.
 
-    A plain name is an embedded model first, then one of the user's, then a path. Raises
-    `ModelError` in one line for a model that is missing, altered or broken.
+    A plain name is an embedded model first, then one of the user's, then a path; a published one's
+    (`spleeter:2stems`) is that of the folder it is put into. Raises `ModelError` in one line for a
+    model that is missing, altered or broken.
     """
     try:
         return _find(name_or_path)
@@ -75,8 +87,9 @@ def find(name_or_path: str | Path) -> StoredModel:
 
 def _find(name_or_path: str | Path) -> StoredModel:
     wanted = str(name_or_path)
-    if isinstance(name_or_path, str) and PLAIN_NAME.fullmatch(wanted):
-        for origin, folder in (("embedded", EMBEDDED / wanted), ("user", user_folder() / wanted)):
+    name = store_name(wanted)
+    if isinstance(name_or_path, str) and PLAIN_NAME.fullmatch(name):
+        for origin, folder in (("embedded", EMBEDDED / name), ("user", user_folder() / name)):
             if (folder / JSON_NAME).is_file():
                 return _read(folder / JSON_NAME, origin)
     path = Path(wanted).expanduser()
@@ -84,6 +97,8 @@ def _find(name_or_path: str | Path) -> StoredModel:
         return _read(path / JSON_NAME, "path")
     if path.is_file():
         return _read(path if path.suffix == ".json" else path.with_name(JSON_NAME), "path", path)
+    if wanted in registry.names():
+        raise ModelError(f"{wanted} is not on this machine; get it with: rtsep models pull {wanted}")
     raise ModelError(
         f"no model {wanted!r}; known are {', '.join(names()) or 'none'}; "
         f"give one of these, or the path of a folder with {JSON_NAME} and {ONNX_NAME}"

@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rtsep.errors import ModelError
+from rtsep.model.spleeter_config import STANDARD_FILTERS as STANDARD_FILTERS
+from rtsep.model.spleeter_config import Activation as Activation
 
-Activation = Literal["relu", "elu", "leaky_relu"]
 OutputKind = Literal["sigmoid", "softmax"]
 
-STANDARD_FILTERS = (16, 32, 64, 128, 256, 512)
 KERNEL = 5
 EPSILON = 1e-3  # of the batch normalisation, Keras's default
 DROPPED = 3  # decoder steps with dropout in training
@@ -149,5 +149,7 @@ class UNet(nn.Module):
         # (batch, channels, frames, bins) is NCHW already, with time as height and frequency as width;
         # stacked: batch, stems, channels, frames, bins
         logits = torch.stack([tower(magnitudes) for tower in self.towers], 1)
-        masks = logits.softmax(1) if self.output == "softmax" else logits.sigmoid()
+        # Written out, since ONNX Runtime's sigmoid has only an absolute accuracy, and where all masks
+        # of a bin are small the ratio of their squares shows it.
+        masks = logits.softmax(1) if self.output == "softmax" else torch.reciprocal(1.0 + torch.exp(-logits))
         return masks * magnitudes[:, None]

@@ -1,0 +1,41 @@
+"""What a user may call a model: a name, a path, or a Spleeter JSON with the checkpoint that it describes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from rtsep.errors import ModelError
+from rtsep.model.store import StoredModel, find, names
+
+
+def resolve(descriptor: str | Path, checkpoint: Path | None = None) -> StoredModel:
+    """Find a model; a configuration and its checkpoint are imported where that was not done before.
+
+    descriptor: what `store.find` takes, or the path of a Spleeter JSON. checkpoint: the folder or
+    prefix that belongs to the JSON; without it, where the JSON's own `model_dir` says, from the
+    folder of the JSON. Raises `ModelError`.
+    """
+    path = Path(descriptor)
+    if path.suffix == ".json" and path.is_file():
+        from rtsep.model.spleeter_config import read_json
+
+        entries = read_json(path)
+        if "instrument_list" in entries:
+            return _described(path, checkpoint or path.parent / str(entries.get("model_dir", ".")))
+    if checkpoint is not None:
+        raise ModelError(f"a checkpoint needs the Spleeter JSON that describes it; {descriptor} is none")
+    return find(descriptor)
+
+
+def _described(path: Path, folder: Path) -> StoredModel:
+    from rtsep.model.bundle import INDEX, find_prefix
+    from rtsep.model.spleeter import import_spleeter
+
+    prefix = find_prefix(folder)
+    # the index holds the checksum of every tensor, so the two files say all that there is to know
+    index = prefix.with_name(prefix.name + INDEX)
+    known = hashlib.sha256(path.read_bytes() + index.read_bytes()).hexdigest()[:12]
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in path.stem)[:40].strip("-")
+    name = f"{plain or 'model'}-{known}"
+    return find(name) if name in names() else import_spleeter(prefix, name, path)

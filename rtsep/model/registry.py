@@ -1,0 +1,173 @@
+"""The published models that can be pulled: their files, where they lie, what proves them, their licence.
+
+The table repeats what the originals publish: Spleeter's release v1.4.0 (deezer/spleeter) with its
+sha256 sums, and Open-Unmix's records on Zenodo, whose file names carry the first eight digits of
+theirs. Nothing here touches the network or the disk.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+from rtsep.errors import ModelError
+
+SPLEETER_MIT = "MIT (deezer/spleeter)"
+OPENUNMIX_MIT = "MIT (sigsep/open-unmix-pytorch)"
+NOT_COMMERCIAL = (
+    "CC BY-NC-SA 4.0: not for commercial use, share alike, name the authors; https://doi.org/10.5281/zenodo.5069601"
+)
+UNSTATED = "not stated by the original program; read it at https://doi.org/10.5281/zenodo.3786908 before you use it"
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """One file to download: where it lies and what proves that it is the right one."""
+
+    name: str
+    url: str
+    sha256: str  # hexadecimal: all 64 digits, or as many of the first as are published
+    about_bytes: int  # exact sizes are not published; this comes from the number of weights
+
+    @property
+    def max_bytes(self) -> int:
+        """More than this is never read; a body that goes on is not the file."""
+        return 2 * self.about_bytes
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published model: what to download for it, and on which terms."""
+
+    name: str  # as the originals call it: "spleeter:4stems-16kHz"
+    weights: str  # whose weights it uses: "4stems"; Spleeter's folder in MODEL_PATH
+    family: Literal["spleeter", "openunmix"]
+    files: tuple[PublishedFile, ...]
+    licence: str  # of the weights
+    must_ask: bool  # the licence needs the user's yes before the download
+    mirror: str  # the environment variable that names another host
+
+    @property
+    def about_bytes(self) -> int:
+        """Roughly how many bytes all its files have."""
+        return sum(file.about_bytes for file in self.files)
+
+    @property
+    def by_hand(self) -> str:
+        """Say how to come by the model without this program's download."""
+        what = self.files[0].name if len(self.files) == 1 else "its files"
+        return f"fetch {what} otherwise and run: rtsep import {self.family} PATH"
+
+
+def store_name(name: str) -> str:
+    """Turn a model's name into the name of its folder in the store: spleeter:2stems lies in spleeter-2stems."""
+    return name.replace(":", "-")
+
+
+def names() -> list[str]:
+    """Name all models that can be pulled."""
+    return [*SPLEETER, *OPENUNMIX]
+
+
+def published(name: str) -> Published:
+    """Give the entry of a published model, its URLs through the mirrors that the environment names.
+
+    GITHUB_HOST, GITHUB_REPOSITORY and GITHUB_RELEASE are Spleeter's own variables; OPENUNMIX_HOST
+    stands in for https://zenodo.org. Raises `ModelError` for a name that is not in the table.
+    """
+    if name in SPLEETER:
+        return _spleeter(name)
+    if name in OPENUNMIX:
+        return _openunmix(name)
+    if name in FINETUNE:
+        archive = _release_url(name.partition(":")[2])
+        raise ModelError(
+            f"no hash is published for {name!r}, so it cannot be pulled safely; "
+            f"get {archive} yourself and run: rtsep import spleeter PATH"
+        )
+    raise ModelError(f"no published model {name[:100]!r}; known are {', '.join(names())}")
+
+
+@dataclass(frozen=True)
+class _Archive:
+    """A Spleeter archive: the sha256 of the .tar.gz, and the bytes of the weights in it."""
+
+    sha256: str
+    data_bytes: int
+
+
+@dataclass(frozen=True)
+class _Record:
+    """An Open-Unmix record on Zenodo: its number, its files, and the bytes of one of them."""
+
+    number: int
+    stems: tuple[str, ...]  # file names without .pth; the last eight characters start the sha256
+    file_bytes: int
+    licence: str
+    must_ask: bool = False
+
+
+ARCHIVES = {
+    "2stems": _Archive("f3a90b39dd2874269e8b05a48a86745df897b848c61f3958efc80a39152bd692", 78_614_080),
+    "4stems": _Archive("3adb4a50ad4eb18c7c4d65fcf4cf2367a07d48408a5eb7d03cd20067429dfaa8", 157_228_152),
+    "5stems": _Archive("25a1e87eb5f75cc72a4d2d5467a0a50ac75f05611f877c278793742513cc7218", 196_535_188),
+}
+SPLEETER = {f"spleeter:{weights}{band}": weights for weights in ARCHIVES for band in ("", "-16kHz")}
+FINETUNE = tuple(f"spleeter:{weights}-finetune" for weights in ARCHIVES)
+
+OPENUNMIX = {
+    "openunmix:umxhq": _Record(
+        3370489,
+        ("bass-8d85a5bd", "drums-9619578f", "other-b52fbbf7", "vocals-b62c91ce"),
+        35_600_000,
+        OPENUNMIX_MIT,
+    ),
+    "openunmix:umx": _Record(
+        3370486,
+        ("bass-646024d3", "drums-5a48008b", "other-f8e132cc", "vocals-c8df74a5"),
+        35_600_000,
+        OPENUNMIX_MIT,
+    ),
+    "openunmix:umxl": _Record(
+        5069601,
+        ("bass-2ca1ce51", "drums-69e0ebd4", "other-c8c5b3e6", "vocals-bccbd9aa"),
+        113_100_000,
+        NOT_COMMERCIAL,
+        must_ask=True,
+    ),
+    "openunmix:umxse": _Record(
+        3786908,
+        ("speech_f5e0d9f9", "noise_04a6fc2d"),
+        6_400_000,
+        UNSTATED,
+        must_ask=True,
+    ),
+}
+
+
+def _release_url(weights: str) -> str:
+    host = _host("GITHUB_HOST", "https://github.com")
+    repository = os.environ.get("GITHUB_REPOSITORY", "deezer/spleeter").strip("/")
+    release = os.environ.get("GITHUB_RELEASE", "v1.4.0").strip("/")
+    return f"{host}/{repository}/releases/download/{release}/{weights}.tar.gz"
+
+
+def _host(variable: str, default: str) -> str:
+    return os.environ.get(variable, default).rstrip("/")
+
+
+def _spleeter(name: str) -> Published:
+    weights = SPLEETER[name]
+    archive = ARCHIVES[weights]
+    file = PublishedFile(f"{weights}.tar.gz", _release_url(weights), archive.sha256, archive.data_bytes)
+    return Published(name, weights, "spleeter", (file,), SPLEETER_MIT, must_ask=False, mirror="GITHUB_HOST")
+
+
+def _openunmix(name: str) -> Published:
+    record, weights = OPENUNMIX[name], name.partition(":")[2]
+    root = f"{_host('OPENUNMIX_HOST', 'https://zenodo.org')}/records/{record.number}/files"
+    files = tuple(
+        PublishedFile(f"{stem}.pth", f"{root}/{stem}.pth", stem[-8:], record.file_bytes) for stem in record.stems
+    )
+    return Published(name, weights, "openunmix", files, record.licence, record.must_ask, mirror="OPENUNMIX_HOST")
