@@ -2,4 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 __version__ = "0.1.0"
+
+_PUBLIC = {  # loaded when they are asked for: `import rtsep` stays light
+    "Separator": "rtsep.offline.separator",
+    "separate_waveform": "rtsep.offline.separator",
+    "Refinement": "rtsep.offline.openunmix",
+    "StreamSeparator": "rtsep.separator",
+}
+__all__ = ["Refinement", "Separator", "StreamSeparator", "__version__", "separate_waveform"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'rtsep' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -19,7 +19,7 @@ from rtsep.demo import SONG
 from rtsep.engine.build import build
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import RtsepError, SpecError
-from rtsep.files import Resampled, open_audio
+from rtsep.files import open_audio
 from rtsep.host.audio import NullClock
 from rtsep.host.live import Host, HostSettings
 from rtsep.host.report import FORMAT, PROGRAM, host_report, latency_report
@@ -27,8 +27,11 @@ from rtsep.host.session import LiveOptions, open_host
 from rtsep.host.stats import histogram, percentiles, record
 from rtsep.mixer import parse_routes
 from rtsep.model.store import find
-from rtsep.offline import separate_file
+from rtsep.offline.files import Output, plan_jobs, separate_file
+from rtsep.offline.method import Method
+from rtsep.offline.team import build_team
 from rtsep.plan import PRESETS, plan
+from rtsep.sources import Resampled
 from rtsep.spec import ModelSpec, WindowSpec
 
 HOLD_S, HOLD_EVERY_S = 0.030, 0.200  # of the GIL
@@ -130,21 +133,24 @@ def jitter(model: str, preset: str, seconds: float, output: str) -> dict[str, An
 
 def throughput(model: str, preset: str, seconds: float, engine: str, threads: int, precision: str) -> dict[str, Any]:
     """Seconds of music separated in a second, file to files, median of several runs after one to warm up."""
-    built = build(find(model), engine, threads, precision)
+    method = Method(preset)
+    team = build_team(find(model), method, 1, engine, threads, precision)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "music.wav"
         _lengthen(SONG, path, seconds)
+        output = Output(Path(folder) / "stems")
+        (job,) = plan_jobs([path], method.stems(team[0].spec), output)
         speeds = []
         for _ in range(RUNS + 1):
             started = time.perf_counter()
-            separate_file(path, Path(folder) / "stems", built, preset)
+            separate_file(job, team, method, output)
             speeds.append(seconds / (time.perf_counter() - started))
     return {
         "format": FORMAT,
         "program": PROGRAM,
         "command": "bench throughput",
         "model": {"name": model},
-        "engine": built.provider,
+        "engine": f"{team[0].provider}, {len(team)} side by side" if len(team) > 1 else team[0].provider,
         "preset": preset,
         "seconds": seconds,
         "runs": RUNS,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from rtsep import __version__, cli_bench
+from rtsep import __version__, cli_bench, cli_models, cli_separate
 from rtsep.cli_options import (
     DEFAULT_MODEL,
     EngineName,
@@ -34,6 +34,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command(epilog=cli_separate.EPILOG)(cli_separate.separate)
+app.add_typer(cli_models.models_app, name="models")
+app.add_typer(cli_models.import_app, name="import")
 app.add_typer(cli_bench.app, name="bench")
 DEMO = "demo"
 
@@ -58,7 +61,7 @@ def _root(
     "  rtsep live --input 3 --output 3 --latency 12 --route 'vocals=1,2 accompaniment=3,4 mix=5,6'"
 )
 def live(
-    context: typer.Context,
+    typer_context: typer.Context,
     input: Annotated[str, typer.Option("--input", "-i", help="A sound device, an audio file, or `demo`.")] = "",
     output: Annotated[str, typer.Option("--output", "-o", help="A sound device, `null`, or `auto`.")] = "",
     model: Model = DEFAULT_MODEL,
@@ -71,6 +74,7 @@ def live(
     hop: Annotated[Optional[int], typer.Option(help="Frames of a hop, instead of the preset's.")] = None,  # noqa: UP045
     refresh: Annotated[Optional[int], typer.Option(help="Hops between two masks.")] = None,  # noqa: UP045
     lookahead: Annotated[int, typer.Option(help="Model hops to look ahead (windowed models).")] = 0,
+    context: Annotated[int, typer.Option(help="Frames that a windowed model sees, as 64; 0: its own.")] = 0,
     compute: Annotated[Optional[int], typer.Option(help="Frames of slack for inference.")] = None,  # noqa: UP045
     rate: Annotated[int, typer.Option(help="Sample rate in Hz; 0: the file's or the device's.")] = 0,
     block: Annotated[int, typer.Option(help="Frames of a block; 0: the device's own.")] = 0,
@@ -97,6 +101,7 @@ def live(
         "hop": hop,
         "refresh": refresh,
         "lookahead": lookahead,
+        "context": context,
         "compute": compute,
         "rate": rate,
         "block": block,
@@ -111,7 +116,7 @@ def live(
 
         named = {"input_channels": "channels", "routes": "route", "waiting": "fast"}
         for key, value in read_settings(config, LiveOptions).items():
-            source = context.get_parameter_source(named.get(key, key))
+            source = typer_context.get_parameter_source(named.get(key, key))
             if source is None or source.name != "COMMANDLINE":  # what the command line says goes first
                 choices[key] = value
     choices["input"] = _song(choices["input"])
@@ -163,64 +168,6 @@ def play(options: LiveOptions, seconds: float | None, report: Path | None) -> No
                 say(f"report   {report}")
 
 
-@app.command(
-    epilog="Examples:\n\n  rtsep separate song.mp3 -o stems\n\n"
-    "  rtsep separate album/*.flac -o stems --stems vocals --threads 2"
-)
-def separate(
-    inputs: Annotated[list[Path], typer.Argument(help="Audio files.", metavar="INPUT...")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder; each file gets one of its own in it.")],
-    model: Model = DEFAULT_MODEL,
-    latency: Annotated[str, typer.Option("--latency", "-l", help="The preset to separate with.")] = "exact",
-    stems: Annotated[str, typer.Option(help="Only these, as `vocals,drums`.")] = "",
-    engine: EngineName = "onnx",
-    precision: Precision = "f32",
-    threads: Threads = 2,
-) -> None:
-    """Separate files: OUTPUT/<name>/<stem>.wav."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from rtsep.engine.build import build
-    from rtsep.errors import FileError
-    from rtsep.model.store import find
-    from rtsep.offline import pick_stems, separate_file
-
-    folders = [output / path.stem for path in inputs]
-    for folder in folders:
-        if folders.count(folder) > 1:
-            raise FileError(f"several inputs would be written to {folder}; separate them into different folders")
-    stored = find(model)
-    chosen = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
-    pick_stems(stored.spec.stems, chosen)
-    built = build(stored, engine, threads, precision)
-    failed = 0
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
-    quiet = not out.is_terminal
-    with Progress(*columns, TimeRemainingColumn(), console=out, transient=True, disable=quiet) as bars:
-        for path, folder in zip(inputs, folders, strict=True):
-            task = bars.add_task(path.name)
-            try:
-                written = separate_file(
-                    path,
-                    folder,
-                    built,
-                    latency,
-                    chosen,
-                    lambda done, total, task=task: bars.update(task, completed=done, total=total),  # type: ignore[misc]
-                )
-                for name in written:
-                    say(str(name))
-            except FileError as error:
-                failed += 1
-                complain(error)
-            except KeyboardInterrupt:
-                complain(RtsepError(f"stopped; the stems of {path.name} are not whole"))
-                raise typer.Exit(130) from None
-            bars.remove_task(task)
-    if failed:
-        raise typer.Exit(1)
-
-
 @app.command(epilog="Example:\n\n  rtsep devices")
 def devices() -> None:
     """List the sound devices."""
@@ -238,30 +185,6 @@ def devices() -> None:
         out.print(table)
     else:
         say("no sound device; `rtsep live --input demo --output null` plays without one")
-
-
-@app.command(epilog="Example:\n\n  rtsep models")
-def models() -> None:
-    """List the models that can be named."""
-    from rich.text import Text
-
-    from rtsep.model.store import find, names
-
-    broken = False
-    for name in names():
-        try:
-            stored = find(name)
-        except RtsepError as error:
-            broken = True
-            complain(error)
-            continue
-        spec = stored.spec
-        size = f"{stored.path.stat().st_size / 1e6:.1f} MB"
-        out.print(Text.assemble((spec.name, "bold"), f"   {', '.join(spec.stems)}"))
-        say(f"    {spec.kind}, {spec.sample_rate} Hz, {size}, {stored.origin}")
-        say(f"    {spec.licence}")
-    if broken:
-        raise typer.Exit(1)
 
 
 @app.command(epilog="Example:\n\n  rtsep doctor")

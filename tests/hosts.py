@@ -12,11 +12,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from rtsep.engine.base import Engine
-from rtsep.files import Resampled, open_audio
+from rtsep.files import open_audio
 from rtsep.host.audio import DeviceClock, NullClock, find_device
 from rtsep.host.live import Host, HostSettings
 from rtsep.mixer import parse_routes
 from rtsep.plan import plan
+from rtsep.sources import Resampled
 from rtsep.spec import WindowSpec
 from tests.signals import Float32
 

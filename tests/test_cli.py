@@ -17,15 +17,13 @@ import pytest
 import soundfile
 
 import rtsep
-from rtsep import cli
 from rtsep.demo import SONG
 from rtsep.model.store import EMBEDDED
+from tests.commands import PATIENCE_S, Here, check_complaint, program, run, run_here
 from tests.host.test_report import validate
 from tests.signals import Float32, error_db, noise
 
 RATE = 44100
-PATIENCE_S = 60.0
-Here = Callable[..., tuple[int, str, str]]
 STARTER = EMBEDDED / "starter-2stems"
 COMMANDS = (
     (),
@@ -34,6 +32,9 @@ COMMANDS = (
     ("separate",),
     ("devices",),
     ("models",),
+    ("models", "pull"),
+    ("import", "spleeter"),
+    ("import", "openunmix"),
     ("doctor",),
     ("bench",),
     ("bench", "latency"),
@@ -42,35 +43,14 @@ COMMANDS = (
 )
 
 
-def program(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "rtsep", *map(str, arguments)]
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(program(*arguments), capture_output=True, text=True, check=False, timeout=PATIENCE_S)
-    assert "Traceback" not in done.stderr + done.stdout, done.stderr
-    return done
-
-
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
-    """`run` in this very process, for tables whose rows would each import everything anew."""
-    handlers = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGHUP)}
-    monkeypatch.setenv("COLUMNS", "80")
+    yield from run_here(monkeypatch, capsys)
 
-    def run_here(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["rtsep", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
 
-    yield run_here
-    for name, handler in handlers.items():
-        signal.signal(name, handler)
+@pytest.fixture(autouse=True)
+def no_models_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.setenv("RTSEP_MODELS", str(tmp_path_factory.getbasetemp() / "no-models"))
 
 
 def stems_in(folder: Path) -> Float32:
@@ -191,11 +171,15 @@ BAD_INPUT = {
     LIVE + "-i demo --precision f8": "rtsep: precision is 'f8'",
     LIVE + "-i demo --record FOLDER/in-the-way": "stems cannot be written there",
     LIVE + "-i demo --report FOLDER/in-the-way/run.json": "the report cannot be written",
-    "separate FOLDER/long.wav -o FOLDER/in-the-way": "stems cannot be written there",
-    "separate FOLDER/long.wav -o FOLDER/out --stems drums": "there is no stem 'drums'",
-    "separate FOLDER/long.wav FOLDER/long.wav -o FOLDER/out": "separate them into different folders",
-    "separate FOLDER/long.wav -o FOLDER/out -m FOLDER/text.wav": "model.json is missing",
+    LIVE + "-i demo -m spleeter:4stems": "get it with: rtsep models pull spleeter:4stems",
     "bench latency --rate 7000": "rtsep: sample rate 7000 Hz is out of range",
+    "models pull nosuch": "rtsep: no published model 'nosuch'; known are spleeter:2stems, ",
+    "import spleeter FOLDER/nothing": "nothing is no checkpoint",
+    "import spleeter FOLDER/empty-folder": "empty-folder holds no checkpoint",
+    "import spleeter FOLDER/text.wav": "text.wav",
+    "import openunmix FOLDER/nothing": "nothing is no folder and no .pth file",
+    "import openunmix FOLDER/empty-folder": "empty-folder",
+    "import openunmix FOLDER/text.wav": "text.wav",
 }
 
 
@@ -206,13 +190,13 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize("line", BAD_INPUT, ids=lambda line: line.removeprefix(LIVE))
 def test_bad_input_is_one_clear_line(here: Here, bad: dict[str, Path], line: str) -> None:
-    check_line(line, *here(*filled(line, bad)))
+    check_complaint(BAD_INPUT[line], *here(*filled(line, bad)))
 
 
 @pytest.mark.parametrize("line", list(BAD_INPUT)[::8])
 def test_bad_input_of_a_real_process(bad: dict[str, Path], line: str) -> None:
     done = run(*filled(line, bad))
-    check_line(line, done.returncode, done.stdout, done.stderr)
+    check_complaint(BAD_INPUT[line], done.returncode, done.stdout, done.stderr)
 
 
 def filled(line: str, bad: dict[str, Path]) -> list[str]:
@@ -222,21 +206,15 @@ def filled(line: str, bad: dict[str, Path]) -> list[str]:
     return words
 
 
-def check_line(line: str, code: int, out: str, err: str) -> None:
-    assert code == 1
-    assert len(err.splitlines()) == 1, err
-    assert err.startswith("rtsep: ") and BAD_INPUT[line] in err
-    assert not out
-
-
 @pytest.mark.parametrize(
     "line",
     [
         "live --seconds soon",
         "live --threads 0",
         "live --nosuch",
-        "separate",
-        "separate x.wav",
+        "models nosuch",
+        "models pull",
+        "import nosuch",
         "bench latency --block 1",
     ],
 )
@@ -244,16 +222,6 @@ def test_wrong_usage(here: Here, line: str) -> None:
     code, out, err = here(*line.split())
     assert code == 2
     assert "Usage" in err and not out
-
-
-def test_names_may_hold_anything(tmp_path: Path) -> None:
-    """Brackets are no markup."""
-    odd = tmp_path / "a [live] [bold] :smile: song.wav"
-    soundfile.write(odd, noise(3000).T, RATE)
-    done = run("separate", odd, tmp_path / "[/red] none.wav", "-o", tmp_path / "[out]")
-    assert done.stdout.splitlines() == [f"{tmp_path}/[out]/{odd.stem}/{s}.wav" for s in ("vocals", "accompaniment")]
-    assert done.stderr == f"rtsep: {tmp_path}/[/red] none.wav: no such file\n"
-    assert done.returncode == 1
 
 
 # What goes right -------------------------------------------------------------------------------
@@ -297,22 +265,6 @@ def test_demo(song: Path, tmp_path: Path) -> None:
     validate(json.loads((tmp_path / "demo" / "report.json").read_text(encoding="utf-8")))
 
 
-def test_one_broken_file_does_not_stop_the_others(song: Path, tmp_path: Path) -> None:
-    (tmp_path / "broken.wav").write_text("no sound")
-    done = run("separate", tmp_path / "broken.wav", song, "-o", tmp_path / "out")
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1 and "broken.wav" in done.stderr
-    sound = soundfile.read(song, dtype="float32")[0].T
-    assert error_db(sound, stems_in(tmp_path / "out" / "song").sum(axis=0)) < -100.0
-    assert not (tmp_path / "out" / "broken").exists()
-
-
-def test_separate_some_stems(song: Path, tmp_path: Path) -> None:
-    done = run("separate", song, "-o", tmp_path / "out", "--stems", " vocals ", "-l", "23", "--threads", "1")
-    assert done.stdout == f"{tmp_path}/out/song/vocals.wav\n" and done.returncode == 0
-    assert [path.name for path in (tmp_path / "out" / "song").iterdir()] == ["vocals.wav"]
-
-
 def test_models(here: Here) -> None:
     code, out, err = here("models")
     assert code == 0 and not err
@@ -352,24 +304,3 @@ def test_live_is_interrupted(tmp_path: Path, name: str) -> None:
     sound = soundfile.read(SONG, dtype="float32", always_2d=True)[0].T[:, : heard.shape[2]]
     if not found["input_overflows"] and not found["file_frames_starved"]:  # on a machine that did not stall
         assert error_db(sound, heard.sum(axis=0)) < -100.0
-
-
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_separate_is_interrupted(tmp_path: Path, name: str) -> None:
-    """The first file is whole, what there is of the second can be read."""
-    for file, seconds in (("short.wav", 1), ("long.wav", 400)):
-        soundfile.write(tmp_path / file, np.tile(noise(RATE), (1, seconds)).T, RATE)
-    started = program("separate", tmp_path / "short.wav", tmp_path / "long.wav", "-o", tmp_path / "out")
-    with subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        growing = tmp_path / "out" / "long" / "accompaniment.wav"
-        deadline = time.monotonic() + PATIENCE_S
-        while not growing.exists() or growing.stat().st_size < 1_000_000:
-            assert time.monotonic() < deadline and process.poll() is None
-            time.sleep(0.02)
-        process.send_signal(getattr(signal, name))
-        out, err = process.communicate(timeout=10.0)
-    assert process.returncode == 130
-    assert err == "rtsep: stopped; the stems of long.wav are not whole\n"
-    assert len(out.splitlines()) == 2
-    assert stems_in(tmp_path / "out" / "short").shape[2] == RATE
-    assert RATE < stems_in(tmp_path / "out" / "long").shape[2] < 400 * RATE

@@ -14,13 +14,13 @@ PACKAGE = Path(__file__).parent.parent / "rtsep"
 MAX_LINES = 320
 LAYERS = (  # each room imports only from its own layer and from those before
     {"errors", "spec", "plan", "params", "demo"},
-    {"config", "files", "dsp", "model"},
+    {"config", "files", "sources", "writers", "dsp", "model"},
     {"engine"},
     {"separator", "mixer", "effects"},
     {"offline", "host", "train"},
     {"remote"},
     {"bench", "doctor"},
-    {"cli", "cli_bench", "cli_options", "__main__"},
+    {"cli", "cli_bench", "cli_models", "cli_options", "cli_separate", "__main__"},
 )
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 FOREIGN = {  # modules of others, and where alone they may be imported
@@ -34,10 +34,14 @@ FOREIGN = {  # modules of others, and where alone they may be imported
     "pedalboard": ("effects", "files"),
     "rtmidi": ("remote.midi",),
     "rocket_fft": ("dsp",),
-    "soundfile": ("files", "bench", "demo"),
-    "soxr": ("files",),
-    "typer": ("cli", "cli_bench", "cli_options", "__main__"),
-    "rich": ("cli", "cli_bench", "cli_options", "remote"),
+    "soundfile": ("files", "writers", "bench", "demo"),
+    "soxr": ("sources",),
+    "pooch": ("model",),
+    "requests": ("model",),
+    "urllib3": ("model",),
+    "crc32c": ("model",),
+    "typer": ("cli", "cli_bench", "cli_models", "cli_options", "cli_separate", "__main__"),
+    "rich": ("cli", "cli_bench", "cli_models", "cli_options", "cli_separate", "remote"),
 }
 
 

@@ -178,16 +178,31 @@ def set_masks(stream: Stream, raw: NDArray[np.float32]) -> int:
 @kernel
 def synthesise(stream: Stream, stems: NDArray[np.float32]) -> None:
     """Give the next hop of every stem (stems, channels, hop), `latency` frames behind its input."""
+    ready = stream.state[0].played >= stream.state[0].delay
+    if ready:
+        spectrum = next_spectrum(stream)
+        count, channels, bins = stream.products.shape
+        for stem in range(count):
+            for channel in range(channels):
+                for k in range(bins):
+                    stream.products[stem, channel, k] = stream.masks[stem, channel, k] * spectrum[channel, k]
+    resynthesise(stream, ready, stems)
+
+
+@kernel
+def next_spectrum(stream: Stream) -> NDArray[np.complex64]:
+    """The spectrum (channels, bins) that the next hop of the stems is made from."""
+    state = stream.state[0]
+    return stream.spectra[(state.played - state.delay) % len(stream.spectra)]
+
+
+@kernel
+def resynthesise(stream: Stream, ready: bool, stems: NDArray[np.float32]) -> None:
+    """Turn `products`, the spectra of the stems, into their next hop; silence where they are not ready."""
     state = stream.state[0]
     count, channels, tail = stream.overlap.shape
     length, hop = stream.frame.shape[1], state.hop
-    ready = state.played >= state.delay
     if ready:
-        spectrum = stream.spectra[(state.played - state.delay) % len(stream.spectra)]
-        for stem in range(count):
-            for channel in range(channels):
-                for k in range(spectrum.shape[1]):
-                    stream.products[stem, channel, k] = stream.masks[stem, channel, k] * spectrum[channel, k]
         c2r(stream.products, stream.frames, LAST_OF_3, False, 1.0 / length, 1)
         if state.mid_side:
             for stem in range(count):

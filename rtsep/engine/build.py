@@ -8,27 +8,28 @@ from rtsep.engine.base import Engine
 from rtsep.errors import EngineError
 from rtsep.model.store import StoredModel
 
-Builder = Callable[[StoredModel, int, str], Engine]
+Builder = Callable[[StoredModel, int, str, int], list[Engine]]
 
 
-def _onnx(model: StoredModel, threads: int, precision: str) -> Engine:
+def _onnx(model: StoredModel, threads: int, precision: str, count: int) -> list[Engine]:
     from rtsep.engine.onnx import OnnxEngine
 
     if precision != "f32":
         raise EngineError(f"precision is {precision!r}; ONNX Runtime on the CPU has f32; engine openvino has bf16 too")
-    return OnnxEngine(model, threads)
+    first = OnnxEngine(model, threads)
+    return [first, *(OnnxEngine(model, threads, first) for _ in range(count - 1))]
 
 
-def _openvino(model: StoredModel, threads: int, precision: str) -> Engine:
+def _openvino(model: StoredModel, threads: int, precision: str, count: int) -> list[Engine]:
     from rtsep.engine.openvino import OpenVinoEngine
 
-    return OpenVinoEngine(model, threads, precision)
+    return [OpenVinoEngine(model, threads, precision) for _ in range(count)]
 
 
-def _identity(model: StoredModel, threads: int, precision: str) -> Engine:
+def _identity(model: StoredModel, threads: int, precision: str, count: int) -> list[Engine]:
     from rtsep.engine.identity import IdentityEngine
 
-    return IdentityEngine(model.spec)
+    return [IdentityEngine(model.spec) for _ in range(count)]
 
 
 ENGINES: dict[str, Builder] = {"onnx": _onnx, "openvino": _openvino, "identity": _identity}
@@ -40,6 +41,16 @@ def build(model: StoredModel, engine: str = "onnx", threads: int = 1, precision:
     threads: of one inference. precision: "f32", or "bf16" where engine and CPU have it. Raises
     `EngineError` for an unknown or missing engine, `ModelError` for a graph that does not match.
     """
+    return build_team(model, 1, engine, threads, precision)[0]
+
+
+def build_team(
+    model: StoredModel, count: int, engine: str = "onnx", threads: int = 1, precision: str = "f32"
+) -> list[Engine]:
+    """Build so many engines that work side by side, each in a thread of its own; see `build`.
+
+    They share the weights where the library lets them.
+    """
     if engine not in ENGINES:
         raise EngineError(f"unknown engine {engine!r}; allowed are {', '.join(ENGINES)}")
-    return ENGINES[engine](model, threads, precision)
+    return ENGINES[engine](model, threads, precision, count)

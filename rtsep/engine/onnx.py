@@ -19,12 +19,18 @@ SILENT = 4  # log severity: what goes wrong is raised, not logged
 class OnnxEngine(BoundEngine):
     """A stored model in ONNX Runtime; see `Engine` for the protocol.
 
-    threads: of one inference, 1 or more; with 1 the calling thread does all the work. Raises
-    `ModelError` where the file is no graph or does not match its spec.
+    threads: of one inference, 1 or more; with 1 the calling thread does all the work. beside: an
+    engine of the same model and threads, whose weights this one shares; both may be called at
+    once. Raises `ModelError` where the file is no graph or does not match its spec.
     """
 
-    def __init__(self, model: StoredModel, threads: int = 1) -> None:
+    def __init__(self, model: StoredModel, threads: int = 1, beside: OnnxEngine | None = None) -> None:
         super().__init__(model.spec, f"ONNX Runtime CPU, {threads_in_words(threads)}")
+        self._options = onnxruntime.RunOptions()
+        self._options.log_severity_level = SILENT
+        self._session: Any = beside._session if beside else self._load(model, threads)
+
+    def _load(self, model: StoredModel, threads: int) -> Any:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -37,9 +43,7 @@ class OnnxEngine(BoundEngine):
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise ModelError(f"{model.path} is no ONNX model that can run here ({one_line(error)})") from error
         check_graph(model, _values(session.get_inputs()), _values(session.get_outputs()))
-        self._session: Any = session
-        self._options = onnxruntime.RunOptions()
-        self._options.log_severity_level = SILENT
+        return session
 
     def _bind(self, plan: Plan, before: list[Float32], after: list[Float32]) -> Any:
         binding = self._session.io_binding()

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from rtsep.dsp.ring import writable, write
 from rtsep.errors import FileError
-from rtsep.files import Resampled
 from rtsep.host.border import Border
+from rtsep.sources import Resampled
 
 AHEAD_S = 1.0  # the ring holds twice this; half a second is the least that a disk's pause needs
 CHUNK_S = 0.1

@@ -9,7 +9,7 @@ import numpy as np
 
 from rtsep.dsp.ring import RingMemory, read
 from rtsep.errors import FileError
-from rtsep.files import StemWriter
+from rtsep.writers import StemWriter
 
 PERIOD_S = 0.1
 

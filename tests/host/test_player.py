@@ -12,9 +12,10 @@ import soundfile
 from rtsep.dsp.ring import read, readable, skip_to
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError
-from rtsep.files import Resampled, open_audio
+from rtsep.files import open_audio
 from rtsep.host.border import Border, open_border
 from rtsep.host.player import Player, ring_frames
+from rtsep.sources import Resampled
 from tests.engines import stateful_spec
 from tests.hosts import file_host, until
 from tests.signals import Float32, counting, error_db, noise, sine

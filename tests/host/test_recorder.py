@@ -17,9 +17,9 @@ from rtsep.dsp.ring import accept, ring_memory
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError
-from rtsep.files import StemWriter
 from rtsep.host.recorder import Recorder
 from rtsep.host.report import host_report
+from rtsep.writers import StemWriter
 from tests.engines import FrameEngine, stateful_spec, windowed_spec
 from tests.hosts import file_host, play, until
 from tests.signals import Float32, counting, error_db, noise

@@ -1,0 +1,1 @@
+"""Files and whole signals to stems."""

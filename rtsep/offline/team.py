@@ -1,0 +1,31 @@
+"""The engines that work side by side on whole signals."""
+
+from __future__ import annotations
+
+import os
+
+from rtsep.engine import build
+from rtsep.engine.base import Engine
+from rtsep.model.store import StoredModel
+from rtsep.offline.method import EXACT, Method
+
+MOST = 8  # engines; each holds weights of its own
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def build_team(
+    model: StoredModel, method: Method, jobs: int, engine: str = "onnx", threads: int = 0, precision: str = "f32"
+) -> list[Engine]:
+    """Engines that keep `threads` threads busy (0: one for every processor) with so many files.
+
+    Spleeter's tiles can be thought about side by side; other models do one file each.
+    """
+    threads = threads or cores()
+    tiles = model.spec.family == "spleeter" and method.preset == EXACT
+    count = max(1, min(threads, MOST, threads if tiles else jobs))
+    model = model if method.preset == EXACT else model.live()
+    return build.build_team(model, count, engine, threads // count, precision)
