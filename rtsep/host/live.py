@@ -12,7 +12,6 @@ from types import TracebackType
 from rtsep.engine.base import Engine
 from rtsep.engine.inference import Inference
 from rtsep.errors import DeviceError, RtsepError
-from rtsep.files import Resampled, StemWriter
 from rtsep.host.audio import Clock
 from rtsep.host.border import LARGEST_BLOCK, RUNNING, STOPPED, Border, open_border
 from rtsep.host.control import Command, Controls, Snapshot
@@ -23,7 +22,9 @@ from rtsep.host.recorder import Recorder
 from rtsep.host.worker import EngineWorker
 from rtsep.mixer import MIX, Route, read_meters
 from rtsep.plan import default_compute, host_block
+from rtsep.sources import Resampled
 from rtsep.spec import AudioSpec, Latency, WindowSpec
+from rtsep.writers import StemWriter
 
 MEASURED_CALLBACKS = 4  # blocks in the priming phase
 PRIMING_S = 5.0
@@ -32,6 +33,7 @@ LOST_S = 1.0  # without a callback for so long a device is lost
 STALLED_S = 10.0  # for so long it may go on by itself, while it says that it runs
 WATCH_S = 0.1
 TIDY_S = 10.0
+RESERVE_S = 0.008  # kept for scheduling at the most, of the time until the out ring would run dry
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,8 @@ class Host:
         budget = block * (compute // block + 1)  # frames from a hop's input until the ring would run dry
         own = self.settings.window.latency
         self.border.outputs.state["written"] = host_block(block, hop) + compute
-        self.path.state["reserve_ns"] = budget * 500_000_000 // rate  # half for inference, half for scheduling
+        # half for inference, half for scheduling, which never needs more than so much
+        self.path.state["reserve_ns"] = int(min(0.5 * budget / rate, RESERVE_S) * 1e9)
         self._latency = Latency(
             device=self.clock.latency,
             block=host_block(block, hop),

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from rtsep.engine.build import build
 from rtsep.errors import DeviceError, SpecError
-from rtsep.files import AudioReader, Resampled, keep_source, open_audio
+from rtsep.files import AudioReader, open_audio
 from rtsep.host.audio import JACK, NULL, NULL_BLOCK, Clock, Device, DeviceClock, NullClock, default_output, find_device
 from rtsep.host.border import LARGEST_BLOCK
 from rtsep.host.live import Host, HostSettings
 from rtsep.mixer import Route, parse_routes
 from rtsep.model.store import StoredModel, find
 from rtsep.plan import plan
+from rtsep.sources import Resampled
+from rtsep.writers import keep_source
 
 AUTO = "auto"  # the default device, or null where there is none
 NULL_RATE = 48000
@@ -34,6 +36,7 @@ class LiveOptions:
     hop: int | None = None
     refresh: int | None = None
     lookahead: int = 0
+    context: int = 0  # frames that a windowed model sees; 0: its own
     compute: int | None = None  # frames
     rate: int = 0  # Hz
     block: int = 0  # frames
@@ -46,7 +49,7 @@ class LiveOptions:
 
 def open_host(options: LiveOptions) -> Host:
     """Find model, devices and file, fit them together, and build the host; every lack is an error."""
-    stored = find(options.model)
+    stored = find(options.model).with_context(options.context).live()
     routes = parse_routes(list(options.routes), stored.spec.stems, stored.spec.channels)
     output = _output(options.output)
     reader = open_audio(Path(options.input)) if _is_file(options.input) else None
@@ -69,7 +72,7 @@ def _fit(
     window = plan(stored.spec, rate, options.latency, options.hop, options.refresh, options.lookahead)
     _check(options, output, rate)
     if reader and options.record:
-        keep_source(reader.path, options.record, stored.spec.stems)
+        keep_source(reader.path, tuple(options.record / f"{stem}.wav" for stem in stored.spec.stems))
     clock = _clock(options, output, reader, rate, max(channel for route in routes for channel in route.channels))
     engine = build(stored, options.engine, options.threads, options.precision)
     settings = HostSettings(
