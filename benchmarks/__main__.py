@@ -12,7 +12,10 @@ from benchmarks.report import PAGE, render
 from benchmarks.results import RESULTS, ROOT
 from benchmarks.sections import SECTIONS
 
-ORDER = ("startup", "latency", "cost", "inference", "throughput", "jitter", "endurance")
+# those that need the originals' environments, gigabytes of them, only where they are asked for by name
+ORIGINALS = ("parity", "originals")
+ORDER = ("startup", "latency", "cost", "inference", "throughput", "unet", "jitter", "endurance", *ORIGINALS)
+DEFAULT = [name for name in ORDER if name not in ORIGINALS]
 QUICK = ROOT / "build" / "benchmarks"  # not in version control
 
 
@@ -29,7 +32,7 @@ def main() -> None:
     folder: Path = options.results or (QUICK / "results" if options.quick else RESULTS)
     page: Path = options.page or (QUICK / PAGE.name if options.quick else PAGE)
     failed = []
-    for name in () if options.render else [name for name in ORDER if not options.only or name in options.only]:
+    for name in () if options.render else [name for name in ORDER if name in (options.only or DEFAULT)]:
         print(f"{name} ...", flush=True)
         started = time.monotonic()
         command = [sys.executable, "-m", f"benchmarks.{name}", "--results", str(folder)]

@@ -22,11 +22,12 @@ from rtsep.dsp.context import Context, commit, context_ring, next_frame
 from rtsep.dsp.native import kernel
 from rtsep.dsp.stft import Stream, analyse, delayed, open_stream, set_masks, synthesise
 from rtsep.engine.identity import IdentityEngine
-from rtsep.files import Resampled, open_audio
+from rtsep.files import open_audio
 from rtsep.host.audio import NullClock
 from rtsep.host.live import Host, HostSettings
 from rtsep.mixer import Mixer, Route, mix, open_mixer
 from rtsep.plan import PRESETS, plan
+from rtsep.sources import Resampled
 from rtsep.spec import ModelSpec, WindowSpec
 
 STEMS = ("vocals", "drums", "bass", "other")

@@ -30,10 +30,11 @@ from benchmarks.card import ROOT, CardError, Samples, VirtualCard
 from benchmarks.load import cpu_burner, gil_holder
 from benchmarks.results import Figures, run
 from rtsep.demo import SONG
-from rtsep.files import Resampled, open_audio
+from rtsep.files import open_audio
 from rtsep.host.live import Host
 from rtsep.host.report import host_report
 from rtsep.host.session import LiveOptions, open_host
+from rtsep.sources import Resampled
 
 SAMPLE_RATE, BLOCK, PRESET = 48000, 256, "23"
 SECONDS, QUICK_SECONDS = 600.0, 4.0

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from benchmarks.figures import draw
 from benchmarks.results import RESULTS, ROOT, Figures, load
-from benchmarks.sections import SECTIONS, ms, table
+from benchmarks.sections import SECTIONS
+from benchmarks.tables import ms, table
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 Kept = dict[str, Figures]  # what `results.load` gives, by benchmark

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from rtsep.engine.base import Engine
 from rtsep.engine.build import build
 from rtsep.model.store import find
-from rtsep.offline import separate_file
+from rtsep.offline.files import Output, plan_jobs, separate_file
+from rtsep.offline.method import Method
 from rtsep.plan import PRESETS
 
 MODEL = "starter-2stems"
@@ -49,8 +50,10 @@ def score(engine: Engine, song: Path, start_s: int, preset: str) -> tuple[float,
     mix = np.sum(parts, axis=0)
     with tempfile.TemporaryDirectory() as folder:
         soundfile.write(Path(folder) / "mix.wav", mix, rate, subtype="FLOAT")
-        paths = separate_file(Path(folder) / "mix.wav", Path(folder), engine, preset)
-        vocals, accompaniment = (soundfile.read(path, dtype="float32")[0] for path in paths)
+        method, output = Method(preset), Output(Path(folder))
+        (job,) = plan_jobs([Path(folder) / "mix.wav"], engine.spec.stems, output)
+        separate_file(job, [engine], method, output)
+        vocals, accompaniment = (soundfile.read(path, dtype="float32")[0] for path in job.paths)
     rest = mix - parts[0]
     return sdr(parts[0], mix), sdr(parts[0], vocals), sdr(rest, mix), sdr(rest, accompaniment)
 

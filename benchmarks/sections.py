@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+from benchmarks import systems
 from benchmarks.results import Figures
+from benchmarks.tables import SHARES, judged, ms, percent, percentiles, table
 
 Section = Callable[[Figures], list[str]]
-SHARES = ("p50_ms", "p99_ms", "p99_9_ms", "max_ms")
 WALL = ("median_s", "least_s", "most_s")
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[object]], words: int = 1) -> list[str]:
-    """A Markdown table; the first `words` columns to the left, figures to the right."""
-    rule = ["---" if i < words else "---:" for i in range(len(heads))]
-    lines = [heads, rule, *([str(cell) for cell in row] for row in rows)]
-    return [f"| {' | '.join(line)} |" for line in lines] + [""]
-
-
-def ms(value: float) -> str:
-    """Milliseconds with three significant digits or so."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def percent(value: float) -> str:
-    """Per cent, for people."""
-    return f"{value:.0f} %" if value >= 10 else f"{value:.1f} %"
-
-
-def percentiles(times: dict[str, float]) -> list[str]:
-    """The four cells of p50, p99, p99.9 and max."""
-    return [ms(times[key]) for key in SHARES]
-
-
-def judged(asked: str, found: str, met: bool) -> str:
-    """One line that sets what was asked for beside what was found."""
-    return f"Asked: {asked}. Found: {found}. {'Met.' if met else '**Not met.**'}"
 
 
 def latency(figures: Figures) -> list[str]:
@@ -344,4 +318,7 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "cost": ("The signal path alone", cost),
     "throughput": ("Files", throughput),
     "startup": ("Start", startup),
+    "parity": ("The originals' numbers", systems.parity),
+    "originals": ("The originals' speed", systems.originals),
+    "unet": ("Spleeter's U-Net live", systems.unet),
 }

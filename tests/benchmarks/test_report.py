@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.endurance import WINDOW, compare
 from benchmarks.report import render
-from benchmarks.sections import SECTIONS, judged, ms, table
+from benchmarks.sections import SECTIONS
+from benchmarks.tables import judged, ms, table
 
 TIMES = {"count": 900, "p50_ms": 0.5, "p95_ms": 0.6, "p99_ms": 0.7, "p99_9_ms": 1.0, "max_ms": 2.0}
 BINS = {"from_ms": [0.5, 1.0, 2.0], "counts": [4, 0]}
@@ -20,6 +21,10 @@ WALL = {"median_s": 0.1, "least_s": 0.09, "most_s": 0.2, "runs": 3}
 PATH = {
     "seconds": 8.0, "underflows": 0, "overflows": 0, "frames_missed": 0, "late": 0,
     "callback_interval": TIMES, "hop_time": TIMES, "interval_bins": BINS, "hop_bins": BINS,
+}  # fmt: skip
+LIVE = {
+    "latency_ms": 116.0, "cpu_cores": 0.8, "times": {"inference_time": TIMES, "mask_age": TIMES},
+    "counts": {"missed_masks": 0, "inferences": 1700, "output_underflows": 0, "input_overflows": 0},
 }  # fmt: skip
 FIGURES: dict[str, dict[str, Any]] = {
     "latency": {
@@ -97,6 +102,39 @@ FIGURES: dict[str, dict[str, Any]] = {
     "startup": {
         "sound_s": 0.1, "import_s": 0.001,
         "rows": dict.fromkeys(("python -c pass", "rtsep --help", "rtsep live"), WALL),
+    },
+    "parity": {
+        "versions": {"spleeter": "2.4.2"}, "song": "song.ogg",
+        "cases": [
+            {
+                "original": "spleeter", "case": "2stems", "stems": 2, "worst": 1e-5, "limit": 1e-4, "where": "vocals",
+                "in_double": True, "shipped": 0.01, "good": True,
+            }
+        ],
+    },
+    "originals": {
+        "version": "2.4.2", "absent": {"openvino bf16": "no such CPU"},
+        "rows": [
+            {
+                "files": files, "seconds": 30.0, "original_s": 8.0, "original_all_s": [8.0],
+                "ours": {"onnx f32": {"median_s": 1.0, "times_faster": 8.0, "times_real_time": 30.0}},
+            }
+            for files in (1, 6)
+        ],
+        "long": {"seconds": 7200.0, "took_s": 180.0, "times_real_time": 40.0, "peak_mib": 800.0},
+    },
+    "unet": {
+        "sample_rate": 44100, "block": 256, "absent": {},
+        "inference": [
+            {"engine": "onnx", "precision": "f32", "context": 64, "p50_ms": 40.0, "p99_ms": 50.0, "max_ms": 60.0}
+        ],
+        "held": [
+            {
+                "precision": "f32", "context": 64, "preset": "46", "hop": 512, "refresh": 6, "refresh_ms": 69.7,
+                "compute": 3072, "seconds": 120.0, "long": LIVE,
+            }
+        ],
+        "aged": [{"context": 64, "preset": "46", **LIVE}],
     },
 }  # fmt: skip
 

@@ -1,0 +1,138 @@
+"""`rtsep separate` beside the original `spleeter separate`: the same files, the same weights, one after the other.
+
+The weights are random, of the official shape, written by the original itself (`python -m benchmarks.parity` makes
+them, and the original's environment).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.parity.__main__ import WORK
+from benchmarks.parity.environment import SPLEETER
+from benchmarks.results import Figures, program, run
+from benchmarks.throughput import tape
+from rtsep.errors import EngineError
+from rtsep.model.spleeter import import_spleeter
+
+LENGTHS_S, QUICK_LENGTHS_S = (30.0, 180.0), (2.0,)
+ALBUM = 6  # files of 30 s
+LONG_S, QUICK_LONG_S = 7200.0, 60.0
+RUNS = 3
+ENGINES = (("onnx", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
+MODEL = "spleeter-2stems"
+
+
+def timed(command: Sequence[str], environment: Mapping[str, str]) -> float:
+    """Wall time in seconds; the command must succeed."""
+    started = time.perf_counter()
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EngineError(done.stderr.strip().splitlines()[-1] if done.stderr else f"{command[0]} failed")
+    return time.perf_counter() - started
+
+
+class Bench:
+    """The two programs, with the same weights."""
+
+    def __init__(self, work: Path, folder: Path) -> None:
+        self.folder = folder
+        self._theirs = str(SPLEETER.python(work).with_name("spleeter"))
+        self._models = str(work / "parity" / "models")
+        self._store = str(folder / "store")
+        os.environ["RTSEP_MODELS"] = self._store
+        import_spleeter(Path(self._models) / "2stems", MODEL)
+
+    def original(self, files: Sequence[Path]) -> float:
+        """Seconds that the original takes."""
+        command = [self._theirs, "separate", *map(str, files), "-p", "spleeter:2stems"]
+        return timed(
+            [*command, "-o", str(self.folder / "theirs")], {"MODEL_PATH": self._models, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        )
+
+    def ours(self, files: Sequence[Path], engine: str, precision: str) -> float:
+        """Seconds that we take."""
+        command = [*program(), "separate", *map(str, files), "-p", MODEL, "-o", str(self.folder / "ours")]
+        return timed([*command, "--engine", engine, "--precision", precision], {"RTSEP_MODELS": self._store})
+
+
+def compare(bench: Bench, files: Sequence[Path], seconds: float, runs: int) -> tuple[dict[str, Any], dict[str, str]]:
+    """Both programs in turns; a run that is not counted goes first."""
+    theirs: list[float] = []
+    ours: dict[str, list[float]] = {}
+    absent: dict[str, str] = {}
+    for turn in range(runs + 1):
+        took = bench.original(files)
+        theirs += [took] if turn else []
+        for engine, precision in ENGINES:
+            name = f"{engine} {precision}"
+            if name in absent:
+                continue
+            try:
+                took = bench.ours(files, engine, precision)
+            except EngineError as error:
+                absent[name] = str(error).removeprefix("rtsep: ")
+                continue
+            ours.setdefault(name, []).extend([took] if turn else [])
+    original_s = statistics.median(theirs)
+    rows = {
+        name: {
+            "median_s": statistics.median(times),
+            "all_s": times,
+            "times_faster": original_s / statistics.median(times),
+            "times_real_time": seconds / statistics.median(times),
+        }
+        for name, times in ours.items()
+    }
+    row = {"files": len(files), "seconds": seconds, "original_s": original_s, "original_all_s": theirs, "ours": rows}
+    return row, absent
+
+
+def long_file(bench: Bench, seconds: float) -> Figures:
+    """Wall time and the peak of memory for one very long file."""
+    path = bench.folder / "long.wav"
+    tape(path, seconds)
+    command = [*program(), "separate", str(path), "-p", MODEL, "-o", str(bench.folder / "ours"), "-c", "flac"]
+    pid = os.posix_spawn(command[0], command, dict(os.environ))
+    started = time.perf_counter()
+    _, status, usage = os.wait4(pid, 0)
+    took = time.perf_counter() - started
+    if status:
+        raise SystemExit(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
+    return {"seconds": seconds, "took_s": took, "times_real_time": seconds / took, "peak_mib": usage.ru_maxrss / 1024}
+
+
+def measure(quick: bool = False, work: Path = WORK) -> Figures:
+    """How much faster than the original, on single files and on a folder; memory for two hours."""
+    rows = []
+    absent: dict[str, str] = {}
+    with tempfile.TemporaryDirectory(prefix="rtsep-originals-") as temporary:
+        folder = Path(temporary)
+        bench = Bench(work.expanduser(), folder)
+        for seconds in QUICK_LENGTHS_S if quick else LENGTHS_S:
+            path = folder / f"{seconds:g}s.wav"
+            tape(path, seconds)
+            row, missing = compare(bench, [path], seconds, 1 if quick else RUNS)
+            rows.append(row)
+            absent |= missing
+        if not quick:
+            album = [folder / f"song{i}.wav" for i in range(ALBUM)]
+            for path in album:
+                tape(path, LENGTHS_S[0])
+            rows.append(compare(bench, album, ALBUM * LENGTHS_S[0], RUNS)[0])
+        long = long_file(bench, QUICK_LONG_S if quick else LONG_S)
+    return {"version": SPLEETER.version, "rows": rows, "absent": absent, "long": long}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.originals", description=measure.__doc__)
+    parser.add_argument("--work", type=Path, default=WORK, help=f"folder of the originals; {WORK} by default")
+    run("originals", measure, parser)
