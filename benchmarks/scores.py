@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from rtsep.engine.base import Engine
 from rtsep.engine.build import build
 from rtsep.model.store import find
-from rtsep.offline.files import Output, plan_jobs, separate_file
+from rtsep.offline.files import separate_file
+from rtsep.offline.jobs import Output, plan_jobs
 from rtsep.offline.method import Method
 from rtsep.plan import PRESETS
 

@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 _PUBLIC = {  # loaded when they are asked for: `import rtsep` stays light
     "Separator": "rtsep.offline.separator",
     "separate_waveform": "rtsep.offline.separator",
-    "Refinement": "rtsep.offline.openunmix",
+    "Refinement": "rtsep.offline.method",
     "StreamSeparator": "rtsep.separator",
 }
 __all__ = ["Refinement", "Separator", "StreamSeparator", "__version__", "separate_waveform"]

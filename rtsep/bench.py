@@ -27,7 +27,8 @@ from rtsep.host.session import LiveOptions, open_host
 from rtsep.host.stats import histogram, percentiles, record
 from rtsep.mixer import parse_routes
 from rtsep.model.store import find
-from rtsep.offline.files import Output, plan_jobs, separate_file
+from rtsep.offline.files import separate_file
+from rtsep.offline.jobs import Output, plan_jobs
 from rtsep.offline.method import Method
 from rtsep.offline.team import build_team
 from rtsep.plan import PRESETS, plan

@@ -61,12 +61,12 @@ def separate(
     threads: Annotated[int, typer.Option(min=0, max=256, help="CPU threads; 0: all processors.")] = 0,
 ) -> None:
     """Separate files: OUTPUT/<name>/<stem>.wav."""
+    from concurrent.futures import ThreadPoolExecutor
     from contextlib import closing
 
     from rtsep.model.descriptor import resolve
-    from rtsep.offline.files import Output, Span, find_sources, plan_jobs, separate_files
-    from rtsep.offline.method import Method
-    from rtsep.offline.openunmix import Refinement
+    from rtsep.offline.jobs import Output, Span, find_sources, plan_jobs
+    from rtsep.offline.method import Method, Refinement
     from rtsep.offline.team import build_team
 
     stored = resolve(model)
@@ -83,7 +83,13 @@ def separate(
         say(f"{len(jobs) - len(left)} of {len(jobs)} files have their stems already")
     if not left:
         return
-    team = build_team(stored, method, len(left), engine, threads, precision)
+    with ThreadPoolExecutor(1) as pool:  # a network is loaded without the GIL; meanwhile numba gets ready
+        building = pool.submit(build_team, stored, method, len(left), engine, threads, precision)
+        from rtsep.dsp.native import start
+        from rtsep.offline.files import separate_files
+
+        start()
+        team = building.result()
     done = failed = 0
     try:
         with _Bars() as bars, closing(separate_files(left, team, method, target, span, bars.show)) as ended:

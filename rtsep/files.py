@@ -39,13 +39,13 @@ class AudioReader(Protocol):
 
 def open_audio(path: Path) -> AudioReader:
     """Open any audio file; `FileError` says what is wrong with it."""
-    if not path.exists():
-        raise FileError(f"{path}: no such file")
-    if path.is_dir():
-        raise FileError(f"{path} is a folder; name an audio file")
-    if path.stat().st_size == 0:
-        raise FileError(f"{path} is empty")
     try:
+        if not path.exists():
+            raise FileError(f"{path}: no such file")
+        if path.is_dir():
+            raise FileError(f"{path} is a folder; name an audio file")
+        if path.stat().st_size == 0:
+            raise FileError(f"{path} is empty")
         reader: AudioReader = _SoundFileReader(path)
     except soundfile.LibsndfileError:
         reader = _FfmpegReader(path)

@@ -34,6 +34,13 @@ PRESETS: dict[str, Preset] = {
 }
 
 
+def find_preset(name: str) -> Preset:
+    """The preset of a name; `SpecError` for an unknown one."""
+    if name not in PRESETS:
+        raise SpecError(f"unknown latency preset {name!r}; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
 def host_block(block: int, hop: int) -> int:
     """Frames that the out ring must hold so that blocks and hops of any sizes never starve it."""
     return block + hop - math.gcd(block, hop)
@@ -61,11 +68,9 @@ def plan(
     The hop is a power of two times the preset's, small enough that the frames which the model
     sees as neighbours lie within 10 % of its own hop. Raises `SpecError` for what cannot be.
     """
-    if preset not in PRESETS:
-        raise SpecError(f"unknown latency preset {preset!r}; choose one of {', '.join(PRESETS)}")
     if not 8000 <= sample_rate <= 384_000:
         raise SpecError(f"sample rate {sample_rate} Hz is out of range; allowed are 8000 to 384000 Hz")
-    chosen = PRESETS[preset]
+    chosen = find_preset(preset)
     ratio = sample_rate / model.sample_rate
     octave = 2.0 ** round(math.log2(sample_rate / 44100))
     exact = chosen.synthesis is None

@@ -1,7 +1,7 @@
 """Separate half a minute of music with Spleeter, with Open-Unmix and with rtsep, and compare: same weights, all random.
 
-The originals are installed into environments of their own in the work folder (5 to 10 GB with all the stems, once);
-what they gave there is kept and only made again for another song. Spleeter's own transforms are within 2e-5 of the
+The originals are installed, once, into environments of their own in the work folder, which takes 5 to 10 GB in all.
+What they gave there is kept, and only made again for another song. Spleeter's own transforms are within 2e-5 of the
 exact ones, so that is as near as anyone can be. Fails if one case is beyond its limit.
 """
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.parity.cases import OPENUNMIX_SETS, SPLEETER_MODELS, Case, OpenUnmixCase, SpleeterCase, config_path
 from rtsep.model.openunmix_files import import_openunmix
 from rtsep.model.spleeter import import_spleeter
-from rtsep.offline.openunmix import Refinement
+from rtsep.offline.method import Refinement
 from rtsep.offline.separator import Separator
 
 Float32 = NDArray[np.float32]

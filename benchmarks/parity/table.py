@@ -70,4 +70,4 @@ def show(differences: Sequence[Difference]) -> None:
         shipped = f"{found.shipped:.1e}" if found.in_double else ""
         row = (found.original, found.case, str(found.stems), f"{found.worst:.1e}", found.where, f"{found.limit:.0e}")
         table.add_row(*row, shipped, told)
-    Console(width=120).print(table)
+    Console(width=130).print(table)

@@ -46,8 +46,9 @@ def ratio_masks(raw: NDArray[np.float32], exponent: float, extension: int, refin
             finite = finite and total <= LARGEST
             if not finite:
                 broken += 1
+            scale = 1.0 / (total + EPSILON)  # dividing once a stem takes twice as long
             for stem in range(stems):
-                share = (refined[stem, channel, k] + EPSILON / stems) / (total + EPSILON) if finite else 1.0 / stems
+                share = (refined[stem, channel, k] + EPSILON / stems) * scale if finite else 1.0 / stems
                 refined[stem, channel, k] = share
         first = max(0, bins - EDGE_BINS) if extension != AVERAGE else 0
         for stem in range(stems):

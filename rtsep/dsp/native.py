@@ -65,6 +65,11 @@ def _compiled(compiler: Callable[..., Any], *arguments: Any, **options: Any) -> 
 kernel = _compiled(numba.njit, nogil=True, fastmath=False)
 
 
+@kernel
+def start() -> None:
+    """Do nothing: with the first kernel numba's own machinery is loaded, which takes a while."""
+
+
 def callback_kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     """A C function with the given numba signature."""
     return _compiled(numba.cfunc, signature, nopython=True)

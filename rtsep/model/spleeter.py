@@ -61,6 +61,7 @@ def import_spleeter(
     """
     need_torch()
     from rtsep.model.export import export
+    from rtsep.model.unet_export import fast
 
     with _prefix(path) as prefix:
         folder_name = _folder_name(path)
@@ -74,7 +75,7 @@ def import_spleeter(
         deezers = known is not None or (shipped in RELEASED and folder_name in RELEASED)
         spec = configuration.spec(name, licence or (DEEZER if deezers else UNKNOWN), context)
         network = build(bundle, configuration)
-        return install(name, lambda folder: export(network, spec, folder))
+        return install(name, lambda folder: export(fast(network), spec, folder))
 
 
 @contextmanager

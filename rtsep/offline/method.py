@@ -1,27 +1,36 @@
-"""How a whole signal is separated: as the model's own family does it, or as live use would."""
+"""The choices for a whole signal: as the model's own family treats it, or as live use would."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rtsep.engine.base import Engine
 from rtsep.errors import SpecError
-from rtsep.files import AudioReader
-from rtsep.offline import openunmix
-from rtsep.offline.openunmix import Refinement
-from rtsep.offline.process import open_process, run
-from rtsep.offline.tiles import ByWiener, Look, Render, by_masks, tiled
-from rtsep.plan import plan
-from rtsep.sources import Resampled
-from rtsep.spec import ModelSpec
-
-Float32 = NDArray[np.float32]
+from rtsep.plan import find_preset
+from rtsep.spec import RESIDUAL, ModelSpec
 
 EXACT = "exact"
+LONGEST_WINDOW = 5400  # frames that are refined together, two minutes at 44.1 kHz
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """How magnitudes become stems.
+
+    iterations: of expectation-maximisation, 0 for none. share: the targets share the mix by their
+    magnitudes; else each has its own magnitude and the mix's phase. residual: one more stem, what the
+    targets leave. window: frames that are refined together.
+    """
+
+    iterations: int = 1
+    share: bool = False
+    residual: bool = False
+    window: int = 300
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.iterations <= 100:
+            raise SpecError(f"niter {self.iterations} is out of range; allowed are 0 to 100")
+        if not 1 <= self.window <= LONGEST_WINDOW:
+            raise SpecError(f"Wiener window {self.window} is out of range; allowed are 1 to {LONGEST_WINDOW} frames")
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,8 @@ class Method:
     refinement: Refinement | None = None
 
     def check(self, model: ModelSpec) -> None:
-        """Raise `SpecError` for a choice that the model's family does not have."""
+        """Raise `SpecError` for an unknown preset, or a choice that the model's family does not have."""
+        find_preset(self.preset)
         family = model.family if self.preset == EXACT else "rtsep"
         if self.mwf and family != "spleeter":
             raise SpecError(f"--mwf is Spleeter's, with latency exact; {model.name} at {self.preset} has none")
@@ -50,7 +60,7 @@ class Method:
     def stems(self, model: ModelSpec) -> tuple[str, ...]:
         """The stems that come out, in their order."""
         if model.family == "openunmix" and self.preset == EXACT:
-            return openunmix.stems(model, self.refinement or Refinement())
+            return targets(model) + ((RESIDUAL,) if (self.refinement or Refinement()).residual else ())
         return model.stems
 
     def sample_rate(self, model: ModelSpec, source: int) -> int:
@@ -58,29 +68,6 @@ class Method:
         return model.sample_rate if model.family != "rtsep" and self.preset == EXACT else source
 
 
-def separate(engines: Sequence[Engine], reader: AudioReader, method: Method) -> Iterator[Float32]:
-    """The stems of a whole signal, (stems, channels, frames) at a time, as long as it and in time with it.
-
-    engines: of one model; those that the method can use work side by side. A block is only good
-    until the next. Raises `SpecError` for what cannot be.
-    """
-    model = engines[0].spec
-    method.check(model)
-    rate = method.sample_rate(model, reader.sample_rate)
-    if model.family == "rtsep" or method.preset != EXACT:
-        process = open_process(engines[0], plan(model, rate, method.preset))
-        yield from run(process, reader, len(model.stems), model.channels)
-        return
-    source = Resampled(reader, rate, model.channels)
-    if model.family == "openunmix":
-        yield from openunmix.separate(engines[0], source, method.refinement or Refinement())
-        return
-    window = plan(model, rate, method.preset)
-    render: Render = by_masks
-    if method.mwf:
-        look = Look(model, window)
-        for _ in tiled(engines, window, source, look):
-            pass
-        source.seek(0)
-        render = ByWiener(look.places)
-    yield from tiled(engines, window, source, render)
+def targets(model: ModelSpec) -> tuple[str, ...]:
+    """What the networks were trained for; a residual among the stems is not one of them."""
+    return tuple(stem for stem in model.stems if stem != RESIDUAL)

@@ -2,13 +2,13 @@
 
 After the separator of Open-Unmix 1.3: the signal is mirrored at both ends, the networks' magnitudes
 take the mix's phase (or share the mix), and expectation-maximisation refines them in windows of 300
-frames. Where it lets everything stand in memory, this goes through the signal piece by piece.
+frames. Where that one has everything in memory, this goes through the signal piece by piece.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,48 +19,17 @@ from rtsep.dsp.windows import hann
 from rtsep.engine.base import Engine
 from rtsep.errors import SpecError
 from rtsep.offline.centred import CentredSpectra
+from rtsep.offline.method import Refinement, targets
 from rtsep.offline.process import Source
-from rtsep.spec import ModelSpec, WindowSpec
+from rtsep.spec import RESIDUAL, ModelSpec, WindowSpec
 
 Float32 = NDArray[np.float32]
 Complex64 = NDArray[np.complex64]
 
-RESIDUAL = "residual"  # the stem that the targets leave of the mix
 EPSILON = 1e-10
 LONGEST = 10_800  # frames that a bidirectional network sees at once: four minutes at 44.1 kHz
 MARGIN = 600  # frames at the ends of such a piece that are only there to be looked at
 STREAM_FRAMES = 300  # frames that a network with a carried state is given at once
-
-
-@dataclass(frozen=True)
-class Refinement:
-    """How magnitudes become stems.
-
-    iterations: of expectation-maximisation, 0 for none. share: the targets share the mix by their
-    magnitudes; else each has its own magnitude and the mix's phase. residual: one more stem, what the
-    targets leave. window: frames that are refined together.
-    """
-
-    iterations: int = 1
-    share: bool = False
-    residual: bool = False
-    window: int = 300
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.iterations <= 100:
-            raise SpecError(f"niter {self.iterations} is out of range; allowed are 0 to 100")
-        if not 1 <= self.window <= LONGEST // 2:
-            raise SpecError(f"Wiener window {self.window} is out of range; allowed are 1 to {LONGEST // 2} frames")
-
-
-def targets(model: ModelSpec) -> tuple[str, ...]:
-    """What the networks were trained for; a residual among the stems is not one of them."""
-    return tuple(stem for stem in model.stems if stem != RESIDUAL)
-
-
-def stems(model: ModelSpec, refinement: Refinement) -> tuple[str, ...]:
-    """The stems that `separate` gives."""
-    return targets(model) + ((RESIDUAL,) if refinement.residual else ())
 
 
 def separate(engine: Engine, source: Source, refinement: Refinement) -> Iterator[Float32]:
@@ -146,7 +115,7 @@ class _Resynthesis:
         # one target and its residual are always two: a model has no fewer, and the second is dropped
         self._residual = refinement.residual or len(targets(model)) == 1
         names = targets(model) + ((RESIDUAL,) if self._residual else ())
-        self._given = len(stems(model, refinement))
+        self._given = len(targets(model)) + refinement.residual
         self._refinement = refinement
         self._stream = stft.open_stream(replace(model, stems=names), _window(model))
         self._window, self._hop = model.window, model.hop

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Protocol
 
 import numpy as np
@@ -112,7 +112,7 @@ def open_process(engine: Engine, window: WindowSpec) -> Process:
     return BatchProcess(engine, window) if batched else StreamProcess(engine, window)
 
 
-def run(process: Process, source: Source, stems: int, channels: int) -> Iterator[Float32]:
+def run(process: Process, source: Source, stems: int, channels: int) -> Generator[Float32, None, None]:
     """The stems of a whole signal, (stems, channels, frames) at a time, as long as it and in time with it.
 
     Each block is only good until the next.

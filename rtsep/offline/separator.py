@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from rtsep.errors import FileError
 from rtsep.model.descriptor import resolve
-from rtsep.offline.files import Job, Output, Span, plan_jobs, separate_file
-from rtsep.offline.method import Method, separate
-from rtsep.offline.openunmix import Refinement
+from rtsep.offline.files import separate_file
+from rtsep.offline.jobs import Job, Output, Span, plan_jobs
+from rtsep.offline.method import Method, Refinement
 from rtsep.offline.team import build_team
+from rtsep.offline.whole import separate
 from rtsep.sources import Signal, resampled, to_channels
 from rtsep.writers import StemFiles
 

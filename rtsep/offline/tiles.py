@@ -8,7 +8,7 @@ with some tiles, the next is analysed and the last is put together.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -81,7 +81,9 @@ def _refine_all(stream: stft.Stream, places: wiener.Places, raw: Float32, stems:
         stft.resynthesise(stream, True, stems[:, :, i * hop : (i + 1) * hop])
 
 
-def tiled(engines: Sequence[Engine], window: WindowSpec, source: Source, render: Render) -> Iterator[Float32]:
+def tiled(
+    engines: Sequence[Engine], window: WindowSpec, source: Source, render: Render
+) -> Generator[Float32, None, None]:
     """The stems of a whole signal at the model's rate, (stems, channels, frames) at a time; see `run`."""
     model = engines[0].spec
     process = TileProcess(engines, window, render)

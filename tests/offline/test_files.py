@@ -20,17 +20,8 @@ from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import EngineError, FileError, RouteError, RtsepError, SpecError
 from rtsep.offline import files
-from rtsep.offline.files import (
-    ENDINGS,
-    Job,
-    Output,
-    Span,
-    find_sources,
-    pick_stems,
-    plan_jobs,
-    separate_file,
-    separate_files,
-)
+from rtsep.offline.files import separate_file, separate_files
+from rtsep.offline.jobs import ENDINGS, Job, Output, Span, find_sources, pick_stems, plan_jobs
 from rtsep.offline.method import Method
 from rtsep.sources import Section, Signal
 from rtsep.spec import ModelSpec
@@ -333,7 +324,8 @@ def test_a_long_file_needs_no_more_memory(tmp_path: Path) -> None:
         from pathlib import Path
         import numpy as np, soundfile
         from rtsep.engine.identity import IdentityEngine
-        from rtsep.offline.files import Job, Output, separate_file
+        from rtsep.offline.files import separate_file
+        from rtsep.offline.jobs import Job, Output
         from rtsep.offline.method import Method
         from tests.engines import stateful_spec
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rtsep.errors import SpecError
-from rtsep.offline.method import Method, separate
-from rtsep.offline.openunmix import Refinement
+from rtsep.offline.method import Method, Refinement
+from rtsep.offline.whole import separate
 from rtsep.sources import Signal
 from rtsep.spec import Family
 from tests.engines import FrameEngine, windowed_spec

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from rtsep.errors import SpecError
 from rtsep.offline import openunmix
-from rtsep.offline.openunmix import EPSILON, RESIDUAL, Refinement, separate
+from rtsep.offline.method import Method, Refinement, targets
+from rtsep.offline.openunmix import EPSILON, separate
 from rtsep.sources import Signal
-from rtsep.spec import ModelSpec
+from rtsep.spec import RESIDUAL, ModelSpec
 from tests.dsp.test_wiener import first, refined
 from tests.engines import FrameEngine, stateful_spec, windowed_spec
 from tests.signals import Float32, error_db, noise
@@ -42,7 +43,7 @@ def plainly(sound: Float32, model: ModelSpec, refinement: Refinement) -> NDArray
     magnitudes = np.abs(mix).transpose(1, 0, 2).astype(np.float32)
     raw = np.zeros((len(model.stems), *magnitudes.shape), np.float32)
     FrameEngine(model).infer(magnitudes, raw)
-    raw = raw[: len(openunmix.targets(model))]
+    raw = raw[: len(targets(model))]
     parts = []
     for start in range(0, count, refinement.window):
         part = slice(start, start + refinement.window)
@@ -105,9 +106,9 @@ def test_one_target_and_what_it_leaves() -> None:
 
 def test_more_targets_than_asked_for_are_not_a_residual() -> None:
     model = spec(4, residual=True)
-    assert openunmix.targets(model) == model.stems[:4]
-    assert openunmix.stems(model, Refinement()) == model.stems[:4]
-    assert openunmix.stems(model, Refinement(residual=True)) == model.stems
+    assert targets(model) == model.stems[:4]
+    assert Method().stems(model) == model.stems[:4]
+    assert Method(refinement=Refinement(residual=True)).stems(model) == model.stems
 
 
 class LocalEngine(FrameEngine):

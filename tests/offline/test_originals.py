@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rtsep.model.openunmix_files import import_openunmix
-from rtsep.offline.openunmix import Refinement
+from rtsep.offline.method import Refinement
 from rtsep.offline.separator import Separator
 
 KEPT = Path(__file__).parents[1] / "data" / "parity"

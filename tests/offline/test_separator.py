@@ -17,9 +17,9 @@ from rtsep.engine.build import build
 from rtsep.errors import EngineError, FileError, ModelError, SpecError
 from rtsep.model import store
 from rtsep.offline import separator as module
-from rtsep.offline.method import Method, separate
-from rtsep.offline.openunmix import Refinement
+from rtsep.offline.method import Method, Refinement
 from rtsep.offline.separator import Separator, separate_waveform
+from rtsep.offline.whole import separate
 from rtsep.sources import Signal
 from tests.models import narrow_unet
 from tests.recordings import RATE, floats, heard, music

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rtsep.offline.method import Method, separate
+from rtsep.offline.method import Method
 from rtsep.offline.tiles import TileProcess
+from rtsep.offline.whole import separate
 from rtsep.plan import plan
 from rtsep.sources import Signal
 from rtsep.spec import Extension, ModelSpec
