@@ -190,11 +190,30 @@ class TestModelSpec:
     def test_unknown_and_missing_keys(self) -> None:
         text = self.refused(colour="red")
         assert "'colour'" in text and "exponent" in text
-        for key in windowed_spec().to_dict():
+        for key in windowed_spec().to_dict().keys() - {"context_step", "family"}:
             entries = windowed_spec().to_dict()
             del entries[key]
             with pytest.raises(ModelError, match=f"'{key}' is missing"):
                 ModelSpec.from_dict(entries)
+
+    def test_what_older_models_do_not_say(self) -> None:
+        """A fixed context, and a way of our own with files."""
+        entries = windowed_spec().to_dict()
+        del entries["context_step"], entries["family"]
+        assert ModelSpec.from_dict(entries) == windowed_spec()
+
+    def test_another_context(self) -> None:
+        free = windowed_spec(context=512, context_step=64)
+        assert free.with_context(128) == windowed_spec(context=128, context_step=64)
+        assert windowed_spec(context=8).with_context(8) == windowed_spec(context=8)
+        for frames in (0, -64, 100, 4160):
+            with pytest.raises(SpecError, match=f"context {frames} does not suit windowed; allowed are multiples of"):
+                free.with_context(frames)
+        with pytest.raises(SpecError, match="windowed has a fixed context of 8 frames; leave it out"):
+            windowed_spec(context=8).with_context(16)
+        for changes in ({"context": 100, "context_step": 64}, {"context_step": -1}, {"family": "demucs"}):
+            with pytest.raises(ModelError, match="context_step|family"):
+                windowed_spec(**changes)
 
     @pytest.mark.parametrize(
         ("key", "value"),
