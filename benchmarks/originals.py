@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import statistics
 import subprocess
 import tempfile
@@ -27,6 +28,7 @@ LENGTHS_S, QUICK_LENGTHS_S = (30.0, 180.0), (2.0,)
 ALBUM = 6  # files of 30 s
 LONG_S, QUICK_LONG_S = 7200.0, 60.0
 RUNS = 3
+POLL_S = 0.2
 ENGINES = (("onnx", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
 MODEL = "spleeter-2stems"
 
@@ -101,13 +103,26 @@ def long_file(bench: Bench, seconds: float) -> Figures:
     path = bench.folder / "long.wav"
     tape(path, seconds)
     command = [*program(), "separate", str(path), "-p", MODEL, "-o", str(bench.folder / "ours"), "-c", "flac"]
-    pid = os.posix_spawn(command[0], command, dict(os.environ))
     started = time.perf_counter()
-    _, status, usage = os.wait4(pid, 0)
+    peak_kib = 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            peak_kib = max(peak_kib, _peak_kib(process.pid))
+            time.sleep(POLL_S)
     took = time.perf_counter() - started
-    if status:
-        raise SystemExit(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
-    return {"seconds": seconds, "took_s": took, "times_real_time": seconds / took, "peak_mib": usage.ru_maxrss / 1024}
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return {"seconds": seconds, "took_s": took, "times_real_time": seconds / took, "peak_mib": peak_kib / 1024}
+
+
+def _peak_kib(pid: int) -> int:
+    """The most memory that a process had so far; `ru_maxrss` would count what its parent had at the start."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) if found else 0
 
 
 def measure(quick: bool = False, work: Path = WORK) -> Figures:

@@ -8,7 +8,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import soundfile
 
 from benchmarks.results import Figures, program, run
@@ -28,8 +27,12 @@ COMMANDS = 3
 def tape(path: Path, seconds: float) -> None:
     """The demo song over and over, as a 16-bit wav."""
     sound, sample_rate = soundfile.read(SONG, dtype="float32")
-    frames = int(seconds * sample_rate)
-    soundfile.write(path, np.tile(sound, (-(-frames // len(sound)), 1))[:frames], sample_rate)
+    left = int(seconds * sample_rate)
+    with soundfile.SoundFile(path, "w", sample_rate, sound.shape[1]) as file:
+        while left:
+            part = sound[:left]
+            file.write(part)
+            left -= len(part)
 
 
 def whole_command(seconds: float, threads: int, runs: int) -> Figures:

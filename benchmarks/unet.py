@@ -154,10 +154,11 @@ def random_spleeter() -> Iterator[str]:
     from rtsep.model.export import export
     from rtsep.model.spleeter_config import SHIPPED
     from rtsep.model.unet import UNet
+    from rtsep.model.unet_export import fast
 
     with tempfile.TemporaryDirectory() as folder:
         spec = SHIPPED["2stems"].spec("random-2stems", "random weights")
-        export(UNet(len(spec.stems)), spec, Path(folder) / spec.name)
+        export(fast(UNet(len(spec.stems))), spec, Path(folder) / spec.name)
         before = os.environ.get("RTSEP_MODELS")
         os.environ["RTSEP_MODELS"] = folder
         try:

@@ -212,7 +212,7 @@ class TestModelSpec:
         with pytest.raises(SpecError, match="windowed has a fixed context of 8 frames; leave it out"):
             windowed_spec(context=8).with_context(16)
         for changes in ({"context": 100, "context_step": 64}, {"context_step": -1}, {"family": "demucs"}):
-            with pytest.raises(ModelError, match="context_step|family"):
+            with pytest.raises(ModelError, match=r"context_step|family"):
                 windowed_spec(**changes)
 
     @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from rtsep.engine.base import Engine
 from rtsep.model.store import StoredModel
 from rtsep.offline.method import EXACT, Method
 
-MOST = 8  # engines; each holds weights of its own
+MOST = 8  # engines; each needs some hundred megabytes
+MOST_WHOLE = 2  # of those that think about a whole song at once; each needs gigabytes
 
 
 def cores() -> int:
@@ -26,6 +27,7 @@ def build_team(
     """
     threads = threads or cores()
     tiles = model.spec.family == "spleeter" and method.preset == EXACT
-    count = max(1, min(threads, MOST, threads if tiles else jobs))
+    whole = model.spec.family == "openunmix" and model.spec.kind == "windowed" and method.preset == EXACT
+    count = max(1, min(threads, MOST_WHOLE if whole else MOST, threads if tiles else jobs))
     model = model if method.preset == EXACT else model.live()
     return build.build_team(model, count, engine, threads // count, precision)

@@ -17,6 +17,7 @@ from tests.engines import FrameEngine, windowed_spec
 
 OURS = StoredModel(windowed_spec(), Path("none.onnx"), "", "path")
 SPLEETER = StoredModel(windowed_spec(family="spleeter", extension="zeros"), Path("none.onnx"), "", "path")
+UNMIX = StoredModel(windowed_spec(family="openunmix"), Path("none.onnx"), "", "path")
 
 
 @pytest.fixture
@@ -46,6 +47,8 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
         (SPLEETER, "exact", 3, 2, [1, 1]),
         (SPLEETER, "23", 1, 0, [5]),  # live there are no tiles
         (OURS, "exact", 0, 0, [5]),
+        (UNMIX, "exact", 99, 0, [2, 2]),  # two whole songs are all that memory is for
+        (UNMIX, "23", 99, 0, [1] * 5),
     ],
 )
 def test_threads_are_shared_out(
