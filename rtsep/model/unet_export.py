@@ -38,6 +38,24 @@ class _PaddedConv(torch.autograd.Function):
         return g.op("Conv", x, weight, bias, pads_i=pads, strides_i=(stride, stride), kernel_shape_i=kernel)
 
 
+class _Interleave(torch.autograd.Function):
+    """Four results (batch, 4 x channels, time, freq) to one of twice the size; exports as one node.
+
+    torch's own pixel_shuffle wants the four of a channel side by side, which no convolution gives;
+    stacking them is as fast in ONNX Runtime and a quarter slower in OpenVINO.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        batch, channels, rows, columns = x.shape
+        apart = x.view(batch, 2, 2, channels // 4, rows, columns)
+        return apart.permute(0, 3, 4, 1, 5, 2).reshape(batch, channels // 4, 2 * rows, 2 * columns)
+
+    @staticmethod
+    def symbolic(g: Any, x: Any) -> Any:
+        return g.op("DepthToSpace", x, blocksize_i=2, mode_s="DCR")
+
+
 def padded_conv(conv: nn.Conv2d, x: Tensor, pads: tuple[int, int, int, int], stride: int) -> Tensor:
     """Convolve with paddings (top, left, bottom, right)."""
     result: Tensor = _PaddedConv.apply(x, conv.weight, conv.bias, pads, stride)  # type: ignore[no-untyped-call]
@@ -80,8 +98,8 @@ class PhasedDecoder(nn.Module):
             assert isinstance(conv, nn.Conv2d)
             row, column = divmod(i, 2)
             phases.append(self.norm(self.activation(padded_conv(conv, x, (1, 1, row, column), 1))))
-        even, odd = (torch.stack(phases[row : row + 2], -1).flatten(3) for row in (0, 2))
-        return torch.stack((even, odd), 3).flatten(2, 3)
+        grown: Tensor = _Interleave.apply(torch.cat(phases, 1))  # type: ignore[no-untyped-call]
+        return grown
 
 
 def fast(network: UNet) -> UNet:
