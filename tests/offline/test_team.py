@@ -31,6 +31,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
 
     monkeypatch.setattr(build, "build_team", made)
     monkeypatch.setattr(team, "cores", lambda: 5)
+    monkeypatch.setattr(team, "memory", lambda: 16_000_000_000)
     return calls
 
 
@@ -47,7 +48,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
         (SPLEETER, "exact", 3, 2, [1, 1]),
         (SPLEETER, "23", 1, 0, [5]),  # live there are no tiles
         (OURS, "exact", 0, 0, [5]),
-        (UNMIX, "exact", 99, 0, [2, 2]),  # two whole songs are all that memory is for
+        (UNMIX, "exact", 99, 0, [2, 2]),  # two whole songs are all that there is room for
         (UNMIX, "23", 99, 0, [1] * 5),
     ],
 )
