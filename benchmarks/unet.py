@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,21 @@ def play(options: LiveOptions, seconds: float) -> dict[str, Any]:
     }
 
 
+def _card(model: str, engine: str, precision: str, context: int, preset: str) -> LiveOptions:
+    """The virtual card's input, separated on one thread, back to its output."""
+    return LiveOptions(
+        input="system",
+        output="system",
+        model=model,
+        engine=engine,
+        precision=precision,
+        threads=1,
+        latency=preset,
+        context=context,
+        routes=("mix=1,2",),
+    )
+
+
 def held(
     model: str, engine: str, precision: str, context: int, preset: str, p99_ms: float, trial_s: float, seconds: float
 ) -> dict[str, Any]:
@@ -99,19 +115,7 @@ def held(
     for trial in range(TRIALS):
         refresh = math.ceil(needed_ms * SAMPLE_RATE / 1000.0 / window.hop)
         compute = BLOCK * math.ceil((needed_ms / 1000.0 + RESERVE_S) * SAMPLE_RATE / BLOCK)
-        options = LiveOptions(
-            input="system",
-            output="system",
-            model=model,
-            engine=engine,
-            precision=precision,
-            threads=1,
-            latency=preset,
-            context=context,
-            refresh=refresh,
-            compute=compute,
-            routes=("mix=1,2",),
-        )
+        options = replace(_card(model, engine, precision, context, preset), refresh=refresh, compute=compute)
         found = play(options, trial_s)
         tried.append({"refresh": refresh, "missed": found["counts"]["missed_masks"]})
         if not found["counts"]["missed_masks"] or trial == TRIALS - 1:
@@ -133,18 +137,7 @@ def held(
 
 def aged(model: str, engine: str, precision: str, context: int, preset: str, seconds: float) -> dict[str, Any]:
     """The same without slack for the network: the sound is as early as it can be, the masks are as old as they are."""
-    options = LiveOptions(
-        input="system",
-        output="system",
-        model=model,
-        engine=engine,
-        precision=precision,
-        threads=1,
-        latency=preset,
-        context=context,
-        refresh=1,
-        routes=("mix=1,2",),
-    )
+    options = replace(_card(model, engine, precision, context, preset), refresh=1)
     return {"preset": preset, "context": context, **play(options, seconds)}
 
 

@@ -69,6 +69,16 @@ def random_unet(
     return network.eval()
 
 
+TINY = "tiny"
+
+
+def tiny_spleeter(store: Path) -> Path:
+    """Write a very small model `TINY`, like an imported one of Spleeter, into a store, and give the store."""
+    sizes = {"context": 16, "context_step": 4, "bins": 128, "window": 1024, "hop": 256}
+    narrow_unet(store / TINY, filters=(2, 3), name=TINY, family="spleeter", **sizes)  # type: ignore[arg-type]
+    return store
+
+
 def narrow_unet(
     folder: Path,
     stems: Sequence[str] = ("vocals", "accompaniment"),

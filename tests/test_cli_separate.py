@@ -15,20 +15,16 @@ import pytest
 import soundfile
 
 from tests.commands import PATIENCE_S, Here, check_complaint, program, run, run_here
-from tests.models import narrow_unet
+from tests.models import TINY, tiny_spleeter
 from tests.recordings import RATE, floats, heard, made, music
 from tests.signals import Float32, error_db, noise
 
 STEMS = ("vocals", "accompaniment")
-MODEL = "tiny"  # one like an imported one of Spleeter
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    narrow_unet(folder / MODEL, context=16, bins=128, window=1024, hop=256, filters=(2, 3), name=MODEL,
-                family="spleeter", context_step=4)  # fmt: skip
-    return folder
+    return tiny_spleeter(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(autouse=True)
@@ -183,7 +179,7 @@ def test_separate_some_stems(here: Here, song: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("threads", [0, 1, 3])
 def test_threads_change_nothing_else(here: Here, song: Path, tmp_path: Path, threads: int) -> None:
-    for model in ("starter-2stems", MODEL):
+    for model in ("starter-2stems", TINY):
         assert here("separate", song, "-o", tmp_path / model, "-p", model, "--threads", threads)[0] == 0
         assert error_db(heard(song), stems_in(tmp_path / model / "song").sum(axis=0)) < -100.0
 
@@ -194,7 +190,7 @@ def test_folders_codecs_names_and_spans(here: Here, tmp_path: Path, ffmpeg: str)
         floats(tmp_path / "album" / name, music(2 * RATE))
     (tmp_path / "album" / "cover.jpg").touch()
     out = tmp_path / "album" / "stems"
-    settings = ["-p", MODEL, "-c", "mp3", "-b", "192k", "-s", "0.5", "-d", "1", "--mwf"]
+    settings = ["-p", TINY, "-c", "mp3", "-b", "192k", "-s", "0.5", "-d", "1", "--mwf"]
     code, printed, err = here(
         "separate", tmp_path / "album", "-o", out, *settings, "-f", "{foldername}_{filename}/{instrument}.{codec}"
     )
@@ -208,7 +204,7 @@ def test_folders_codecs_names_and_spans(here: Here, tmp_path: Path, ffmpeg: str)
 
 def test_another_rate_is_the_models_with_spleeters_way_and_the_files_own_with_ours(here: Here, tmp_path: Path) -> None:
     song = floats(tmp_path / "song.wav", music(48_000, 48000), 48000)
-    for model, rate in ((MODEL, RATE), ("starter-2stems", 48000)):
+    for model, rate in ((TINY, RATE), ("starter-2stems", 48000)):
         assert here("separate", song, "-o", tmp_path / model, "-p", model)[0] == 0
         assert soundfile.info(tmp_path / model / "song" / "vocals.wav").samplerate == rate
         assert stems_in(tmp_path / model / "song").shape[2] == rate
@@ -216,7 +212,7 @@ def test_another_rate_is_the_models_with_spleeters_way_and_the_files_own_with_ou
 
 def test_the_wiener_filter_makes_a_difference(here: Here, song: Path, tmp_path: Path) -> None:
     for folder, choice in (("plain", ()), ("mwf", ("--mwf",))):
-        assert here("separate", song, "-o", tmp_path / folder, "-p", MODEL, *choice)[0] == 0
+        assert here("separate", song, "-o", tmp_path / folder, "-p", TINY, *choice)[0] == 0
     plain, filtered = stems_in(tmp_path / "plain" / "song"), stems_in(tmp_path / "mwf" / "song")
     assert plain.shape == filtered.shape == (2, 2, 20_000)
     assert error_db(plain, filtered) > -40.0

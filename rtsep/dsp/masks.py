@@ -46,7 +46,7 @@ def ratio_masks(raw: NDArray[np.float32], exponent: float, extension: int, refin
             finite = finite and total <= LARGEST
             if not finite:
                 broken += 1
-            scale = 1.0 / (total + EPSILON)  # dividing once a stem takes twice as long
+            scale = 1.0 / (total + EPSILON)  # one division a bin, not one a stem
             for stem in range(stems):
                 share = (refined[stem, channel, k] + EPSILON / stems) * scale if finite else 1.0 / stems
                 refined[stem, channel, k] = share

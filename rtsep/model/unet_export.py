@@ -1,6 +1,6 @@
 """The U-Net in nodes that runtimes are fast at: the same numbers from another graph.
 
-Two things cost a fifth of the time on a CPU. Uneven paddings stand as nodes of their own, though a
+Two things cost a tenth of the time on a CPU. Uneven paddings stand as nodes of their own, though a
 convolution could do them; and transposed convolutions with a stride are slower than convolutions. One
 with a stride of 2 is four convolutions, one for the even and odd rows and columns of its result, each
 with the taps that meet it; see V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep
@@ -42,7 +42,7 @@ class _Interleave(torch.autograd.Function):
     """Four results (batch, 4 x channels, time, freq) to one of twice the size; exports as one node.
 
     torch's own pixel_shuffle wants the four of a channel side by side, which no convolution gives;
-    stacking them is as fast in ONNX Runtime and a quarter slower in OpenVINO.
+    stacking them is a twentieth faster in ONNX Runtime and a quarter slower in OpenVINO.
     """
 
     @staticmethod

@@ -21,12 +21,11 @@ from rtsep.offline.method import Method, Refinement
 from rtsep.offline.separator import Separator, separate_waveform
 from rtsep.offline.whole import separate
 from rtsep.sources import Signal
-from tests.models import narrow_unet
+from tests.models import TINY, narrow_unet, tiny_spleeter
 from tests.recordings import RATE, floats, heard, music
 from tests.signals import Float32, error_db, noise
 from tests.spleeters import small
 
-MODEL = "tiny"
 STEMS = ("vocals", "accompaniment")
 EXACT = Method()
 
@@ -34,10 +33,7 @@ EXACT = Method()
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of one model like an imported one of Spleeter."""
-    folder = tmp_path_factory.mktemp("models")
-    narrow_unet(folder / MODEL, context=16, bins=128, window=1024, hop=256, filters=(2, 3), name=MODEL,
-                family="spleeter", context_step=4)  # fmt: skip
-    return folder
+    return tiny_spleeter(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(autouse=True)
@@ -47,12 +43,12 @@ def here(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def tiny(here: None) -> Iterator[Separator]:
-    separator = Separator(MODEL, threads=1)
+    separator = Separator(TINY, threads=1)
     yield separator
     separator.close()
 
 
-def plainly(sound: Float32, method: Method = EXACT, model: str = MODEL) -> Float32:
+def plainly(sound: Float32, method: Method = EXACT, model: str = TINY) -> Float32:
     """What the method makes of a sound (channels, frames): (stems, channels, frames)."""
     engine = build(store.find(model))
     return np.concatenate([b.copy() for b in separate([engine], Signal(sound, RATE), method)], axis=2)
@@ -171,8 +167,8 @@ def test_a_rate_that_cannot_be(tiny: Separator, rate: int) -> None:
 
 def test_separate_waveform() -> None:
     sound = music(24_000, 48000)
-    found = separate_waveform(sound.T, 48000, MODEL)
-    separator = rtsep.Separator(MODEL)
+    found = separate_waveform(sound.T, 48000, TINY)
+    separator = rtsep.Separator(TINY)
     np.testing.assert_allclose(stacked(found), stacked(separator.separate_at(sound.T, 48000)), atol=1e-6)
     separator.close()
     assert rtsep.separate_waveform is separate_waveform
@@ -186,10 +182,10 @@ def test_the_wiener_filter_by_any_spelling() -> None:
     sound = noise(12_000)
     wanted = plainly(sound, Method(mwf=True))
     assert error_db(plainly(sound), wanted) > -40.0
-    for separator in (Separator(MODEL, True), Separator(MODEL, MWF=True), Separator(MODEL, None, True)):
+    for separator in (Separator(TINY, True), Separator(TINY, MWF=True), Separator(TINY, None, True)):
         np.testing.assert_allclose(stacked(separator.separate(sound.T)), wanted, atol=1e-5)
         separator.close()
-    plain = Separator(MODEL, False)
+    plain = Separator(TINY, False)
     np.testing.assert_allclose(stacked(plain.separate(sound.T)), plainly(sound), atol=1e-6)
     plain.close()
 
@@ -197,11 +193,11 @@ def test_the_wiener_filter_by_any_spelling() -> None:
 @pytest.mark.parametrize(
     ("arguments", "mwf", "background"),
     [
-        ((MODEL,), False, True),
-        ((MODEL, False, True), False, True),  # Spleeter's order: MWF, multiprocess
-        ((MODEL, True, False), True, False),
-        ((MODEL, True), True, True),
-        ((MODEL, None, True, False), True, False),
+        ((TINY,), False, True),
+        ((TINY, False, True), False, True),  # Spleeter's order: MWF, multiprocess
+        ((TINY, True, False), True, False),
+        ((TINY, True), True, True),
+        ((TINY, None, True, False), True, False),
     ],
 )
 def test_arguments_in_spleeters_order(arguments: tuple[str, bool], mwf: bool, background: bool, tmp_path: Path) -> None:
@@ -239,23 +235,23 @@ def test_spleeters_signatures() -> None:
 
 def test_what_does_not_go_together() -> None:
     with pytest.raises(SpecError, match="are Open-Unmix's"):
-        Separator(MODEL, refinement=Refinement())
+        Separator(TINY, refinement=Refinement())
     with pytest.raises(SpecError, match="--mwf is Spleeter's"):
         Separator("starter-2stems", MWF=True)
     with pytest.raises(EngineError, match="unknown engine 'abacus'"):
-        Separator(MODEL, engine="abacus")
+        Separator(TINY, engine="abacus")
 
 
 # Models ----------------------------------------------------------------------------------------
 
 
 def test_unknown_models(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=f"no model 'nosuch'; known are .*{MODEL}"):
+    with pytest.raises(ModelError, match=f"no model 'nosuch'; known are .*{TINY}"):
         Separator("nosuch")
     with pytest.raises(ModelError, match="get it with: rtsep models pull spleeter:4stems"):
         Separator("spleeter:4stems")
-    with pytest.raises(ModelError, match=f"a checkpoint needs the Spleeter JSON that describes it; {MODEL} is none"):
-        Separator(MODEL, tmp_path)
+    with pytest.raises(ModelError, match=f"a checkpoint needs the Spleeter JSON that describes it; {TINY} is none"):
+        Separator(TINY, tmp_path)
 
 
 def test_the_default_is_spleeters(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,8 +263,8 @@ def test_the_default_is_spleeters(models: Path, tmp_path: Path, monkeypatch: pyt
     separator = Separator()
     assert separator.model.name == "spleeter-2stems"
     separator.close()
-    with pytest.raises(ModelError, match=f"no model '{MODEL}'"):
-        Separator(MODEL)
+    with pytest.raises(ModelError, match=f"no model '{TINY}'"):
+        Separator(TINY)
 
 
 def test_a_spleeter_json_and_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -440,7 +436,7 @@ def test_stems_whose_names_lead_elsewhere(tiny: Separator, tmp_path: Path) -> No
 
 
 def test_a_closed_separator(song: Path, tmp_path: Path) -> None:
-    separator = Separator(MODEL)
+    separator = Separator(TINY)
     separator.separate_to_file(song, tmp_path / "out", synchronous=False)
     separator.close()
     assert written(tmp_path / "out" / "song").shape[2] == 30_000, "what was begun is finished"
