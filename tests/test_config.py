@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,3 +74,62 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path, monkeypatch: pyte
     by_file, by_hand = taken
     assert (by_file.latency, by_file.routes, by_file.threads, by_file.loop) == ("12", ("vocals=1,2",), 2, True)
     assert (by_hand.latency, by_hand.routes, by_hand.threads, by_hand.loop) == ("23", ("mix=3,4",), 1, True)
+
+
+@dataclass(frozen=True)
+class Folder:
+    layout: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Nested:
+    network: dict[str, Any]
+    gain: Folder = field(default_factory=lambda: Folder("stems"))
+    data: tuple[Folder, ...] = ()
+    range_db: tuple[float, float] = (0.0, 1.0)
+
+
+def test_tables_become_dataclasses(tmp_path: Path) -> None:
+    path = tmp_path / "train.toml"
+    path.write_text(
+        'range_db = [-6, 6]\n[network]\nfamily = "unet"\n[gain]\nlayout = "musdb"\n'
+        '[[data]]\nlayout = "stems"\nweight = 2\n[[data]]\nlayout = "aligned"\n',
+        encoding="utf-8",
+    )
+    assert Nested(**read_settings(path, Nested)) == Nested(
+        {"family": "unet"}, Folder("musdb"), (Folder("stems", 2), Folder("aligned")), (-6.0, 6.0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[gain]\nlayuot = "x"', "unknown setting 'gain.layuot'; did you mean 'gain.layout'"),
+        ("[gain]\nweight = 2.0", "gain.layout is missing"),
+        ("gain = 3", "gain = 3 must be a table"),
+        ("[[data]]\nlayout = 3", "data.layout = 3 must be a text"),
+        ("network = 1", "network = 1 must be a table"),
+    ],
+)
+def test_a_fault_in_a_table_is_named_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "train.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        read_settings(path, Nested)
+
+
+def test_changes_replace_what_the_file_says(tmp_path: Path) -> None:
+    path = tmp_path / "train.toml"
+    path.write_text('[network]\nfamily = "unet"\n[gain]\nlayout = "musdb"\n', encoding="utf-8")
+    changes = ("network.depth=3", "gain.layout = wav files", "range_db=[-3, 3]")
+    found = Nested(**read_settings(path, Nested, changes))
+    assert found == Nested({"family": "unet", "depth": 3}, Folder("wav files"), (), (-3.0, 3.0))
+
+
+@pytest.mark.parametrize("change", ["gain", "=3", "a b=3"])
+def test_a_change_that_is_none_is_named(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "train.toml"
+    path.write_text("[network]\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="write a name and a value"):
+        read_settings(path, Nested, (change,))

@@ -15,14 +15,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rtsep.model.families import STARTER_BANDS as STARTER_BANDS
 from rtsep.spec import ModelSpec, StateSpec
-
-# widths of the starter's bands in bins of 21.5 Hz: 744 bins, up to 16 kHz
-STARTER_BANDS = (4,) * 8 + (8,) * 8 + (16,) * 7 + (32,) * 6 + (48,) * 3 + (64, 136)
-STARTER_STEMS = ("vocals", "drums", "bass", "other")
 
 COMPRESSION = 0.3  # exponent that tames the range of the magnitudes
 SMALLEST = 1e-7  # magnitude below which all is silence
+
+
+def compressed(magnitudes: Tensor) -> Tensor:
+    """Tame the range of magnitudes of any shape, before they are made normal."""
+    # x ** 0.3 by logarithm: runtimes have fast vector code for log and exp, not for pow
+    return torch.exp(COMPRESSION * torch.log(magnitudes.clamp_min(SMALLEST)))
 
 
 class LevelNorm(nn.Module):
@@ -142,6 +145,13 @@ class CausalNet(nn.Module):
             StateSpec("hidden2", (1, 1, self.hidden)),
         )
 
+    def fresh(self, magnitudes: Tensor) -> list[Tensor]:
+        """Give the states before any sound, for a batch of magnitudes and on their device."""
+        batch = len(magnitudes)
+        shapes = {state.name: (batch, *state.shape[1:]) for state in self.states()}
+        shapes["hidden1"] = shapes["hidden2"] = (1, batch, self.hidden)
+        return [magnitudes.new_zeros(shape) for shape in shapes.values()]
+
     def forward(
         self,
         magnitudes: Tensor,
@@ -178,9 +188,7 @@ class CausalNet(nn.Module):
     def _encode(self, magnitudes: Tensor) -> Tensor:
         """Map (batch, channels, frames, bins) to features (batch, features, frames, bands)."""
         batch = magnitudes.shape[0]
-        # x ** 0.3 by logarithm: runtimes have fast vector code for log and exp, not for pow
-        compressed = torch.exp(COMPRESSION * torch.log(magnitudes.clamp_min(SMALLEST)))
-        normal = (compressed - self.mean) * self.inverse_deviation
+        normal = (compressed(magnitudes) - self.mean) * self.inverse_deviation
         # batch, channels, frames, bins -> batch * frames, bins, channels
         rows = normal.permute(0, 2, 3, 1).flatten(0, 1)
         groups = []
@@ -205,15 +213,24 @@ class CausalNet(nn.Module):
         return torch.cat(logits, -1)
 
 
-class VocalsAndRest(nn.Module):
-    """A causal network whose first stem is vocals, as a 2-stem network: vocals and all the rest."""
+class Merged(nn.Module):
+    """A causal network with fewer stems: each is the sum of some masks side by side, the last all the rest."""
 
-    def __init__(self, network: CausalNet) -> None:
+    def __init__(self, network: CausalNet, masks_per_stem: Sequence[int]) -> None:
         super().__init__()
         self.network = network
+        self.masks_per_stem = tuple(masks_per_stem)
 
     def forward(self, magnitudes: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """As `CausalNet.forward`, with masks (batch, 2, channels, frames, bins)."""
+        """As `CausalNet.forward`, with as many stems as there are numbers of masks."""
         masks, *after = self.network(magnitudes, *states)
-        vocals = masks[:, :1]
-        return (torch.cat([vocals, 1.0 - vocals], 1), *after)
+        stems: list[Tensor] = []
+        first = 0
+        for count in self.masks_per_stem[:-1]:
+            own = masks[:, first : first + count]
+            stems.append(own if count == 1 else own.sum(1, keepdim=True))
+            first += count
+        rest = 1.0 - stems[0]
+        for stem in stems[1:]:
+            rest = rest - stem
+        return (torch.cat([*stems, rest], 1), *after)

@@ -10,40 +10,26 @@ import torch
 from torch import Tensor
 
 from rtsep.errors import ModelError
-from rtsep.model.causal import STARTER_BANDS, STARTER_STEMS, CausalNet, LevelNorm, VocalsAndRest
+from rtsep.model import architecture
+from rtsep.model.causal import CausalNet
 from rtsep.model.export import export
+from rtsep.model.families import CausalArchitecture
 from rtsep.model.store import EMBEDDED
-from rtsep.spec import ModelSpec, StateSpec
+from rtsep.model.weights import Weights
+from rtsep.spec import ModelSpec
 
 NAME = "starter-2stems"
+LICENCE_LINE = "mixed training sources under GPL-2, GPL-3 and CC-BY-SA, see LICENCE.md"
 
-# The level normalisation. The target was the best on one real song (lithium), and is the mean
-# level of the training mixtures too; the time constant made no difference between 1 and 10 s.
-TARGET_DB = -18.0  # RMS that the mix is brought to, dBFS
-TIME_S = 3.0  # time constant of the running level
-GATE_DB = -60.0  # spectra below it do not count
+# Trained on four stems (vocals, drums, bass, other), of which the last three are not usable apart.
+# The level's target was the best on one real song (lithium), and is the mean level of the training
+# mixtures too; its time constant made no difference between 1 and 10 s.
+STARTER = CausalArchitecture(stems=("vocals", "accompaniment"), masks_per_stem=(1, 3))
 
 
-def starter_spec(states: tuple[StateSpec, ...] = (StateSpec("level", (1, 2)),)) -> ModelSpec:
-    """Give the spec of the starter, with the states of its network."""
-    return ModelSpec(
-        name=NAME,
-        stems=("vocals", "accompaniment"),
-        sample_rate=44100,
-        channels=2,
-        window=2048,
-        hop=512,
-        analysis="sqrt_hann",
-        basis="ms",
-        kind="stateful",
-        context=1,
-        bins=sum(STARTER_BANDS),
-        output="mask",
-        exponent=1.0,
-        extension="edge",
-        states=states,
-        licence="mixed training sources under GPL-2, GPL-3 and CC-BY-SA, see LICENCE.md",
-    )
+def starter_spec() -> ModelSpec:
+    """Give the spec of the starter."""
+    return architecture.spec(STARTER, NAME, LICENCE_LINE)
 
 
 def starter_network(weights: Mapping[str, Tensor]) -> CausalNet:
@@ -52,8 +38,8 @@ def starter_network(weights: Mapping[str, Tensor]) -> CausalNet:
     weights: the state dict of `starter.pt`. Raises `ModelError` if a tensor is missing, left
     over or of another shape.
     """
-    level = LevelNorm(starter_spec(), TARGET_DB, TIME_S, GATE_DB)
-    network = CausalNet(level, STARTER_BANDS, stems=len(STARTER_STEMS))
+    network = architecture.network(STARTER)
+    assert isinstance(network, CausalNet)
     try:
         network.load_state_dict(_renamed(weights, network))
     except (KeyError, RuntimeError) as error:
@@ -92,8 +78,8 @@ def _renamed(weights: Mapping[str, Tensor], network: CausalNet) -> dict[str, Ten
 def embed(weights: Path, folder: Path) -> Path:
     """Export the starter from its weights into `folder`, with its licence text; give the folder."""
     network = starter_network(torch.load(weights, map_location="cpu", weights_only=True))
-    spec = starter_spec(network.states())
-    export(VocalsAndRest(network), spec, folder, half_weights=True)
+    trainable = Weights(STARTER, network.state_dict())
+    export(architecture.deployed(network, STARTER), starter_spec(), folder, half_weights=True, weights=trainable)
     (folder / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
     return folder
 

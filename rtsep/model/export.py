@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,14 +15,17 @@ from torch import nn
 from torch.jit._trace import TracerWarning
 
 from rtsep.errors import ModelError
-from rtsep.model.store import FORMAT, JSON_NAME, ONNX_NAME, digest
+from rtsep.model.store import FORMAT, JSON_NAME, ONNX_NAME, WEIGHTS_NAME, digest
+from rtsep.model.weights import Weights, write_weights
 from rtsep.spec import ModelSpec
 
 OPSET = 18
 SMALL = 64  # initializers with fewer values stay float32: they are shapes and constants
 
 
-def export(network: nn.Module, spec: ModelSpec, folder: Path, half_weights: bool = False) -> Path:
+def export(
+    network: nn.Module, spec: ModelSpec, folder: Path, half_weights: bool = False, weights: Weights | None = None
+) -> Path:
     """Write `folder`/model.onnx and model.json, and give the path of the latter.
 
     network: takes magnitudes (batch, channels, frames, bins) and the spec's states; gives masks
@@ -29,7 +33,8 @@ def export(network: nn.Module, spec: ModelSpec, folder: Path, half_weights: bool
     batch and `context` frames, or free ones where the spec has a `context_step`; a stateful one a
     batch of 1 and free frames.
     half_weights: store the weights as float16, cast to float32 in the graph (runtimes do the
-    cast once, on loading).
+    cast once, on loading). weights: what the network can be trained on with, written beside the
+    graph as weights.safetensors; without them it can only be played.
     Raises `ModelError` where the network's output does not fit the spec.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,13 +78,19 @@ def export(network: nn.Module, spec: ModelSpec, folder: Path, half_weights: bool
         _halve(model)
     onnx.checker.check_model(model)
     onnx.save(model, path)
-    entries = {
-        "format": FORMAT,
-        "spec": spec.to_dict(),
-        "graph": {"file": path.name, "bytes": path.stat().st_size, "sha256": digest(path)},
-    }
+    entries = {"format": FORMAT, "spec": spec.to_dict(), "graph": _entry(path)}
+    trainable = folder / WEIGHTS_NAME
+    if weights is None:
+        trainable.unlink(missing_ok=True)  # of what was there before
+    else:
+        write_weights(weights, trainable, half_weights)
+        entries["weights"] = _entry(trainable)
     (folder / JSON_NAME).write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
     return folder / JSON_NAME
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest(path)}
 
 
 def _check(network: nn.Module, spec: ModelSpec, inputs: tuple[torch.Tensor, ...]) -> None:

@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rtsep.errors import ModelError
-from rtsep.spec import StateSpec
+from rtsep.spec import RESIDUAL, StateSpec
 
-RESIDUAL = "residual"  # the stem of all that no target claims
 COUNTER = "num_batches_tracked"  # of a batch normalisation: means nothing once training is over
 LSTM_NAME = re.compile(r"lstm\.(weight|bias)_[ih]h_l(?P<layer>[0-9]+)(_reverse)?")
 # The first versions kept the analysis in the network, and its tensors in the files.
+DROPPED = 0.4  # share of values between the LSTM's layers in training, the original's
 LEFT_OVERS = {"sample_rate", "stft.window", "transform.0.window"}
 
 
@@ -49,7 +49,8 @@ class TargetNet(nn.Module):
         self.input_scale = nn.Parameter(torch.ones(sizes.seen))  # one over the deviation
         self.fc1 = nn.Linear(sizes.channels * sizes.seen, hidden, bias=False)
         self.bn1 = nn.BatchNorm1d(hidden)
-        self.lstm = nn.LSTM(hidden, self.width, sizes.layers, bidirectional=sizes.bidirectional)
+        dropout = DROPPED if sizes.layers > 1 else 0.0
+        self.lstm = nn.LSTM(hidden, self.width, sizes.layers, bidirectional=sizes.bidirectional, dropout=dropout)
         self.fc2 = nn.Linear(2 * hidden, hidden, bias=False)
         self.bn2 = nn.BatchNorm1d(hidden)
         self.fc3 = nn.Linear(hidden, outputs, bias=False)
@@ -101,6 +102,11 @@ class OpenUnmix(nn.Module):
         """The stems in the order of the output."""
         return (*self.targets, RESIDUAL) if self.residual else self.targets
 
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes of the first target's network."""
+        return self._networks()[0].sizes
+
     def states(self) -> tuple[StateSpec, ...]:
         """Name the states, two a target, in the order of `forward`; none for a bidirectional system."""
         if not self.causal:
@@ -109,10 +115,10 @@ class OpenUnmix(nn.Module):
         return tuple(StateSpec(f"{target}_{kind}", shapes[target]) for target in shapes for kind in ("hidden", "cell"))
 
     def forward(self, magnitudes: Tensor, *states: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Give the stems' magnitudes, and the states after where there are `states`."""
+        """Give the stems' magnitudes, and the states after where it has `states`; without states, from nothing."""
         found, after = [], []
         for index, network in enumerate(self._networks()):
-            past = (states[2 * index], states[2 * index + 1]) if self.causal else None
+            past = (states[2 * index], states[2 * index + 1]) if states else None
             estimate, *states_after = network(magnitudes, past)
             found.append(estimate)
             after += states_after

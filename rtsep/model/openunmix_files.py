@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtsep.errors import ModelError
+from rtsep.model.families import OpenUnmixArchitecture
 from rtsep.model.installation import check_name, install, need_torch
 from rtsep.model.openunmix_weights import read_settings, read_weights
 from rtsep.model.store import StoredModel
-from rtsep.spec import PLAIN_STEM, ModelSpec
+from rtsep.spec import PLAIN_STEM
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,6 +102,7 @@ def import_openunmix(
     need_torch()
     from rtsep.model.export import export
     from rtsep.model.openunmix import OpenUnmix, TargetNet, target_net
+    from rtsep.model.weights import Weights
 
     networks: dict[str, TargetNet] = {}
     settings: dict[str, dict[str, int]] = {}
@@ -123,8 +125,12 @@ def import_openunmix(
             raise ModelError(f"{path}: the targets differ in {key} ({told}); import those that agree, by their names")
     system = OpenUnmix(networks, residual or len(networks) == 1)
     terms = {PUBLISHED[file.published].licence if file.published else UNKNOWN_LICENCE for file in files}
-    spec = _spec(name, system, settings[files[0].target], context, licence or "; ".join(sorted(terms)))
-    return install(name, lambda folder: export(system, spec, folder))
+    described = _architecture(system, settings[files[0].target], context)
+    spec = described.spec(name, licence or "; ".join(sorted(terms)), system.states())
+    # those that differ in size cannot be described as one, so they can be played but not trained
+    alike = len({network.sizes for network in networks.values()}) == 1
+    trainable = Weights(described, system.state_dict()) if alike else None
+    return install(name, lambda folder: export(system, spec, folder, weights=trainable))
 
 
 def find_targets(path: Path, targets: tuple[str, ...] = ()) -> list[TargetFile]:
@@ -245,24 +251,17 @@ def _words(settings: Mapping[str, int]) -> str:
     return ", ".join(f"{key} {value}" for key, value in settings.items())
 
 
-def _spec(name: str, system: OpenUnmix, settings: Mapping[str, int], context: int, licence: str) -> ModelSpec:
-    return ModelSpec(
-        name=name,
+def _architecture(system: OpenUnmix, settings: Mapping[str, int], context: int) -> OpenUnmixArchitecture:
+    sizes = system.sizes
+    return OpenUnmixArchitecture(
         stems=system.stems,
         sample_rate=settings["sample_rate"],
         channels=settings["nb_channels"],
         window=settings["nfft"],
         hop=settings["nhop"],
-        analysis="hann",
-        basis="lr",
-        kind="stateful" if system.causal else "windowed",
-        context=1 if system.causal else context,
-        bins=settings["nfft"] // 2 + 1,
-        output="magnitude",
-        exponent=1.0,
-        extension="edge",  # only for devices of higher rates: the model covers all of its own bins
-        states=system.states(),
-        licence=licence,
-        context_step=0 if system.causal else 1,
-        family="openunmix",
+        bins=sizes.seen,
+        hidden=sizes.hidden,
+        layers=sizes.layers,
+        bidirectional=sizes.bidirectional,
+        context=context,
     )

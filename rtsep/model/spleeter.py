@@ -62,6 +62,7 @@ def import_spleeter(
     need_torch()
     from rtsep.model.export import export
     from rtsep.model.unet_export import fast
+    from rtsep.model.weights import Weights
 
     with _prefix(path) as prefix:
         folder_name = _folder_name(path)
@@ -73,9 +74,11 @@ def import_spleeter(
             name = f"spleeter-{shipped or folder_name}" if folder_name in SHIPPED else folder_name
         check_name(name)  # before the long work
         deezers = known is not None or (shipped in RELEASED and folder_name in RELEASED)
-        spec = configuration.spec(name, licence or (DEEZER if deezers else UNKNOWN), context)
+        described = configuration.architecture(context)
+        spec = described.spec(name, licence or (DEEZER if deezers else UNKNOWN))
         network = build(bundle, configuration)
-        return install(name, lambda folder: export(fast(network), spec, folder))
+        weights = Weights(described, network.state_dict())
+        return install(name, lambda folder: export(fast(network), spec, folder, weights=weights))
 
 
 @contextmanager
@@ -155,18 +158,13 @@ def build(bundle: Bundle, config: SpleeterConfig) -> UNet:
     """
     import torch
 
+    from rtsep.model.architecture import network as made
     from rtsep.model.unet import UNet
 
     stems = len(config.instrument_list)
     with torch.device("meta"):  # shapes alone: no memory is taken for what may not be in the file
-        network = UNet(
-            stems,
-            2,
-            config.filters,
-            config.conv,
-            config.deconv,
-            "softmax" if config.type == "unet.softmax_unet" else "sigmoid",
-        )
+        network = made(config.architecture())
+    assert isinstance(network, UNet)
     names = variables(stems, len(config.filters))
     shapes = {names[key]: _theirs(tensor.shape) for key, tensor in network.state_dict().items() if key in names}
     _check(bundle, config, shapes)

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from rtsep.errors import ModelError
+from rtsep.model.families import STANDARD_FILTERS, Activation, UNetArchitecture
 from rtsep.spec import PLAIN_STEM, ModelSpec
 
 ModelType = Literal["unet.unet", "unet.softmax_unet"]
 MaskExtension = Literal["zeros", "average"]
-Activation = Literal["relu", "elu", "leaky_relu"]  # of the U-Net
 
 MAX_JSON_BYTES = 1_000_000
 PREFIX = "spleeter:"  # before the name of a shipped configuration, as the original writes it
-STANDARD_FILTERS = (16, 32, 64, 128, 256, 512)
 
 # Any other word means the default here, as in the original: a model that was trained with a
 # misspelt activation was trained with the default.
@@ -117,31 +116,29 @@ class SpleeterConfig:
             filters=tuple(filters),
         )
 
-    def spec(self, name: str, licence: str, context: int | None = None) -> ModelSpec:
-        """Give the spec of this model; `ModelError` for a context that is no multiple of `step`."""
+    def architecture(self, context: int | None = None) -> UNetArchitecture:
+        """Give the network, seeing T spectra at once or `context`; `ModelError` for no multiple of `step`."""
         context = self.T if context is None else context
         if not 1 <= context <= 4096 or context % self.step:
             raise ModelError(f"context is {context}; allowed are multiples of {self.step} up to 4096")
-        return ModelSpec(
-            name=name,
+        return UNetArchitecture(
             stems=self.instrument_list,
             sample_rate=self.sample_rate,
-            channels=2,
             window=self.frame_length,
             hop=self.frame_step,
-            analysis="hann",
-            basis="lr",
-            kind="windowed",
-            context=context,
             bins=self.F,
-            output="magnitude",
+            context=context,
+            filters=self.filters,
+            conv=self.conv,
+            deconv=self.deconv,
+            output="softmax" if self.type == "unet.softmax_unet" else "sigmoid",
             exponent=float(self.separation_exponent),
             extension=self.mask_extension,
-            states=(),
-            licence=licence,
-            context_step=self.step,
-            family="spleeter",
         )
+
+    def spec(self, name: str, licence: str, context: int | None = None) -> ModelSpec:
+        """Give the spec of this model; `ModelError` for a context that is no multiple of `step`."""
+        return self.architecture(context).spec(name, licence)
 
 
 def _check_instruments(names: tuple[str, ...]) -> None:

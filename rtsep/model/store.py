@@ -1,8 +1,8 @@
 """Find models: embedded, the user's own, or by path; every file is checked before it is trusted.
 
-A model is a folder with `model.json` (the spec, and size and sha256 of the graph) and
-`model.onnx`. This module reads JSON and bytes only; the engine that loads a graph checks that
-its inputs and outputs match the spec.
+A model is a folder with `model.json` (the spec, and size and sha256 of the other files),
+`model.onnx`, and `weights.safetensors` where it can be trained on. This module reads JSON and bytes
+only; the engine that loads a graph checks that its inputs and outputs match the spec.
 """
 
 from __future__ import annotations
@@ -25,9 +25,34 @@ from rtsep.spec import ModelSpec
 FORMAT = 1
 JSON_NAME = "model.json"
 ONNX_NAME = "model.onnx"
+WEIGHTS_NAME = "weights.safetensors"
 EMBEDDED = Path(__file__).parent / "embedded"
 MAX_JSON_BYTES = 1_000_000
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a model's folder, and what model.json says of it."""
+
+    path: Path
+    bytes: int
+    sha256: str
+
+    def verified(self) -> Path:
+        """The path of the file, found whole just now; else `ModelError` in one line."""
+        if not self.path.is_file():
+            raise ModelError(f"{self.path} is missing; get the whole model folder again")
+        if self.path.resolve().parent != self.path.parent.resolve():
+            raise ModelError(f"{self.path} is a link that leaves the model's folder; put the file itself there")
+        found = self.path.stat().st_size
+        if found != self.bytes:
+            raise ModelError(f"{self.path} has {found} bytes, {JSON_NAME} says {self.bytes}; get the model again")
+        if (real := digest(self.path)) != self.sha256:
+            raise ModelError(
+                f"{self.path} has sha256 {real[:12]}..., {JSON_NAME} says {self.sha256[:12]}...; get the model again"
+            )
+        return self.path
 
 
 @dataclass(frozen=True)
@@ -38,11 +63,23 @@ class StoredModel:
     path: Path  # of the ONNX file
     sha256: str  # of the ONNX file
     origin: str  # "embedded", "user" or "path"
+    trainable: StoredFile | None = None  # its weights, unverified
 
     @property
     def name(self) -> str:
         """The name that the spec gives."""
         return self.spec.name
+
+    @property
+    def weights(self) -> Path | None:
+        """The file of the weights that it can be trained on with, verified now; None where there is none.
+
+        Raises `ModelError` for one that is missing or altered.
+        """
+        try:
+            return self.trainable.verified() if self.trainable else None
+        except OSError as error:
+            raise ModelError(f"{self.name}: its weights cannot be read ({error.strerror})") from error
 
     def with_context(self, frames: int) -> StoredModel:
         """The same model with another context, 0 for its own; `SpecError` where it has no such one."""
@@ -138,10 +175,12 @@ def _read(path: Path, origin: str, asked: Path | None = None) -> StoredModel:
     for name in (spec.name, *spec.stems, *(state.name for state in spec.states)):
         if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
             raise ModelError(f"{path}: name {name!r} is not plain; letters, digits, '.', '_' and '-' are allowed")
-    onnx = _graph(path, graph)
-    if asked is not None and asked.suffix != ".json" and asked.resolve() != onnx.resolve():
-        raise ModelError(f"{asked} is not the graph that {path} describes, which is {onnx.name}")
-    return StoredModel(spec=spec, path=onnx, sha256=graph["sha256"], origin=origin)
+    onnx = _file(path, "graph", graph)
+    onnx.verified()
+    if asked is not None and asked.suffix != ".json" and asked.resolve() != onnx.path.resolve():
+        raise ModelError(f"{asked} is not the graph that {path} describes, which is {onnx.path.name}")
+    trainable = _file(path, "weights", entries["weights"]) if "weights" in entries else None
+    return StoredModel(spec=spec, path=onnx.path, sha256=onnx.sha256, origin=origin, trainable=trainable)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -157,21 +196,13 @@ def _json(path: Path) -> dict[str, Any]:
     return entries
 
 
-def _graph(path: Path, graph: dict[str, Any]) -> Path:
-    """Check the graph's file against its name, size and sha256; give its path."""
-    name, size, sha256 = graph.get("file"), graph.get("bytes"), graph.get("sha256")
+def _file(path: Path, kind: str, entry: object) -> StoredFile:
+    """Check what model.json says of one of the files beside it."""
+    if not isinstance(entry, dict):
+        raise ModelError(f"{path}: {kind!r} must be a JSON object; export the model again")
+    name, size, sha256 = entry.get("file"), entry.get("bytes"), entry.get("sha256")
     if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
-        raise ModelError(f"{path}: graph file is {name!r}; it must be a plain file name in the model's own folder")
+        raise ModelError(f"{path}: {kind} file is {name!r}; it must be a plain file name in the model's own folder")
     if not isinstance(size, int) or not isinstance(sha256, str):
-        raise ModelError(f"{path}: the graph needs 'bytes' and 'sha256'; export the model again")
-    onnx = path.parent / name
-    if not onnx.is_file():
-        raise ModelError(f"{onnx} is missing; get the whole model folder again")
-    if onnx.resolve().parent != path.parent.resolve():
-        raise ModelError(f"{onnx} is a link that leaves the model's folder; put the file itself there")
-    found = onnx.stat().st_size
-    if found != size:
-        raise ModelError(f"{onnx} has {found} bytes, {JSON_NAME} says {size}; get the model again")
-    if (real := digest(onnx)) != sha256:
-        raise ModelError(f"{onnx} has sha256 {real[:12]}..., {JSON_NAME} says {sha256[:12]}...; get the model again")
-    return onnx
+        raise ModelError(f"{path}: the {kind} needs 'bytes' and 'sha256'; export the model again")
+    return StoredFile(path.parent / name, size, sha256)

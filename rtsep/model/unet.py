@@ -8,20 +8,20 @@ order of the checkpoint's `conv2d`, `conv2d_transpose` and `batch_normalization`
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rtsep.errors import ModelError
-from rtsep.model.spleeter_config import STANDARD_FILTERS as STANDARD_FILTERS
-from rtsep.model.spleeter_config import Activation as Activation
-
-OutputKind = Literal["sigmoid", "softmax"]
+from rtsep.model.families import STANDARD_FILTERS as STANDARD_FILTERS
+from rtsep.model.families import Activation as Activation
+from rtsep.model.families import OutputKind as OutputKind
 
 KERNEL = 5
 EPSILON = 1e-3  # of the batch normalisation, Keras's default
+QUIET = 1e-6  # RMS magnitude of what is not worth being brought to a level
 DROPPED = 3  # decoder steps with dropout in training
 
 
@@ -115,7 +115,8 @@ class UNet(nn.Module):
     filters: of the steps down; their number is the depth, and frames and bins must be multiples
     of 2 ** depth. conv, deconv: activations on the way down and up; Spleeter's 2stems has
     leaky_relu and relu, its others elu and elu. output: `sigmoid`, each stem by itself, or
-    `softmax` across the stems. Raises `ModelError` for a value that is not allowed.
+    `softmax` across the stems. levelled: the towers hear every context at an RMS magnitude of 1, so
+    that no level is strange to them; not Spleeter's. Raises `ModelError` for a value that is not allowed.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class UNet(nn.Module):
         conv: Activation = "leaky_relu",
         deconv: Activation = "relu",
         output: OutputKind = "sigmoid",
+        levelled: bool = False,
     ) -> None:
         super().__init__()
         for name, value, allowed in (
@@ -137,7 +139,7 @@ class UNet(nn.Module):
                 raise ModelError(f"U-Net: {name} is {value!r}; allowed are {', '.join(allowed)}")
         if not filters or min(filters) < 1 or stems < 1:
             raise ModelError(f"U-Net: {stems} stems with filters {tuple(filters)}; all must be 1 or more")
-        self.output = output
+        self.output, self.levelled = output, levelled
         self.step = 2 ** len(filters)
         self.towers = nn.ModuleList(Tower(channels, tuple(filters), conv, deconv) for _ in range(stems))
 
@@ -148,7 +150,12 @@ class UNet(nn.Module):
             raise ModelError(f"U-Net: {frames} frames of {bins} bins; both must be multiples of {self.step}")
         # (batch, channels, frames, bins) is NCHW already, with time as height and frequency as width;
         # stacked: batch, stems, channels, frames, bins
-        logits = torch.stack([tower(magnitudes) for tower in self.towers], 1)
+        heard = (
+            magnitudes / (magnitudes.square().mean((1, 2, 3), keepdim=True).sqrt() + QUIET)
+            if self.levelled
+            else magnitudes
+        )
+        logits = torch.stack([tower(heard) for tower in self.towers], 1)
         # Written out, since ONNX Runtime's sigmoid has only an absolute accuracy, and where all masks
         # of a bin are small the ratio of their squares shows it.
         masks = logits.softmax(1) if self.output == "softmax" else torch.reciprocal(1.0 + torch.exp(-logits))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rtsep.errors import ModelError
-from rtsep.model.causal import STARTER_BANDS, CausalNet, LevelNorm, VocalsAndRest
+from rtsep.model.causal import STARTER_BANDS, CausalNet, LevelNorm, Merged
 from rtsep.model.embed import starter_network, starter_spec
 
 
@@ -108,13 +108,14 @@ def test_silence_gives_finite_masks() -> None:
 
 
 @torch.no_grad()
-def test_vocals_and_rest_sum_to_one() -> None:
+@pytest.mark.parametrize("merged", [(1, 3), (2, 1, 1), (1, 2, 1)])
+def test_merged_stems_are_sums_of_masks(merged: tuple[int, ...]) -> None:
     network = small_network()
     four = network(spectra(6, 19), *zeros(network))[0]
-    two, *states = VocalsAndRest(network)(spectra(6, 19), *zeros(network))
+    stems, *states = Merged(network, merged)(spectra(6, 19), *zeros(network))
     assert len(states) == len(network.states())
-    torch.testing.assert_close(two[:, 0], four[:, 0])
-    torch.testing.assert_close(two[:, 1], four[:, 1:].sum(1), atol=1e-6, rtol=0)
+    wanted = torch.stack([part.sum(1) for part in four.split(merged, 1)], 1)
+    torch.testing.assert_close(stems, wanted, atol=1e-6, rtol=0)
 
 
 class Prototype(nn.Module):

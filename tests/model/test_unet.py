@@ -139,3 +139,18 @@ def test_sizes_that_cannot_be_halved_are_refused() -> None:
 def test_unknown_activation_is_refused() -> None:
     with pytest.raises(ModelError, match="conv is 'gelu'; allowed are relu, elu, leaky_relu"):
         UNet(2, conv="gelu")  # type: ignore[arg-type]
+
+
+def test_a_levelled_network_hears_no_level() -> None:
+    torch.manual_seed(0)
+    network = UNet(2, 2, (4, 8), levelled=True).eval()
+    magnitudes = torch.rand(1, 2, 8, 16)
+    with torch.no_grad():
+        loud, quiet, silent = (network(level * magnitudes) for level in (1.0, 1e-3, 0.0))
+    assert torch.allclose(quiet, 1e-3 * loud, rtol=0.01)
+    assert not silent.any()
+    torch.manual_seed(0)
+    plain = UNet(2, 2, (4, 8)).eval()
+    level = float(magnitudes.square().mean().sqrt())
+    with torch.no_grad():
+        assert torch.allclose(plain(magnitudes / level) * level, loud, rtol=1e-3)

@@ -1,0 +1,81 @@
+"""The command `rtsep train`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from rtsep.cli_options import out, say
+from rtsep.errors import RtsepError
+
+if TYPE_CHECKING:
+    from rtsep.data.inspection import Complaint
+    from rtsep.train.trainer import Course
+
+EPILOG = (
+    "Examples:\n\n"
+    "  rtsep train configs/training/guitar.toml -o runs/guitar\n\n"
+    "  rtsep train configs/training/guitar.toml -o runs/guitar --resume\n\n"
+    "  rtsep train mine.toml -o runs/mine --init spleeter:2stems --set optimisation.steps=2000"
+)
+SHOWN = 8  # remarks on the songs that are printed one by one
+
+
+def train(
+    settings: Annotated[Path, typer.Argument(help="A TOML file; see configs/training.")],
+    folder: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    init: Annotated[str, typer.Option(help="Fine-tune this model: a name or a path.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
+    changes: Annotated[Optional[list[str]], typer.Option("--set", help="As rhythm.log_steps=10.")] = None,  # noqa: UP045
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads of the network; 0: all cores.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that make examples.")] = 1,
+    check: Annotated[bool, typer.Option("--check", help="Only look the songs over.")] = False,
+) -> None:
+    """Train a model, or fine-tune one."""
+    from rtsep.model.installation import need_torch
+
+    need_torch()
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from rtsep.train.machine import choose
+    from rtsep.train.school import gather, prepare
+    from rtsep.train.school import train as learn
+    from rtsep.train.settings import read_train_settings
+
+    told = read_train_settings(settings, changes or ())
+    if check:
+        with out.status("looking the songs over"):
+            spec = prepare(told, init)[1]
+            _remark(gather(told, spec.sample_rate).complaints)
+        say("the songs can be trained on")
+        return
+    machine = choose(device, threads, workers)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"), TimeRemainingColumn())
+    with Progress(*columns, console=out) as progress:
+        task = progress.add_task(told.name, total=told.optimisation.steps, said="looking the songs over")
+
+        def tell(course: Course) -> None:
+            progress.update(task, completed=course.step, said=_words(course))
+
+        try:
+            model = learn(told, folder, machine, init, resume, tell, _remark)
+        except KeyboardInterrupt:
+            raise RtsepError(f"stopped; all is kept in {folder}; go on with --resume") from None
+    say(f"model    {model.path.parent}")
+    say(f"listen   rtsep live --input demo -m {model.path.parent}")
+
+
+def _words(course: Course) -> str:
+    judged = "  ".join(f"{stem} {value:.2f} dB" for stem, value in course.sdr_db.items())
+    return f"step {course.step}  loss {course.loss:.4f}  {course.examples_per_s:.1f} examples/s  {judged}".rstrip()
+
+
+def _remark(complaints: Sequence[Complaint]) -> None:
+    for one in complaints[:SHOWN]:
+        say(f"{one.song}: {one.words}")
+    if len(complaints) > SHOWN:
+        say(f"and {len(complaints) - SHOWN} more remarks")

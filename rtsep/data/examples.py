@@ -1,0 +1,160 @@
+"""Examples to train on: each a pure function of the seed and its number, so that any can be made anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.data.assignment import VOCALS, is_blurred, parts, unclaimed
+from rtsep.data.augmentation import Augmentation, augment_mix, augment_stem
+from rtsep.data.songs import Song, read_stem
+from rtsep.errors import ConfigError, SpecError
+
+Float32 = NDArray[np.float32]
+
+QUIET = 10.0 ** (-50.0 / 20.0)  # RMS below which a crop has nothing to learn from
+CHANNELS = 2
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How songs become examples. Probabilities are for each example."""
+
+    seconds: float = 6.0
+    remix: float = 0.5  # that the stems come from different songs, although one has them all
+    balance: float = 1.0  # that a stem from another song is brought to a level against the rest
+    balance_db: tuple[float, float] = (-3.0, 4.5)  # mean and deviation of that level
+    retries: int = 3  # further crops that are tried while one is quiet
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        if not 0.1 <= self.seconds <= 60.0:
+            raise ConfigError(f"examples.seconds = {self.seconds} is out of range; allowed are 0.1 to 60")
+        for name in ("remix", "balance"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(f"examples.{name} = {getattr(self, name)} is a probability; allowed are 0 to 1")
+        if not 0 <= self.retries <= 100:
+            raise ConfigError(f"examples.retries = {self.retries} is out of range; allowed are 0 to 100")
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Songs that are drawn together, and how often against other collections."""
+
+    songs: tuple[Song, ...]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Example:
+    """stems: (stems, channels, frames), which sum to the mix; known: which of them can be learnt from."""
+
+    stems: Float32
+    known: NDArray[np.bool_]
+
+
+class Examples:
+    """An endless row of examples; `examples[n]` is always the same for one seed.
+
+    A song is as likely as it is long, within its collection. Raises `SpecError` where no song has
+    one of the stems.
+    """
+
+    def __init__(
+        self, collections: Sequence[Collection], stems: Sequence[str], sample_rate: int, recipe: Recipe, seed: int
+    ) -> None:
+        self.stems, self.recipe = tuple(stems), recipe
+        self.frames = round(recipe.seconds * sample_rate)
+        self._sample_rate, self._seed = sample_rate, seed
+        useful = [(one, [song for song in one.songs if self._teaches(song)]) for one in collections]
+        self._songs = [song for _, songs in useful for song in songs]
+        chances = [one.weight * _normalised([song.seconds for song in songs]) for one, songs in useful if songs]
+        self._chances = _normalised(np.concatenate([*chances, np.zeros(0)]))
+        self._givers: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
+        for stem in self.stems:
+            givers = np.array([i for i, song in enumerate(self._songs) if parts(song, stem, self.stems)], np.int64)
+            if not len(givers):
+                raise SpecError(f"no song for training has {stem!r}; name stems that the songs have, or more songs")
+            self._givers[stem] = givers, _normalised(self._chances[givers])
+
+    def __getitem__(self, number: int) -> Example:
+        """The example of a number, from 0."""
+        rng = np.random.default_rng((self._seed, number))
+        song = self._songs[rng.choice(len(self._songs), p=self._chances)]
+        taken = self._taken(song, rng.random() < self.recipe.remix)
+        blurred = is_blurred(song, self.stems)
+        crops = self._crops(song, taken, rng)
+        sound = np.zeros((len(self.stems), CHANNELS, self.frames), np.float32)
+        drawn = []
+        for index, stem in enumerate(self.stems):
+            if stem in crops:
+                sound[index] = crops[stem]
+            elif not blurred or stem == VOCALS:
+                sound[index] = self._draw(stem, rng)
+                drawn.append(index)
+            sound[index] = augment_stem(sound[index], self._sample_rate, self.recipe.augmentation, rng)
+        for index in drawn:
+            self._balance(sound, index, rng)
+        known = np.array([not blurred or stem == VOCALS for stem in self.stems])
+        return Example(augment_mix(sound, self._sample_rate, self.recipe.augmentation, rng), known)
+
+    def _teaches(self, song: Song) -> bool:
+        if is_blurred(song, self.stems):
+            return VOCALS in self.stems
+        return any(parts(song, stem, self.stems) for stem in self.stems)
+
+    def _taken(self, song: Song, remix: bool) -> dict[str, tuple[str, ...]]:
+        """The stems that an example takes from its own song, and the song's stems that make them up."""
+        taken = {stem: names for stem in self.stems if (names := parts(song, stem, self.stems))}
+        if is_blurred(song, self.stems):
+            taken = {stem: taken[stem] for stem in taken if stem == VOCALS}
+            taken[self.stems[-1]] = unclaimed(song, self.stems)
+        elif remix:
+            taken = dict(list(taken.items())[:1])
+        return taken
+
+    def _draw(self, stem: str, rng: np.random.Generator) -> Float32:
+        """A crop of a stem from any song that has it."""
+        givers, chances = self._givers[stem]
+        song = self._songs[rng.choice(givers, p=chances)]
+        return self._crops(song, {stem: parts(song, stem, self.stems)}, rng)[stem]
+
+    def _crops(self, song: Song, taken: dict[str, tuple[str, ...]], rng: np.random.Generator) -> dict[str, Float32]:
+        """One crop of a song, of each stem: where the first stem is not quiet, if a few tries find such a place."""
+        (first, names), *others = taken.items()
+        room = max(0, round(song.seconds * self._sample_rate) - self.frames)
+        for _ in range(1 + self.recipe.retries):
+            start = int(rng.integers(room + 1))
+            crop = self._read(song, names, start)
+            if _rms(crop) > QUIET:
+                break
+        return {first: crop} | {stem: self._read(song, names, start) for stem, names in others}
+
+    def _read(self, song: Song, names: Sequence[str], start: int) -> Float32:
+        total = np.zeros((CHANNELS, self.frames), np.float32)
+        for name in names:
+            total += read_stem(song, name, start, self.frames, self._sample_rate, CHANNELS)
+        return total
+
+    def _balance(self, sound: Float32, index: int, rng: np.random.Generator) -> None:
+        """Bring a stem of another song to a level against all the others: songs are not equally loud."""
+        wanted = rng.random() < self.recipe.balance
+        level_db = rng.normal(*self.recipe.balance_db)
+        rest, own = _rms(sound.sum(0) - sound[index]), _rms(sound[index])
+        if wanted and rest > QUIET and own > QUIET:
+            sound[index] *= np.float32(rest / own * 10.0 ** (level_db / 20.0))
+
+
+def _rms(sound: Float32) -> float:
+    return float(np.sqrt(np.mean(np.square(sound))))
+
+
+def _normalised(weights: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    shares = np.asarray(weights, np.float64)
+    total = float(shares.sum())
+    if not total > 0.0:
+        raise ConfigError("no song can be drawn: there is none for these stems, or all weights are 0")
+    return shares / total

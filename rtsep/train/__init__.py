@@ -1,0 +1,1 @@
+"""Training: losses, the loop, checkpoints, logs, and what comes out of it."""

@@ -1,0 +1,24 @@
+"""A moving average of weights: what is judged and exported, calmer than the weights themselves."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+
+def averaged(network: nn.Module) -> nn.Module:
+    """A copy of the network whose weights will follow it."""
+    copied = copy.deepcopy(network)
+    return copied.requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, step: int, decay: float) -> None:
+    """Move the average towards the network; early in a run it moves faster, so that no start lingers."""
+    share = 1.0 - min(decay, step / (step + 10.0))
+    for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
+        slow.lerp_(fast, share)
+    for held, now in zip(average.buffers(), network.buffers(), strict=True):
+        held.copy_(now)

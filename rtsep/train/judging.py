@@ -1,0 +1,71 @@
+"""The judge of a run: held-out songs, separated by the exported model."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from rtsep.data.assignment import parts
+from rtsep.data.songs import Song, read_stem
+from rtsep.errors import SpecError
+from rtsep.evaluate.metrics import sdr_db
+from rtsep.evaluate.separation import Separator
+from rtsep.evaluate.settings import Setting
+from rtsep.model.export import export
+from rtsep.model.store import find
+from rtsep.spec import ModelSpec
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A part of a held-out song: stems (stems, channels, frames)."""
+
+    name: str
+    stems: Float32
+
+
+def held_out(songs: Sequence[Song], spec: ModelSpec, seconds: float, most: int) -> list[Clip]:
+    """Read the middle of the first songs that have all stems; raises `SpecError` where there are none."""
+    found: list[Clip] = []
+    for song in songs:
+        names = {stem: parts(song, stem, spec.stems) for stem in spec.stems}
+        if not all(names.values()) or len(found) == most:
+            continue
+        whole = round(song.seconds * spec.sample_rate)
+        frames = min(whole, round(seconds * spec.sample_rate)) if seconds else whole
+        start = (whole - frames) // 2
+        stems = [
+            sum(read_stem(song, part, start, frames, spec.sample_rate, spec.channels) for part in names[stem])
+            for stem in spec.stems
+        ]
+        found.append(Clip(song.name, np.stack(stems)))
+    if songs and not found:
+        raise SpecError(f"no held-out song has all of {', '.join(spec.stems)}; it could not judge; name other songs")
+    return found
+
+
+def judge(deployed: nn.Module, spec: ModelSpec, clips: Sequence[Clip], preset: str) -> dict[str, float]:
+    """SDR in dB of each stem, mean over the clips where it sounds, as the model plays at a preset.
+
+    deployed: the network as it is exported. preset: `offline` is the family's way with whole files;
+    empty: that for a windowed model, which is slow hop by hop, and `exact` for a stateful one.
+    """
+    chosen = preset or ("offline" if spec.kind == "windowed" else "exact")
+    setting = Setting("offline") if chosen == "offline" else Setting("stream", chosen)
+    found: dict[str, list[float]] = {stem: [] for stem in spec.stems}
+    with tempfile.TemporaryDirectory(prefix="rtsep-judge-") as folder:
+        separator = Separator(find(export(deployed, spec, Path(folder) / "model")))
+        for clip in clips:
+            estimates = separator.estimate(clip.stems.sum(0), spec.sample_rate, setting)
+            for stem, reference in zip(spec.stems, clip.stems, strict=True):
+                if stem in estimates and np.any(reference):
+                    found[stem].append(sdr_db(reference, estimates[stem]))
+    return {stem: float(np.mean(values)) for stem, values in found.items() if values}

@@ -1,0 +1,88 @@
+"""Losses: what an estimate of the stems is held against. Each is a mean over examples, lower is better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+TINY = 1e-9
+FLOOR_DB = -30.0  # error below it, re mix, is as good as none: silence has no ratio to itself
+
+
+class Batch(NamedTuple):
+    """Complex spectra of stems (batch, stems, channels, hops, bins), and which can be learnt from (batch, stems)."""
+
+    stems: Tensor
+    known: Tensor
+
+    @property
+    def mix(self) -> Tensor:
+        """Their sum, (batch, channels, hops, bins)."""
+        return self.stems.sum(1)
+
+
+Loss = Callable[[Tensor, Batch], Tensor]  # estimated magnitudes (batch, stems, channels, hops, bins)
+
+
+def _over_known(values: Tensor, known: Tensor) -> Tensor:
+    """The mean over examples of the sum over known stems; both (batch, stems)."""
+    return torch.where(known, values, 0.0).sum(1).mean()
+
+
+def l1_mask(estimates: Tensor, batch: Batch) -> Tensor:
+    """Spleeter's: the sum over stems of the mean absolute difference of magnitudes."""
+    return _over_known((estimates - batch.stems.abs()).abs().mean((2, 3, 4)), batch.known)
+
+
+def mse(estimates: Tensor, batch: Batch) -> Tensor:
+    """Open-Unmix's: the mean squared difference of magnitudes, summed over targets."""
+    return _over_known((estimates - batch.stems.abs()).square().mean((2, 3, 4)), batch.known)
+
+
+def complex_l1(estimates: Tensor, batch: Batch) -> Tensor:
+    """Distances in the complex plane, where the estimate has the phase of the mix.
+
+    A mask that is right in magnitude is still wrong where phases differ; this knows. Three terms:
+    the absolute distance weighted towards high frequencies (where music is weak), the distance of
+    square-root magnitudes (quiet parts count, false stems show), and the logarithm of the squared
+    error against the stem: the SDR in bels that we are judged by, with a floor.
+    """
+    mix = batch.mix
+    level = mix.abs().square().mean((1, 2, 3), keepdim=True).sqrt() + TINY
+    mix, stems, estimates = mix / level, batch.stems / level[:, None], estimates / level[:, None]
+    amount = mix.abs()
+    direction = (mix / (amount + TINY))[:, None]
+    along = stems.real * direction.real + stems.imag * direction.imag
+    magnitude = stems.abs()
+    across = (magnitude.square() - along.square()).clamp_min(0.0)  # no mask reaches it
+    error = (estimates - along).square() + across
+
+    weight = torch.linspace(1.0, 5.0, amount.shape[-1], device=amount.device).sqrt()
+    norm = (amount * weight).mean((1, 2, 3))[:, None] + 1e-4
+    distance = ((error + 1e-8).sqrt() * weight).mean((2, 3, 4)) / norm
+
+    root = (amount + 1e-4).sqrt().mean((1, 2, 3))[:, None]
+    shape = ((estimates + 1e-4).sqrt() - (magnitude + 1e-4).sqrt()).abs().mean((2, 3, 4)) / root
+
+    floor = 10.0 ** (FLOOR_DB / 10.0) * amount.square().mean((1, 2, 3))[:, None] + TINY
+    ratio = torch.log10((error.mean((2, 3, 4)) + floor) / (magnitude.square().mean((2, 3, 4)) + floor))
+    return _over_known(distance + 0.3 * shape + 0.15 * ratio, batch.known)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A loss and the family of networks that it is the custom of."""
+
+    loss: Loss
+    custom_of: str
+
+
+LOSSES: dict[str, Named] = {
+    "l1_mask": Named(l1_mask, "unet"),
+    "mse": Named(mse, "openunmix"),
+    "complex_l1": Named(complex_l1, "causal"),
+}

@@ -1,0 +1,174 @@
+"""From settings to a model: the songs looked over, the network made or taken, trained, exported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from rtsep.data.examples import Collection, Examples
+from rtsep.data.inspection import Complaint, inspect
+from rtsep.data.layouts import find_songs
+from rtsep.data.songs import Song
+from rtsep.errors import FileError, ModelError, SpecError
+from rtsep.model import architecture as networks
+from rtsep.model.architecture import Architecture
+from rtsep.model.export import export
+from rtsep.model.store import StoredModel, find
+from rtsep.model.weights import Weights, read_weights
+from rtsep.spec import ModelSpec
+from rtsep.train.judging import held_out
+from rtsep.train.machine import Machine
+from rtsep.train.settings import Songs, TrainSettings
+from rtsep.train.spectra import analysis_windows, spectra
+from rtsep.train.trainer import Tell, Trainer
+
+SCALED = 24  # examples whose statistics a new network is given
+
+
+@dataclass(frozen=True)
+class Material:
+    """The songs of a run, and what is to be said of them."""
+
+    collections: tuple[Collection, ...]
+    valid: tuple[Song, ...]
+    complaints: tuple[Complaint, ...]
+
+
+def gather(settings: TrainSettings, sample_rate: int) -> Material:
+    """Find all songs and look them over, before anything starts. Raises `FileError`, naming all that is fatal."""
+    complaints: list[Complaint] = []
+
+    def songs(group: Sequence[Songs]) -> list[list[Song]]:
+        found = [find_songs(one.layout, one.folder, one.options) for one in group]
+        for one in found:
+            complaints.extend(inspect(one, settings.stems, sample_rate, thorough=False))
+        return found
+
+    train, valid = songs(settings.train), songs(settings.valid)
+    if fatal := [complaint for complaint in complaints if complaint.fatal]:
+        first = "; ".join(f"{one.song}: {one.words}" for one in fatal[:5])
+        more = f"; and {len(fatal) - 5} more" if len(fatal) > 5 else ""
+        raise FileError(f"{len(fatal)} faults in the songs: {first}{more}; mend them or take them out")
+    collections = [Collection(tuple(one), group.weight) for one, group in zip(train, settings.train, strict=True)]
+    return Material(tuple(collections), tuple(song for one in valid for song in one), tuple(complaints))
+
+
+def describe(settings: TrainSettings, init: str) -> tuple[Architecture, dict[str, Tensor]]:
+    """The network that the settings and `init` ask for, and the weights that it starts from (none: new ones).
+
+    init: a model's name or path. A network table that says nothing is that of `init`, with the
+    run's stems. Raises `ConfigError`, `ModelError`.
+    """
+    if not init:
+        return networks.from_dict({**settings.network, "stems": list(settings.stems)}), {}
+    model = find(init)
+    if model.weights is None:
+        raise ModelError(f"{model.name} has no weights to train on; import it again, with this rtsep")
+    found, weights = read_weights(model.weights)
+    if len(found.stems) != len(settings.stems):
+        raise SpecError(
+            f"{model.name} has {len(found.stems)} stems ({', '.join(found.stems)}), the settings name "
+            f"{len(settings.stems)}; name as many"
+        )
+    if settings.network.get("family", found.family) != found.family:
+        raise SpecError(f"{model.name} is of family {found.family}, the settings say {settings.network['family']!r}")
+    described = networks.from_dict({**found.to_dict(), **settings.network, "stems": list(settings.stems)})
+    return described, weights
+
+
+def prepare(settings: TrainSettings, init: str) -> tuple[Architecture, ModelSpec, nn.Module]:
+    """The network to train, with its first weights."""
+    torch.manual_seed(settings.seed)
+    described, weights = describe(settings, init)
+    network = networks.network(described)
+    if weights:
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ModelError(
+                f"{init}: its weights do not fit the network ({' '.join(str(error).split())[:200]})"
+            ) from error
+    spec = networks.spec(described, settings.name, settings.licence)
+    analysis_windows(spec, settings.optimisation.presets)  # raises for presets that it has not
+    return described, spec, network
+
+
+def train(
+    settings: TrainSettings,
+    folder: Path,
+    machine: Machine,
+    init: str = "",
+    resume: bool = False,
+    tell: Tell = lambda course: None,
+    warn: Callable[[Sequence[Complaint]], None] = lambda complaints: None,
+) -> StoredModel:
+    """Make one run in `folder`, and give the model that it exports to `folder`/model.
+
+    warn: is called with the complaints of the songs before the run starts. Raises `RtsepError`s.
+    """
+    described, spec, network = prepare(settings, init)
+    material = gather(settings, spec.sample_rate)
+    warn(material.complaints)
+    examples = Examples(material.collections, settings.stems, spec.sample_rate, settings.examples, settings.seed)
+    clips = held_out(material.valid, spec, settings.judging.seconds, settings.judging.songs)
+    fingerprint = _settle(folder, settings, init, resume)
+    if not init and not resume:
+        _fit(network, described, spec, examples)
+    trainer = Trainer(settings, described, spec, network, folder, machine, fingerprint)
+    if resume:
+        trainer.resume(folder / "checkpoint.pt")
+    try:
+        trainer.run(examples, clips, tell)
+    except KeyboardInterrupt:
+        trainer.keep()
+        raise
+    judged = trainer.judged()
+    weights = Weights(described, dict(judged.state_dict()))
+    return find(export(networks.deployed(judged, described), spec, folder / "model", weights=weights))
+
+
+def _settle(folder: Path, settings: TrainSettings, init: str, resume: bool) -> str:
+    """Make the run's folder and write down its settings; give their digest.
+
+    Raises `FileError` for a folder that holds another run, `SpecError` for settings that changed.
+    """
+    told = json.loads(json.dumps({**asdict(settings), "init": init}, default=str))
+    course = {name: value for name, value in told.items() if name not in ("rhythm", "judging")}
+    path = folder / "settings.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "checkpoint.pt").exists() and not resume:
+            raise FileError(f"{folder} holds a run already; go on with --resume, or take another folder")
+        if resume and path.exists():
+            before = json.loads(path.read_text(encoding="utf-8"))
+            changed = [name for name in course if before.get(name) != course[name]]
+            if changed:
+                name = changed[0]
+                raise SpecError(
+                    f"{folder}: the run was started with other settings: {name} was {before.get(name)!r}, "
+                    f"now {course[name]!r}; give what it was, or take another folder"
+                )
+        path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise FileError(f"{folder} cannot be written: {error.strerror}") from error
+    except ValueError as error:
+        raise FileError(f"{path} is broken; take another folder") from error
+    return hashlib.sha256(json.dumps(course, sort_keys=True).encode()).hexdigest()
+
+
+def _fit(network: nn.Module, described: Architecture, spec: ModelSpec, examples: Examples) -> None:
+    """Give a new network the statistics of its music."""
+    (window,) = analysis_windows(spec, ("exact",))
+
+    def magnitudes() -> Iterator[Tensor]:
+        for number in range(SCALED):
+            mix = torch.from_numpy(examples[number].stems.sum(0))
+            yield spectra(mix, spec, window).abs()[None]
+
+    networks.fit_scalers(network, described, magnitudes())

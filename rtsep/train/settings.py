@@ -1,0 +1,121 @@
+"""What a run of training is told: a TOML file to frozen dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rtsep.config import read_settings
+from rtsep.data.examples import Recipe
+from rtsep.data.layouts import LayoutOptions
+from rtsep.errors import ConfigError
+from rtsep.train.losses import LOSSES
+
+
+@dataclass(frozen=True)
+class Songs:
+    """A folder of songs, and how often it is drawn from against the others."""
+
+    layout: str
+    folder: Path
+    weight: float = 1.0
+    options: LayoutOptions = field(default_factory=LayoutOptions)
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """The course of the training. Steps count batches."""
+
+    steps: int = 100_000
+    batch: int = 16  # examples
+    learning_rate: float = 1e-3
+    warmup_steps: int = 200
+    schedule: str = "cosine"  # or constant
+    weight_decay: float = 1e-3
+    clip: float = 1.0  # norm of the gradient; 0: not clipped
+    average: float = 0.998  # decay of the moving average of the weights that is judged and exported; 0: none
+    loss: str = ""  # empty: the custom of the network's family
+    presets: tuple[str, ...] = ("exact",)  # whose analysis windows the network hears, drawn by batch
+    freeze_norms: bool = False  # batch normalisation keeps its statistics, as Spleeter's checkpoints want
+    precision: str = "f32"  # or bf16: automatic mixed precision
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("steps", 1, 100_000_000),
+            ("batch", 1, 4096),
+            ("learning_rate", 1e-9, 10.0),
+            ("warmup_steps", 0, 1_000_000),
+            ("weight_decay", 0.0, 1.0),
+            ("clip", 0.0, 1e6),
+            ("average", 0.0, 0.999999),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigError(f"optimisation.{name} = {value} is out of range; allowed are {low:g} to {high:g}")
+        for name, allowed in (("schedule", ("cosine", "constant")), ("precision", ("f32", "bf16"))):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ConfigError(f"optimisation.{name} = {value!r}; allowed are {', '.join(allowed)}")
+        if self.loss and self.loss not in LOSSES:
+            raise ConfigError(f"optimisation.loss = {self.loss!r}; allowed are {', '.join(LOSSES)}")
+        if not self.presets:
+            raise ConfigError("optimisation.presets is empty; name one, as 'exact'")
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """How often a run says, judges and keeps something. Steps count batches."""
+
+    log_steps: int = 50
+    valid_steps: int = 1000
+    checkpoint_steps: int = 500
+    patience: int = 0  # judgements without a better one before the run ends early; 0: it never does
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("log_steps", 1), ("valid_steps", 1), ("checkpoint_steps", 1), ("patience", 0)):
+            if getattr(self, name) < lowest:
+                raise ConfigError(f"rhythm.{name} = {getattr(self, name)}; allowed are {lowest} and more")
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The songs that choose the best weights: never trained on."""
+
+    seconds: float = 60.0  # of each song, from its middle; 0: all of it
+    songs: int = 8  # at most
+    preset: str = ""  # the latency preset at which they are played, or `offline`; empty: see `judge`
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """One run: what network, from what sound, by what course."""
+
+    name: str  # of the model that comes out
+    stems: tuple[str, ...]
+    network: dict[str, Any]  # `family`, and what that family of networks is described by
+    train: tuple[Songs, ...]
+    valid: tuple[Songs, ...] = ()
+    licence: str = "not said; ask whoever trained it"
+    seed: int = 0
+    examples: Recipe = field(default_factory=Recipe)
+    optimisation: Optimisation = field(default_factory=Optimisation)
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    judging: Judging = field(default_factory=Judging)
+
+
+def read_train_settings(path: Path, changes: Sequence[str] = ()) -> TrainSettings:
+    """Read a run's settings; folders are relative to the file.
+
+    changes: as of `read_settings`. Raises `ConfigError`.
+    """
+    entries = read_settings(path, TrainSettings, changes)
+    needed = ("name", "stems", "network", "train")
+    if missing := [name for name in needed if name not in entries]:
+        raise ConfigError(f"{path}: {missing[0]!r} is missing; a run needs {', '.join(needed)}")
+    home = path.parent
+    for group in ("train", "valid"):
+        songs = entries.get(group, ())
+        entries[group] = tuple(Songs(one.layout, home / one.folder, one.weight, one.options) for one in songs)
+    return TrainSettings(**entries)

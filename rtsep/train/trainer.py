@@ -1,0 +1,217 @@
+"""The loop: batches in, weights out, and all that a run keeps in its folder.
+
+A run's folder holds `settings.json` (what it was told), `log.csv` and `valid.csv` (its course),
+`checkpoint.pt` (to go on from), `best.pt` (the weights that judged best), `curves.svg` and, at the
+end, `model/`.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rtsep.data.examples import Examples
+from rtsep.errors import RtsepError, SpecError
+from rtsep.model import architecture as networks
+from rtsep.model.architecture import Architecture
+from rtsep.spec import ModelSpec
+from rtsep.train import average, checkpoint
+from rtsep.train.batches import Sounds, batches
+from rtsep.train.checkpoint import Checkpoint
+from rtsep.train.curves import draw
+from rtsep.train.judging import Clip, judge
+from rtsep.train.logs import Log
+from rtsep.train.losses import LOSSES, Batch
+from rtsep.train.machine import Machine
+from rtsep.train.schedule import rate
+from rtsep.train.settings import TrainSettings
+from rtsep.train.spectra import analysis_windows, spectra
+
+MARGIN_DB = 0.01  # by which a judgement must be better to renew the patience
+FAULTS = 20  # steps in a row whose loss is not finite, before a run is given up
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a run says of itself as it goes."""
+
+    step: int
+    steps: int
+    loss: float
+    examples_per_s: float
+    sdr_db: dict[str, float]  # by stem, of the last judgement
+    best: float
+
+
+Tell = Callable[[Course], None]
+
+
+class Trainer:
+    """One run between its steps. `run` goes on to the end; the checkpoint holds what it needs to."""
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        described: Architecture,
+        spec: ModelSpec,
+        network: nn.Module,
+        folder: Path,
+        machine: Machine,
+        fingerprint: str,
+    ) -> None:
+        self.settings, self.spec, self.folder = settings, spec, folder
+        self._described, self._machine, self._fingerprint = described, machine, fingerprint
+        self._device = torch.device(machine.device)
+        course = settings.optimisation
+        self._loss = LOSSES[course.loss or next(name for name in LOSSES if LOSSES[name].custom_of == described.family)]
+        self.network = network.to(self._device)
+        self.average = average.averaged(self.network)
+        self._windows = analysis_windows(spec, course.presets).to(self._device)
+        decayed: list[nn.Parameter] = []
+        free: list[nn.Parameter] = []  # offsets and scales
+        for name, parameter in self.network.named_parameters():
+            (decayed if parameter.ndim > 1 and "bias" not in name else free).append(parameter)
+        groups = [{"params": decayed, "weight_decay": course.weight_decay}, {"params": free, "weight_decay": 0.0}]
+        self._optimiser = torch.optim.AdamW(groups, course.learning_rate)
+        self.step, self.best, self.waited = 0, -np.inf, 0
+        self.sdr_db: dict[str, float] = {}
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint of this run; raises `FileError`, `ModelError`, `SpecError`."""
+        found = checkpoint.load(path)
+        if found.fingerprint != self._fingerprint:
+            raise SpecError(f"{path} was made with other settings; give the run's own, or take another folder")
+        self.network.load_state_dict(found.network)
+        self.average.load_state_dict(found.average)
+        self._optimiser.load_state_dict(found.optimiser)
+        torch.set_rng_state(found.random[0])
+        for index, state in enumerate(found.random[1:]):
+            torch.cuda.set_rng_state(state, index)
+        self.step, self.best, self.waited = found.step, found.best, found.waited
+
+    def keep(self) -> None:
+        """Write the checkpoint; raises `FileError`, and the one before is then still there."""
+        random = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if self._device.type == "cuda" else [])]
+        found = Checkpoint(
+            step=self.step,
+            fingerprint=self._fingerprint,
+            network=self.network.state_dict(),
+            average=self.average.state_dict(),
+            optimiser=self._optimiser.state_dict(),
+            random=random,
+            best=float(self.best),
+            waited=self.waited,
+        )
+        checkpoint.save(found, self.folder / "checkpoint.pt")
+
+    def run(self, examples: Examples, clips: Sequence[Clip], tell: Tell = lambda course: None) -> None:
+        """Learn to the end of the run, or until its patience is over."""
+        course, rhythm = self.settings.optimisation, self.settings.rhythm
+        log = Log(self.folder / "log.csv", ("step", "loss", "learning_rate", "gradient", "examples_per_s"), self.step)
+        stems = tuple(f"sdr_{stem}_db" for stem in self.spec.stems)
+        valid = Log(self.folder / "valid.csv", ("step", "loss", "sdr_db", *stems), self.step)
+        losses: list[float] = []
+        began, faults = time.monotonic(), 0
+        with closing(self._batches(examples)) as made:
+            while self.step < course.steps:
+                loss, gradient = self._learn(next(made))
+                faults = 0 if np.isfinite(loss) else faults + 1
+                if faults == FAULTS:
+                    raise RtsepError(
+                        f"the loss was not finite for {FAULTS} steps up to {self.step}; "
+                        f"lower optimisation.learning_rate ({course.learning_rate:g})"
+                    )
+                losses.append(loss)
+                if self.step % rhythm.log_steps == 0 or self.step == course.steps:
+                    speed = len(losses) * course.batch / max(1e-9, time.monotonic() - began)
+                    finite = [value for value in losses if np.isfinite(value)]
+                    mean = float(np.mean(finite)) if finite else float("nan")
+                    log.add(
+                        {"step": self.step, "loss": mean, "learning_rate": self._rate(), "gradient": gradient}
+                        | {"examples_per_s": speed}
+                    )
+                    tell(Course(self.step, course.steps, mean, speed, self.sdr_db, self.best))
+                    losses, began = [], time.monotonic()
+                if clips and (self.step % rhythm.valid_steps == 0 or self.step == course.steps):
+                    self._judge(clips, valid)
+                    began = time.monotonic()
+                    if rhythm.patience and self.waited >= rhythm.patience:
+                        break
+                if self.step % rhythm.checkpoint_steps == 0 or self.step == course.steps:
+                    self.keep()
+        self.keep()
+        draw(self.folder)
+
+    def judged(self) -> nn.Module:
+        """The weights to export: the best that was judged, else the moving average as it is."""
+        if (self.folder / "best.pt").exists() and np.isfinite(self.best):
+            self.average.load_state_dict(checkpoint.load(self.folder / "best.pt").average)
+        return self.average.cpu()
+
+    def _batches(self, examples: Examples) -> Generator[Sounds]:
+        pinned = self._device.type == "cuda"
+        return batches(examples, self.settings.optimisation.batch, self.step, self._machine.workers, pinned)
+
+    def _learn(self, sounds: Sounds) -> tuple[float, float]:
+        """One step; the loss, and the norm of the gradient. A loss that is not finite changes nothing."""
+        course = self.settings.optimisation
+        self.network.train()
+        if course.freeze_norms:
+            networks.freeze_norms(self.network)
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._rate()
+        loss = self._loss_of(self.network, sounds)
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradient = nn.utils.clip_grad_norm_(self.network.parameters(), course.clip or torch.inf)
+        if torch.isfinite(loss) and torch.isfinite(gradient):
+            self._optimiser.step()
+        self.step += 1
+        average.follow(self.average, self.network, self.step, course.average)
+        return float(loss.detach()), float(gradient)
+
+    def _loss_of(self, network: nn.Module, sounds: Sounds) -> Tensor:
+        stems, known = (part.to(self._device, non_blocking=True) for part in sounds)
+        # drawn by step, so that a run that goes on draws as one that was never stopped
+        chosen = np.random.default_rng((self.settings.seed, self.step)).integers(len(self._windows))
+        batch = Batch(spectra(stems, self.spec, self._windows[chosen]), known)
+        half = self.settings.optimisation.precision == "bf16"
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=half):
+            estimates = networks.estimates(network, self._described, batch.mix.abs())
+        return self._loss.loss(estimates.float(), batch)
+
+    def _rate(self) -> float:
+        course = self.settings.optimisation
+        return rate(self.step, course.steps, course.warmup_steps, course.schedule, course.learning_rate)
+
+    def _judge(self, clips: Sequence[Clip], valid: Log) -> None:
+        with torch.no_grad():
+            losses = [
+                self._loss_of(self.average, _cut(clip, self.settings.examples.seconds, self.spec)) for clip in clips
+            ]
+        deployed = networks.deployed(copy.deepcopy(self.average).cpu(), self._described)
+        self.sdr_db = judge(deployed, self.spec, clips, self.settings.judging.preset)
+        mean = float(np.mean(list(self.sdr_db.values())))
+        self.waited = 0 if mean > self.best + MARGIN_DB else self.waited + 1
+        if mean > self.best:
+            self.best = mean
+            best = Checkpoint(self.step, self._fingerprint, {}, self.average.state_dict(), {}, [], mean, 0)
+            checkpoint.save(best, self.folder / "best.pt")
+        by_stem = {f"sdr_{stem}_db": value for stem, value in self.sdr_db.items()}
+        valid.add({"step": self.step, "loss": float(torch.stack(losses).mean()), "sdr_db": mean} | by_stem)
+
+
+def _cut(clip: Clip, seconds: float, spec: ModelSpec) -> Sounds:
+    """A clip as a batch of examples."""
+    frames = min(clip.stems.shape[2], round(seconds * spec.sample_rate))
+    count = clip.stems.shape[2] // frames
+    pieces = torch.from_numpy(clip.stems[:, :, : count * frames]).reshape(*clip.stems.shape[:2], count, frames)
+    return pieces.permute(2, 0, 1, 3), torch.ones(count, len(spec.stems), dtype=torch.bool)

@@ -1,0 +1,116 @@
+"""Examples: pure functions of seed and number, that sum to a mix, of stems that are what they are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from rtsep.data.augmentation import Augmentation
+
+from rtsep.data.examples import Collection, Examples, Recipe
+from rtsep.data.layouts import find_songs
+from rtsep.errors import ConfigError, SpecError
+from tests import songs as data_sets
+from tests.recordings import RATE
+from tests.signals import Float32, sine
+
+FOUR = ("vocals", "drums", "bass", "other")
+PLAIN = Recipe(seconds=0.5, remix=0.0)
+
+
+def strongest_hz(sound: Float32) -> float:
+    spectrum = np.abs(np.fft.rfft(sound.mean(0) * np.hanning(sound.shape[1])))
+    return float(int(np.argmax(spectrum)) * RATE / sound.shape[1])
+
+
+def folder_of(path: Path, **tones_hz: float) -> Collection:
+    """One song with a tone for each stem."""
+    path.mkdir(parents=True)
+    for stem, hz in tones_hz.items():
+        soundfile.write(path / f"{stem}.wav", sine(RATE, hz, RATE, 0.2).T, RATE, subtype="FLOAT")
+    return Collection(tuple(find_songs("stems", path.parent)))
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Collection:
+    data_sets.write("stems", tmp_path / "whole")
+    return Collection(tuple(find_songs("stems", tmp_path / "whole")))
+
+
+def test_the_same_number_is_the_same_example(whole: Collection) -> None:
+    recipe = Recipe(seconds=0.5, augmentation=Augmentation(level=1.0, gain=0.5))
+    one, again, other = (Examples([whole], FOUR, RATE, recipe, seed) for seed in (1, 1, 2))
+    for number in (0, 7, 3):  # in any order
+        assert np.array_equal(one[number].stems, again[number].stems)
+        assert not np.array_equal(one[number].stems, other[number].stems)
+    assert not np.array_equal(one[0].stems, one[1].stems)
+
+
+def test_stems_of_a_whole_song_are_its_own_at_one_place(whole: Collection) -> None:
+    examples = Examples([whole], FOUR, RATE, PLAIN, 0)
+    example = examples[0]
+    assert example.stems.shape == (4, 2, RATE // 2)
+    assert example.stems.dtype == np.float32
+    assert example.known.all()
+    for stem, sound in zip(FOUR, example.stems, strict=True):
+        assert strongest_hz(sound) == pytest.approx(data_sets.TONES_HZ[stem], rel=0.11)
+
+
+def test_what_a_song_lacks_comes_from_others(tmp_path: Path) -> None:
+    voice = folder_of(tmp_path / "voices" / "a", vocals=500.0)
+    music = folder_of(tmp_path / "music" / "b", accompaniment=3000.0)
+    examples = Examples([voice, music], ("vocals", "accompaniment"), RATE, PLAIN, 0)
+    for number in range(6):
+        example = examples[number]
+        assert example.known.all()
+        assert [strongest_hz(sound) for sound in example.stems] == pytest.approx([500.0, 3000.0], abs=4.0)
+
+
+def test_music_whose_parts_are_not_told_apart_teaches_only_vocals(tmp_path: Path, whole: Collection) -> None:
+    blurred = folder_of(tmp_path / "music" / "b", accompaniment=3000.0)
+    examples = Examples([Collection(whole.songs, 1e-9), blurred], FOUR, RATE, PLAIN, 0)
+    example = examples[0]
+    assert example.known.tolist() == [True, False, False, False]
+    assert strongest_hz(example.stems[3]) == pytest.approx(3000.0, abs=4.0)
+    assert not example.stems[1:3].any()
+    assert example.stems[0].any()
+
+
+def test_collections_are_drawn_by_weight(tmp_path: Path) -> None:
+    low = folder_of(tmp_path / "low" / "a", vocals=300.0, accompaniment=900.0)
+    high = folder_of(tmp_path / "high" / "b", vocals=600.0, accompaniment=1800.0)
+    weighted = [Collection(low.songs, 3.0), Collection(high.songs, 1.0)]
+    examples = Examples(weighted, ("vocals", "accompaniment"), RATE, Recipe(seconds=0.1, remix=0.0, retries=0), 0)
+    lows = sum(strongest_hz(examples[number].stems[0]) < 450.0 for number in range(200))
+    assert 130 <= lows <= 170
+
+
+def test_remixed_stems_come_from_different_songs(tmp_path: Path) -> None:
+    both = Collection(
+        folder_of(tmp_path / "1" / "a", vocals=300.0, accompaniment=900.0).songs
+        + folder_of(tmp_path / "2" / "b", vocals=600.0, accompaniment=1800.0).songs
+    )
+    examples = Examples([both], ("vocals", "accompaniment"), RATE, Recipe(seconds=0.1, remix=1.0, retries=0), 0)
+    tones = {tuple(round(strongest_hz(sound) / 300.0) for sound in examples[number].stems) for number in range(40)}
+    assert tones == {(1, 3), (1, 6), (2, 3), (2, 6)}
+
+
+def test_a_stem_from_elsewhere_is_balanced_against_the_rest(tmp_path: Path) -> None:
+    voice = folder_of(tmp_path / "voices" / "a", vocals=500.0)
+    music = folder_of(tmp_path / "music" / "b", accompaniment=3000.0)
+    recipe = Recipe(seconds=0.2, balance_db=(-10.0, 0.0))
+    examples = Examples([music, Collection(voice.songs, 1e-9)], ("vocals", "accompaniment"), RATE, recipe, 0)
+    vocals, rest = (20 * np.log10(np.sqrt(np.mean(sound**2))) for sound in examples[0].stems)
+    assert vocals - rest == pytest.approx(-10.0, abs=0.05)
+
+
+def test_what_cannot_be_taught_is_named(whole: Collection) -> None:
+    with pytest.raises(SpecError, match="no song for training has 'piano'"):
+        Examples([whole], ("vocals", "piano", "other"), RATE, PLAIN, 0)
+    with pytest.raises(ConfigError, match="no song can be drawn"):
+        Examples([Collection(whole.songs, 0.0)], FOUR, RATE, PLAIN, 0)
+    for faulty in ({"seconds": 0.0}, {"remix": 2.0}, {"retries": -1}):
+        with pytest.raises(ConfigError, match=f"examples.{next(iter(faulty))}"):
+            Recipe(**faulty)

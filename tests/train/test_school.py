@@ -1,0 +1,168 @@
+"""Runs of training: to the bit, through a stop, from other models, and to known results."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rtsep.errors import FileError, ModelError, RtsepError, SpecError
+from rtsep.model.store import find
+from rtsep.train import checkpoint, school
+from rtsep.train.logs import read
+from rtsep.train.machine import Machine
+from rtsep.train.settings import TrainSettings, read_train_settings
+from rtsep.train.trainer import Course
+from tests.train import runs
+
+HERE = Machine("cpu", 0)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.load(folder / "checkpoint.pt").network
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop_at(step: int) -> Any:
+    def tell(course: Course) -> None:
+        if course.step == step:
+            raise StoppedError
+
+    return tell
+
+
+@pytest.mark.parametrize("family", runs.NETWORKS)
+def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path, family: str) -> None:
+    settings = read_train_settings(runs.write(tmp_path, network=runs.NETWORKS[family], steps=6))
+    school.train(settings, tmp_path / "whole", HERE)
+    with pytest.raises(StoppedError):
+        school.train(settings, tmp_path / "parts", HERE, tell=stop_at(5))  # killed after the checkpoint of step 4
+    assert checkpoint.load(tmp_path / "parts" / "checkpoint.pt").step == 4
+    model = school.train(settings, tmp_path / "parts", HERE, resume=True)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    assert model.sha256 == find(tmp_path / "whole" / "model").sha256
+    logs = [[(row["step"], row["loss"]) for row in read(tmp_path / run / "log.csv")] for run in ("whole", "parts")]
+    assert logs[0] == logs[1]
+    assert [step for step, _ in logs[0]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_one_seed_repeats_and_two_differ(tmp_path: Path) -> None:
+    settings = read_train_settings(runs.write(tmp_path))
+    for name, seed, workers in (("one", 0, 0), ("again", 0, 1), ("other", 1, 0)):
+        school.train(replace(settings, seed=seed), tmp_path / name, Machine("cpu", workers))
+    assert same(weights(tmp_path / "one"), weights(tmp_path / "again"))
+    assert not same(weights(tmp_path / "one"), weights(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("family", runs.NETWORKS)
+def test_the_loss_falls_and_the_model_is_whole(tmp_path: Path, family: str) -> None:
+    path = runs.write(
+        tmp_path,
+        network=runs.NETWORKS[family],
+        steps=30,
+        optimisation={"learning_rate": 1e-2, "average": 0.5},
+        rhythm={"valid_steps": 15},
+    )
+    model = school.train(read_train_settings(path), tmp_path / "run", HERE)
+    judged = read(tmp_path / "run" / "valid.csv")
+    assert judged[-1]["loss"] < judged[0]["loss"]
+    assert model.spec.stems == ("vocals", "accompaniment")
+    assert model.weights is not None
+    assert (tmp_path / "run" / "curves.svg").exists()
+
+
+def test_a_trained_model_is_trained_on_from_its_folder(tmp_path: Path) -> None:
+    settings = read_train_settings(runs.write(tmp_path))
+    first = school.train(settings, tmp_path / "first", HERE)
+    init = str(first.path.parent)
+    _, _, network = school.prepare(replace(settings, network={}), init)
+    best = checkpoint.load(tmp_path / "first" / "best.pt").average
+    assert same(network.state_dict(), best)
+    other = replace(settings, network={}, stems=("guitar", "rest"))
+    assert school.describe(other, init)[0].stems == ("guitar", "rest")
+    with pytest.raises(SpecError, match="has 2 stems"):
+        school.describe(replace(settings, stems=("vocals", "drums", "other")), init)
+    with pytest.raises(SpecError, match="of family causal, the settings say 'unet'"):
+        school.describe(replace(settings, network=runs.UNET), init)
+    with pytest.raises(ModelError, match="no model 'nothing'"):
+        school.describe(settings, "nothing")
+
+
+def test_a_folder_holds_one_run(tmp_path: Path) -> None:
+    settings = read_train_settings(runs.write(tmp_path))
+    school.train(settings, tmp_path / "run", HERE)
+    with pytest.raises(FileError, match="holds a run already; go on with --resume"):
+        school.train(settings, tmp_path / "run", HERE)
+    with pytest.raises(SpecError, match="seed was 0, now 3"):
+        school.train(replace(settings, seed=3), tmp_path / "run", HERE, resume=True)
+    with pytest.raises(FileError, match="no such checkpoint"):
+        school.train(settings, tmp_path / "new", HERE, resume=True)
+
+
+def test_broken_songs_are_named_before_training_starts(tmp_path: Path) -> None:
+    path = runs.write(tmp_path)
+    broken = next((tmp_path / "songs").rglob("drums.wav"))
+    broken.write_bytes(broken.read_bytes()[:1000])
+    with pytest.raises(FileError, match=r"drums\.wav.*truncated"):
+        school.train(read_train_settings(path), tmp_path / "run", HERE)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_ends_the_run_and_keeps_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_train_settings(runs.write(tmp_path, steps=6, rhythm={"valid_steps": 100}))
+    real = torch.save
+
+    def full(entries: Any, file: Any) -> None:
+        if entries["step"] > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(entries, file)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(FileError, match=r"No space left.*of before is kept"):
+        school.train(settings, tmp_path / "run", HERE)
+    monkeypatch.undo()
+    assert checkpoint.load(tmp_path / "run" / "checkpoint.pt").step == 2
+    school.train(settings, tmp_path / "run", HERE, resume=True)
+    assert checkpoint.load(tmp_path / "run" / "checkpoint.pt").step == 6
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_a_word(tmp_path: Path) -> None:
+    path = runs.write(tmp_path, network=runs.UNMIX, steps=200, optimisation={"learning_rate": 10.0, "clip": 0.0})
+    settings = read_train_settings(path)
+
+    def burst(settings: TrainSettings, init: str) -> Any:
+        described, spec, network = prepare(settings, init)
+        with torch.no_grad():
+            next(network.parameters()).fill_(np.nan)
+        return described, spec, network
+
+    prepare = school.prepare
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(RtsepError, match="not finite for 20 steps"):
+        patch.setattr(school, "prepare", burst)
+        patch.setattr(school, "_fit", lambda *found: None)
+        school.train(settings, tmp_path / "run", HERE)
+
+
+def test_patience_ends_a_run_early(tmp_path: Path) -> None:
+    path = runs.write(
+        tmp_path, steps=40, optimisation={"learning_rate": 1e-9}, rhythm={"valid_steps": 1, "patience": 2}
+    )
+    school.train(read_train_settings(path), tmp_path / "run", HERE)
+    assert checkpoint.load(tmp_path / "run" / "checkpoint.pt").step == 3
