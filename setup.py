@@ -32,7 +32,10 @@ setup(
     ],
     extras_require={
         "openvino": ["openvino>=2026.0"],
-        "train": ["torch==2.13.0", "onnx>=1.18"],
+        "train": ["torch==2.13.0", "onnx>=1.18", "safetensors>=0.5", "matplotlib>=3.9"],
+        "evaluate": ["museval>=0.4.1", "matplotlib>=3.9"],
+        # and tinysoundfont, by `pip install --no-deps tinysoundfont`: it asks for a PyAudio that it does not need
+        "corpus": ["pedalboard>=0.9.26", "pyworld>=0.3.5", "python-debian>=1"],
         "bench": ["matplotlib>=3.9", "psutil>=6", "JACK-Client>=0.5.5"],
         "test": ["pytest>=8", "pytest-timeout>=2", "jsonschema>=4", "mypy>=1.15", "ruff>=0.11"],
     },

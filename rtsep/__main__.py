@@ -2,4 +2,5 @@
 
 from rtsep.cli import main
 
-main()
+if __name__ == "__main__":  # processes that are started beside it import it once more
+    main()

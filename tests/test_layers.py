@@ -12,36 +12,42 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "rtsep"
 MAX_LINES = 320
+COMMANDS = tuple(path.stem for path in sorted(PACKAGE.glob("cli_*.py")))
 LAYERS = (  # each room imports only from its own layer and from those before
     {"errors", "spec", "plan", "params", "demo"},
     {"config", "files", "sources", "writers", "dsp", "model"},
     {"engine"},
     {"separator", "mixer", "effects"},
-    {"offline", "host", "train"},
+    {"offline", "host", "data", "evaluate", "corpus", "train"},
     {"remote"},
     {"bench", "doctor"},
-    {"cli", "cli_bench", "cli_models", "cli_options", "cli_separate", "__main__"},
+    {"cli", *COMMANDS, "__main__"},
 )
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 FOREIGN = {  # modules of others, and where alone they may be imported
     "torch": ("model", "train", "engine.torch"),
-    "onnx": ("model", "train"),
+    "onnx": ("model",),
+    "safetensors": ("model",),
     "onnxruntime": ("engine", "doctor"),
     "openvino": ("engine", "doctor"),
     "tensorrt": ("engine",),
     "pycuda": ("engine",),
     "sounddevice": ("host.audio", "host.portaudio"),
-    "pedalboard": ("effects", "files"),
+    "pedalboard": ("effects", "files", "corpus"),
+    "pyworld": ("corpus",),
+    "tinysoundfont": ("corpus",),
+    "debian": ("corpus",),
+    "museval": ("evaluate",),
     "rtmidi": ("remote.midi",),
     "rocket_fft": ("dsp",),
-    "soundfile": ("files", "writers", "bench", "demo"),
+    "soundfile": ("files", "writers", "bench", "demo", "data.codec", "corpus.recording"),
     "soxr": ("sources",),
     "pooch": ("model",),
     "requests": ("model",),
     "urllib3": ("model",),
     "crc32c": ("model",),
-    "typer": ("cli", "cli_bench", "cli_models", "cli_options", "cli_separate", "__main__"),
-    "rich": ("cli", "cli_bench", "cli_models", "cli_options", "cli_separate", "remote"),
+    "typer": ("cli", *COMMANDS, "__main__"),
+    "rich": ("cli", *COMMANDS, "remote"),
 }
 
 

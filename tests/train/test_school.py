@@ -166,3 +166,24 @@ def test_patience_ends_a_run_early(tmp_path: Path) -> None:
     )
     school.train(read_train_settings(path), tmp_path / "run", HERE)
     assert checkpoint.load(tmp_path / "run" / "checkpoint.pt").step == 3
+
+
+@pytest.mark.slow
+def test_a_unet_learns_one_song_by_heart(tmp_path: Path) -> None:
+    network = {**runs.UNET, "filters": [8, 16, 32], "context": 32}
+    path = runs.write(
+        tmp_path,
+        network=network,
+        steps=300,
+        examples={"seconds": 0.5, "remix": 0.0},
+        optimisation={"learning_rate": 1e-2, "average": 0.9, "batch": 4},
+        rhythm={"log_steps": 100, "valid_steps": 100, "checkpoint_steps": 300},
+        judging={"songs": 1, "seconds": 0.0},
+    )
+    song = next((tmp_path / "songs").iterdir())
+    settings = read_train_settings(path, ("examples.augmentation={}",))
+    only = replace(settings.train[0], folder=song.parent)
+    school.train(replace(settings, train=(only,), valid=(only,)), tmp_path / "run", HERE)
+    best = max(read(tmp_path / "run" / "valid.csv"), key=lambda row: row["sdr_db"])
+    assert best["sdr_vocals_db"] > 15.0
+    assert best["sdr_accompaniment_db"] > 15.0

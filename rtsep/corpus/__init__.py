@@ -1,0 +1,1 @@
+"""Sound to train with, made from Debian packages and generators, with a manifest of every source."""

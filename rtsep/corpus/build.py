@@ -1,0 +1,151 @@
+"""The whole corpus: packages to songs, with the manifest and the credits; what is there is not made again."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from rtsep.corpus.catalogue import PACKAGES, Package
+from rtsep.corpus.credits import write_credits
+from rtsep.corpus.inventory import Told, take_stock
+from rtsep.corpus.jobs import Amounts, Job, plan_jobs
+from rtsep.corpus.makers import MAKERS, Take, make
+from rtsep.corpus.manifest import NAME, Entry, Manifest, Refused, read_manifest, sha256_of, write_manifest
+from rtsep.corpus.multitrack import find_multitrack
+from rtsep.corpus.recording import SAMPLE_RATE, write
+from rtsep.errors import FileError, RtsepError
+
+SONGS = "corpus"
+SAVE_EVERY_S = 10.0  # a run that is killed loses so much of the manifest
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to build: how much, from which packages, how.
+
+    given: a folder of .debs that are there already. multitrack: songs in stems. jobs: processes.
+    """
+
+    amounts: Amounts
+    packages: tuple[Package, ...] = PACKAGES
+    seed: int = 0
+    jobs: int = 1
+    given: Path | None = None
+    multitrack: Path | None = None
+    skip_missing: bool = False
+
+
+def build(folder: Path, order: Order, told: Told) -> Manifest:
+    """Build the corpus in `folder` and give its manifest.
+
+    Songs that are there and whole are kept, also those of earlier orders. `told` hears what is being
+    done. A song whose sound is broken is noted in the manifest; raises `FileError` for a package that
+    is broken, missing or not safe, and for a full disk.
+    """
+    stock = take_stock(folder, order.packages, order.given, order.skip_missing, told)
+    if order.multitrack is not None:
+        songs, strangers = find_multitrack(order.multitrack)
+        stock = replace(stock, ingredients=(*stock.ingredients, *songs), refused=(*stock.refused, *strangers))
+    told("planning", 0, 1)
+    jobs, broken = plan_jobs(stock, order.amounts, order.seed)
+    if not jobs:
+        raise FileError(f"{folder}: there is nothing to build from; name packages with sound, or more hours")
+    manifest = _grown(
+        read_manifest(folder) if (folder / NAME).exists() else Manifest(),
+        Manifest(stock.archives, (), (*stock.refused, *broken)),
+    )
+    before = {entry.file: entry for entry in manifest.entries}
+    missing = [job for job in jobs if not _is_there(folder, job, before)]
+    saved = time.monotonic()
+    try:
+        for number, (job, outcome) in enumerate(_made(folder, missing, order.jobs), 1 + len(jobs) - len(missing)):
+            told(f"{job.generator} {job.song}", number, len(jobs))
+            manifest = _grown(manifest, outcome)
+            if time.monotonic() - saved > SAVE_EVERY_S:
+                write_manifest(folder, manifest)
+                saved = time.monotonic()
+    finally:
+        manifest = replace(manifest, entries=tuple(e for e in manifest.entries if (folder / e.file).is_file()))
+        write_manifest(folder, manifest)
+    write_credits(folder, manifest)
+    return manifest
+
+
+def _grown(old: Manifest, new: Manifest) -> Manifest:
+    """A manifest with what another says too; the newer word counts."""
+    archives = {archive.package: archive for archive in (*old.packages, *new.packages)}
+    entries = {entry.file: entry for entry in (*old.entries, *new.entries)}
+    refused = {(refused.package, refused.file): refused for refused in (*old.refused, *new.refused)}
+    return Manifest(tuple(archives.values()), tuple(entries.values()), tuple(refused.values()))
+
+
+def _files(job: Job) -> dict[str, str]:
+    """The stems of a job, and where each goes below the corpus's folder."""
+    return {stem: f"{SONGS}/{job.song}/{stem}.flac" for stem in MAKERS[job.generator].stems}
+
+
+def _name(job: Job) -> str:
+    return f"{job.generator} {MAKERS[job.generator].edition}"
+
+
+def _is_there(folder: Path, job: Job, before: dict[str, Entry]) -> bool:
+    """Whether the song of a job was made by this very job, and is still whole."""
+    entries = [before.get(file) for file in _files(job).values()]
+    return all(
+        entry is not None
+        and (entry.seed, entry.generator) == (job.seed, _name(job))
+        and (folder / entry.file).is_file()
+        and sha256_of(folder / entry.file) == entry.sha256
+        for entry in entries
+    )
+
+
+def _made(folder: Path, jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Manifest]]:
+    if processes == 1 or len(jobs) < 2:
+        yield from ((job, _work(folder, job)) for job in jobs)
+        return
+    # not forked: the progress bar has a thread
+    pool = ProcessPoolExecutor(min(processes, len(jobs)), get_context("spawn"), initializer=_ignore_interrupts)
+    try:
+        waiting = {pool.submit(_work, folder, job): job for job in jobs}
+        for done in as_completed(waiting):
+            yield waiting.pop(done), done.result()
+    except BrokenProcessPool as error:
+        raise FileError("a process that made songs was killed; is there enough memory? Try fewer --jobs") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C goes to all processes; only the first is to act on it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _work(folder: Path, job: Job) -> Manifest:
+    """Make one song, and give what the manifest is to say of it."""
+    files = _files(job)
+    try:
+        made = make(job)
+    except RtsepError as error:
+        return Manifest(refused=(_unmade(job, error),))
+    write({folder / files[stem]: take.sound for stem, take in made.takes.items()})
+    entries = tuple(_entry(folder, files[stem], job, take) for stem, take in made.takes.items())
+    return Manifest(entries=entries, refused=made.refused)
+
+
+def _entry(folder: Path, file: str, job: Job, take: Take) -> Entry:
+    seconds = round(take.sound.shape[1] / SAMPLE_RATE, 3)
+    sources = tuple(dict.fromkeys(ingredient.origin for ingredient in take.files))
+    return Entry(file, _name(job), job.seed, seconds, sha256_of(folder / file), sources)
+
+
+def _unmade(job: Job, error: RtsepError) -> Refused:
+    """One file that makes a song is to blame; of many, the song."""
+    refused = job.ingredients[0].refused(error)
+    return refused if len(job.ingredients) == 1 else replace(refused, file=job.song)

@@ -1,0 +1,42 @@
+"""Sound that people played: whole music without a voice, and songs in stems."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.corpus.inventory import Ingredient
+from rtsep.corpus.recording import SAMPLE_RATE, is_silent, read
+from rtsep.errors import FileError
+
+Float32 = NDArray[np.float32]
+
+LOOSE_S = 0.1  # that the stems of one song may differ in length
+
+
+def passage(file: Ingredient, start_s: float, seconds: float) -> Float32:
+    """A part of a piece of music, (2, frames); `FileError` if it is broken or there is nothing to hear."""
+    sound = read(file.path, start_s, seconds)
+    if is_silent(sound):
+        raise FileError(f"{file.path} is silent")
+    return sound
+
+
+def stems_of(song: tuple[Ingredient, ...]) -> dict[str, Float32]:
+    """The stems of a song by the names of their files, (2, frames) each and all as long.
+
+    Raises `FileError` if one is broken, or their lengths do not belong together.
+    """
+    stems = {file.path.stem: read(file.path) for file in song}
+    lengths = [sound.shape[1] for sound in stems.values()]
+    if max(lengths) - min(lengths) > LOOSE_S * SAMPLE_RATE:
+        raise FileError(
+            f"{song[0].path.parent}: its stems last {min(lengths)} to {max(lengths)} frames; one length is needed"
+        )
+    return {
+        name: sound if sound.shape[1] == max(lengths) else _padded(sound, max(lengths)) for name, sound in stems.items()
+    }
+
+
+def _padded(sound: Float32, frames: int) -> Float32:
+    return np.pad(sound, ((0, 0), (0, frames - sound.shape[1])))

@@ -1,0 +1,124 @@
+"""What the packages hold that may be used, and what may not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtsep.corpus.catalogue import VOICE, Package
+from rtsep.corpus.contents import matches, unpack
+from rtsep.corpus.licences import CopyrightFile, tag_refusal
+from rtsep.corpus.manifest import Archive, Origin, Refused, sha256_of
+from rtsep.corpus.packages import obtain
+from rtsep.corpus.recording import tags_of
+from rtsep.errors import FileError
+
+Told = Callable[[str, int, int], None]  # what is being done, how much of it is done, of how much
+
+PACKAGES, UNPACKED = "packages", "unpacked"
+TAGGED = (".ogg", ".opus", ".flac", ".wav")
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A file that may be used; `group` is its singer, kit or package."""
+
+    path: Path
+    origin: Origin
+    kind: str
+    group: str
+    held_out: bool
+
+    @property
+    def root(self) -> Path:
+        """The folder that its package was unpacked to."""
+        return self.path.parents[len(Path(self.origin.file).parts) - 1]
+
+    def refused(self, reason: object) -> Refused:
+        """That it turned out to be of no use; the words leave out where it lies on this machine."""
+        words = " ".join(str(reason).replace(str(self.path), "it").split())
+        return Refused(self.origin.package, self.origin.version, self.origin.file, words)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All that was found, in the order of the packages and their paths."""
+
+    archives: tuple[Archive, ...] = ()
+    ingredients: tuple[Ingredient, ...] = ()
+    refused: tuple[Refused, ...] = ()
+
+    def of(self, kind: str, held_out: bool) -> list[Ingredient]:
+        """The files of one kind, of training or of those that stay out of it."""
+        return [found for found in self.ingredients if (found.kind, found.held_out) == (kind, held_out)]
+
+
+def take_stock(
+    folder: Path, packages: Iterable[Package], given: Path | None, skip_missing: bool, told: Told
+) -> Inventory:
+    """Get the packages, unpack them below `folder` and judge their files.
+
+    given: a folder of .debs that are there already. skip_missing: what cannot be had is noted as
+    refused instead of an error. Raises `FileError`.
+    """
+    stock = Inventory()
+    wanted = tuple(packages)
+    for number, package in enumerate(wanted):
+        told(f"package {package.name}", number, len(wanted))
+        try:
+            found = _package(folder, package, given)
+        except FileError as error:
+            if not skip_missing:
+                raise
+            found = Inventory(refused=(Refused(package.name, "", "", str(error)),))
+        stock = Inventory(
+            stock.archives + found.archives,
+            stock.ingredients + found.ingredients,
+            stock.refused + found.refused,
+        )
+    return stock
+
+
+def _package(folder: Path, package: Package, given: Path | None) -> Inventory:
+    deb = obtain(package.name, folder / PACKAGES, given)
+    root = folder / UNPACKED / f"{package.name}_{deb.archive.sha256[:12]}"
+    document = f"usr/share/doc/{package.name}/copyright"
+    unpack(deb.path, root, lambda path: path == document or matches(path, package.files))
+    text = root / document
+    if not text.is_file():
+        raise FileError(f"{deb.path} holds no {document}; without it nobody knows its licence")
+    copyright_file = CopyrightFile(package, text.read_text(encoding="utf-8", errors="replace"))
+    ingredients: list[Ingredient] = []
+    refused: list[Refused] = []
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if path.is_symlink() or not path.is_file() or not matches(name, package.files):
+            continue
+        found = _judged(package, deb.archive, copyright_file, path, name)
+        if isinstance(found, Ingredient):
+            ingredients.append(found)
+        else:
+            refused.append(found)
+    return Inventory((deb.archive,), tuple(ingredients), tuple(refused))
+
+
+def _judged(package: Package, archive: Archive, document: CopyrightFile, path: Path, name: str) -> Ingredient | Refused:
+    verdict = document.verdict(name)
+    reason = next((words for glob, words in package.refused if matches(name, (glob,))), verdict.refusal)
+    group = re.search(package.group, name) if package.group else None
+    if package.group and not group:
+        reason = reason or "its name does not tell whose it is"
+    author = verdict.author
+    if not reason and path.suffix in TAGGED and package.kind != VOICE:
+        tags = tags_of(path)
+        reason = tag_refusal(tags)
+        artist = tags.get("artist", "")
+        if artist and artist not in author:
+            author = f"{author}; artist by its tag: {artist}"
+    if reason:
+        return Refused(archive.package, archive.version, name, reason)
+    origin = Origin(archive.package, archive.version, name, sha256_of(path), verdict.licence, author)
+    key = "-".join(group.groups()) if group else package.name
+    return Ingredient(path, origin, package.kind, key, matches(name, package.held_out))

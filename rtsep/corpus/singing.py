@@ -1,0 +1,148 @@
+"""Speech made to sing: a tune of our own on its syllables, in one of many ways, alone or in layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtsep.corpus import production
+from rtsep.corpus.delivery import DELIVERIES, STACKS, Delivery, Layer
+from rtsep.corpus.harmony import SUNG, Key, draw_key
+from rtsep.corpus.melody import contour, draw_tune, ornamented, smoothed, wander
+from rtsep.corpus.score import SAMPLE_RATE, Float32, Note, Track
+from rtsep.corpus.syllables import find_syllables, held, paced, spread
+from rtsep.corpus.vocoder import (
+    FRAME_S,
+    Voice,
+    after_rest,
+    analyse,
+    breathing,
+    coloured,
+    louder,
+    synthesise,
+    taken,
+    whispered,
+    widened,
+)
+
+SPEECH_S = 9.0
+"""More speech than this is cut: a phrase is all that is sung at once."""
+HELD_S = 18.0  # the longest tune on one vowel
+LOWEST = 43.0  # the lowest middle of a tune, a MIDI number
+SPACED_CHANCE = 0.4  # that the lead too is made wide, as on most of the records that were measured
+UPBEAT_S = 0.5  # before the first syllable, for a breath
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What is sung, before it sounds."""
+
+    voice: Voice
+    """At 44.1 kHz."""
+    pitch: Track
+    """(frames,), MIDI numbers."""
+    notes: tuple[Note, ...]
+    """The tune; empty where the speech keeps its own melody."""
+    key: Key
+
+
+def sing(speech: Float32, sample_rate: int, rng: np.random.Generator) -> Float32:
+    """Make speech (frames,) sing: (2, frames) at 44.1 kHz, finished, peak at most 0.9.
+
+    A pure function of the speech and the state of `rng`. `FileError` if too little of the speech is voiced.
+    """
+    longest = round(SPEECH_S * sample_rate)
+    if len(speech) > longest:
+        first = int(rng.integers(len(speech) - longest + 1))
+        speech = speech[first : first + longest]
+    ways = list(DELIVERIES.values())
+    chances = np.array([way.chance for way in ways])
+    delivery = ways[rng.choice(len(ways), p=chances / chances.sum())]
+    return finished(perform(analyse(speech, sample_rate), delivery, rng), rng)
+
+
+def perform(voice: Voice, delivery: Delivery, rng: np.random.Generator) -> Performance:
+    """Decide all that a singer decides, for analysed speech."""
+    beat_s = 60.0 / rng.uniform(*delivery.bpm)
+    key = draw_key(SUNG, rng)
+    syllables = find_syllables(voice)
+    lift = rng.uniform(*delivery.lift)
+    centre = float(np.clip(voice.pitch + lift, LOWEST, delivery.highest))
+    # A throat that sings higher than it speaks looks smaller too, but less than the pitch says.
+    octaves = ((centre - voice.pitch) * rng.uniform(0.1, 0.35) + rng.normal()) / 12.0
+    wide = widened(voice, float(np.clip(2.0**octaves, *delivery.formants)), rng)
+    wide = coloured(wide, rng.uniform(*delivery.tilt_db), rng.uniform(*delivery.breath))
+    lengths_s = rng.choice(delivery.beats or (1.0,), len(syllables.starts)) * beat_s
+    if delivery.hold:
+        lengths_s = lengths_s[: max(1, int(np.searchsorted(np.cumsum(lengths_s), HELD_S)))]
+        starts_s = np.concatenate([[0.0], np.cumsum(lengths_s)[:-1]])
+        wide = taken(wide, held(wide, syllables, round(float(lengths_s.sum()) / FRAME_S), rng))
+        wide = louder(wide, _swells(starts_s, float(lengths_s.sum())))
+    else:
+        consonant = rng.uniform(0.9, 1.15)
+        pace = paced(syllables, lengths_s, consonant) if delivery.beats else np.full(len(voice.pitch_hz), consonant)
+        places, begins = spread(pace)
+        starts_s = begins[list(syllables.starts)] * FRAME_S
+        wide = taken(wide, places)
+    wide = louder(wide, 1.5 * wander(len(wide.pitch_hz), round(0.4 / FRAME_S), rng))
+    wide = breathing(after_rest(wide, UPBEAT_S), 0.5, rng)
+    frames = len(wide.pitch_hz)
+    notes: list[Note] = []
+    if delivery.expression is None:
+        pitch = _spoken(wide, voice.pitch, centre, 0.45 if delivery.beats else rng.uniform(0.8, 1.4))
+    else:
+        reach = rng.uniform(4.0, 9.0)
+        starts = [float(start_s) + UPBEAT_S for start_s in starts_s]
+        notes = draw_tune(starts, frames * FRAME_S, key, centre - 0.6 * reach, centre + reach, rng)
+        notes = ornamented(notes, key, 0.12, rng)
+        pitch = contour(notes, frames, FRAME_S, delivery.expression, rng)
+    return Performance(whispered(wide) if delivery.whisper else wide, pitch, tuple(notes), key)
+
+
+def finished(performance: Performance, rng: np.random.Generator) -> Float32:
+    """Let a performance sound, with or without layers, and mix it as records are: (2, frames)."""
+    lead = synthesise(performance.voice, performance.pitch)
+    dry = production.panned(lead, rng.normal(0.0, 0.05))
+    stacks = list(STACKS)
+    stack = stacks[rng.choice(len(stacks), p=np.array(list(STACKS.values())))]
+    for layer in stack:
+        take = synthesise(performance.voice, layered(performance, layer, rng))
+        take = production.delayed(take, round(rng.uniform(0.005, 0.03) * SAMPLE_RATE))
+        side = np.clip(layer.side * rng.choice((-1.0, 1.0)) if len(stack) == 1 else layer.side, -1.0, 1.0)
+        dry = dry + production.panned(take, float(side)) * np.float32(10.0 ** (rng.uniform(*layer.gain_db) / 20.0))
+    wet = production.produced(production.rung_out(dry), "vocals", rng)
+    if rng.random() < SPACED_CHANCE:
+        wet = production.spaced(wet, rng)
+    return production.faded(production.levelled(wet, rng.uniform(-21.0, -15.0)), 0.2)
+
+
+def layered(performance: Performance, layer: Layer, rng: np.random.Generator) -> Track:
+    """The pitch (frames,) of another take: as far from the tune as the layer says, and never quite the same."""
+    frames = len(performance.pitch)
+    offset = np.full(frames, 12.0 * layer.octaves)
+    if layer.degrees and performance.notes:
+        for note in performance.notes:
+            first = round(note.start_s / FRAME_S)
+            offset[first:] = performance.key.moved(note.pitch, layer.degrees) - note.pitch + 12.0 * layer.octaves
+        offset = smoothed(offset, 14)
+    takes = rng.normal(0.0, 0.08) + 0.1 * wander(frames, round(0.25 / FRAME_S), rng)
+    return np.asarray(performance.pitch + offset + takes)
+
+
+def _spoken(voice: Voice, median: float, centre: float, liveliness: float) -> Track:
+    """The speech's own pitch (frames,) moved to `centre`, its ups and downs `liveliness` times as large."""
+    rows = np.flatnonzero(voice.voiced)
+    semitones = 12.0 * np.log2(voice.pitch_hz[rows] / 440.0) + 69.0 - median
+    semitones = np.clip(semitones, -12.0, 12.0)  # octave errors of the analysis
+    return np.asarray(centre + liveliness * np.interp(np.arange(len(voice.pitch_hz)), rows, semitones))
+
+
+def _swells(starts_s: Sequence[float] | Track, seconds: float) -> Track:
+    """A gain in dB (frames,) that falls away before each note, as breath or tongue part them."""
+    time_s = np.arange(round(seconds / FRAME_S)) * FRAME_S
+    gain_db = np.zeros(len(time_s))
+    for start_s in [*starts_s, seconds]:
+        gain_db = np.minimum(gain_db, -14.0 * np.exp(-np.abs(time_s - start_s) / 0.035))
+    return gain_db

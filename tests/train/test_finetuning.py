@@ -1,0 +1,55 @@
+"""Fine-tuning an imported Spleeter model on a new sound: it learns, its norms stay, and it plays live."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rtsep.model.spleeter import import_spleeter
+from rtsep.model.weights import read_weights
+from rtsep.train import school
+from rtsep.train.logs import read
+from rtsep.train.machine import Machine
+from rtsep.train.settings import read_train_settings
+from tests import spleeters
+from tests.commands import run
+from tests.train import runs
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "models"
+    monkeypatch.setenv("RTSEP_MODELS", str(folder))
+    return folder
+
+
+def test_an_imported_spleeter_learns_a_new_sound_and_plays_it_live(tmp_path: Path, store: Path) -> None:
+    torch.set_num_threads(1)
+    imported = import_spleeter(spleeters.small(tmp_path / "checkpoint"), name="mine")
+    path = runs.write(
+        tmp_path,
+        network={},
+        steps=40,
+        stems=["drums", "rest"],
+        examples={"seconds": 1.5},
+        optimisation={"learning_rate": 3e-3, "freeze_norms": True, "average": 0.5},
+        rhythm={"valid_steps": 20},
+    )
+    model = school.train(read_train_settings(path), tmp_path / "run", Machine(), init="mine")
+    first, last = (row["loss"] for row in read(tmp_path / "run" / "valid.csv"))
+    assert last < first
+    assert model.spec.stems == ("drums", "rest")
+    assert model.weights is not None and imported.weights is not None
+    before, after = read_weights(imported.weights).tensors, read_weights(model.weights).tensors
+    for name, tensor in after.items():
+        kept = name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+        assert torch.equal(tensor, before[name]) == (kept or "encoders.2.norm" in name), name  # the last norm is unused
+    song = next((tmp_path / "songs").rglob("drums.wav"))
+    played = run(
+        "live", "--input", song, "--output", "null", "--fast", "-m", model.path.parent, "--record", tmp_path / "stems"
+    )
+    assert played.returncode == 0, played.stderr
+    assert np.any([path.stat().st_size > 10_000 for path in (tmp_path / "stems").rglob("drums.wav")])
