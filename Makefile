@@ -5,14 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 PLAY_PACKAGES := libportaudio2 ffmpeg python3-venv
-TEST_PACKAGES := $(PLAY_PACKAGES) jackd2 tmux
+TEST_PACKAGES := $(PLAY_PACKAGES) jackd2 tmux g++ python3-dev
 SONG ?=
 
 # $(call apt,PACKAGES): install the Debian packages that are missing, if this machine has apt at all.
 define apt
 	@if command -v dpkg-query >/dev/null; then \
 	  missing=""; for p in $(1); do \
-	    case $$p in python3-venv) $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && continue;; esac; \
+	    case $$p in \
+	      python3-venv) $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && continue;; \
+	      python3-dev) [ -f "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] && continue;; \
+	    esac; \
 	    dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; \
 	  done; \
 	  if [ -n "$$missing" ]; then \
@@ -50,7 +53,8 @@ $(VENV)/play: setup.py
 $(VENV)/test: $(VENV)/play
 	$(call apt,$(TEST_PACKAGES))
 	@echo "installing what the tests need into $(VENV): PyTorch, OpenVINO and more"
-	@$(BIN)/pip install -q --disable-pip-version-check -e '.[openvino,train,bench,test]'
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[openvino,train,corpus,evaluate,bench,test]'
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps tinysoundfont
 	@touch $@
 
 clean:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from rtsep import __version__, cli_bench, cli_models, cli_separate
+from rtsep import __version__, cli_bench, cli_corpus, cli_evaluate, cli_models, cli_separate, cli_train
 from rtsep.cli_options import (
     DEFAULT_MODEL,
     EngineName,
@@ -36,6 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(epilog=cli_separate.EPILOG)(cli_separate.separate)
+app.command(epilog=cli_evaluate.EPILOG)(cli_evaluate.evaluate)
+app.command(epilog=cli_train.EPILOG)(cli_train.train)
+app.add_typer(cli_corpus.app, name="corpus")
 app.add_typer(cli_models.models_app, name="models")
 app.add_typer(cli_models.import_app, name="import")
 app.add_typer(cli_bench.app, name="bench")

@@ -7,6 +7,23 @@ from typing import Annotated, Any
 
 import typer
 
+from rtsep.cli_evaluate import (
+    Changes,
+    Jobs,
+    LayoutName,
+    Museval,
+    Rate,
+    Seconds,
+    Songs,
+    Start,
+    Stems,
+    draw,
+    numbers,
+    prepare,
+    score_all,
+    score_tables,
+    words,
+)
 from rtsep.cli_options import DEFAULT_MODEL, EngineName, Model, Precision, Report, Threads, out, say
 
 app = typer.Typer(help="Measure this machine.", no_args_is_help=True, rich_markup_mode="rich")
@@ -67,6 +84,54 @@ def throughput(
         found = bench.throughput(model, latency, seconds, engine, threads, precision)
     say(f"{found['times_real_time']:.1f} times real time  ({found['engine']}, {found['runs']} runs, median)")
     _keep(found, report)
+
+
+@app.command(
+    "quality",
+    epilog="Examples:\n\n"
+    "  rtsep bench quality songs -o quality --latency 23,exact,46,12,6,3\n\n"
+    "  rtsep bench quality songs -o quality -m spleeter:2stems --lookahead 0,1,2,4,8 --context 512,256,128,64",
+)
+def quality(
+    folder: Songs,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for JSON, plot, and what is kept.")],
+    model: Model = DEFAULT_MODEL,
+    layout: LayoutName = "stems",
+    changes: Changes = None,
+    latency: Annotated[str, typer.Option("--latency", "-l", help="Presets.")] = "23,exact,46,12,6,3",
+    lookahead: Annotated[str, typer.Option(help="Model hops to look ahead (windowed models).")] = "0",
+    context: Annotated[str, typer.Option(help="Spectra that a windowed model sees; 0: its own.")] = "0",
+    hop: Annotated[str, typer.Option(help="Frames of a hop; 0: the preset's.")] = "0",
+    refresh: Annotated[str, typer.Option(help="Hops between two masks; 0: the preset's.")] = "0",
+    stems: Stems = "",
+    start: Start = None,
+    seconds: Seconds = None,
+    rate: Rate = 0,
+    jobs: Jobs = 0,
+    museval: Museval = False,
+    engine: EngineName = "onnx",
+    precision: Precision = "f32",
+) -> None:
+    """SDR against latency and all that buys or costs it: one axis at a time, the others at their first value."""
+    from rtsep.evaluate.report import report, write
+    from rtsep.evaluate.summary import summarise
+    from rtsep.evaluate.sweep import curves, swept
+
+    values = {"latency": words(latency)}
+    for name, text in {"lookahead": lookahead, "context": context, "hop": hop, "refresh": refresh}.items():
+        values[name] = numbers(text, name, int)
+    sweeps = swept(values)
+    settings = list(dict.fromkeys(setting for several in sweeps.values() for setting in several))
+    songs, examination = prepare(
+        folder, layout, changes, model, stems, start, seconds, rate, museval, settings, engine, precision
+    )
+    scores = score_all(examination, songs, settings, output, jobs)
+    summary = summarise(scores, settings)
+    found = curves(sweeps, summary, examination.separator.model.spec, examination.rate(songs[0]))
+    out.print(score_tables(summary))
+    write(report("bench quality", examination, settings, scores, found), output / "quality.json")
+    say(f"report   {output / 'quality.json'}")
+    draw(output / "quality.svg", lambda plots, path: plots.draw_sweep(path, found))
 
 
 def _look_ahead(report: Path | None) -> None:

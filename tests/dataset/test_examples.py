@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from rtsep.data.augmentation import Augmentation
 
+from rtsep.data.augmentation import Augmentation
 from rtsep.data.examples import Collection, Examples, Recipe
 from rtsep.data.layouts import find_songs
 from rtsep.errors import ConfigError, SpecError

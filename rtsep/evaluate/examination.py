@@ -1,0 +1,176 @@
+"""All songs by all settings, on several cores, and what is kept of it while it goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+from rtsep import __version__
+from rtsep.data.songs import Song, Source
+from rtsep.errors import EngineError, RtsepError
+from rtsep.evaluate.bsseval import BYTES_PER_SAMPLE
+from rtsep.evaluate.ledger import Ledger
+from rtsep.evaluate.scores import TrackScore, score_track
+from rtsep.evaluate.separation import Separator
+from rtsep.evaluate.settings import Setting
+from rtsep.evaluate.tracks import WHOLE, Clip, pooled_estimates, read_track, stems_to_score
+from rtsep.offline.team import cores, memory
+
+BASE_BYTES = 500_000_000  # of a process, whatever it scores
+SEPARATION_BYTES = 40  # for each sample of every stem
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # what linear algebra listens to
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What is the same for all songs and settings.
+
+    stems: only these are reported; all if empty. sample_rate: of the device in Hz, 0 for each song's
+    own. bsseval: whether museval's figures are made, which take longer than all else.
+    """
+
+    separator: Separator
+    stems: tuple[str, ...] = ()
+    clip: Clip = WHOLE
+    sample_rate: int = 0
+    bsseval: bool = True
+
+    def rate(self, song: Song) -> int:
+        """The rate in Hz that a song is played at."""
+        return self.sample_rate or song.sample_rate
+
+    def key(self, song: Song, setting: Setting) -> str:
+        """What a score depends on, in one word: model, song, setting, and how it is scored."""
+        separator, files = self.separator, [song.mix, *(one for parts in song.stems.values() for one in parts)]
+        facts = [
+            *(__version__, separator.model.sha256, separator.model.spec.to_dict(), separator.engine),
+            *(separator.precision, asdict(setting), asdict(self.clip), self.rate(song), self.stems, self.bsseval),
+            *(song.name, song.frames, list(song.stems), [_signature(one) for one in files if one]),
+        ]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def check(self, songs: Sequence[Song], settings: Sequence[Setting]) -> None:
+        """Raise what would go wrong later on: a preset, a stem, a place or an engine that cannot be."""
+        for setting in settings:
+            stems_to_score(self.separator.stems(setting), self.stems)
+            for rate in {self.rate(song) for song in songs}:
+                self.separator.latency_ms(setting, rate)
+        for song in songs:
+            self.clip.of(song, self.rate(song))
+        self.separator.get_ready()
+
+    def score(self, song: Song, setting: Setting) -> TrackScore:
+        """Separate and score one song."""
+        rate, separator = self.rate(song), self.separator
+        stems = stems_to_score(separator.stems(setting), self.stems)
+        track = read_track(song, stems, self.clip, rate, separator.model.spec.channels)
+        estimates = pooled_estimates(separator.estimate(track.mix, rate, setting), stems)
+        found = score_track(track, setting, separator.latency_ms(setting, rate), estimates, self.bsseval)
+        return found.only(self.stems) if self.stems else found
+
+
+def examine(
+    examination: Examination, songs: Sequence[Song], settings: Sequence[Setting], ledger: Ledger, jobs: int = 0
+) -> Generator[TrackScore | tuple[Song, RtsepError], None, None]:
+    """Score every song by every setting, in any order; a song that cannot be read comes with its error.
+
+    What the ledger holds already is taken from there, and what is new is kept in it at once. jobs:
+    processes, 0 for as many as cores and memory have room for.
+    """
+    left = []
+    for setting in settings:
+        for song in songs:
+            kept = ledger.get(examination.key(song, setting))
+            if kept is not None:
+                yield kept
+            else:
+                left.append((song, setting))
+    count = min(len(left), jobs or room(examination, songs))
+    scored = _here(examination, left) if count <= 1 else _side_by_side(examination, left, count)
+    for song, setting, result in scored:
+        if isinstance(result, TrackScore):
+            ledger.put(examination.key(song, setting), result)
+            yield result
+        else:
+            yield song, result
+
+
+def _signature(source: Source) -> tuple[str, int, int, int, float, float]:
+    facts = source.path.stat()
+    return source.path.name, facts.st_size, facts.st_mtime_ns, source.stream, source.offset_s, source.gain
+
+
+def room(examination: Examination, songs: Sequence[Song]) -> int:
+    """How many processes the cores and the memory of this machine have room for, at least one."""
+    spec = examination.separator.model.spec
+    longest = max((examination.clip.of(song, examination.rate(song))[1] for song in songs), default=0)
+    samples = longest * len(spec.stems) * spec.channels
+    each = BASE_BYTES + samples * (BYTES_PER_SAMPLE if examination.bsseval else SEPARATION_BYTES)
+    return max(1, min(cores(), int(0.8 * memory()) // each))
+
+
+Pair = tuple[Song, Setting]
+Scored = Iterator[tuple[Song, Setting, TrackScore | RtsepError]]
+
+
+def _score(examination: Examination, song: Song, setting: Setting) -> TrackScore | RtsepError:
+    try:
+        return examination.score(song, setting)
+    except RtsepError as error:
+        return error
+
+
+def _here(examination: Examination, pairs: Sequence[Pair]) -> Scored:
+    for song, setting in pairs:
+        yield song, setting, _score(examination, song, setting)
+
+
+def _side_by_side(examination: Examination, pairs: Sequence[Pair], count: int) -> Scored:
+    before = multiprocessing.active_children()
+    # spawned, since engines and numba have threads that do not survive a fork
+    with (
+        _one_thread(),
+        ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _leave_interrupts) as pool,
+    ):
+        running: dict[Future[TrackScore | RtsepError], Pair] = {
+            pool.submit(_score, examination, *pair): pair for pair in pairs
+        }
+        try:
+            while running:
+                ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    yield *running.pop(future), future.result()
+        except BrokenProcessPool as error:
+            raise EngineError("a process was killed, as happens when memory runs out; try --jobs 1") from error
+        finally:
+            for child in multiprocessing.active_children() if running else ():
+                if child not in before:
+                    child.terminate()  # nobody waits for a minute after Ctrl-C
+
+
+def _leave_interrupts() -> None:
+    """In a process of ours: Ctrl-C is for the parent, which ends us."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes that are started meanwhile do their linear algebra in one thread each."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value

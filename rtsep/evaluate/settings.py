@@ -1,0 +1,69 @@
+"""How a mix is separated to be scored, and what that means for a model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from rtsep.errors import SpecError
+from rtsep.plan import plan
+from rtsep.spec import ModelSpec, WindowSpec
+
+Way = Literal["stream", "offline", "centre"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way through the separator.
+
+    way: `stream` as it plays, `offline` as the model's family treats a whole file, `centre` without
+    a model. latency: the preset; hop in frames, refresh in hops, lookahead in the model's hops and
+    context in spectra, 0 for the model's own: see `plan`. level_db: RMS of the mix against full
+    scale, None for as it is.
+    """
+
+    way: Way = "stream"
+    latency: str = "exact"
+    hop: int | None = None
+    refresh: int | None = None
+    lookahead: int = 0
+    context: int = 0
+    level_db: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.level_db is not None and not -120.0 <= self.level_db <= 20.0:
+            raise SpecError(f"level {self.level_db:g} dB is out of range; allowed are -120 to 20")
+
+    @property
+    def label(self) -> str:
+        """What tells this setting from others, in a few letters."""
+        parts: list[str] = [] if self.way == "stream" else [self.way]
+        if self.way != "offline":
+            parts.append(self.latency)
+        named = {"hop": self.hop, "refresh": self.refresh, "ahead": self.lookahead, "context": self.context}
+        parts += [f"{word} {value}" for word, value in named.items() if value]
+        return ", ".join([*parts, *([] if self.level_db is None else [f"{self.level_db:g} dB"])])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"label": self.label, **asdict(self)}
+
+    def window(self, model: ModelSpec, sample_rate: int) -> WindowSpec:
+        """How the model is run by this setting at a device rate in Hz; `SpecError` for what cannot be."""
+        model = model.with_context(self.context) if self.context else model
+        return plan(model, sample_rate, self.latency, self.hop, self.refresh, self.lookahead)
+
+
+def expanded(
+    base: Setting, latencies: tuple[str, ...], levels_db: tuple[float, ...], offline: bool, baseline: bool
+) -> list[Setting]:
+    """Every preset at every level, and beside them the whole-file way and the centre where they are asked for."""
+    found = []
+    for level in levels_db or (None,):
+        here = replace(base, level_db=level)
+        found += [replace(here, latency=latency) for latency in latencies]
+        if offline:
+            found.append(Setting("offline", level_db=level))
+        if baseline:
+            found += [Setting("centre", latency, here.hop, level_db=level) for latency in latencies]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,90 @@
+"""Settings: their names, and the sweeps that are made of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtsep.errors import SpecError
+from rtsep.evaluate.settings import Setting, expanded
+from rtsep.evaluate.summary import summarise
+from rtsep.evaluate.sweep import curves, swept
+from tests.engines import windowed_spec
+from tests.evaluate.rows import row
+
+RATE = 44100
+
+
+@pytest.mark.parametrize(
+    ("setting", "label"),
+    [
+        (Setting(), "exact"),
+        (Setting(latency="23", level_db=-26.0), "23, -26 dB"),
+        (Setting("offline"), "offline"),
+        (Setting("centre", "6"), "centre, 6"),
+        (Setting(latency="6", hop=64, refresh=2, lookahead=1, context=64), "6, hop 64, refresh 2, ahead 1, context 64"),
+    ],
+)
+def test_labels(setting: Setting, label: str) -> None:
+    assert setting.label == label
+    assert setting.to_dict()["label"] == label
+
+
+def test_levels_that_cannot_be() -> None:
+    for level in (-121.0, 30.0, float("nan")):
+        with pytest.raises(SpecError, match=r"level .* dB is out of range; allowed are -120 to 20"):
+            Setting(level_db=level)
+
+
+def test_a_windows_context_is_checked() -> None:
+    with pytest.raises(SpecError, match="windowed has a fixed context of 8 frames"):
+        Setting(context=4).window(windowed_spec(), RATE)
+    assert Setting(latency="6", context=4).window(windowed_spec(context_step=4), RATE).preset == "6"
+
+
+def test_all_that_is_asked_for() -> None:
+    found = expanded(Setting(hop=64, lookahead=1), ("23", "6"), (-6.0, -46.0), True, True)
+    assert [one.label for one in found[:5]] == [
+        "23, hop 64, ahead 1, -6 dB",
+        "6, hop 64, ahead 1, -6 dB",
+        "offline, -6 dB",
+        "centre, 23, hop 64, -6 dB",
+        "centre, 6, hop 64, -6 dB",
+    ]
+    assert len(found) == 10 and found[5].level_db == -46.0
+    assert expanded(Setting(), ("23", "23"), (), False, False) == [Setting(latency="23")]
+
+
+def test_one_axis_is_swept_at_a_time() -> None:
+    sweeps = swept({"latency": ("23", "46", "6"), "lookahead": (0, 2), "context": (0,), "hop": (0, 128), "refresh": ()})
+    assert list(sweeps) == ["latency", "lookahead", "hop"]
+    assert [one.label for one in sweeps["latency"]] == ["23", "46", "6"]
+    assert [one.label for one in sweeps["lookahead"]] == ["23", "23, ahead 2"]
+    assert [one.hop for one in sweeps["hop"]] == [None, 128]
+    assert swept({"latency": ("6",), "hop": (0,)}) == {"latency": [Setting(latency="6")]}
+
+
+def test_curves() -> None:
+    sweeps = swept({"latency": ("23", "6"), "lookahead": (0, 2), "context": (0, 4), "hop": (0, 128), "refresh": (0, 4)})
+    settings = list(dict.fromkeys(one for several in sweeps.values() for one in several))
+    scores = [row("one", float(place), setting, latency_ms=17.0) for place, setting in enumerate(settings)]
+    found = {one.field: one for one in curves(sweeps, summarise(scores, settings), windowed_spec(context_step=4), RATE)}
+    places = {field: [round(point.place, 1) for point in one.points] for field, one in found.items()}
+    assert places == {
+        "latency": [17.4, 2.9],
+        "lookahead": [17.4, 40.6],
+        "context": [8, 4],
+        "hop": [256, 128],
+        "refresh": [11.6, 23.2],
+    }
+    assert [point.value for point in found["hop"].points] == ["0", "128"]
+    assert [point.value for point in found["latency"].points] == ["23", "6"]
+    assert [point.sdr_db["vocals"] for point in found["latency"].points] == [0.0, 1.0]
+    assert found["latency"].points[0].mix_sdr_db == {"vocals": -5.0}
+    assert found["hop"].fixed == "latency 23"
+
+
+def test_points_without_a_song_are_left_out() -> None:
+    sweeps = swept({"latency": ("23", "6")})
+    scores = [row("one", 1.0, Setting(latency="6"))]
+    (found,) = curves(sweeps, summarise(scores, sweeps["latency"]), windowed_spec(), RATE)
+    assert [point.value for point in found.points] == ["6"]
