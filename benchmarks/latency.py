@@ -17,8 +17,9 @@ from rtsep.host.report import latency_report
 from rtsep.host.session import LiveOptions, open_host
 from rtsep.model.store import find
 from rtsep.plan import PRESETS, plan
+from rtsep.spec import DEFAULT_MODEL
 
-MODEL = "starter-2stems"
+MODEL = DEFAULT_MODEL
 CARDS = ((48000, 64), (48000, 128), (48000, 256), (44100, 256))  # Hz, frames of a block
 STARTS = 10
 STARTED_PRESET = "23"

@@ -14,8 +14,9 @@ from benchmarks.results import Figures, program, run
 from rtsep import bench
 from rtsep.demo import SONG
 from rtsep.errors import EngineError
+from rtsep.spec import DEFAULT_MODEL
 
-MODEL = "starter-2stems"
+MODEL = DEFAULT_MODEL
 ENGINES = (("onnx", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
 THREADS = (1, 2)
 PRESETS = ("exact", "23")

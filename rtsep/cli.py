@@ -12,7 +12,6 @@ import typer
 
 from rtsep import __version__, cli_bench, cli_corpus, cli_evaluate, cli_models, cli_separate, cli_train
 from rtsep.cli_options import (
-    DEFAULT_MODEL,
     EngineName,
     Model,
     Precision,
@@ -23,6 +22,7 @@ from rtsep.cli_options import (
     say,
 )
 from rtsep.errors import DeviceError, RtsepError
+from rtsep.spec import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from rtsep.host.session import LiveOptions

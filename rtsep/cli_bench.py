@@ -24,7 +24,8 @@ from rtsep.cli_evaluate import (
     score_tables,
     words,
 )
-from rtsep.cli_options import DEFAULT_MODEL, EngineName, Model, Precision, Report, Threads, out, say
+from rtsep.cli_options import EngineName, Model, Precision, Report, Threads, out, say
+from rtsep.spec import DEFAULT_MODEL
 
 app = typer.Typer(help="Measure this machine.", no_args_is_help=True, rich_markup_mode="rich")
 

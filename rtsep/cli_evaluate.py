@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from rtsep.cli_options import DEFAULT_MODEL, EngineName, Model, Precision, complain, out, say
+from rtsep.cli_options import EngineName, Model, Precision, complain, out, say
 from rtsep.errors import ConfigError, RtsepError
+from rtsep.spec import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 EPILOG = (
     "Examples:\n\n"
-    "  rtsep evaluate songs -m starter-2stems --latency exact,23,6 --baseline centre\n\n"
+    "  rtsep evaluate songs -m streaming-2stems --latency exact,23,6 --baseline centre\n\n"
     "  rtsep evaluate MUSDB18-HQ --layout musdb-hq -m spleeter:2stems --offline -o results\n\n"
     "  rtsep evaluate songs --level=-6,-16,-26,-36,-46 --seconds 30 --no-museval"
 )

@@ -9,8 +9,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-DEFAULT_MODEL = "starter-2stems"
-
 Model = Annotated[str, typer.Option("--model", "-m", help="A model's name or path; see `rtsep models`.")]
 EngineName = Annotated[str, typer.Option(help="onnx, or openvino.")]
 Precision = Annotated[str, typer.Option(help="f32, or bf16 with openvino.")]

@@ -8,8 +8,9 @@ from typing import Annotated, Optional
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from rtsep.cli_options import DEFAULT_MODEL, EngineName, Precision, complain, out, say
+from rtsep.cli_options import EngineName, Precision, complain, out, say
 from rtsep.errors import RtsepError
+from rtsep.spec import DEFAULT_MODEL
 
 EPILOG = (
     "Examples:\n\n  rtsep separate song.mp3 -o stems\n\n"

@@ -42,15 +42,14 @@ def train(
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from rtsep.train.machine import choose
-    from rtsep.train.school import gather, prepare
+    from rtsep.train.school import look_over
     from rtsep.train.school import train as learn
     from rtsep.train.settings import read_train_settings
 
     told = read_train_settings(settings, changes or ())
     if check:
         with out.status("looking the songs over"):
-            spec = prepare(told, init)[1]
-            _remark(gather(told, spec.sample_rate).complaints)
+            _remark(look_over(told, init))
         say("the songs can be trained on")
         return
     machine = choose(device, threads, workers)
@@ -64,6 +63,8 @@ def train(
         try:
             model = learn(told, folder, machine, init, resume, tell, _remark)
         except KeyboardInterrupt:
+            if not (folder / "checkpoint.pt").exists():
+                raise RtsepError("stopped before the first step; nothing is kept") from None
             raise RtsepError(f"stopped; all is kept in {folder}; go on with --resume") from None
     say(f"model    {model.path.parent}")
     say(f"listen   rtsep live --input demo -m {model.path.parent}")
@@ -76,6 +77,6 @@ def _words(course: Course) -> str:
 
 def _remark(complaints: Sequence[Complaint]) -> None:
     for one in complaints[:SHOWN]:
-        say(f"{one.song}: {one.words}")
+        say(str(one))
     if len(complaints) > SHOWN:
         say(f"and {len(complaints) - SHOWN} more remarks")

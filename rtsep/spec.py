@@ -15,6 +15,7 @@ Output = Literal["mask", "magnitude"]
 Extension = Literal["zeros", "average", "edge"]
 Family = Literal["rtsep", "spleeter", "openunmix"]
 
+DEFAULT_MODEL = "streaming-2stems"  # plays where none is named
 RESIDUAL = "residual"  # the stem that an Open-Unmix model's targets leave of the mix
 PLAIN_STEM = re.compile(r"(?!mix$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # a file's name, and a word in routes
 

@@ -15,9 +15,9 @@ from rtsep.model import store
 
 
 @pytest.fixture(scope="session")
-def starter() -> Iterator[Engine]:
+def streaming() -> Iterator[Engine]:
     """The embedded model in ONNX Runtime, one thread, as the live program runs it."""
-    engine = build(store.find("starter-2stems"))
+    engine = build(store.find("streaming-2stems"))
     yield engine
     engine.close()
 

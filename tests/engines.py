@@ -43,7 +43,7 @@ def windowed_spec(stems: int = 2, **changes: Any) -> ModelSpec:
 
 
 def stateful_spec(stems: int = 2, **changes: Any) -> ModelSpec:
-    """A spec like the starter's: causal, mid and side."""
+    """A spec like the streaming's: causal, mid and side."""
     state = StateSpec("mean", (1, 2, 256))
     spec = replace(_WINDOWED, name="stateful", stems=STEMS[stems], kind="stateful", context=1, basis="ms",
                    extension="edge", states=(state,))  # fmt: skip

@@ -11,10 +11,16 @@ import torch
 from torch import nn
 
 from rtsep.model.export import export
+from rtsep.model.families import CausalArchitecture
 from rtsep.model.unet import OutputKind, UNet
 from rtsep.spec import Extension, ModelSpec
 
 NARROW = (2, 4, 4, 8, 8, 16)
+
+
+def causal_spec() -> ModelSpec:
+    """Give the spec of a causal network of the usual sizes, as the embedded model is."""
+    return CausalArchitecture(("vocals", "accompaniment")).spec("causal", "CC0-1.0")
 
 
 def unet_spec(

@@ -20,7 +20,7 @@ from tests.signals import noise
 @pytest.mark.parametrize(("rate", "block"), [(48000, 256), (44100, 480)])
 def test_computed_latency_is_measured_latency(monkeypatch: pytest.MonkeyPatch, rate: int, block: int) -> None:
     monkeypatch.setattr(bench, "INFERENCES", 5)
-    found = bench.latency("starter-2stems", rate, block)
+    found = bench.latency("streaming-2stems", rate, block)
     validate(found)
     assert [row["preset"] for row in found["presets"]] == list(PRESETS)
     for row in found["presets"]:
@@ -31,13 +31,13 @@ def test_computed_latency_is_measured_latency(monkeypatch: pytest.MonkeyPatch, r
 
 def test_latency_of_what_cannot_be() -> None:
     with pytest.raises(SpecError, match="sample rate 7000 Hz is out of range"):
-        bench.latency("starter-2stems", 7000, 256)
+        bench.latency("streaming-2stems", 7000, 256)
     with pytest.raises(ModelError, match="no model 'nosuch'"):
         bench.latency("nosuch", 48000, 256)
 
 
 def test_jitter() -> None:
-    found = bench.jitter("starter-2stems", "23", 1.0, "null")
+    found = bench.jitter("streaming-2stems", "23", 1.0, "null")
     validate(found)
     assert found["command"] == "bench jitter"
     assert found["seconds"] >= 1.0
@@ -46,7 +46,7 @@ def test_jitter() -> None:
 
 def test_throughput(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "build", lambda model, *rest: IdentityEngine(model.spec))
-    found = bench.throughput("starter-2stems", "exact", 3.0, "identity", 1, "f32")
+    found = bench.throughput("streaming-2stems", "exact", 3.0, "identity", 1, "f32")
     validate(found)
     assert len(found["all_times_real_time"]) == bench.RUNS
     low, middle, high = sorted(found["all_times_real_time"])

@@ -24,7 +24,7 @@ from tests.host.test_report import validate
 from tests.signals import Float32, error_db, noise
 
 RATE = 44100
-STARTER = EMBEDDED / "starter-2stems"
+STARTER = EMBEDDED / "streaming-2stems"
 COMMANDS = (
     (),
     ("live",),
@@ -106,7 +106,7 @@ print("torch" in sys.modules)
 
 
 def copied(folder: Path, change: Callable[[Path], None]) -> Path:
-    """The starter with something amiss."""
+    """The streaming with something amiss."""
     model = folder / "model"
     shutil.copytree(STARTER, model)
     change(model)
@@ -153,7 +153,7 @@ BAD_INPUT = {
     LIVE + "-i FOLDER/text.wav": "text.wav is not a sound file",
     LIVE + "-i demo -m FOLDER/text.wav": "model.json is missing beside",
     LIVE + "-i demo -m FOLDER/empty-folder": "a model is a folder with model.json and model.onnx",
-    LIVE + "-i demo -m nosuch": "rtsep: no model 'nosuch'; known are starter-2stems",
+    LIVE + "-i demo -m nosuch": "rtsep: no model 'nosuch'; known are streaming-2stems",
     LIVE + "-i demo -m WRONG-SPEC": "its spec wants",
     LIVE + "-i demo -m ALTERED": "get the model again",
     LIVE + "-i demo --route drums=1,2": "there is no stem 'drums'; choose from vocals, accompaniment, mix",
@@ -241,7 +241,7 @@ def test_live_as_fast_as_it_goes(tmp_path: Path) -> None:
     assert found["recorded_frames"] == sound.shape[1]
     assert found["held_masks"] == found["output_underflows"] == 0 and found["warning"] == ""
     lines = done.stdout.splitlines()
-    assert lines[0] == f"starter-2stems on null, {RATE} Hz, 29.0 ms behind the input"
+    assert lines[0] == f"streaming-2stems on null, {RATE} Hz, 29.0 ms behind the input"
     assert "latency  29.0 ms = block 5.8 + window 17.4 + compute 5.8" in lines
     assert any(line.startswith("sound    no gaps in 2") for line in lines)
     assert str(stems) in done.stdout.replace("\n", "")
@@ -268,7 +268,7 @@ def test_demo(song: Path, tmp_path: Path) -> None:
 def test_models(here: Here) -> None:
     code, out, err = here("models")
     assert code == 0 and not err
-    assert "starter-2stems   vocals, accompaniment" in out
+    assert "streaming-2stems   vocals, accompaniment" in out
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -288,7 +288,7 @@ def test_live_is_interrupted(tmp_path: Path, name: str) -> None:
     started = program("live", "-i", "demo", "-o", "null", "--record", stems, "--report", report)
     with subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        assert "starter-2stems on null" in process.stdout.readline()
+        assert "streaming-2stems on null" in process.stdout.readline()
         time.sleep(1.5)
         before = time.monotonic()
         process.send_signal(getattr(signal, name))

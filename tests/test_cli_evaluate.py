@@ -60,7 +60,7 @@ def test_the_embedded_model_is_scored(songs: Path, tmp_path: Path) -> None:
         assert words in done.stdout, done.stdout
     assert "BSSEval SDR" not in done.stdout
     found = read(tmp_path / "out" / "evaluation.json")
-    assert found["model"]["sha256"] == find("starter-2stems").sha256
+    assert found["model"]["sha256"] == find("streaming-2stems").sha256
     assert [one["label"] for one in found["settings"]] == ["23", "6", "offline", "centre, 23", "centre, 6"]
     assert len(found["summary"]) == 10 and len(found["songs"]) == 10
     vocals = found["summary"][0]
@@ -70,7 +70,7 @@ def test_the_embedded_model_is_scored(songs: Path, tmp_path: Path) -> None:
 
 
 def test_what_was_scored_is_not_scored_again(songs: Path, tmp_path: Path, here: Here) -> None:
-    command = ("evaluate", songs, "-m", "starter-2stems", "--no-museval", "--jobs", 1, "-o", tmp_path)
+    command = ("evaluate", songs, "-m", "streaming-2stems", "--no-museval", "--jobs", 1, "-o", tmp_path)
     first = here(*command)
     assert first[0] == 0
     kept = tmp_path / "scores.jsonl"

@@ -65,7 +65,7 @@ BAD_INPUT = {
     "SONG -o FOLDER/out --stems residual -p tiny": "there is no stem 'residual'",
     "SONG SONG -o FOLDER/out": "separate them into different folders",
     "SONG -o FOLDER/out -m FOLDER/text.wav": "model.json is missing",
-    "SONG -o FOLDER/out -p nosuch": "rtsep: no model 'nosuch'; known are starter-2stems, tiny",
+    "SONG -o FOLDER/out -p nosuch": "rtsep: no model 'nosuch'; known are streaming-2stems, tiny",
     "SONG -o FOLDER/out -p spleeter:4stems": "get it with: rtsep models pull spleeter:4stems",
     "SONG -o FOLDER/out -p openunmix:umxhq": "get it with: rtsep models pull openunmix:umxhq",
     "SONG -o FOLDER/out -c mp4": "rtsep: unknown codec 'mp4'; allowed are wav, mp3, ogg, m4a, wma, flac",
@@ -78,9 +78,9 @@ BAD_INPUT = {
     "SONG -o FOLDER/out -f {filename.__class__}/{instrument}": "{filename.__class__} is unknown",
     "SONG -o FOLDER/out -f ../{instrument}.wav": "not to a file inside",
     "SONG -o FOLDER/out -f {filename}.{codec}": "add {instrument}",
-    "SONG -o FOLDER/out --mwf": "rtsep: --mwf is Spleeter's, with latency exact; starter-2stems at exact has none",
+    "SONG -o FOLDER/out --mwf": "rtsep: --mwf is Spleeter's, with latency exact; streaming-2stems at exact has none",
     "SONG -o FOLDER/out -p tiny --mwf -l 23": "rtsep: --mwf is Spleeter's, with latency exact; tiny at 23 has none",
-    "SONG -o FOLDER/out --niter 2": "--wiener-window are Open-Unmix's, with latency exact; starter-2stems at exact has",
+    "SONG -o FOLDER/out --niter 2": "are Open-Unmix's, with latency exact; streaming-2stems at exact has",
     "SONG -o FOLDER/out -p tiny --niter 0": "are Open-Unmix's, with latency exact; tiny at exact has none",
     "SONG -o FOLDER/out -p tiny --residual": "are Open-Unmix's",
     "SONG -o FOLDER/out -p tiny --softmask": "are Open-Unmix's",
@@ -179,7 +179,7 @@ def test_separate_some_stems(here: Here, song: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("threads", [0, 1, 3])
 def test_threads_change_nothing_else(here: Here, song: Path, tmp_path: Path, threads: int) -> None:
-    for model in ("starter-2stems", TINY):
+    for model in ("streaming-2stems", TINY):
         assert here("separate", song, "-o", tmp_path / model, "-p", model, "--threads", threads)[0] == 0
         assert error_db(heard(song), stems_in(tmp_path / model / "song").sum(axis=0)) < -100.0
 
@@ -204,7 +204,7 @@ def test_folders_codecs_names_and_spans(here: Here, tmp_path: Path, ffmpeg: str)
 
 def test_another_rate_is_the_models_with_spleeters_way_and_the_files_own_with_ours(here: Here, tmp_path: Path) -> None:
     song = floats(tmp_path / "song.wav", music(48_000, 48000), 48000)
-    for model, rate in ((TINY, RATE), ("starter-2stems", 48000)):
+    for model, rate in ((TINY, RATE), ("streaming-2stems", 48000)):
         assert here("separate", song, "-o", tmp_path / model, "-p", model)[0] == 0
         assert soundfile.info(tmp_path / model / "song" / "vocals.wav").samplerate == rate
         assert stems_in(tmp_path / model / "song").shape[2] == rate

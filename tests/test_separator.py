@@ -67,8 +67,8 @@ class TestPartition:
         self.check(StreamSeparator(engine, plan(engine.spec, 48000, preset)), stems)
 
     @pytest.mark.parametrize("preset", ["exact", "23"])
-    def test_the_embedded_model(self, starter: Engine, preset: str) -> None:
-        self.check(StreamSeparator(starter, plan(starter.spec, 48000, preset)), 1)
+    def test_the_embedded_model(self, streaming: Engine, preset: str) -> None:
+        self.check(StreamSeparator(streaming, plan(streaming.spec, 48000, preset)), 1)
 
     def check(self, separator: StreamSeparator, seed: int) -> None:
         sound = noise(23_456, seed=seed) * np.linspace(0.1, 2.0, 23_456, dtype=np.float32)
@@ -136,21 +136,21 @@ class TestSum:
 
     @pytest.mark.parametrize("preset", PRESETS)
     @pytest.mark.parametrize("rate", [44100, 48000])
-    def test_the_embedded_model_full_band(self, starter: Engine, rate: int, preset: str) -> None:
+    def test_the_embedded_model_full_band(self, streaming: Engine, rate: int, preset: str) -> None:
         sound = noise(rate, level=0.1)
         for hz in (50.0, 440.0, 3000.0, 19000.0):
             sound += sine(rate, hz, rate, 0.1)
-        self.check(starter, rate, preset, sound)
+        self.check(streaming, rate, preset, sound)
 
     @pytest.mark.parametrize("rate", [44100, 48000])
-    def test_the_demo_song(self, starter: Engine, rate: int) -> None:
+    def test_the_demo_song(self, streaming: Engine, rate: int) -> None:
         if not SONG.exists():
             pytest.skip("the demo song is not there yet")
         reader = open_audio(SONG)
         reader.seek(reader.frames // 3)
         sound = reader.read(4 * rate)
         reader.close()
-        self.check(starter, rate, "23", sound)
+        self.check(streaming, rate, "23", sound)
 
     @pytest.mark.parametrize("stems", [2, 4, 5])
     @pytest.mark.parametrize("output", ["mask", "magnitude"])
@@ -249,10 +249,10 @@ def test_a_mask_meets_the_frame_that_it_was_made_from(preset: str, lookahead: in
 
 
 class TestBadInput:
-    @pytest.mark.parametrize("kind", ["windowed", "stateful", "starter"])
-    def test_nan_inf_and_absurd_samples_are_silence(self, starter: Engine, kind: str) -> None:
-        engine: Engine = starter
-        if kind != "starter":
+    @pytest.mark.parametrize("kind", ["windowed", "stateful", "streaming"])
+    def test_nan_inf_and_absurd_samples_are_silence(self, streaming: Engine, kind: str) -> None:
+        engine: Engine = streaming
+        if kind != "streaming":
             engine = FrameEngine(windowed_spec() if kind == "windowed" else stateful_spec())
         window = plan(engine.spec, 44100, "23")
         separator = StreamSeparator(engine, window)
@@ -272,8 +272,8 @@ class TestBadInput:
             assert np.array_equal(stems[:, :, after:], clean[:, :, after:])
         assert not np.array_equal(stems, clean)
 
-    def test_all_of_it_bad(self, starter: Engine) -> None:
-        separator = StreamSeparator(starter, plan(starter.spec, 44100, "23"))
+    def test_all_of_it_bad(self, streaming: Engine) -> None:
+        separator = StreamSeparator(streaming, plan(streaming.spec, 44100, "23"))
         before = separate(separator, noise(9000))
         assert (separate(separator, np.full((2, 9000), np.nan, np.float32)) == 0.0).all()
         assert np.array_equal(separate(separator, noise(9000)), before)

@@ -14,7 +14,7 @@ from tests.engines import stateful_spec, windowed_spec
 
 ALL_RATES = (22050, 32000, 44100, 48000, 88200, 96000, 192000)
 MODELS = {
-    "starter": store.find("starter-2stems").spec,
+    "streaming": store.find("streaming-2stems").spec,
     "spleeter": windowed_spec(window=4096, hop=1024, bins=1024, context=512, analysis="hann"),
     "openunmix": windowed_spec(window=4096, hop=1024, bins=1487, context=255, analysis="hann"),
 }
@@ -50,7 +50,7 @@ def test_the_model_s_own_rate_gives_its_own_sizes() -> None:
     model = MODELS["spleeter"]
     window = plan(model, 44100, "exact")
     assert (window.window, window.synthesis, window.hop, window.spacing) == (4096, 4096, 1024, 1)
-    window = plan(MODELS["starter"], 48000, "23")
+    window = plan(MODELS["streaming"], 48000, "23")
     assert (window.window, window.synthesis, window.hop, window.spacing) == (2240, 1024, 256, 2)
 
 
@@ -64,7 +64,7 @@ def test_lookahead_costs_hops_of_the_model(preset: str, hops: int) -> None:
 
 
 def test_hop_and_refresh_can_be_chosen() -> None:
-    model = MODELS["starter"]
+    model = MODELS["streaming"]
     window = plan(model, 44100, "3", hop=32, refresh=8)
     assert (window.hop, window.spacing, window.refresh, window.synthesis) == (32, 16, 8, 128)
     assert plan(windowed_spec(), 44100, "23", refresh=7).refresh == 7

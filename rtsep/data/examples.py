@@ -36,6 +36,12 @@ class Recipe:
         for name in ("remix", "balance"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"examples.{name} = {getattr(self, name)} is a probability; allowed are 0 to 1")
+        mean_db, deviation_db = self.balance_db
+        if not (-60.0 <= mean_db <= 60.0 and 0.0 <= deviation_db <= 60.0):
+            raise ConfigError(
+                f"examples.balance_db = [{mean_db}, {deviation_db}] is out of range; allowed are a mean of -60 to 60 "
+                "and a deviation of 0 to 60"
+            )
         if not 0 <= self.retries <= 100:
             raise ConfigError(f"examples.retries = {self.retries} is out of range; allowed are 0 to 100")
 

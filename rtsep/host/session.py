@@ -15,6 +15,7 @@ from rtsep.mixer import Route, parse_routes
 from rtsep.model.store import StoredModel, find
 from rtsep.plan import plan
 from rtsep.sources import Resampled
+from rtsep.spec import DEFAULT_MODEL
 from rtsep.writers import keep_source
 
 AUTO = "auto"  # the default device, or null where there is none
@@ -28,7 +29,7 @@ class LiveOptions:
 
     input: str = ""  # a device or a file
     output: str = ""  # a device, "null" or "auto"
-    model: str = "starter-2stems"
+    model: str = DEFAULT_MODEL
     engine: str = "onnx"
     precision: str = "f32"
     threads: int = 1

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rtsep.model.families import STARTER_BANDS as STARTER_BANDS
+from rtsep.model.families import STANDARD_BANDS as STANDARD_BANDS
 from rtsep.spec import ModelSpec, StateSpec
 
 COMPRESSION = 0.3  # exponent that tames the range of the magnitudes
@@ -109,7 +109,7 @@ class CausalNet(nn.Module):
     def __init__(
         self,
         level: LevelNorm,
-        bands: Sequence[int] = STARTER_BANDS,
+        bands: Sequence[int] = STANDARD_BANDS,
         channels: int = 2,
         stems: int = 4,
         features: int = 32,

@@ -16,9 +16,9 @@ from rtsep.spec import RESIDUAL, Analysis, Basis, Extension, ModelSpec, StateSpe
 Activation = Literal["relu", "elu", "leaky_relu"]  # of the U-Net
 OutputKind = Literal["sigmoid", "softmax"]
 
-# Widths of the starter's bands in bins of 21.5 Hz (a window of 2048): 744 bins, up to 16 kHz.
-STARTER_BANDS = (4,) * 8 + (8,) * 8 + (16,) * 7 + (32,) * 6 + (48,) * 3 + (64, 136)
-BANDS = {"starter": STARTER_BANDS}
+# Widths of a causal network's bands in bins of 21.5 Hz (a window of 2048): 744 bins, up to 16 kHz.
+STANDARD_BANDS = (4,) * 8 + (8,) * 8 + (16,) * 7 + (32,) * 6 + (48,) * 3 + (64, 136)
+BANDS = {"standard": STANDARD_BANDS}
 STANDARD_FILTERS = (16, 32, 64, 128, 256, 512)  # of Spleeter's U-Net
 STANDARD_SEEN = 1487  # bins up to 16 kHz, of Open-Unmix's
 
@@ -81,7 +81,7 @@ class CausalArchitecture(Architecture):
     hop: int = 512
     analysis: Analysis = "sqrt_hann"
     basis: Basis = "ms"
-    bands: tuple[int, ...] = STARTER_BANDS  # widths in bins, or the name of one of `BANDS` in a file
+    bands: tuple[int, ...] = STANDARD_BANDS  # widths in bins, or the name of one of `BANDS` in a file
     features: int = 32  # of each band
     hidden: int = 256  # of each GRU
     level_target_db: float = -18.0  # RMS that the mix is brought to, dBFS

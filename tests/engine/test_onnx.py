@@ -18,8 +18,8 @@ from rtsep.model.store import StoredModel, find
 from tests.models import narrow_unet
 
 
-def starter() -> OnnxEngine:
-    return OnnxEngine(find("starter-2stems"))
+def streaming() -> OnnxEngine:
+    return OnnxEngine(find("streaming-2stems"))
 
 
 def music(frames: int, db: float = 0.0, seed: int = 0) -> Float32:
@@ -45,7 +45,7 @@ def run(engine: OnnxEngine, magnitudes: Float32, cuts: list[int] | None = None, 
 
 
 def test_streamed_masks_equal_the_batch() -> None:
-    engine = starter()
+    engine = streaming()
     magnitudes = music(120)
     whole = run(engine, magnitudes)
     for cuts in ([1] * 120, [17, 1, 1, 64, 37]):
@@ -56,7 +56,7 @@ def test_streamed_masks_equal_the_batch() -> None:
 
 
 def test_phases_are_independent() -> None:
-    engine, alone = starter(), starter()
+    engine, alone = streaming(), streaming()
     engine.warmup(phases=3)
     sounds = [music(30, seed=seed) for seed in range(3)]
     masks = [np.empty((2, *sound.shape), np.float32) for sound in sounds]
@@ -71,7 +71,7 @@ def test_phases_are_independent() -> None:
 
 
 def test_reset_gives_the_same_again() -> None:
-    engine = starter()
+    engine = streaming()
     engine.warmup(phases=2)
     magnitudes = music(7)
     first = run(engine, magnitudes, [1] * 7)
@@ -84,20 +84,20 @@ def test_reset_gives_the_same_again() -> None:
 
 
 def test_warmup_leaves_no_trace() -> None:
-    cold, warm = starter(), starter()
+    cold, warm = streaming(), streaming()
     warm.warmup(frames=5, phases=2)
     assert np.array_equal(run(warm, music(5)), run(cold, music(5)))
 
 
 def test_one_call_may_follow_another_of_any_length() -> None:
-    engine = starter()
+    engine = streaming()
     engine.warmup(frames=1)
     run(engine, music(60), [1, 2, 3, 4, 50])
     assert sorted(engine._plans) == [1, 50]  # what was not warmed up is dropped
 
 
 def test_masks_do_not_depend_on_the_level() -> None:
-    engine = starter()
+    engine = streaming()
     loud = run(engine, music(200))
     engine.reset()
     quiet = run(engine, music(200, db=-40.0))
@@ -106,7 +106,7 @@ def test_masks_do_not_depend_on_the_level() -> None:
 
 
 def test_threads_change_nothing() -> None:
-    one, two = starter(), OnnxEngine(find("starter-2stems"), threads=2)
+    one, two = streaming(), OnnxEngine(find("streaming-2stems"), threads=2)
     assert (one.provider, two.provider) == ("ONNX Runtime CPU, 1 thread", "ONNX Runtime CPU, 2 threads")
     np.testing.assert_allclose(run(two, music(16)), run(one, music(16)), atol=1e-5)
 
@@ -124,8 +124,8 @@ def test_a_windowed_model_is_warmed_up_with_its_context(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("magnitudes", "masks", "phase", "message"),
     [
-        ((2, 1, 743), (2, 2, 1, 743), 0, "do not fit starter-2stems"),
-        ((2, 1, 744), (4, 2, 1, 744), 0, "do not fit starter-2stems"),
+        ((2, 1, 743), (2, 2, 1, 743), 0, "do not fit streaming-2stems"),
+        ((2, 1, 744), (4, 2, 1, 744), 0, "do not fit streaming-2stems"),
         ((2, 744), (2, 2, 744), 0, "0 spectra in one call; allowed are 1 to"),
         ((2, 0, 744), (2, 2, 0, 744), 0, "0 spectra in one call; allowed are 1 to"),
         ((2, 1, 744), (2, 2, 1, 744), -1, "phase is -1"),
@@ -133,16 +133,16 @@ def test_a_windowed_model_is_warmed_up_with_its_context(tmp_path: Path) -> None:
 )
 def test_calls_that_do_not_fit(magnitudes: tuple[int, ...], masks: tuple[int, ...], phase: int, message: str) -> None:
     with pytest.raises(EngineError, match=message):
-        starter().infer(np.zeros(magnitudes, np.float32), np.zeros(masks, np.float32), phase)
+        streaming().infer(np.zeros(magnitudes, np.float32), np.zeros(masks, np.float32), phase)
 
 
 def test_too_many_frames_at_once_are_refused() -> None:
     with pytest.raises(EngineError, match=f"allowed are 1 to {MAX_FRAMES}"):
-        starter().warmup(frames=MAX_FRAMES + 1)
+        streaming().warmup(frames=MAX_FRAMES + 1)
 
 
 def test_closed_engine() -> None:
-    engine = starter()
+    engine = streaming()
     engine.close()
     with pytest.raises(EngineError, match="closed; build a new one"):
         engine.warmup()
@@ -165,7 +165,7 @@ def refused(model: StoredModel) -> str:
 
 def test_foreign_graphs(tmp_path: Path) -> None:
     model = find(narrow_unet(tmp_path / "model", context=8, bins=16, filters=(2, 3)))
-    starter_model = find("starter-2stems")
+    starter_model = find("streaming-2stems")
     path = tmp_path / "foreign.onnx"
     assert "its inputs are" in refused(replace(model, path=starter_model.path))
     wrong_bins = refused(replace(model, path=foreign(path, ["n", 2, 8, 17])))
@@ -184,7 +184,7 @@ def test_foreign_graphs(tmp_path: Path) -> None:
 
 
 def test_what_is_no_graph(tmp_path: Path) -> None:
-    model = find("starter-2stems")
+    model = find("streaming-2stems")
     data = model.path.read_bytes()
     for name, content in (("empty", b""), ("noise", b"noise" * 100), ("cut", data[: len(data) // 2])):
         path = tmp_path / name

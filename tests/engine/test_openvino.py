@@ -27,17 +27,17 @@ def test_the_cure_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(EngineError, match=r"not installed; pip install rtsep\[openvino\]"):
-        OpenVinoEngine(find("starter-2stems"))
+        OpenVinoEngine(find("streaming-2stems"))
 
 
 def test_unknown_precision() -> None:
     with pytest.raises(EngineError, match="precision is 'int4'; OpenVINO has f32, bf16"):
-        OpenVinoEngine(find("starter-2stems"), precision="int4")
+        OpenVinoEngine(find("streaming-2stems"), precision="int4")
 
 
 def test_starter_parity_in_two_phases() -> None:
     pytest.importorskip("openvino")
-    model = find("starter-2stems")
+    model = find("streaming-2stems")
     engines = OnnxEngine(model), OpenVinoEngine(model)
     assert engines[1].provider == "OpenVINO CPU f32, 1 thread"
     sounds = [music(24, seed=seed) for seed in range(2)]
@@ -56,7 +56,7 @@ def test_starter_parity_in_two_phases() -> None:
 
 def test_many_frames_equal_single_ones() -> None:
     pytest.importorskip("openvino")
-    engine = OpenVinoEngine(find("starter-2stems"))
+    engine = OpenVinoEngine(find("streaming-2stems"))
     magnitudes = music(20)
     whole, one = np.empty((2, 2, 20, 744), np.float32), np.empty((2, 2, 1, 744), np.float32)
     engine.infer(magnitudes, whole)
@@ -80,7 +80,7 @@ def test_unet_parity(tmp_path: Path) -> None:
 
 def test_bf16_is_near_or_refused() -> None:
     openvino = pytest.importorskip("openvino")
-    model = find("starter-2stems")
+    model = find("streaming-2stems")
     if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         with pytest.raises(EngineError, match="this CPU lacks"):
             OpenVinoEngine(model, precision="bf16")

@@ -82,7 +82,7 @@ def run_under_load(card: CardFactory, engine: Engine) -> tuple[dict[str, Any], d
 
 @pytest.mark.jack
 @pytest.mark.slow
-def test_no_frame_is_lost_with_both_cores_loaded_and_the_gil_held(card: CardFactory, starter: Engine) -> None:
+def test_no_frame_is_lost_with_both_cores_loaded_and_the_gil_held(card: CardFactory, streaming: Engine) -> None:
     """The rule for a machine that stalls by itself.
 
     That all that is heard is in its place is asserted without excuse, and so are the input's
@@ -93,7 +93,7 @@ def test_no_frame_is_lost_with_both_cores_loaded_and_the_gil_held(card: CardFact
     """
     figures = []
     for _ in range(ATTEMPTS):
-        report, control = run_under_load(card, starter)
+        report, control = run_under_load(card, streaming)
         assert report["input_overflows"] == 0
         assert report["lapses"] == report["skipped_masks"] == 0
         assert abs(report["inferences"] - report["hops"]) <= 8
@@ -114,8 +114,8 @@ def resident_mb() -> float:
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_over_a_minute_of_sound(tmp_path: Path, starter: Engine) -> None:
-    host, _ = file_host(tmp_path, starter, music()[:, : 5 * RATE], RATE, loop=True, record=tmp_path / "stems")
+def test_memory_does_not_grow_over_a_minute_of_sound(tmp_path: Path, streaming: Engine) -> None:
+    host, _ = file_host(tmp_path, streaming, music()[:, : 5 * RATE], RATE, loop=True, record=tmp_path / "stems")
     levels = []
     with host:
         for seconds in (20, 40, 60):

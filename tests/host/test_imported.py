@@ -70,5 +70,5 @@ def test_another_context_gives_other_masks(tmp_path: Path) -> None:
 def test_a_context_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="context 100 does not suit unet; allowed are multiples of 64 up to 4096"):
         played(tmp_path, model="unet", context=100)
-    with pytest.raises(SpecError, match="context 64: starter-2stems has a fixed context of 1 frames; leave it out"):
-        played(tmp_path, model="starter-2stems", context=64)
+    with pytest.raises(SpecError, match="context 64: streaming-2stems has a fixed context of 1 frames; leave it out"):
+        played(tmp_path, model="streaming-2stems", context=64)

@@ -82,13 +82,13 @@ def test_lookahead_slack_and_mono_are_in_the_latency(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("preset", ["23", "3"])
-def test_the_embedded_model_live_is_the_separator(tmp_path: Path, starter: Engine, preset: str) -> None:
-    window = plan(starter.spec, 48000, preset)
+def test_the_embedded_model_live_is_the_separator(tmp_path: Path, streaming: Engine, preset: str) -> None:
+    window = plan(streaming.spec, 48000, preset)
     song, _ = soundfile.read(SONG, frames=48000, start=300_000, dtype="float32")
     sound = np.ascontiguousarray(song.T)
-    host, clock = file_host(tmp_path, starter, sound, 48000, preset, 100, "vocals=1,2 accompaniment=3,4")
+    host, clock = file_host(tmp_path, streaming, sound, 48000, preset, 100, "vocals=1,2 accompaniment=3,4")
     play(host)
-    separator = StreamSeparator(starter, window)
+    separator = StreamSeparator(streaming, window)
     stems = np.zeros((2, 2, separator.emitted(48000)), np.float32)
     written = separator.feed(sound, stems)
     lead = host.latency.total - window.latency.total
@@ -114,14 +114,14 @@ def test_waiting_for_every_mask_is_deterministic(tmp_path: Path, spec: object) -
         np.testing.assert_array_equal(played, stems[:, :, :written])
 
 
-def test_nan_and_inf_in_the_input_never_come_out(tmp_path: Path, starter: Engine) -> None:
+def test_nan_and_inf_in_the_input_never_come_out(tmp_path: Path, streaming: Engine) -> None:
     sound = noise(96_000, seed=9)
     clean = sound.copy()
     sound[0, 20_000:20_050] = np.nan
     sound[1, 30_000] = np.inf
     sound[:, 31_000] = -np.inf
     clean[~np.isfinite(sound)] = 0.0
-    host, clock = file_host(tmp_path, starter, sound, 48000)
+    host, clock = file_host(tmp_path, streaming, sound, 48000)
     play(host)
     assert np.isfinite(clock.captured).all()
     assert int(host.path.stream.state[0]["broken_samples"]) == 53

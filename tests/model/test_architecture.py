@@ -28,7 +28,7 @@ from rtsep.model.architecture import (
 )
 from rtsep.model.causal import CausalNet, compressed
 from rtsep.model.export import export
-from rtsep.model.families import STARTER_BANDS, CausalArchitecture, OpenUnmixArchitecture, UNetArchitecture
+from rtsep.model.families import STANDARD_BANDS, CausalArchitecture, OpenUnmixArchitecture, UNetArchitecture
 from rtsep.model.openunmix import OpenUnmix, TargetNet
 from rtsep.model.store import find
 from rtsep.model.unet import UNet
@@ -238,9 +238,9 @@ def test_a_seed_repeats_and_two_differ() -> None:
 
 
 def test_a_description_may_be_short() -> None:
-    assert from_dict({"family": "causal", "stems": ["a", "b"], "bands": "starter"}) == CausalArchitecture(("a", "b"))
+    assert from_dict({"family": "causal", "stems": ["a", "b"], "bands": "standard"}) == CausalArchitecture(("a", "b"))
     assert from_dict({"family": "causal", "stems": ["a", "b"], "level_time_s": 2}).to_dict()["level_time_s"] == 2.0
-    assert sum(STARTER_BANDS) == 744
+    assert sum(STANDARD_BANDS) == 744
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_a_description_may_be_short() -> None:
         ({"family": "unet", "filters": [], "stems": ["a", "b"]}, "1 to 8 widths"),
         ({"family": "unet", "filters": [2] * 99, "stems": ["a", "b"]}, "1 to 8 widths"),
         ({"family": "unet", "exponent": float("nan"), "stems": ["a", "b"]}, "exponent is nan"),
-        ({"family": "causal", "bands": "narrow", "stems": ["a", "b"]}, "allowed are starter, or a list"),
+        ({"family": "causal", "bands": "narrow", "stems": ["a", "b"]}, "allowed are standard, or a list"),
         ({"family": "causal", "bands": [4, 0], "stems": ["a", "b"]}, "widths of 1 bin or more"),
         ({"family": "causal", "bands": [4000], "stems": ["a", "b"]}, "bins is 4000"),
         ({"family": "causal", "hidden": 10**9, "stems": ["a", "b"]}, "hidden is 1000000000; allowed are 1 to 8192"),

@@ -1,20 +1,18 @@
-"""The causal network: streaming, level, and the loading of the prototype's weights."""
+"""The causal network: streaming, and level."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from rtsep.errors import ModelError
-from rtsep.model.causal import STARTER_BANDS, CausalNet, LevelNorm, Merged
-from rtsep.model.embed import starter_network, starter_spec
+from rtsep.model.causal import CausalNet, LevelNorm, Merged
+from tests.models import causal_spec
 
 
 def small_network() -> CausalNet:
     torch.manual_seed(0)
-    level = LevelNorm(starter_spec(), target_db=-18.0, time_s=0.2, gate_db=-60.0)
+    level = LevelNorm(causal_spec(), target_db=-18.0, time_s=0.2, gate_db=-60.0)
     return CausalNet(level, (2, 2, 4, 4, 7), features=4, hidden=8).eval()
 
 
@@ -68,7 +66,7 @@ def test_batch_items_are_independent() -> None:
 
 @torch.no_grad()
 def test_level_measures_dbfs_and_brings_it_to_the_target() -> None:
-    spec = starter_spec()
+    spec = causal_spec()
     level = LevelNorm(spec, target_db=-18.0, time_s=3.0, gate_db=-60.0)
     sound = torch.randn(2, 44100, generator=torch.Generator().manual_seed(0)) * 10 ** (-38 / 20)
     mid_side = torch.stack([(sound[0] + sound[1]) / 2, (sound[0] - sound[1]) / 2])
@@ -82,7 +80,7 @@ def test_level_measures_dbfs_and_brings_it_to_the_target() -> None:
 
 @torch.no_grad()
 def test_level_holds_through_pauses_and_never_boosts_silence() -> None:
-    level = LevelNorm(starter_spec(), target_db=-18.0, time_s=0.1, gate_db=-60.0)
+    level = LevelNorm(causal_spec(), target_db=-18.0, time_s=0.1, gate_db=-60.0)
     hiss, music = spectra(30, 744, db=-75.0), spectra(30, 744, db=-30.0)
     gain, _ = level(torch.cat([hiss, music, hiss], 2), torch.zeros(1, 2))
     in_db = 20 * gain.flatten().log10()
@@ -93,7 +91,7 @@ def test_level_holds_through_pauses_and_never_boosts_silence() -> None:
 
 @torch.no_grad()
 def test_level_forgets_with_its_time_constant() -> None:
-    level = LevelNorm(starter_spec(), target_db=-18.0, time_s=1.0, gate_db=-60.0)
+    level = LevelNorm(causal_spec(), target_db=-18.0, time_s=1.0, gate_db=-60.0)
     frames = 431  # five seconds: one part in 148 is left of the start
     total, weight = level(spectra(frames, 744), torch.zeros(1, 2))[1][0]
     assert float(weight) == pytest.approx((1 - 2.718281828**-5.004) / (1 - 2.718281828 ** (-512 / 44100)), rel=1e-3)
@@ -116,61 +114,3 @@ def test_merged_stems_are_sums_of_masks(merged: tuple[int, ...]) -> None:
     assert len(states) == len(network.states())
     wanted = torch.stack([part.sum(1) for part in four.split(merged, 1)], 1)
     torch.testing.assert_close(stems, wanted, atol=1e-6, rtol=0)
-
-
-class Prototype(nn.Module):
-    """The study's network with its own names: one linear map a band, no level, all frames at once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        features, hidden, count = 32, 256, len(STARTER_BANDS)
-        self.mu = nn.Parameter(torch.rand(744))
-        self.sd = nn.Parameter(0.5 + torch.rand(744))
-        self.enc = nn.ModuleList(nn.Linear(2 * width, features) for width in STARTER_BANDS)
-        self.c1, self.c2 = (nn.Conv2d(features, features, 3, padding=(0, 1)) for _ in range(2))
-        self.c3 = nn.Conv2d(2 * features, features, 3, padding=(0, 1))
-        self.inp = nn.Linear(count * features, hidden)
-        self.g1, self.g2 = (nn.GRU(hidden, hidden, batch_first=True) for _ in range(2))
-        self.out = nn.Linear(2 * hidden, count * features)
-        self.n1 = nn.LayerNorm(hidden)
-        self.dec = nn.ModuleList(nn.Linear(2 * features, 8 * width) for width in STARTER_BANDS)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (1, 2, frames, 744) to masks (1, 4, 2, frames, 744)."""
-        frames, count = x.shape[2], len(STARTER_BANDS)
-        z = ((x.clamp_min(1e-7) ** 0.3 - self.mu) / self.sd)[0]
-        parts = torch.split(z, list(STARTER_BANDS), -1)  # each: 2, frames, width
-        encoded = [F.gelu(m(p.transpose(0, 1).reshape(frames, -1))) for m, p in zip(self.enc, parts, strict=True)]
-        e = torch.stack(encoded).permute(2, 1, 0)[None]  # 1, features, frames, bands
-        y = e + F.gelu(self.c1(F.pad(e, (0, 0, 2, 0))))
-        y = y + F.gelu(self.c2(F.pad(y, (0, 0, 2, 0))))
-        q = F.gelu(self.n1(self.inp(y.permute(0, 2, 3, 1).reshape(1, frames, -1))))
-        a1 = self.g1(q)[0]
-        a2 = self.g2(a1)[0]
-        o = F.gelu(self.out(torch.cat([a1, a2], -1))).reshape(1, frames, count, 32).permute(0, 3, 1, 2)
-        p = F.gelu(self.c3(F.pad(torch.cat([y, o], 1), (0, 0, 2, 0))))
-        f = torch.cat([p, o], 1)[0].permute(2, 1, 0)  # bands, frames, 2 * features
-        logits = [m(r).reshape(frames, 4, 2, -1) for m, r in zip(self.dec, f, strict=True)]
-        return torch.cat(logits, -1).permute(1, 2, 0, 3)[None].softmax(1)
-
-
-@torch.no_grad()
-def test_the_prototypes_weights_mean_the_same() -> None:
-    torch.manual_seed(3)
-    prototype = Prototype()
-    network = starter_network(prototype.state_dict())
-    magnitudes = spectra(12, 744, db=-18.0)
-    gain, _ = network.level(magnitudes, torch.zeros(1, 2))
-    expected = prototype(magnitudes * gain)
-    torch.testing.assert_close(network(magnitudes, *zeros(network))[0], expected, atol=2e-6, rtol=0)
-
-
-def test_foreign_weights_are_refused_in_one_line() -> None:
-    with pytest.raises(ModelError, match="not the starter's weights: 'mu'") as caught:
-        starter_network({"weight": torch.zeros(3)})
-    assert "\n" not in str(caught.value)
-    weights = Prototype().state_dict()
-    weights["c1.bias"] = torch.zeros(31)
-    with pytest.raises(ModelError, match="not the starter's weights") as caught:
-        starter_network(weights)
-    assert "\n" not in str(caught.value)

@@ -59,7 +59,7 @@ def test_a_broken_one_leaves_the_old_one(user: Path, write: Callable[[Path], Non
         ("", "is not plain"),
         ("a/b", "is not plain"),
         (".hidden", "is not plain"),
-        ("starter-2stems", "comes with rtsep"),
+        ("streaming-2stems", "comes with rtsep"),
         ("documents", "is there already and is no model"),
     ],
 )

@@ -299,7 +299,7 @@ class TestRefusals:
 
     def test_names_that_are_no_models(self, folder: Path, tmp_path: Path) -> None:
         write(folder, "vocals")
-        for name in ("../x", "a b", "starter-2stems"):
+        for name in ("../x", "a b", "streaming-2stems"):
             with pytest.raises(ModelError, match="give another name"):
                 import_openunmix(folder, name)
         assert not (tmp_path / "x").exists()

@@ -195,7 +195,7 @@ class TestImported:
 
 
 def test_the_embedded_starter_can_be_trained_on() -> None:
-    model = find("starter-2stems")
+    model = find("streaming-2stems")
     described, made = trained_on(model.weights)
     assert spec(described, model.name, model.spec.licence) == model.spec
     assert isinstance(made, CausalNet) and made.stems == 4
@@ -309,6 +309,6 @@ class TestHostile:
 
 
 def test_a_copied_model_folder_is_still_whole(tmp_path: Path) -> None:
-    source = find("starter-2stems").path.parent
+    source = find("streaming-2stems").path.parent
     copied = Path(shutil.copytree(source, tmp_path / "copy"))
     assert find(copied).weights == copied / "weights.safetensors"

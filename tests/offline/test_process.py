@@ -44,18 +44,18 @@ def song(seconds: float, start_s: float = 5.0) -> Float32:
 
 
 @pytest.mark.parametrize("preset", ["exact", "23", "12"])
-def test_the_real_model_in_batches_is_the_real_model_streamed(starter: Engine, preset: str) -> None:
+def test_the_real_model_in_batches_is_the_real_model_streamed(streaming: Engine, preset: str) -> None:
     sound = song(3.0)
-    batch = separated(starter, sound, preset)
-    stream = streamed(starter, plan(starter.spec, RATE, preset), sound)
+    batch = separated(streaming, sound, preset)
+    stream = streamed(streaming, plan(streaming.spec, RATE, preset), sound)
     assert np.abs(batch - stream).max() < 1e-5
     assert np.abs(batch[0]).max() > 0.01, "there is a voice in it"
 
 
 @pytest.mark.parametrize("preset", ["exact", "23"])
-def test_the_real_models_stems_sum_to_the_input(starter: Engine, preset: str) -> None:
+def test_the_real_models_stems_sum_to_the_input(streaming: Engine, preset: str) -> None:
     sound = song(2.0)
-    assert error_db(sound, separated(starter, sound, preset).sum(axis=0)) < -100.0
+    assert error_db(sound, separated(streaming, sound, preset).sum(axis=0)) < -100.0
 
 
 ENGINES = {"windowed": windowed_spec(), "stateful": stateful_spec(), "four": windowed_spec(4)}

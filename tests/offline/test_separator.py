@@ -131,13 +131,13 @@ def test_what_is_no_waveform(tiny: Separator, shape: tuple[int, ...]) -> None:
 
 
 def test_a_models_own_way_is_its_own_separator() -> None:
-    """The starter is not of Spleeter's family, and goes the same way with its own rate."""
-    separator = Separator("starter-2stems", threads=1)
+    """The streaming is not of Spleeter's family, and goes the same way with its own rate."""
+    separator = Separator("streaming-2stems", threads=1)
     try:
         assert separator.stems == STEMS and separator.model.family == "rtsep"
         sound = music(20_000)
         stems = stacked(separator.separate(sound.T))
-        np.testing.assert_array_equal(stems, plainly(sound, model="starter-2stems"))
+        np.testing.assert_array_equal(stems, plainly(sound, model="streaming-2stems"))
         assert error_db(sound, stems.sum(axis=0)) < -100.0
     finally:
         separator.close()
@@ -237,7 +237,7 @@ def test_what_does_not_go_together() -> None:
     with pytest.raises(SpecError, match="are Open-Unmix's"):
         Separator(TINY, refinement=Refinement())
     with pytest.raises(SpecError, match="--mwf is Spleeter's"):
-        Separator("starter-2stems", MWF=True)
+        Separator("streaming-2stems", MWF=True)
     with pytest.raises(EngineError, match="unknown engine 'abacus'"):
         Separator(TINY, engine="abacus")
 

@@ -8,12 +8,12 @@ import torch
 
 from rtsep.dsp import stft
 from rtsep.errors import ConfigError
-from rtsep.model.embed import starter_spec
 from rtsep.plan import plan
 from rtsep.train.spectra import analysis_windows, spectra
+from tests.models import causal_spec
 from tests.signals import noise
 
-SPEC = starter_spec()
+SPEC = causal_spec()
 
 
 @pytest.mark.parametrize("preset", ["exact", "23", "6"])
