@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from rtsep.demo import SONG
+from rtsep.train import school
 from tests.commands import Here, run, run_here
 from tests.train import runs
 
@@ -48,6 +51,33 @@ def test_songs_are_only_looked_over(here: Here, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_the_check_reads_all_sound_and_names_the_file(here: Here, tmp_path: Path) -> None:
+    settings = runs.write(tmp_path)
+    first, second = sorted((tmp_path / "songs").rglob("drums.wav"))  # drums are only the rest's
+    sound, rate = soundfile.read(first, dtype="float32")
+    soundfile.write(second, 0.0 * sound, rate, subtype="FLOAT")
+    code, told, _ = here("train", settings, "-o", tmp_path / "run", "--check")
+    assert (code, "drums.wav: drums is silent" in told) == (0, True)
+    assert "no song has the stem" not in told
+    sound[5000] = np.nan
+    soundfile.write(first, sound, rate, subtype="FLOAT")
+    code, _, complaint = here("train", settings, "-o", tmp_path / "run", "--check")
+    assert (code, "drums.wav: holds a sample that is not a finite number" in complaint) == (1, True)
+    code, _, complaint = here("train", settings, "-o", tmp_path / "run", "--check", "--set", 'stems=["piano","rest"]')
+    assert code == 1
+
+
+def test_a_stop_before_the_first_step_keeps_nothing(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(school, "gather", stopped)
+    code, _, complaint = here("train", runs.write(tmp_path), "-o", tmp_path / "run", "--threads", 1)
+    assert (code, "nothing is kept" in complaint) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -60,19 +90,27 @@ def test_songs_are_only_looked_over(here: Here, tmp_path: Path) -> None:
         ('stems=["vocals","piano","rest"]', "'piano'"),
         ("rhythm.log_steps=0", "rhythm.log_steps = 0"),
         ("examples.augmentation.gain=2", "gain"),
+        ("examples.balance_db=[0.0, -1.0]", "examples.balance_db = [0.0, -1.0] is out of range"),
+        ("name=my model", "name = 'my model' is not plain"),
+        ("seed=-1", "seed = -1 is out of range"),
+        ("judging.preset=24", "judging.preset"),
+        ('judging.preset="24"', "unknown latency preset '24'"),
+        ("judging.songs=0", "judging.songs = 0"),
+        ("valid=[]", "rhythm.patience needs songs to judge by"),
     ],
 )
 def test_settings_that_cannot_be_are_one_line(here: Here, tmp_path: Path, change: str, words: str) -> None:
-    settings = runs.write(tmp_path)
+    settings = runs.write(tmp_path, rhythm={"patience": 3})
     code, _, complaint = here("train", settings, "-o", tmp_path / "run", "--threads", 1, "--set", change)
     assert code == 1
     assert words in " ".join(complaint.split())
     assert not (tmp_path / "run").exists()
 
 
-def test_a_device_that_is_not_there(here: Here, tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", ["tpu", "cuda:", "cuda:-1", "cpu:3"])
+def test_a_device_that_is_not_there(here: Here, tmp_path: Path, device: str) -> None:
     settings = runs.write(tmp_path)
-    code, _, complaint = here("train", settings, "-o", tmp_path / "run", "--device", "tpu")
+    code, _, complaint = here("train", settings, "-o", tmp_path / "run", "--device", device)
     assert (code, "allowed are auto, cpu, cuda" in complaint) == (1, True)
 
 

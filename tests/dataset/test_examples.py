@@ -111,6 +111,6 @@ def test_what_cannot_be_taught_is_named(whole: Collection) -> None:
         Examples([whole], ("vocals", "piano", "other"), RATE, PLAIN, 0)
     with pytest.raises(ConfigError, match="no song can be drawn"):
         Examples([Collection(whole.songs, 0.0)], FOUR, RATE, PLAIN, 0)
-    for faulty in ({"seconds": 0.0}, {"remix": 2.0}, {"retries": -1}):
+    for faulty in ({"seconds": 0.0}, {"remix": 2.0}, {"retries": -1}, {"balance_db": (0.0, -1.0)}):
         with pytest.raises(ConfigError, match=f"examples.{next(iter(faulty))}"):
             Recipe(**faulty)

@@ -30,6 +30,16 @@ def test_a_run_that_goes_on_drops_what_it_will_make_again(tmp_path: Path) -> Non
     assert [(row["step"], row["loss"]) for row in read(tmp_path / "log.csv")] == [(10, 1.0), (20, 1.0), (30, 2.0)]
 
 
+def test_a_row_that_was_cut_short_is_left_out(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log.csv", COLUMNS)
+    log.add({"step": 10, "loss": 0.5})
+    for end in ("2", "20,1e-", "20,x,"):
+        whole = (tmp_path / "log.csv").read_text()
+        (tmp_path / "log.csv").write_text(whole + end)
+        assert [row["step"] for row in read(tmp_path / "log.csv")] == [10]
+        assert Log(tmp_path / "log.csv", COLUMNS, step=30).last == 10
+
+
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="cannot be written"):
         Log(tmp_path / "none" / "log.csv", COLUMNS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from rtsep.train import checkpoint, school
 from rtsep.train.logs import read
 from rtsep.train.machine import Machine
 from rtsep.train.settings import TrainSettings, read_train_settings
-from rtsep.train.trainer import Course
+from rtsep.train.trainer import Course, Trainer
 from tests.train import runs
 
 HERE = Machine("cpu", 0)
@@ -63,6 +64,55 @@ def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path, family: st
     assert [step for step, _ in logs[0]] == [1, 2, 3, 4, 5, 6]
 
 
+def interrupted(step: int, what: str) -> Any:
+    """Trainer's method `what`, that is met by Ctrl-C once, when it is called at a step."""
+    real = getattr(Trainer, what)
+    met: list[int] = []
+
+    def method(self: Trainer, *arguments: Any) -> Any:
+        found = real(self, *arguments)
+        if self.step == step and not met:
+            met.append(step)
+            signal.raise_signal(signal.SIGINT)
+        return found
+
+    return method
+
+
+@pytest.mark.parametrize(("what", "step", "kept"), [("_loss_of", 2, 3), ("_held_out_loss", 4, 4)])
+def test_a_stop_within_a_step_or_a_judgement_loses_nothing(tmp_path: Path, what: str, step: int, kept: int) -> None:
+    settings = read_train_settings(runs.write(tmp_path, network=runs.UNET, steps=6))  # which has dropout
+    school.train(settings, tmp_path / "whole", HERE)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Trainer, what, interrupted(step, what))
+        school.train(settings, tmp_path / "parts", HERE)
+    assert checkpoint.load(tmp_path / "parts" / "checkpoint.pt").step == kept
+    school.train(settings, tmp_path / "parts", HERE, resume=True)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+    judged = [read(tmp_path / run / "valid.csv") for run in ("whole", "parts")]
+    assert judged[0] == judged[1]
+    assert [row["step"] for row in judged[0]] == [4, 6]
+
+
+@pytest.mark.parametrize("family", runs.NETWORKS)
+def test_half_precision_trains_every_family(tmp_path: Path, family: str) -> None:
+    path = runs.write(tmp_path, network=runs.NETWORKS[family], steps=2, optimisation={"precision": "bf16"}, valid=[])
+    school.train(read_train_settings(path), tmp_path / "run", HERE)
+    assert all(np.isfinite(row["gradient"]) for row in read(tmp_path / "run" / "log.csv"))
+
+
+def test_a_batch_whose_loss_is_not_finite_changes_nothing(tmp_path: Path) -> None:
+    path = runs.write(tmp_path, network=runs.UNET, steps=1, valid=[])
+    settings = read_train_settings(path)
+    described, spec, network = school.prepare(settings, "")
+    trainer = Trainer(settings, described, spec, network, tmp_path, HERE, "")
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    sounds = torch.full((2, 2, 2, 4096), torch.nan), torch.ones(2, 2, dtype=torch.bool)
+    assert not np.isfinite(trainer._learn(sounds)[0])
+    assert same(before, trainer.network.state_dict())
+    assert trainer.step == 1
+
+
 def test_one_seed_repeats_and_two_differ(tmp_path: Path) -> None:
     settings = read_train_settings(runs.write(tmp_path))
     for name, seed, workers in (("one", 0, 0), ("again", 0, 1), ("other", 1, 0)):
@@ -103,6 +153,8 @@ def test_a_trained_model_is_trained_on_from_its_folder(tmp_path: Path) -> None:
         school.describe(replace(settings, network=runs.UNET), init)
     with pytest.raises(ModelError, match="no model 'nothing'"):
         school.describe(settings, "nothing")
+    with pytest.raises(SpecError, match="channels is 1; training needs 2"):
+        school.prepare(replace(settings, network={**runs.UNET, "channels": 1}), "")
 
 
 def test_a_folder_holds_one_run(tmp_path: Path) -> None:
