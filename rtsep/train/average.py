@@ -22,3 +22,10 @@ def follow(average: nn.Module, network: nn.Module, step: int, decay: float) -> N
         slow.lerp_(fast, share)
     for held, now in zip(average.buffers(), network.buffers(), strict=True):
         held.copy_(now)
+
+
+@torch.no_grad()
+def restore_buffers(network: nn.Module, average: nn.Module) -> None:
+    """Take the network's buffers back to those of the last step that was learnt from."""
+    for now, held in zip(network.buffers(), average.buffers(), strict=True):
+        now.copy_(held)

@@ -7,19 +7,23 @@ from collections.abc import Generator, Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from rtsep.data.examples import Examples
+from rtsep.errors import RtsepError
 
 Sounds = tuple[Tensor, Tensor]  # stems (batch, stems, channels, frames), known (batch, stems)
 
 
-class _Rows(Dataset[Sounds]):
+class _Rows(Dataset[Sounds | RtsepError]):
     def __init__(self, examples: Examples) -> None:
         self._examples = examples
 
-    def __getitem__(self, number: int) -> Sounds:
-        example = self._examples[number]
+    def __getitem__(self, number: int) -> Sounds | RtsepError:
+        try:
+            example = self._examples[number]
+        except RtsepError as error:  # as a value: what a process raises comes with its traceback among the words
+            return error
         return torch.from_numpy(np.ascontiguousarray(example.stems)), torch.from_numpy(example.known)
 
 
@@ -40,15 +44,28 @@ def batches(examples: Examples, size: int, first: int, workers: int, pinned: boo
     """Batches of `size` examples without end, beginning with batch number `first`.
 
     workers: processes that make them ahead; 0: made when asked for. pinned: in memory that a GPU
-    copies fast.
+    copies fast. Raises the `RtsepError` of an example that cannot be made.
     """
     loader = DataLoader(
         _Rows(examples),
         batch_size=size,
         sampler=_From(first * size),
         num_workers=workers,
+        collate_fn=_together,
         pin_memory=pinned,
         prefetch_factor=4 if workers else None,
         generator=torch.Generator(),  # else it would draw from the one that dropout draws from
     )
-    yield from loader
+    for batch in loader:
+        if isinstance(batch, RtsepError):
+            raise batch
+        yield batch
+
+
+def _together(rows: list[Sounds | RtsepError]) -> Sounds | RtsepError:
+    """A batch, or the first fault among its examples."""
+    for row in rows:
+        if isinstance(row, RtsepError):
+            return row
+    stems, known = default_collate(rows)
+    return stems, known

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rtsep.errors import FileError
 from rtsep.train.logs import read
 
 
 def draw(folder: Path) -> Path | None:
-    """Draw `log.csv` and `valid.csv` of a run's folder into `curves.svg`; none without matplotlib."""
+    """Draw `log.csv` and `valid.csv` of a run's folder into `curves.svg`; none without matplotlib.
+
+    Raises `FileError`.
+    """
     try:
         import matplotlib
     except ImportError:
@@ -30,6 +34,10 @@ def draw(folder: Path) -> Path | None:
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False)
     path = folder / "curves.svg"
-    figure.savefig(path)
-    pyplot.close(figure)
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {error.strerror}; make room and go on with --resume") from error
+    finally:
+        pyplot.close(figure)
     return path

@@ -13,8 +13,8 @@ from torch import nn
 
 from rtsep.data.assignment import parts
 from rtsep.data.songs import Song, read_stem
-from rtsep.errors import SpecError
-from rtsep.evaluate.metrics import sdr_db
+from rtsep.errors import FileError, SpecError
+from rtsep.evaluate.metrics import is_silent, sdr_db
 from rtsep.evaluate.separation import Separator
 from rtsep.evaluate.settings import Setting
 from rtsep.model.export import export
@@ -52,20 +52,33 @@ def held_out(songs: Sequence[Song], spec: ModelSpec, seconds: float, most: int) 
     return found
 
 
+def chosen_setting(spec: ModelSpec, preset: str) -> Setting:
+    """How the songs are played to be judged; see `judge`. Raises `SpecError` for what the model cannot."""
+    chosen = preset or ("offline" if spec.kind == "windowed" else "exact")
+    setting = Setting("offline") if chosen == "offline" else Setting("stream", chosen)
+    if setting.way == "stream":
+        setting.window(spec, spec.sample_rate)
+    return setting
+
+
 def judge(deployed: nn.Module, spec: ModelSpec, clips: Sequence[Clip], preset: str) -> dict[str, float]:
     """SDR in dB of each stem, mean over the clips where it sounds, as the model plays at a preset.
 
     deployed: the network as it is exported. preset: `offline` is the family's way with whole files;
     empty: that for a windowed model, which is slow hop by hop, and `exact` for a stateful one.
     """
-    chosen = preset or ("offline" if spec.kind == "windowed" else "exact")
-    setting = Setting("offline") if chosen == "offline" else Setting("stream", chosen)
+    setting = chosen_setting(spec, preset)
     found: dict[str, list[float]] = {stem: [] for stem in spec.stems}
     with tempfile.TemporaryDirectory(prefix="rtsep-judge-") as folder:
-        separator = Separator(find(export(deployed, spec, Path(folder) / "model")))
+        try:
+            path = export(deployed, spec, Path(folder) / "model")
+        except OSError as error:
+            raise FileError(f"{folder} cannot be written: {error.strerror}; make room, or set TMPDIR") from error
+        separator = Separator(find(path))
         for clip in clips:
-            estimates = separator.estimate(clip.stems.sum(0), spec.sample_rate, setting)
+            mix = clip.stems.sum(0)
+            estimates = separator.estimate(mix, spec.sample_rate, setting)
             for stem, reference in zip(spec.stems, clip.stems, strict=True):
-                if stem in estimates and np.any(reference):
+                if stem in estimates and not is_silent(reference, mix):
                     found[stem].append(sdr_db(reference, estimates[stem]))
     return {stem: float(np.mean(values)) for stem, values in found.items() if values}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 from rtsep.errors import FileError
@@ -19,15 +20,19 @@ class Log:
     def __init__(self, path: Path, columns: tuple[str, ...], step: int = 0) -> None:
         self.path, self._columns = path, columns
         kept = [row for row in read(path) if row["step"] <= step] if step and path.exists() else []
-        self._write("w", [dict.fromkeys(columns, "") | row for row in kept], head=True)
+        self.last = int(kept[-1]["step"]) if kept else 0  # step of the last row, 0 where there is none
+        part = path.with_name(f"{path.name}.part")  # a full disk leaves the rows of before
+        self._write(part, "w", [dict.fromkeys(columns, "") | row for row in kept], head=True)
+        part.replace(path)
 
     def add(self, row: Row) -> None:
         """Append one row. Raises `FileError`."""
-        self._write("a", [row], head=False)
+        self._write(self.path, "a", [row], head=False)
+        self.last = int(row["step"])
 
-    def _write(self, mode: str, rows: list[dict[str, float | str]] | list[Row], head: bool) -> None:
+    def _write(self, path: Path, mode: str, rows: list[dict[str, float | str]] | list[Row], head: bool) -> None:
         try:
-            with self.path.open(mode, newline="", encoding="utf-8") as file:
+            with path.open(mode, newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, self._columns)
                 if head:
                     writer.writeheader()
@@ -38,9 +43,25 @@ class Log:
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a log; cells that are empty are left out."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]
+    """The rows of a log; cells that are empty are left out, and so is a row that was cut short.
+
+    Raises `FileError`.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [row for cells in csv.DictReader(file) if (row := _row(cells))]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FileError(f"{path} cannot be read ({error}); move it away") from error
+
+
+def _row(cells: Mapping[str, str | None]) -> Row:
+    """The numbers of a row; none where one is broken or missing."""
+    if None in cells.values() or not cells.get("step"):
+        return {}
+    try:
+        return {name: float(cell) for name, cell in cells.items() if cell}
+    except ValueError:
+        return {}
 
 
 def _short(value: float | str) -> str:

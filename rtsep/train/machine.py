@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 import torch
@@ -23,9 +24,10 @@ def choose(device: str, threads: int, workers: int) -> Machine:
     torch.set_num_threads(threads or os.cpu_count() or 1)
     if device == "auto":
         return Machine("cuda" if torch.cuda.is_available() else "cpu", workers)
-    kind, _, index = device.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdecimal()):
+    if not (found := re.fullmatch(r"cpu|cuda(?::([0-9]{1,2}))?", device)):
         raise EngineError(f"device {device!r}; allowed are auto, cpu, cuda and cuda:0")
-    if kind == "cuda" and not torch.cuda.is_available():
+    if device != "cpu" and not torch.cuda.is_available():
         raise EngineError(f"device {device!r}: torch finds no NVIDIA GPU here; use --device cpu")
+    if found[1] and int(found[1]) >= (count := torch.cuda.device_count()):
+        raise EngineError(f"device {device!r}: there are {count} NVIDIA GPUs here, counted from 0")
     return Machine(device, workers)

@@ -11,18 +11,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from rtsep.data.examples import Collection, Examples
+from rtsep.data.examples import CHANNELS, Collection, Examples
 from rtsep.data.inspection import Complaint, inspect
 from rtsep.data.layouts import find_songs
 from rtsep.data.songs import Song
-from rtsep.errors import FileError, ModelError, SpecError
+from rtsep.errors import ConfigError, EngineError, FileError, ModelError, SpecError
 from rtsep.model import architecture as networks
 from rtsep.model.architecture import Architecture
 from rtsep.model.export import export
-from rtsep.model.store import StoredModel, find
+from rtsep.model.store import PLAIN_NAME, StoredModel, find
 from rtsep.model.weights import Weights, read_weights
 from rtsep.spec import ModelSpec
-from rtsep.train.judging import held_out
+from rtsep.train.judging import Clip, chosen_setting, held_out
 from rtsep.train.machine import Machine
 from rtsep.train.settings import Songs, TrainSettings
 from rtsep.train.spectra import analysis_windows, spectra
@@ -40,19 +40,22 @@ class Material:
     complaints: tuple[Complaint, ...]
 
 
-def gather(settings: TrainSettings, sample_rate: int) -> Material:
-    """Find all songs and look them over, before anything starts. Raises `FileError`, naming all that is fatal."""
+def gather(settings: TrainSettings, sample_rate: int, thorough: bool = False) -> Material:
+    """Find all songs and look them over, before anything starts. Raises `FileError`, naming all that is fatal.
+
+    thorough: all their sound is read, not only their headers; see `inspect`.
+    """
     complaints: list[Complaint] = []
 
     def songs(group: Sequence[Songs]) -> list[list[Song]]:
         found = [find_songs(one.layout, one.folder, one.options) for one in group]
         for one in found:
-            complaints.extend(inspect(one, settings.stems, sample_rate, thorough=False))
+            complaints.extend(inspect(one, (), sample_rate, thorough))  # what no stem claims is the last one's
         return found
 
     train, valid = songs(settings.train), songs(settings.valid)
     if fatal := [complaint for complaint in complaints if complaint.fatal]:
-        first = "; ".join(f"{one.song}: {one.words}" for one in fatal[:5])
+        first = "; ".join(map(str, fatal[:5]))
         more = f"; and {len(fatal) - 5} more" if len(fatal) > 5 else ""
         raise FileError(f"{len(fatal)} faults in the songs: {first}{more}; mend them or take them out")
     collections = [Collection(tuple(one), group.weight) for one, group in zip(train, settings.train, strict=True)]
@@ -95,8 +98,27 @@ def prepare(settings: TrainSettings, init: str) -> tuple[Architecture, ModelSpec
                 f"{init}: its weights do not fit the network ({' '.join(str(error).split())[:200]})"
             ) from error
     spec = networks.spec(described, settings.name, settings.licence)
+    if not PLAIN_NAME.fullmatch(settings.name):
+        raise ConfigError(f"name = {settings.name!r} is not plain; letters, digits, '.', '_' and '-' are allowed")
+    if spec.channels != CHANNELS:
+        raise SpecError(f"network: channels is {spec.channels}; training needs {CHANNELS}")
     analysis_windows(spec, settings.optimisation.presets)  # raises for presets that it has not
+    chosen_setting(spec, settings.judging.preset)  # likewise
     return described, spec, network
+
+
+def make_ready(settings: TrainSettings, spec: ModelSpec, material: Material) -> tuple[Examples, list[Clip]]:
+    """What a run learns from and what it is judged by; raises `SpecError` where songs lack what the model has."""
+    examples = Examples(material.collections, settings.stems, spec.sample_rate, settings.examples, settings.seed)
+    return examples, held_out(material.valid, spec, settings.judging.seconds, settings.judging.songs)
+
+
+def look_over(settings: TrainSettings, init: str) -> tuple[Complaint, ...]:
+    """All that can be told without training: raises what `train` would, and reads every song to its end."""
+    _, spec, _ = prepare(settings, init)
+    material = gather(settings, spec.sample_rate, thorough=True)
+    make_ready(settings, spec, material)
+    return material.complaints
 
 
 def train(
@@ -115,8 +137,7 @@ def train(
     described, spec, network = prepare(settings, init)
     material = gather(settings, spec.sample_rate)
     warn(material.complaints)
-    examples = Examples(material.collections, settings.stems, spec.sample_rate, settings.examples, settings.seed)
-    clips = held_out(material.valid, spec, settings.judging.seconds, settings.judging.songs)
+    examples, clips = make_ready(settings, spec, material)
     fingerprint = _settle(folder, settings, init, resume)
     if not init and not resume:
         _fit(network, described, spec, examples)
@@ -128,9 +149,29 @@ def train(
     except KeyboardInterrupt:
         trainer.keep()
         raise
+    except RuntimeError as error:
+        if words := _words(error, settings):
+            raise EngineError(words) from error
+        raise
     judged = trainer.judged()
     weights = Weights(described, dict(judged.state_dict()))
-    return find(export(networks.deployed(judged, described), spec, folder / "model", weights=weights))
+    try:
+        path = export(networks.deployed(judged, described), spec, folder / "model", weights=weights)
+    except OSError as error:
+        raise FileError(
+            f"{folder / 'model'} cannot be written: {error.strerror}; make room and export it with --resume"
+        ) from error
+    return find(path)
+
+
+def _words(error: RuntimeError, settings: TrainSettings) -> str:
+    """What torch's errors of too little memory mean; empty for all others."""
+    if isinstance(error, torch.OutOfMemoryError):
+        batch, seconds = settings.optimisation.batch, settings.examples.seconds
+        return f"the GPU's memory is full; lower optimisation.batch ({batch}) or examples.seconds ({seconds:g})"
+    if "DataLoader worker (pid" in str(error):  # killed, or out of shared memory
+        return f"a process that makes examples ended ({str(error).splitlines()[0]}); go on with fewer --workers, or 0"
+    return ""
 
 
 def _settle(folder: Path, settings: TrainSettings, init: str, resume: bool) -> str:

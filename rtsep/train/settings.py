@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,10 @@ class Songs:
     folder: Path
     weight: float = 1.0
     options: LayoutOptions = field(default_factory=LayoutOptions)
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.weight <= 1e6:
+            raise ConfigError(f"{self.folder}: weight = {self.weight} is out of range; allowed are 0 to 1000000")
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,12 @@ class Judging:
     songs: int = 8  # at most
     preset: str = ""  # the latency preset at which they are played, or `offline`; empty: see `judge`
 
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.seconds <= 36_000.0:
+            raise ConfigError(f"judging.seconds = {self.seconds} is out of range; allowed are 0 to 36000")
+        if self.songs < 1:
+            raise ConfigError(f"judging.songs = {self.songs}; allowed are 1 and more")
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -104,6 +114,12 @@ class TrainSettings:
     rhythm: Rhythm = field(default_factory=Rhythm)
     judging: Judging = field(default_factory=Judging)
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 1 << 63:
+            raise ConfigError(f"seed = {self.seed} is out of range; allowed are 0 to {(1 << 63) - 1}")
+        if self.rhythm.patience and not self.valid:
+            raise ConfigError("rhythm.patience needs songs to judge by: name them in [[valid]], or leave it out")
+
 
 def read_train_settings(path: Path, changes: Sequence[str] = ()) -> TrainSettings:
     """Read a run's settings; folders are relative to the file.
@@ -117,5 +133,11 @@ def read_train_settings(path: Path, changes: Sequence[str] = ()) -> TrainSetting
     home = path.parent
     for group in ("train", "valid"):
         songs = entries.get(group, ())
-        entries[group] = tuple(Songs(one.layout, home / one.folder, one.weight, one.options) for one in songs)
+        entries[group] = tuple(_placed(one, home) for one in songs)
     return TrainSettings(**entries)
+
+
+def _placed(songs: Songs, home: Path) -> Songs:
+    """The same songs, with paths that are relative to the settings file made so."""
+    table = home / songs.options.csv if songs.options.csv else None
+    return replace(songs, folder=home / songs.folder, options=replace(songs.options, csv=table))

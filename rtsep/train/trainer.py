@@ -11,7 +11,7 @@ import copy
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from rtsep.data.examples import Examples
-from rtsep.errors import RtsepError, SpecError
+from rtsep.errors import ModelError, RtsepError, SpecError
 from rtsep.model import architecture as networks
 from rtsep.model.architecture import Architecture
 from rtsep.spec import ModelSpec
@@ -34,9 +34,10 @@ from rtsep.train.machine import Machine
 from rtsep.train.schedule import rate
 from rtsep.train.settings import TrainSettings
 from rtsep.train.spectra import analysis_windows, spectra
+from rtsep.train.stops import held
 
 MARGIN_DB = 0.01  # by which a judgement must be better to renew the patience
-FAULTS = 20  # steps in a row whose loss is not finite, before a run is given up
+FAULTS = 20  # steps in a row whose loss or gradient is not finite, before a run is given up
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class Trainer:
         self._device = torch.device(machine.device)
         course = settings.optimisation
         self._loss = LOSSES[course.loss or next(name for name in LOSSES if LOSSES[name].custom_of == described.family)]
+        self.average = average.averaged(network).to(self._device)
         self.network = network.to(self._device)
-        self.average = average.averaged(self.network)
         self._windows = analysis_windows(spec, course.presets).to(self._device)
         decayed: list[nn.Parameter] = []
         free: list[nn.Parameter] = []  # offsets and scales
@@ -89,17 +90,22 @@ class Trainer:
         found = checkpoint.load(path)
         if found.fingerprint != self._fingerprint:
             raise SpecError(f"{path} was made with other settings; give the run's own, or take another folder")
-        self.network.load_state_dict(found.network)
-        self.average.load_state_dict(found.average)
-        self._optimiser.load_state_dict(found.optimiser)
+        try:
+            self.network.load_state_dict(found.network)
+            self.average.load_state_dict(found.average)
+            self._optimiser.load_state_dict(found.optimiser)
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"{path} is of another network than the settings make now; take another folder") from error
         torch.set_rng_state(found.random[0])
-        for index, state in enumerate(found.random[1:]):
-            torch.cuda.set_rng_state(state, index)
+        if self._device.type == "cuda" and len(found.random) > 1:
+            torch.cuda.set_rng_state(found.random[1], self._device)
         self.step, self.best, self.waited = found.step, found.best, found.waited
 
     def keep(self) -> None:
         """Write the checkpoint; raises `FileError`, and the one before is then still there."""
-        random = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if self._device.type == "cuda" else [])]
+        random = [torch.get_rng_state()]
+        if self._device.type == "cuda":
+            random.append(torch.cuda.get_rng_state(self._device))
         found = Checkpoint(
             step=self.step,
             fingerprint=self._fingerprint,
@@ -110,7 +116,8 @@ class Trainer:
             best=float(self.best),
             waited=self.waited,
         )
-        checkpoint.save(found, self.folder / "checkpoint.pt")
+        with held():
+            checkpoint.save(found, self.folder / "checkpoint.pt")
 
     def run(self, examples: Examples, clips: Sequence[Clip], tell: Tell = lambda course: None) -> None:
         """Learn to the end of the run, or until its patience is over."""
@@ -119,36 +126,50 @@ class Trainer:
         stems = tuple(f"sdr_{stem}_db" for stem in self.spec.stems)
         valid = Log(self.folder / "valid.csv", ("step", "loss", "sdr_db", *stems), self.step)
         losses: list[float] = []
+        said: Course | None = None
         began, faults = time.monotonic(), 0
         with closing(self._batches(examples)) as made:
-            while self.step < course.steps:
-                loss, gradient = self._learn(next(made))
-                faults = 0 if np.isfinite(loss) else faults + 1
+            if clips and self._is_due() and valid.last < self.step:  # a stop came while it was judged
+                self._judge(clips, valid)
+                self.keep()
+            while self.step < course.steps and not (rhythm.patience and self.waited >= rhythm.patience):
+                sounds = next(made)
+                with held():
+                    loss, gradient = self._learn(sounds)
+                faults = 0 if np.isfinite(loss) and np.isfinite(gradient) else faults + 1
                 if faults == FAULTS:
                     raise RtsepError(
-                        f"the loss was not finite for {FAULTS} steps up to {self.step}; "
+                        f"the loss or its gradient was not finite for {FAULTS} steps up to {self.step}; "
                         f"lower optimisation.learning_rate ({course.learning_rate:g})"
                     )
                 losses.append(loss)
                 if self.step % rhythm.log_steps == 0 or self.step == course.steps:
+                    mean = _mean_of_finite(losses)
                     speed = len(losses) * course.batch / max(1e-9, time.monotonic() - began)
-                    finite = [value for value in losses if np.isfinite(value)]
-                    mean = float(np.mean(finite)) if finite else float("nan")
                     log.add(
                         {"step": self.step, "loss": mean, "learning_rate": self._rate(), "gradient": gradient}
                         | {"examples_per_s": speed}
                     )
-                    tell(Course(self.step, course.steps, mean, speed, self.sdr_db, self.best))
+                    said = Course(self.step, course.steps, mean, speed, self.sdr_db, self.best)
+                    tell(said)
                     losses, began = [], time.monotonic()
-                if clips and (self.step % rhythm.valid_steps == 0 or self.step == course.steps):
+                paused = time.monotonic()
+                if clips and self._is_due():
                     self._judge(clips, valid)
-                    began = time.monotonic()
-                    if rhythm.patience and self.waited >= rhythm.patience:
-                        break
-                if self.step % rhythm.checkpoint_steps == 0 or self.step == course.steps:
+                    draw(self.folder)
+                    if said:
+                        said = replace(said, step=self.step, sdr_db=self.sdr_db, best=self.best)
+                        tell(said)
+                if self.step % rhythm.checkpoint_steps == 0:
                     self.keep()
+                began += time.monotonic() - paused
         self.keep()
         draw(self.folder)
+
+    def _is_due(self) -> bool:
+        """Whether this step is one after which the run is judged."""
+        every, steps = self.settings.rhythm.valid_steps, self.settings.optimisation.steps
+        return self.step > 0 and (self.step % every == 0 or self.step == steps)
 
     def judged(self) -> nn.Module:
         """The weights to export: the best that was judged, else the moving average as it is."""
@@ -168,21 +189,26 @@ class Trainer:
             networks.freeze_norms(self.network)
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate()
-        loss = self._loss_of(self.network, sounds)
+        # drawn by step, so that a run that goes on draws as one that was never stopped
+        chosen = np.random.default_rng((self.settings.seed, self.step)).integers(len(self._windows))
+        loss = self._loss_of(self.network, sounds, self._windows[chosen])
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         gradient = nn.utils.clip_grad_norm_(self.network.parameters(), course.clip or torch.inf)
+        self.step += 1
         if torch.isfinite(loss) and torch.isfinite(gradient):
             self._optimiser.step()
-        self.step += 1
-        average.follow(self.average, self.network, self.step, course.average)
+            average.follow(self.average, self.network, self.step, course.average)
+        else:
+            average.restore_buffers(self.network, self.average)  # normalisation has heard the batch already
         return float(loss.detach()), float(gradient)
 
-    def _loss_of(self, network: nn.Module, sounds: Sounds) -> Tensor:
+    def _loss_of(self, network: nn.Module, sounds: Sounds, window: Tensor) -> Tensor:
         stems, known = (part.to(self._device, non_blocking=True) for part in sounds)
-        # drawn by step, so that a run that goes on draws as one that was never stopped
-        chosen = np.random.default_rng((self.settings.seed, self.step)).integers(len(self._windows))
-        batch = Batch(spectra(stems, self.spec, self._windows[chosen]), known)
+        found = spectra(stems, self.spec, window)
+        step = self.spec.context_step or 1  # a U-Net would pad what is not whole steps
+        whole = found.shape[3] - found.shape[3] % step or found.shape[3]
+        batch = Batch(found[:, :, :, :whole], known)
         half = self.settings.optimisation.precision == "bf16"
         with torch.autocast(self._device.type, torch.bfloat16, enabled=half):
             estimates = networks.estimates(network, self._described, batch.mix.abs())
@@ -193,20 +219,35 @@ class Trainer:
         return rate(self.step, course.steps, course.warmup_steps, course.schedule, course.learning_rate)
 
     def _judge(self, clips: Sequence[Clip], valid: Log) -> None:
-        with torch.no_grad():
-            losses = [
-                self._loss_of(self.average, _cut(clip, self.settings.examples.seconds, self.spec)) for clip in clips
-            ]
-        deployed = networks.deployed(copy.deepcopy(self.average).cpu(), self._described)
-        self.sdr_db = judge(deployed, self.spec, clips, self.settings.judging.preset)
-        mean = float(np.mean(list(self.sdr_db.values())))
-        self.waited = 0 if mean > self.best + MARGIN_DB else self.waited + 1
-        if mean > self.best:
-            self.best = mean
-            best = Checkpoint(self.step, self._fingerprint, {}, self.average.state_dict(), {}, [], mean, 0)
-            checkpoint.save(best, self.folder / "best.pt")
-        by_stem = {f"sdr_{stem}_db": value for stem, value in self.sdr_db.items()}
-        valid.add({"step": self.step, "loss": float(torch.stack(losses).mean()), "sdr_db": mean} | by_stem)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # what judging draws is no part of the course
+            losses = [self._held_out_loss(clip) for clip in clips]
+            deployed = networks.deployed(copy.deepcopy(self.average).cpu(), self._described)
+            found = judge(deployed, self.spec, clips, self.settings.judging.preset)
+        mean = float(np.mean(list(found.values()))) if found else float("nan")
+        by_stem = {f"sdr_{stem}_db": value for stem, value in found.items()}
+        with held():
+            self.sdr_db = found
+            self.waited = 0 if mean > self.best + MARGIN_DB else self.waited + 1
+            if mean > self.best:
+                self.best = mean
+                best = Checkpoint(self.step, self._fingerprint, {}, self.average.state_dict(), {}, [], mean, 0)
+                checkpoint.save(best, self.folder / "best.pt")
+            valid.add({"step": self.step, "loss": float(np.mean(losses)), "sdr_db": mean} | by_stem)
+
+    def _held_out_loss(self, clip: Clip) -> float:
+        """The mean loss over a clip's pieces, under the first preset's window, no more at once than in training."""
+        stems, known = _cut(clip, self.settings.examples.seconds, self.spec)
+        size = self.settings.optimisation.batch
+        total = 0.0
+        for first in range(0, len(stems), size):
+            group = stems[first : first + size], known[first : first + size]
+            total += len(group[0]) * float(self._loss_of(self.average, group, self._windows[0]))
+        return total / len(stems)
+
+
+def _mean_of_finite(losses: Sequence[float]) -> float:
+    finite = [value for value in losses if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else float("nan")
 
 
 def _cut(clip: Clip, seconds: float, spec: ModelSpec) -> Sounds:

@@ -1,0 +1,29 @@
+"""Ctrl-C, and signals that mean the same, between two steps and never within one."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # those that the platform has
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Hold signals that would raise until the block's end, so that it is done whole or not at all."""
+    came: list[tuple[int, FrameType | None]] = []
+    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    here = threading.current_thread() is threading.main_thread()  # no other thread may set handlers
+    before = {number: found for number in numbers if here and callable(found := signal.getsignal(number))}
+    for number in before:
+        signal.signal(number, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number, frame in came[:1]:
+        before[number](number, frame)
