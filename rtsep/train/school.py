@@ -48,7 +48,9 @@ def gather(settings: TrainSettings, sample_rate: int, thorough: bool = False) ->
     complaints: list[Complaint] = []
 
     def songs(group: Sequence[Songs]) -> list[list[Song]]:
-        found = [find_songs(one.layout, one.folder, one.options) for one in group]
+        found = [
+            [song for folder in one.folders for song in find_songs(one.layout, folder, one.options)] for one in group
+        ]
         for one in found:
             complaints.extend(inspect(one, (), sample_rate, thorough))  # what no stem claims is the last one's
         return found

@@ -10,13 +10,16 @@ from typing import Any
 from rtsep.config import read_settings
 from rtsep.data.examples import Recipe
 from rtsep.data.layouts import LayoutOptions
-from rtsep.errors import ConfigError
+from rtsep.errors import ConfigError, FileError
 from rtsep.train.losses import LOSSES
 
 
 @dataclass(frozen=True)
 class Songs:
-    """A folder of songs, and how often it is drawn from against the others."""
+    """A folder of songs, and how often it is drawn from against the others.
+
+    The folder's own name may be a pattern (`*-music`) for several that are drawn from as one.
+    """
 
     layout: str
     folder: Path
@@ -26,6 +29,16 @@ class Songs:
     def __post_init__(self) -> None:
         if not 0.0 <= self.weight <= 1e6:
             raise ConfigError(f"{self.folder}: weight = {self.weight} is out of range; allowed are 0 to 1000000")
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders that are meant, in the order of their names; raises `FileError` where a pattern means none."""
+        if "*" not in self.folder.name:
+            return [self.folder]
+        found = sorted(path for path in self.folder.parent.glob(self.folder.name) if path.is_dir())
+        if not found:
+            raise FileError(f"{self.folder}: no folder is called so; mend the pattern, or make the songs first")
+        return found
 
 
 @dataclass(frozen=True)

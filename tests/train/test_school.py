@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -239,3 +240,16 @@ def test_a_unet_learns_one_song_by_heart(tmp_path: Path) -> None:
     best = max(read(tmp_path / "run" / "valid.csv"), key=lambda row: row["sdr_db"])
     assert best["sdr_vocals_db"] > 15.0
     assert best["sdr_accompaniment_db"] > 15.0
+
+
+def test_a_pattern_means_several_folders(tmp_path: Path) -> None:
+    settings = read_train_settings(runs.write(tmp_path))
+    (tmp_path / "songs").rename(tmp_path / "a-music")
+    shutil.copytree(tmp_path / "a-music", tmp_path / "b-music")
+    (tmp_path / "c-music.txt").touch()
+    several = replace(settings, train=(replace(settings.train[0], folder=tmp_path / "*-music"),), valid=())
+    (collection,) = school.gather(several, 44100).collections
+    assert len(collection.songs) == 6
+    none = replace(settings, train=(replace(settings.train[0], folder=tmp_path / "*-noise"),))
+    with pytest.raises(FileError, match="no folder is called so"):
+        school.gather(none, 44100)
