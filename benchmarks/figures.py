@@ -133,4 +133,37 @@ def _inference(figures: Figures) -> Figure:
     return figure
 
 
-PLOTS = {"latency": _latency, "jitter": _jitter, "endurance": _endurance, "inference": _inference}
+def _quality(figures: Figures) -> Figure:
+    """SDR above the untouched mixture against the latency of the separator, a line for each model."""
+    figure = Figure(figsize=(8, 3))
+    axis = figure.subplots()
+    for entry, colour in zip(figures["models"], (BLUE, ORANGE, GREEN, GREY), strict=False):
+        for curve in entry["curves"]:
+            if curve["field"] != "latency":
+                continue
+            first = next(iter(curve["points"][0]["sdr_db"]))
+            points = sorted(
+                (point["place"], point["sdr_db"][first] - point["mix_sdr_db"][first], point["value"])
+                for point in curve["points"]
+            )
+            axis.plot(
+                [x for x, _, _ in points], [y for _, y, _ in points], "o-", color=colour, label=entry["model"]["name"]
+            )
+            for x, y, value in points:
+                axis.annotate(value, (x, y), textcoords="offset points", xytext=(4, -11), fontsize=8)
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.set_xlabel("latency of the separator, ms")
+    axis.set_ylabel(f"{first}, dB above the mix")
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False, fontsize=9)
+    return figure
+
+
+PLOTS = {
+    "latency": _latency,
+    "jitter": _jitter,
+    "endurance": _endurance,
+    "inference": _inference,
+    "quality": _quality,
+}

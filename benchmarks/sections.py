@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import systems
+from benchmarks import scores, systems
 from benchmarks.results import Figures
 from benchmarks.tables import SHARES, judged, ms, percent, percentiles, table
 
@@ -321,4 +321,5 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "parity": ("The originals' numbers", systems.parity),
     "originals": ("The originals' speed", systems.originals),
     "unet": ("Spleeter's U-Net live", systems.unet),
+    "quality": ("Quality against latency", scores.quality),
 }

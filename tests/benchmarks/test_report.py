@@ -27,6 +27,23 @@ LIVE = {
     "counts": {"missed_masks": 0, "inferences": 1700, "output_underflows": 0, "input_overflows": 0},
 }  # fmt: skip
 FIGURES: dict[str, dict[str, Any]] = {
+    "quality": {
+        "songs": ["a song"], "seconds": 0.0, "ours": False,
+        "models": [
+            {
+                "model": {"name": "m"},
+                "curves": [
+                    {
+                        "field": "latency", "fixed": "refresh 2",
+                        "points": [
+                            {"place": 17.4, "value": "23", "sdr_db": {"vocals": 3.0}, "mix_sdr_db": {"vocals": -5.5}},
+                            {"place": 1.45, "value": "3", "sdr_db": {"vocals": 2.5}, "mix_sdr_db": {"vocals": -5.5}},
+                        ],
+                    }
+                ],
+            }
+        ],
+    },
     "latency": {
         "model": "m",
         "tables": [

@@ -1,0 +1,45 @@
+"""The section of the benchmark page about quality: SDR against all that buys or costs it."""
+
+from __future__ import annotations
+
+from benchmarks.results import Figures
+from benchmarks.tables import ms, table
+
+HEADS = {
+    "latency": "latency, ms",
+    "lookahead": "latency, ms",
+    "context": "context, spectra",
+    "hop": "hop, frames",
+    "refresh": "a mask every, ms",
+}
+
+
+def quality(figures: Figures) -> list[str]:
+    """A table for each model and axis."""
+    songs = "the demo song, which says little of music" if figures["ours"] else ", ".join(figures["songs"])
+    part = f", {figures['seconds']:g} s of the middle" if figures["seconds"] else ""
+    lines = [
+        f"Plain SDR in dB of the streaming path as it plays at 44.1 kHz, all masks in time ({songs}{part}), and in "
+        f"brackets what it has above the untouched mixture. Latency is the separator's own, without blocks and slack.",
+        "",
+        "![SDR above the mixture against latency](figures/quality.svg)",
+        "",
+    ]
+    for entry in figures["models"]:
+        for curve in entry["curves"]:
+            stems = list(curve["points"][0]["sdr_db"])
+            lines += [f"`{entry['model']['name']}` by {curve['field']} ({curve['fixed']}):", ""]
+            rows = [
+                (
+                    f"`{point['value']}`",
+                    ms(point["place"]) if HEADS[curve["field"]].endswith("ms") else f"{point['place']:g}",
+                    *(_gain(point["sdr_db"][stem], point["mix_sdr_db"][stem]) for stem in stems),
+                )
+                for point in curve["points"]
+            ]
+            lines += table((curve["field"], HEADS[curve["field"]], *stems), rows)
+    return lines
+
+
+def _gain(sdr_db: float, mix_db: float) -> str:
+    return f"{sdr_db:.2f} ({sdr_db - mix_db:+.2f})"
