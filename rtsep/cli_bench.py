@@ -129,10 +129,13 @@ def quality(
     scores = score_all(examination, songs, settings, output, jobs)
     summary = summarise(scores, settings)
     found = curves(sweeps, summary, examination.separator.model.spec, examination.rate(songs[0]))
-    out.print(score_tables(summary))
+    if scores:
+        out.print(score_tables(summary))
     write(report("bench quality", examination, settings, scores, found), output / "quality.json")
     say(f"report   {output / 'quality.json'}")
     draw(output / "quality.svg", lambda plots, path: plots.draw_sweep(path, found))
+    if len(scores) < len(songs) * len(settings):
+        raise typer.Exit(1)
 
 
 def _look_ahead(report: Path | None) -> None:

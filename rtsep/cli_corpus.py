@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from rtsep.cli_options import out, say
-from rtsep.errors import ConfigError
+from rtsep.cli_options import complain, out, say
+from rtsep.errors import ConfigError, RtsepError
 
 if TYPE_CHECKING:
     from rtsep.corpus.catalogue import Package
@@ -49,9 +50,11 @@ def build_corpus(
     from rtsep.corpus.build import Order, build
     from rtsep.corpus.jobs import Amounts
 
+    chosen = _chosen(package or [])
+    _need_ffmpeg(chosen)
     order = Order(
         Amounts(hours_singing, hours_songs, hours_drums, hours_music, valid_share),
-        _chosen(package or []),
+        chosen,
         seed,
         jobs or len(os.sched_getaffinity(0)),
         packages,
@@ -59,11 +62,17 @@ def build_corpus(
         skip_missing,
     )
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bars:
-        task = bars.add_task("packages")
-        manifest = build(
-            folder, order, lambda what, done, total: bars.update(task, description=what, completed=done, total=total)
-        )
+    try:
+        with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bars:
+            task = bars.add_task("packages")
+
+            def tell(what: str, done: int, total: int) -> None:
+                bars.update(task, description=what, completed=done, total=total)
+
+            manifest = build(folder, order, tell)
+    except KeyboardInterrupt:
+        complain(RtsepError(f"stopped; what was made is kept in {folder}; the same command goes on"))
+        raise typer.Exit(130) from None
     _tell(folder, manifest)
 
 
@@ -87,7 +96,15 @@ def check_corpus(folder: Folder) -> None:
 def _need_libraries() -> None:
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
-        raise ConfigError(f"building a corpus needs {', '.join(missing)}; pip install 'rtsep[corpus]'")
+        cure = "pip install 'rtsep[corpus]' && pip install --no-deps tinysoundfont"
+        raise ConfigError(f"building a corpus needs {', '.join(missing)}; {cure}")
+
+
+def _need_ffmpeg(packages: tuple[Package, ...]) -> None:
+    """Without it all speech of Asterisk would be refused, file by file."""
+    coded = [one.name for one in packages if any(glob.endswith(".g722") for glob in one.files)]
+    if coded and which("ffmpeg") is None:
+        raise ConfigError(f"{coded[0]} needs ffmpeg, which is not installed; apt-get install ffmpeg")
 
 
 def _chosen(names: list[str]) -> tuple[Package, ...]:

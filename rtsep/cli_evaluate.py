@@ -131,6 +131,8 @@ def prepare(
     from rtsep.evaluate.tracks import Clip, songs_to_score
     from rtsep.model.descriptor import resolve
 
+    if not settings:
+        raise ConfigError("latency is empty; name a preset, as 23")
     if museval:
         need_museval()
     separator = Separator(resolve(model), engine, 1, precision)
@@ -253,10 +255,16 @@ def _layout_options(layout: str, changes: Sequence[str]) -> LayoutOptions:
     return LayoutOptions(**found)
 
 
+def _flag(name: str, text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ConfigError(f"{name} is {text!r}; allowed are true and false")
+    return text.lower() == "true"
+
+
 _OPTION: dict[str, Callable[[str], Any]] = {
     "stems": words,
     "interferer_files": words,
     "interferer_dirs": words,
-    "silence_missing": lambda text: text.lower() == "true",
+    "silence_missing": lambda text: _flag("silence_missing", text),
     "csv": Path,
 }

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rtsep.corpus.jobs import Job
+from rtsep.corpus.manifest import Manifest, read_manifest
 from tests.commands import Here, check_complaint, run_here
 from tests.corpus.debs import music_deb, needs_dpkg, packed, sound_file, tree
 
@@ -90,3 +92,28 @@ def test_what_is_not_installed_is_said_first(tmp_path: Path, here: Here, monkeyp
     monkeypatch.setattr("rtsep.cli_corpus.LIBRARIES", ("debian", "no_such_library"))
     said = here("corpus", "build", tmp_path / "out")
     check_complaint("building a corpus needs no_such_library; pip install 'rtsep[corpus]'", *said)
+
+
+def test_speech_needs_ffmpeg(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtsep.cli_corpus.which", lambda name: None)
+    said = here("corpus", "build", tmp_path / "out", "--package", "asterisk-core-sounds-it-g722")
+    check_complaint("asterisk-core-sounds-it-g722 needs ffmpeg", *said)
+
+
+def test_what_was_made_before_a_stop_is_kept(
+    tmp_path: Path, debs: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rtsep.corpus import build as building
+
+    work = building._work
+
+    def interrupted(folder: Path, job: Job) -> Manifest:
+        if job.song.endswith("music1"):
+            raise KeyboardInterrupt
+        return work(folder, job)
+
+    monkeypatch.setattr(building, "_work", interrupted)
+    out = tmp_path / "out"
+    code, _, said = here("corpus", "build", out, "--packages", debs, "--package", PACKAGE, "--jobs", 1)
+    assert code == 130 and "stopped; what was made is kept in" in said
+    assert len(read_manifest(out).entries) == 1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -64,12 +65,13 @@ def build(folder: Path, order: Order, told: Told) -> Manifest:
     missing = [job for job in jobs if not _is_there(folder, job, before)]
     saved = time.monotonic()
     try:
-        for number, (job, outcome) in enumerate(_made(folder, missing, order.jobs), 1 + len(jobs) - len(missing)):
-            told(f"{job.generator} {job.song}", number, len(jobs))
-            manifest = _grown(manifest, outcome)
-            if time.monotonic() - saved > SAVE_EVERY_S:
-                write_manifest(folder, manifest)
-                saved = time.monotonic()
+        with closing(_made(folder, missing, order.jobs)) as made:
+            for number, (job, outcome) in enumerate(made, 1 + len(jobs) - len(missing)):
+                told(f"{job.generator} {job.song}", number, len(jobs))
+                manifest = _grown(manifest, outcome)
+                if time.monotonic() - saved > SAVE_EVERY_S:
+                    write_manifest(folder, manifest)
+                    saved = time.monotonic()
     finally:
         manifest = replace(manifest, entries=tuple(e for e in manifest.entries if (folder / e.file).is_file()))
         write_manifest(folder, manifest)
@@ -78,10 +80,13 @@ def build(folder: Path, order: Order, told: Told) -> Manifest:
 
 
 def _grown(old: Manifest, new: Manifest) -> Manifest:
-    """A manifest with what another says too; the newer word counts."""
+    """A manifest with what another says too; the newer word counts, and what was had or made is refused no more."""
+    had = {archive.package for archive in new.packages}
+    made = {entry.file.removeprefix(f"{SONGS}/").rpartition("/")[0] for entry in new.entries}
+    still = [row for row in old.refused if row.file not in made and (row.file or row.package not in had)]
     archives = {archive.package: archive for archive in (*old.packages, *new.packages)}
     entries = {entry.file: entry for entry in (*old.entries, *new.entries)}
-    refused = {(refused.package, refused.file): refused for refused in (*old.refused, *new.refused)}
+    refused = {(refused.package, refused.file): refused for refused in (*still, *new.refused)}
     return Manifest(tuple(archives.values()), tuple(entries.values()), tuple(refused.values()))
 
 
@@ -106,7 +111,7 @@ def _is_there(folder: Path, job: Job, before: dict[str, Entry]) -> bool:
     )
 
 
-def _made(folder: Path, jobs: Sequence[Job], processes: int) -> Iterator[tuple[Job, Manifest]]:
+def _made(folder: Path, jobs: Sequence[Job], processes: int) -> Generator[tuple[Job, Manifest], None, None]:
     if processes == 1 or len(jobs) < 2:
         yield from ((job, _work(folder, job)) for job in jobs)
         return

@@ -46,6 +46,7 @@ GPL_2_OR_LATER = "version 2 or at your option any later version"
 GPL_2_OR_ANY = "either version 2 of the License, or (at your option) any later version"
 MIT = "Permission is hereby granted, free of charge, to any person obtaining a copy"
 FILLETS = Audit("GPL-2", "Ivo Danihelka, Pavel Danihelka, ALTAR interactive", "version 2 dated June, 1991")
+SONIC = Audit("Apache-2.0", "Bill Cox", "The Sonic Library is licensed under the Apache 2.0 license")
 ESPEAK = Audit(
     "GPL-3+",
     "Jonathan Duddington, Reece H. Dunn and others",
@@ -184,5 +185,5 @@ PACKAGES = (
     Package("espeak-ng-data", VOICE, ("usr/lib/*/espeak-ng-data/*",), audit=ESPEAK),
     Package("libespeak-ng1", VOICE, ("usr/lib/*/libespeak-ng.so*",), audit=ESPEAK),
     Package("libpcaudio0", VOICE, ("usr/lib/*/libpcaudio.so*",)),
-    Package("libsonic0", VOICE, ("usr/lib/*/libsonic.so*",), audit=Audit("Apache-2.0", "Bill Cox", "Apache")),
+    Package("libsonic0", VOICE, ("usr/lib/*/libsonic.so*",), audit=SONIC),
 )

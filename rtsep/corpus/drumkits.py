@@ -35,12 +35,14 @@ def read_kit(folder: Path) -> tuple[Drum, ...]:
     """The drums of a kit whose names tell their role; `FileError` for a drumkit.xml that is missing or broken."""
     path = folder / DRUMKIT
     try:
-        text = path.read_bytes()[: MAX_BYTES + 1]
-        if len(text) > MAX_BYTES or b"<!ENTITY" in text or b"<!DOCTYPE" in text:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+        # a null byte is UTF-16, in which the two words would not be seen
+        if len(text) > MAX_BYTES or any(word in text for word in (b"<!ENTITY", b"<!DOCTYPE", b"\0")):
             raise FileError(f"{path} is no drum kit: it is too large or defines entities")
         instruments = ElementTree.fromstring(text).findall(".//{*}instrument")
         drums = [_drum(folder, instrument) for instrument in instruments]
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # LookupError: an unknown encoding
         raise FileError(f"{path} is no drum kit ({error})") from error
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror}") from error

@@ -18,7 +18,7 @@ from rtsep.corpus.catalogue import Package
 ALLOWED = (
     r"cc0(-1(\.0)?)?",
     r"public[- ]?domain|pd",
-    r"cc-by(-sa)?-\d(\.\d)?(-[a-z]{2})?",
+    r"cc-by(-sa)?-\d(\.\d)?(-(?!n[cd])[a-z]{2})?",
     r"l?gpl(-[123](\.\d)?)?(\+|-only|-or-later)?",
     r"expat|mit|isc|zlib|apache-2(\.0)?|bsd(-[234]-clause|-like)?",
 )
@@ -36,8 +36,15 @@ class Verdict:
 
 
 def granted(expression: str) -> str:
-    """The part of a licence expression ("GPL-3 or CC-BY-NC-3.0") that our table allows; "" if none."""
-    return " or ".join(choice for choice in _choices(expression) if all(map(_is_allowed, _terms(choice))))
+    """The part of a licence expression ("GPL-3 or CC-BY-NC-3.0") that our table allows; "" if none.
+
+    "and" binds before "or", but a comma before it turns that round, as DEP-5 says.
+    """
+    parts = [
+        " or ".join(choice for choice in _choices(part) if all(map(_is_allowed, _terms(choice))))
+        for part in re.split(r",\s+and\s+", expression)
+    ]
+    return ", and ".join(parts) if all(parts) else ""
 
 
 def refusal(expression: str) -> str:

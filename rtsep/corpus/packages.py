@@ -88,7 +88,7 @@ def _reason(name: str, folder: Path, complaint: str) -> str:
 def _identified(name: str, path: Path) -> Archive:
     """Ask the .deb itself what it is, and apt whether it knows it."""
     command = [program("dpkg-deb"), "--field", str(path), "Package", "Version"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     control = Deb822(done.stdout)
     if done.returncode != 0 or "Version" not in control:
         raise FileError(f"{path} is not a Debian package; get it again")

@@ -23,6 +23,7 @@ Draws = NDArray[np.float64]
 
 DRAWS = 10  # random numbers, 0 to 1, for each step
 BANDS = 8  # of the equaliser
+FAINTEST = 1e-20  # peak; below it a float has too few digits to be divided by, and LAME ends the whole process
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _augmented(
 ) -> Float32:
     draws = rng.random((len(steps), DRAWS))
     for (name, step), (decision, *_), row in zip(steps, draws, draws[:, 1:], strict=True):
-        if decision < getattr(chosen, name) and sound.any():
+        if decision < getattr(chosen, name) and np.abs(sound).max(initial=0.0) > FAINTEST:
             sound = step(sound, sample_rate, chosen, row)
     return np.ascontiguousarray(sound, np.float32)
 

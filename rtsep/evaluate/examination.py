@@ -126,6 +126,8 @@ def _score(examination: Examination, song: Song, setting: Setting) -> TrackScore
         return examination.score(song, setting)
     except RtsepError as error:
         return error
+    except MemoryError:
+        return EngineError(f"{song.name}: memory ran out; try --jobs 1, or --seconds for a part of each song")
 
 
 def _here(examination: Examination, pairs: Sequence[Pair]) -> Scored:

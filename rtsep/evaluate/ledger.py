@@ -61,6 +61,6 @@ def _read(path: Path) -> dict[str, TrackScore]:
         try:
             entries = json.loads(line)
             found[str(entries["key"])] = TrackScore.from_dict(entries["score"])
-        except (SpecError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (SpecError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
     return found

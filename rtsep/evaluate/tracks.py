@@ -13,11 +13,12 @@ from rtsep.data.assignment import ACCOMPANIMENT, VOCALS, is_blurred, parts
 from rtsep.data.finders import REST
 from rtsep.data.layouts import LayoutOptions, find_songs
 from rtsep.data.songs import Song, read_mix, read_stem
-from rtsep.errors import FileError, RouteError, SpecError
+from rtsep.errors import ConfigError, FileError, RouteError, SpecError
 
 Float32 = NDArray[np.float32]
 
 OWN_MIX = ("musdb", "musdb-hq")  # layouts whose results are published for their own mix
+LOOSE = ("sourcefolder",)  # layouts without a single song that is mixed
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,17 @@ class Track:
 
 
 def songs_to_score(layout: str, folder: Path, options: LayoutOptions) -> list[Song]:
-    """The songs of a data set. Their mix is the sum of all their stems, but for MUSDB's, which have their own."""
+    """The songs of a data set. Their mix is the sum of all their stems, but for MUSDB's, which have their own.
+
+    Raises `ConfigError` where that sum would be no mix.
+    """
+    name = layout.replace("_", "-")
+    if name in LOOSE:
+        raise ConfigError(f"the layout {layout!r} has no mix to separate; put the stems of each song into a folder")
+    if options.stems:
+        raise ConfigError("--set stems: the mix is the sum of all stems; --stems chooses those that are reported")
     songs = find_songs(layout, folder, options)
-    own = layout.replace("_", "-") in OWN_MIX
-    return songs if own else [replace(song, mix=None) for song in songs]
+    return songs if name in OWN_MIX else [replace(song, mix=None) for song in songs]
 
 
 def read_track(song: Song, stems: Sequence[str], clip: Clip, sample_rate: int, channels: int) -> Track:

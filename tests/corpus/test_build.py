@@ -269,7 +269,7 @@ def test_hostile_packages_get_one_clear_line(tmp_path: Path, spoil: Hostile, wor
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_missing_packages_can_be_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_can_be_skipped(tmp_path: Path) -> None:
     debs = music_deb(tmp_path)
     (debs / "bad_1_all.deb").write_bytes(b"")
     packages = (*TINY, music_package("bad"))
@@ -278,6 +278,10 @@ def test_missing_packages_can_be_skipped(tmp_path: Path, monkeypatch: pytest.Mon
     manifest = build(tmp_path / "out", order(debs, *packages, skip_missing=True), untold)
     assert len(manifest.entries) == 2
     assert [refused.package for refused in manifest.refused] == ["bad"]
+    (debs / "bad_1_all.deb").unlink()
+    music_deb(tmp_path, "bad", songs=1)
+    manifest = build(tmp_path / "out", order(debs, *packages, skip_missing=True), untold)
+    assert len(manifest.entries) == 3 and not manifest.refused
 
 
 def test_nothing_to_build(tmp_path: Path) -> None:

@@ -72,9 +72,18 @@ def test_entities_are_refused(tmp_path: Path, head: str) -> None:
         read_kit(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "<drumkit_info><instrument>", "\0"])
-def test_broken_kits(tmp_path: Path, text: str) -> None:
-    (tmp_path / "drumkit.xml").write_text(text)
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"<drumkit_info><instrument>",
+        b"\0",
+        b'<?xml version="1.0" encoding="none"?><drumkit_info/>',
+        '<!DOCTYPE x [<!ENTITY a "aaaa">]><drumkit_info>&a;</drumkit_info>'.encode("utf-16"),
+    ],
+)
+def test_broken_kits(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "drumkit.xml").write_bytes(text)
     with pytest.raises(FileError, match="is no drum kit"):
         read_kit(tmp_path)
 

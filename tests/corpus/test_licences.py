@@ -20,7 +20,7 @@ def judge(text: str, path: str, package: Package | None = None) -> Verdict:
     [
         "GPL-2+", "GPL-3", "GPL", "GPL-2-only", "LGPL-2.1+", "CC-BY-3.0", "CC-BY-SA-3.0-us", "CC-BY-SA-4.0", "CC0",
         "CC0-1.0", "public-domain", "PD", "Expat", "MIT", "BSD-3-clause", "BSD-like", "Apache-2.0",
-        "GPL-2+ with composition exception", "GPL-2+ and CC-BY-3.0", "Expat, and MIT",
+        "GPL-2+ with composition exception", "GPL-2+ and CC-BY-3.0", "Expat, and MIT", "GPL-2 or MIT, and BSD-like",
     ],
 )  # fmt: skip
 def test_free_licences_are_granted(expression: str) -> None:
@@ -33,6 +33,8 @@ def test_free_licences_are_granted(expression: str) -> None:
         ("CC-BY-NC-3.0", "no commercial use"),
         ("CC-BY-NC-SA-4.0", "no commercial use"),
         ("CC-BY-ND-3.0", "no derivatives"),
+        ("CC-BY-3.0-nc", "no commercial use"),
+        ("GPL-2 or MIT, and CC-BY-NC-3.0", "no commercial use"),
         ("GPL-2+ and CC-BY-NC-3.0", "no commercial use"),
         ("Proprietary", "not in our table"),
         ("MIT-like but not quite", "not in our table"),

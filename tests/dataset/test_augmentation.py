@@ -73,6 +73,14 @@ def test_silence_stays_silent(name: str) -> None:
     assert not augmented(np.zeros_like(fit(name)), seed=0, **{name: 1.0}).any()
 
 
+@pytest.mark.parametrize("name", STEPS)
+def test_what_is_fainter_than_any_sound_stays_finite(name: str) -> None:
+    """Tails of reverbs end in such numbers; scaled up to be coded they would end the process."""
+    faint = np.zeros_like(fit(name))
+    faint[..., : faint.shape[-1] // 2] = 2e-45
+    assert all(np.isfinite(augmented(faint, seed, **{name: 1.0})).all() for seed in range(4))
+
+
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("frames", [64, 1000])
 def test_short_and_mono_sounds_are_taken_too(frames: int, channels: int) -> None:

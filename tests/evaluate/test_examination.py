@@ -143,6 +143,15 @@ def test_a_broken_song_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     assert isinstance(second, TrackScore) and second.song == "two"
 
 
+def test_a_song_that_is_too_large_is_told(tmp_path: Path) -> None:
+    class Full(Examination):
+        def score(self, song: object, setting: Setting) -> TrackScore:
+            raise MemoryError
+
+    (found,) = examine(Full(identity()), [song(tmp_path, "one", sounds())], [SETTING], Ledger(), 1)
+    assert isinstance(found, tuple) and "one: memory ran out; try --jobs 1" in str(found[1])
+
+
 def test_a_process_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     songs = [song(tmp_path, name, sounds()) for name in ("one", "two")]
     monkeypatch.setattr(examination, "_leave_interrupts", _die)

@@ -40,6 +40,8 @@ def test_scores_come_back(tmp_path: Path) -> None:
         b'{"key": "c", "score": {"song": 1}}\n',
         b'{"key": "c", "score": {"song": "x", "sample_rate": 1, "seconds": 1, "latency_ms": 1, '
         b'"setting": {"way": "stream", "level_db": 900}, "stems": []}}\n',
+        b'{"key": "c", "score": {"song": "x", "sample_rate": Infinity, "seconds": 1, "latency_ms": 1, '
+        b'"setting": {}, "stems": []}}\n',
         b"[" * 100_000,
     ],
 )
