@@ -28,7 +28,8 @@ def quality(figures: Figures) -> list[str]:
     for entry in figures["models"]:
         for curve in entry["curves"]:
             stems = list(curve["points"][0]["sdr_db"])
-            lines += [f"`{entry['model']['name']}` by {curve['field']} ({curve['fixed']}):", ""]
+            fixed = f" ({curve['fixed']})" if curve["fixed"] else ""
+            lines += [f"`{entry['model']['name']}` by {curve['field']}{fixed}:", ""]
             rows = [
                 (
                     f"`{point['value']}`",
