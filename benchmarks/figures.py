@@ -10,19 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.results import Figures
+from rtsep.evaluate.plots import BLUE, GREEN, GREY, ORANGE, STYLE
 
-BLUE, ORANGE, GREY, GREEN = "#35658f", "#d07a2d", "#9a9a9a", "#5b9a72"
 PARTS = {"device": GREY, "block": BLUE, "window": ORANGE, "lookahead": GREY, "compute": GREEN}
-STYLE = {
-    "svg.fonttype": "none",  # text stays text: small files that can be searched
-    "svg.hashsalt": "rtsep",  # the same figures give the same file
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#555555",
-    "figure.facecolor": "white",
-}
 
 
 def draw(folder: Path, found: dict[str, Figures]) -> list[Path]:

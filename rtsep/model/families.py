@@ -44,6 +44,8 @@ class Architecture:
     stems: tuple[str, ...]
     sample_rate: int = 44100  # Hz
     channels: int = 2
+    window: int = 4096  # of the analysis, and FFT length
+    hop: int = 1024  # between two spectra
 
     def __post_init__(self) -> None:
         if len(self.stems) > MOST_STEMS:
@@ -65,6 +67,11 @@ class Architecture:
     def spec(self, name: str, licence: str, states: tuple[StateSpec, ...] = ()) -> ModelSpec:
         """Give the spec of a model with this network, and with the states that it carries."""
         raise NotImplementedError
+
+    def _shared(self, name: str, licence: str) -> dict[str, Any]:
+        """What every family's spec takes over as it is."""
+        same = ("stems", "sample_rate", "channels", "window", "hop")
+        return {"name": name, "licence": licence, **{field: getattr(self, field) for field in same}}
 
     def to_dict(self) -> dict[str, Any]:
         """Give the object that `from_dict` reads."""
@@ -108,12 +115,7 @@ class CausalArchitecture(Architecture):
     def spec(self, name: str, licence: str, states: tuple[StateSpec, ...] = STATELESS) -> ModelSpec:
         """See `Architecture.spec`."""
         return ModelSpec(
-            name=name,
-            stems=self.stems,
-            sample_rate=self.sample_rate,
-            channels=self.channels,
-            window=self.window,
-            hop=self.hop,
+            **self._shared(name, licence),
             analysis=self.analysis,
             basis=self.basis,
             kind="stateful",
@@ -123,7 +125,6 @@ class CausalArchitecture(Architecture):
             exponent=1.0,
             extension=self.extension,
             states=states,
-            licence=licence,
         )
 
 
@@ -133,8 +134,6 @@ class UNetArchitecture(Architecture):
 
     family = "unet"
 
-    window: int = 4096
-    hop: int = 1024
     bins: int = 1024  # lowest that the network sees; a multiple of 2 ** depth
     context: int = 512  # spectra that it sees at once; likewise
     filters: tuple[int, ...] = STANDARD_FILTERS  # of the steps down; their number is the depth
@@ -162,12 +161,7 @@ class UNetArchitecture(Architecture):
     def spec(self, name: str, licence: str, states: tuple[StateSpec, ...] = ()) -> ModelSpec:
         """See `Architecture.spec`."""
         return ModelSpec(
-            name=name,
-            stems=self.stems,
-            sample_rate=self.sample_rate,
-            channels=self.channels,
-            window=self.window,
-            hop=self.hop,
+            **self._shared(name, licence),
             analysis="hann",
             basis="lr",
             kind="windowed",
@@ -177,7 +171,6 @@ class UNetArchitecture(Architecture):
             exponent=self.exponent,
             extension=self.extension,
             states=states,
-            licence=licence,
             context_step=self.step,
             family="spleeter",
         )
@@ -192,8 +185,6 @@ class OpenUnmixArchitecture(Architecture):
 
     family = "openunmix"
 
-    window: int = 4096
-    hop: int = 1024
     bins: int = STANDARD_SEEN  # lowest that the networks see; they give all
     hidden: int = 512
     layers: int = 3
@@ -221,12 +212,7 @@ class OpenUnmixArchitecture(Architecture):
     def spec(self, name: str, licence: str, states: tuple[StateSpec, ...] = STATELESS) -> ModelSpec:
         """See `Architecture.spec`."""
         return ModelSpec(
-            name=name,
-            stems=self.stems,
-            sample_rate=self.sample_rate,
-            channels=self.channels,
-            window=self.window,
-            hop=self.hop,
+            **self._shared(name, licence),
             analysis="hann",
             basis="lr",
             kind="windowed" if self.bidirectional else "stateful",
@@ -236,7 +222,6 @@ class OpenUnmixArchitecture(Architecture):
             exponent=1.0,
             extension="edge",  # only for devices of higher rates: the model covers all of its own bins
             states=() if self.bidirectional else states,
-            licence=licence,
             context_step=1 if self.bidirectional else 0,
             family="openunmix",
         )

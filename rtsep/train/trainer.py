@@ -49,7 +49,6 @@ class Course:
     loss: float
     examples_per_s: float
     sdr_db: dict[str, float]  # by stem, of the last judgement
-    best: float
 
 
 Tell = Callable[[Course], None]
@@ -150,7 +149,7 @@ class Trainer:
                         {"step": self.step, "loss": mean, "learning_rate": self._rate(), "gradient": gradient}
                         | {"examples_per_s": speed}
                     )
-                    said = Course(self.step, course.steps, mean, speed, self.sdr_db, self.best)
+                    said = Course(self.step, course.steps, mean, speed, self.sdr_db)
                     tell(said)
                     losses, began = [], time.monotonic()
                 paused = time.monotonic()
@@ -158,7 +157,7 @@ class Trainer:
                     self._judge(clips, valid)
                     draw(self.folder)
                     if said:
-                        said = replace(said, step=self.step, sdr_db=self.sdr_db, best=self.best)
+                        said = replace(said, step=self.step, sdr_db=self.sdr_db)
                         tell(said)
                 if self.step % rhythm.checkpoint_steps == 0:
                     self.keep()
