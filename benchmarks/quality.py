@@ -19,8 +19,14 @@ from rtsep.spec import DEFAULT_MODEL
 
 PRESETS = "23,exact,46,12,6,3"
 AXES = {  # what is swept, by the kind of the model; the first value is what the other axes are swept with
-    "stateful": {"hop": "0,128,64", "refresh": "0,2"},
-    "windowed": {"lookahead": "0,1,2,4,8", "context": "64,128,256,512", "refresh": "0,2,4,8,16"},
+    "stateful": {"hop": "0,128,64", "refresh": "0,2", "late": "0,1,2,4,8,16"},
+    "windowed": {
+        "lookahead": "0,1,2,4,8",
+        "context": "64,128,256,512",
+        "hop": "0,128,64",
+        "refresh": "0,2,8,16",
+        "late": "0,1,2,4,8",
+    },
 }
 
 
@@ -36,7 +42,7 @@ def demo_songs(folder: Path) -> Path:
 def measure(
     quick: bool = False, songs: Path | None = None, models: str = DEFAULT_MODEL, seconds: float = 0.0
 ) -> Figures:
-    """SDR by latency, lookahead, context, hop and refresh, of each model."""
+    """SDR by latency, lookahead, context, hop, refresh and lateness, of each model."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
         wanted = songs or demo_songs(Path(folder))

@@ -11,6 +11,7 @@ HEADS = {
     "context": "context, spectra",
     "hop": "hop, frames",
     "refresh": "a mask every, ms",
+    "late": "masks late by, ms",
 }
 
 
@@ -19,8 +20,9 @@ def quality(figures: Figures) -> list[str]:
     songs = "the demo song, which says little of music" if figures["ours"] else ", ".join(figures["songs"])
     part = f", {figures['seconds']:g} s of the middle" if figures["seconds"] else ""
     lines = [
-        f"Plain SDR in dB of the streaming path as it plays at 44.1 kHz, all masks in time ({songs}{part}), and in "
-        f"brackets what it has above the untouched mixture. Latency is the separator's own, without blocks and slack.",
+        f"Plain SDR in dB of the streaming path as it plays at 44.1 kHz ({songs}{part}), and in brackets what it has "
+        f"above the untouched mixture. All masks come in time, but where they are late on purpose. Latency is the "
+        f"separator's own, without blocks and slack.",
         "",
         "![SDR above the mixture against latency](figures/quality.svg)",
         "",

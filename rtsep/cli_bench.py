@@ -104,6 +104,7 @@ def quality(
     context: Annotated[str, typer.Option(help="Spectra that a windowed model sees; 0: its own.")] = "0",
     hop: Annotated[str, typer.Option(help="Frames of a hop; 0: the preset's.")] = "0",
     refresh: Annotated[str, typer.Option(help="Hops between two masks; 0: the preset's.")] = "0",
+    late: Annotated[str, typer.Option(help="Refreshes by which masks come late.")] = "0",
     stems: Stems = "",
     start: Start = None,
     seconds: Seconds = None,
@@ -119,8 +120,8 @@ def quality(
     from rtsep.evaluate.sweep import curves, swept
 
     values = {"latency": words(latency)}
-    for name, text in {"lookahead": lookahead, "context": context, "hop": hop, "refresh": refresh}.items():
-        values[name] = numbers(text, name, int)
+    axes = {"lookahead": lookahead, "context": context, "hop": hop, "refresh": refresh, "late": late}
+    values |= {name: numbers(text, name, int) for name, text in axes.items()}
     sweeps = swept(values)
     settings = list(dict.fromkeys(setting for several in sweeps.values() for setting in several))
     songs, examination = prepare(

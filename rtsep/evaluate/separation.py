@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rtsep.engine.base import Engine
 from rtsep.engine.build import build
 from rtsep.evaluate.centre import CentreEngine, centre_spec
+from rtsep.evaluate.lateness import LateEngine
 from rtsep.evaluate.settings import Setting
 from rtsep.model.store import StoredModel
 from rtsep.offline.method import Method
@@ -60,6 +61,8 @@ class Separator:
 def _stream(separator: Separator, mix: Float32, sample_rate: int, setting: Setting) -> Float32:
     engine = _engine(separator, separator.model.with_context(setting.context).live())
     window = _window(separator.model, setting, sample_rate)
+    if setting.late:
+        return _run(StreamProcess(LateEngine(engine, setting.late), window), engine, mix, sample_rate)
     # a windowed model in batches would see its future: then it is no longer as it plays
     batched = engine.spec.kind == "stateful"
     return _run(BatchProcess(engine, window) if batched else StreamProcess(engine, window), engine, mix, sample_rate)

@@ -10,6 +10,7 @@ from rtsep.plan import plan
 from rtsep.spec import ModelSpec, WindowSpec
 
 Way = Literal["stream", "offline", "centre"]
+MOST_LATE = 1000  # refreshes: seconds, and not gigabytes of masks that wait
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,8 @@ class Setting:
 
     way: `stream` as it plays, `offline` as the model's family treats a whole file, `centre` without
     a model. latency: the preset; hop in frames, refresh in hops, lookahead in the model's hops and
-    context in spectra, 0 for the model's own: see `plan`. level_db: RMS of the mix against full
-    scale, None for as it is.
+    context in spectra, 0 for the model's own: see `plan`. late: by how many refreshes each mask comes
+    late. level_db: RMS of the mix against full scale, None for as it is.
     """
 
     way: Way = "stream"
@@ -28,9 +29,12 @@ class Setting:
     refresh: int | None = None
     lookahead: int = 0
     context: int = 0
+    late: int = 0
     level_db: float | None = None
 
     def __post_init__(self) -> None:
+        if not 0 <= self.late <= MOST_LATE:
+            raise SpecError(f"masks late by {self.late} refreshes are out of range; allowed are 0 to {MOST_LATE}")
         if self.level_db is not None and not -120.0 <= self.level_db <= 20.0:
             raise SpecError(f"level {self.level_db:g} dB is out of range; allowed are -120 to 20")
 
@@ -40,7 +44,13 @@ class Setting:
         parts: list[str] = [] if self.way == "stream" else [self.way]
         if self.way != "offline":
             parts.append(self.latency)
-        named = {"hop": self.hop, "refresh": self.refresh, "ahead": self.lookahead, "context": self.context}
+        named = {
+            "hop": self.hop,
+            "refresh": self.refresh,
+            "ahead": self.lookahead,
+            "context": self.context,
+            "late": self.late,
+        }
         parts += [f"{word} {value}" for word, value in named.items() if value]
         return ", ".join([*parts, *([] if self.level_db is None else [f"{self.level_db:g} dB"])])
 

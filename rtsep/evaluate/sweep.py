@@ -19,11 +19,15 @@ class Axis:
 
     field: str
     words: str
-    place: Callable[[ModelSpec, WindowSpec], float]
+    place: Callable[[ModelSpec, Setting, WindowSpec], float]
 
 
-def _latency_ms(model: ModelSpec, window: WindowSpec) -> float:
+def _latency_ms(model: ModelSpec, setting: Setting, window: WindowSpec) -> float:
     return window.latency.ms(window.sample_rate)
+
+
+def _refresh_ms(window: WindowSpec) -> float:
+    return 1000.0 * window.refresh * window.hop / window.sample_rate
 
 
 AXES = {
@@ -31,12 +35,13 @@ AXES = {
     for axis in (
         Axis("latency", "latency of the separator in ms (preset)", _latency_ms),
         Axis("lookahead", "latency of the separator in ms (hops ahead)", _latency_ms),
-        Axis("context", "context in spectra", lambda model, window: model.context),
-        Axis("hop", "hop in frames", lambda model, window: window.hop),
+        Axis("context", "context in spectra", lambda model, setting, window: model.context),
+        Axis("hop", "hop in frames", lambda model, setting, window: window.hop),
+        Axis("refresh", "time between masks in ms (hops)", lambda model, setting, window: _refresh_ms(window)),
         Axis(
-            "refresh",
-            "time between masks in ms (hops)",
-            lambda model, window: 1000.0 * window.refresh * window.hop / window.sample_rate,
+            "late",
+            "lateness of masks in ms (refreshes)",
+            lambda model, setting, window: setting.late * _refresh_ms(window),
         ),
     )
 }
@@ -86,7 +91,7 @@ def curves(
         for setting in settings:
             rows = [row for row in summary if row["setting"] == setting.to_dict()]
             fitted = model.with_context(setting.context) if setting.context else model
-            place = AXES[field].place(fitted, setting.window(model, sample_rate))
+            place = AXES[field].place(fitted, setting, setting.window(model, sample_rate))
             sdr, mix = ({row["stem"]: row[name] for row in rows} for name in ("sdr_db", "mix_sdr_db"))
             if rows:
                 points.append(Point(place, str(getattr(setting, field) or 0), sdr, mix))

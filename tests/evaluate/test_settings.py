@@ -22,6 +22,7 @@ RATE = 44100
         (Setting("offline"), "offline"),
         (Setting("centre", "6"), "centre, 6"),
         (Setting(latency="6", hop=64, refresh=2, lookahead=1, context=64), "6, hop 64, refresh 2, ahead 1, context 64"),
+        (Setting(latency="23", late=3), "23, late 3"),
     ],
 )
 def test_labels(setting: Setting, label: str) -> None:
@@ -33,6 +34,12 @@ def test_levels_that_cannot_be() -> None:
     for level in (-121.0, 30.0, float("nan")):
         with pytest.raises(SpecError, match=r"level .* dB is out of range; allowed are -120 to 20"):
             Setting(level_db=level)
+
+
+def test_masks_that_are_too_late() -> None:
+    for late in (-1, 1001):
+        with pytest.raises(SpecError, match=r"masks late by -?\d+ refreshes are out of range; allowed are 0 to"):
+            Setting(late=late)
 
 
 def test_a_windows_context_is_checked() -> None:
@@ -64,7 +71,8 @@ def test_one_axis_is_swept_at_a_time() -> None:
 
 
 def test_curves() -> None:
-    sweeps = swept({"latency": ("23", "6"), "lookahead": (0, 2), "context": (0, 4), "hop": (0, 128), "refresh": (0, 4)})
+    axes = {"lookahead": (0, 2), "context": (0, 4), "hop": (0, 128), "refresh": (0, 4), "late": (0, 3)}
+    sweeps = swept({"latency": ("23", "6"), **axes})
     settings = list(dict.fromkeys(one for several in sweeps.values() for one in several))
     scores = [row("one", float(place), setting, latency_ms=17.0) for place, setting in enumerate(settings)]
     found = {one.field: one for one in curves(sweeps, summarise(scores, settings), windowed_spec(context_step=4), RATE)}
@@ -75,6 +83,7 @@ def test_curves() -> None:
         "context": [8, 4],
         "hop": [256, 128],
         "refresh": [11.6, 23.2],
+        "late": [0.0, 34.8],
     }
     assert [point.value for point in found["hop"].points] == ["0", "128"]
     assert [point.value for point in found["latency"].points] == ["23", "6"]

@@ -1,0 +1,44 @@
+"""An engine whose masks come late, to measure what their age costs: live, a slow network's do."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from rtsep.engine.base import Engine, Float32
+from rtsep.engine.identity import IdentityEngine
+
+
+class LateEngine:
+    """Give each call the masks that belong to the call `late` before it; see `Engine` for the protocol.
+
+    Before the first mask is there, each stem has an equal share of the mix. Calls must come in the
+    order of time, one spectrum (a windowed model: one context) at a time.
+    """
+
+    def __init__(self, engine: Engine, late: int) -> None:
+        self.spec, self.provider = engine.spec, f"{engine.provider}, {late} masks late"
+        self._engine, self._late = engine, late
+        self._shares = IdentityEngine(engine.spec)
+        self._waiting: deque[Float32] = deque()
+
+    def warmup(self, frames: int = 1, phases: int = 1) -> None:
+        """See `Engine`."""
+        self._engine.warmup(frames, phases)
+
+    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+        """Write what was inferred `late` calls ago; see `Engine.infer`."""
+        self._engine.infer(magnitudes, masks, phase)
+        self._waiting.append(masks.copy())
+        if len(self._waiting) > self._late:
+            masks[...] = self._waiting.popleft()
+        else:
+            self._shares.infer(magnitudes, masks, phase)
+
+    def reset(self, phase: int | None = None) -> None:
+        """Forget all masks, whichever phase is reset."""
+        self._engine.reset(phase)
+        self._waiting.clear()
+
+    def close(self) -> None:
+        """See `Engine`."""
+        self._engine.close()
