@@ -156,7 +156,12 @@ class UNet(nn.Module):
             else magnitudes
         )
         logits = torch.stack([tower(heard) for tower in self.towers], 1)
-        # Written out, since ONNX Runtime's sigmoid has only an absolute accuracy, and where all masks
-        # of a bin are small the ratio of their squares shows it.
-        masks = logits.softmax(1) if self.output == "softmax" else torch.reciprocal(1.0 + torch.exp(-logits))
+        if self.output == "softmax":
+            masks = logits.softmax(1)
+        elif self.training:
+            masks = logits.sigmoid()
+        else:
+            # Written out, since ONNX Runtime's sigmoid has only an absolute accuracy, and where all masks
+            # of a bin are small the ratio of their squares shows it. Where exp overflows it has no gradient.
+            masks = torch.reciprocal(1.0 + torch.exp(-logits))
         return masks * magnitudes[:, None]

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from rtsep.errors import ModelError
+from rtsep.model.architecture import freeze_norms
 from rtsep.model.unet import STANDARD_FILTERS, Encoder, Tower, UNet, same_padding
 from tests.models import random_unet, unet_spec
 
@@ -154,3 +156,20 @@ def test_a_levelled_network_hears_no_level() -> None:
     level = float(magnitudes.square().mean().sqrt())
     with torch.no_grad():
         assert torch.allclose(plain(magnitudes / level) * level, loud, rtol=1e-3)
+
+
+def test_a_mask_of_nothing_has_a_gradient() -> None:
+    """Training goes on where logits are beyond the range of exp; both forms of the mask are one."""
+    torch.manual_seed(0)
+    net = UNet(2, filters=(4, 8))
+    output = net.towers[0].output
+    assert isinstance(output, nn.Conv2d) and output.bias is not None
+    with torch.no_grad():
+        output.bias.copy_(torch.tensor([-200.0, 200.0]))
+    magnitudes = torch.rand(1, 2, 8, 8)
+    deployed = net.eval()(magnitudes)
+    freeze_norms(net.train())
+    estimates = net(magnitudes)
+    torch.testing.assert_close(estimates, deployed, atol=1e-6, rtol=1e-5)
+    estimates.square().sum().backward()
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in net.parameters())
