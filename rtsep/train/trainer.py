@@ -37,6 +37,8 @@ from rtsep.train.spectra import analysis_windows, spectra
 from rtsep.train.stops import held
 
 MARGIN_DB = 0.01  # by which a judgement must be better to renew the patience
+# of `log.csv`; skipped: steps since the row before that changed nothing, as a loss or gradient was not finite
+LOGGED = ("step", "loss", "learning_rate", "gradient", "skipped", "examples_per_s")
 FAULTS = 20  # steps in a row whose loss or gradient is not finite, before a run is given up
 
 
@@ -121,10 +123,11 @@ class Trainer:
     def run(self, examples: Examples, clips: Sequence[Clip], tell: Tell = lambda course: None) -> None:
         """Learn to the end of the run, or until its patience is over."""
         course, rhythm = self.settings.optimisation, self.settings.rhythm
-        log = Log(self.folder / "log.csv", ("step", "loss", "learning_rate", "gradient", "examples_per_s"), self.step)
+        log = Log(self.folder / "log.csv", LOGGED, self.step)
         stems = tuple(f"sdr_{stem}_db" for stem in self.spec.stems)
         valid = Log(self.folder / "valid.csv", ("step", "loss", "sdr_db", *stems), self.step)
         losses: list[float] = []
+        skipped = 0
         said: Course | None = None
         began, faults = time.monotonic(), 0
         with closing(self._batches(examples)) as made:
@@ -135,7 +138,9 @@ class Trainer:
                 sounds = next(made)
                 with held():
                     loss, gradient = self._learn(sounds)
-                faults = 0 if np.isfinite(loss) and np.isfinite(gradient) else faults + 1
+                faulty = not (np.isfinite(loss) and np.isfinite(gradient))
+                faults = faults + 1 if faulty else 0
+                skipped += faulty
                 if faults == FAULTS:
                     raise RtsepError(
                         f"the loss or its gradient was not finite for {FAULTS} steps up to {self.step}; "
@@ -147,11 +152,11 @@ class Trainer:
                     speed = len(losses) * course.batch / max(1e-9, time.monotonic() - began)
                     log.add(
                         {"step": self.step, "loss": mean, "learning_rate": self._rate(), "gradient": gradient}
-                        | {"examples_per_s": speed}
+                        | {"skipped": skipped, "examples_per_s": speed}
                     )
                     said = Course(self.step, course.steps, mean, speed, self.sdr_db)
                     tell(said)
-                    losses, began = [], time.monotonic()
+                    losses, skipped, began = [], 0, time.monotonic()
                 paused = time.monotonic()
                 if clips and self._is_due():
                     self._judge(clips, valid)

@@ -198,7 +198,7 @@ def test_a_full_disk_ends_the_run_and_keeps_the_checkpoint(tmp_path: Path, monke
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_a_word(tmp_path: Path) -> None:
     path = runs.write(tmp_path, network=runs.UNMIX, steps=200, optimisation={"learning_rate": 10.0, "clip": 0.0})
-    settings = read_train_settings(path)
+    settings = read_train_settings(path, ["rhythm.log_steps=10"])
 
     def burst(settings: TrainSettings, init: str) -> Any:
         described, spec, network = prepare(settings, init)
@@ -211,6 +211,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_word(tmp_path: Path) -> N
         patch.setattr(school, "prepare", burst)
         patch.setattr(school, "_fit", lambda *found: None)
         school.train(settings, tmp_path / "run", HERE)
+    (row,) = read(tmp_path / "run" / "log.csv")
+    assert (row["step"], row["skipped"]) == (10, 10)
 
 
 def test_patience_ends_a_run_early(tmp_path: Path) -> None:
