@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rtsep.data.codec import CODECS, coded
 from rtsep.data.filters import equalised, reverberated
-from rtsep.data.pitch import FADE_S, resampled_pitch, shifted_pitch
+from rtsep.data.pitch import FADE_S, changed_tempo, resampled_pitch, shifted_pitch
 from rtsep.errors import ConfigError
 
 Float32 = NDArray[np.float32]
@@ -38,6 +38,8 @@ class Augmentation:
     resample_semitones: tuple[float, float] = (-1.0, 1.0)
     pitch: float = 0.0  # at the same tempo
     pitch_semitones: tuple[float, float] = (-2.0, 2.0)
+    tempo: float = 0.0  # at the same pitch; a crop that gets shorter ends in silence
+    tempo_ratio: tuple[float, float] = (0.85, 1.15)
     eq: float = 0.0  # a smooth curve
     eq_db: tuple[float, float] = (-6.0, 6.0)
     hard_clip: float = 0.0
@@ -72,7 +74,7 @@ class Augmentation:
 def augment_stem(sound: Float32, sample_rate: int, chosen: Augmentation, rng: np.random.Generator) -> Float32:
     """Change one stem, (channels, frames), by chance; the same shape, contiguous, a time stays where it was.
 
-    Only `resample` and `pitch` move what is heard, each within the crop. What is silent stays so.
+    Only `resample`, `pitch` and `tempo` move what is heard, each within the crop. What is silent stays so.
     Never in place, but where nothing happens the input itself comes back. Raises `FileError` where
     libsndfile lacks a codec.
     """
@@ -116,6 +118,10 @@ def _resample(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Dra
 
 def _pitch(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) -> Float32:
     return shifted_pitch(sound, sample_rate, _between(chosen.pitch_semitones, draws[0]))
+
+
+def _tempo(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) -> Float32:
+    return changed_tempo(sound, sample_rate, _between(chosen.tempo_ratio, draws[0]))
 
 
 def _eq(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) -> Float32:
@@ -179,6 +185,7 @@ STEM_STEPS: Steps = (
     ("swap", _swap),
     ("resample", _resample),
     ("pitch", _pitch),
+    ("tempo", _tempo),
     ("eq", _eq),
     ("hard_clip", _hard_clip),
     ("soft_clip", _soft_clip),
@@ -191,6 +198,7 @@ MIX_STEPS: Steps = (("mix_mono", _mono), ("mix_swap", _swap), ("level", _level))
 RANGES = {  # what the ranges may be
     "resample_semitones": (-12.0, 12.0),
     "pitch_semitones": (-12.0, 12.0),
+    "tempo_ratio": (0.5, 2.0),
     "eq_db": (-40.0, 40.0),
     "clip_db": (-40.0, 0.0),
     "reverb_s": (0.01, 10.0),

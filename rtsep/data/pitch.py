@@ -1,6 +1,6 @@
-"""Another pitch at the same length: by the speed alone, or with the tempo kept.
+"""Another pitch or another tempo at the same length: both by the speed alone, or one with the other kept.
 
-The tempo is kept by WSOLA (Verhelst and Roelands, ICASSP 1993): windowed pieces are taken from near
+One is kept by WSOLA (Verhelst and Roelands, ICASSP 1993): windowed pieces are taken from near
 where they belong, each from where it goes on best from the piece before, and are added up.
 """
 
@@ -34,6 +34,11 @@ def shifted_pitch(sound: Float32, sample_rate: int, semitones: float) -> Float32
     """Another pitch at the same tempo and length, (channels, frames); meant for a few semitones."""
     longer = stretched(sound, sample_rate, _ratio(semitones))
     return fitted(resampled(longer, round(sample_rate * _ratio(semitones)), sample_rate), sound.shape[1], 0)
+
+
+def changed_tempo(sound: Float32, sample_rate: int, ratio: float) -> Float32:
+    """Play (channels, frames) `ratio` times as fast at the same pitch; the length stays as by `resampled_pitch`."""
+    return fitted(stretched(sound, sample_rate, 1.0 / ratio), sound.shape[1], round(FADE_S * sample_rate))
 
 
 def fitted(sound: Float32, frames: int, fade: int) -> Float32:

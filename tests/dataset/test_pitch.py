@@ -1,4 +1,4 @@
-"""Another pitch at the same length."""
+"""Another pitch or tempo at the same length."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtsep.data.pitch import resampled_pitch, shifted_pitch
+from rtsep.data.pitch import changed_tempo, resampled_pitch, shifted_pitch
 from tests.dataset.sounds import FRAMES, RATE, Float32, music, near, rms_db, tone
 
 
@@ -52,3 +52,21 @@ def test_pitch_keeps_the_tempo() -> None:
             middle = np.average(np.arange(-2000, 4000), weights=result[place - 2000 : place + 4000])
             assert middle == pytest.approx(1000, abs=0.013 * RATE)
     assert near(shifted_pitch(music(), RATE, 0.0), music(), 1e-5)
+
+
+def test_tempo_keeps_the_pitch() -> None:
+    bursts = np.zeros((2, FRAMES), np.float32)
+    places = np.array([6000, 14_000])
+    for place in places:
+        bursts[:, place - 1000 : place + 1000] = music(place, 2000) * np.hanning(2000).astype(np.float32)
+    for ratio in (0.8, 1.25):
+        power = np.square(changed_tempo(bursts, RATE, ratio)[0])
+        for place in np.round(places / ratio).astype(int):
+            middle = np.average(np.arange(-3000, 3000), weights=power[place - 3000 : place + 3000])
+            assert middle == pytest.approx(0, abs=0.02 * RATE)
+        for hz in (110.0, 3000.0):
+            result = changed_tempo(tone(hz), RATE, ratio)
+            assert result.shape == (2, FRAMES)
+            assert abs(1200 * np.log2(pitch_hz(result[0]) / hz)) < 3.0
+    assert not changed_tempo(tone(300.0), RATE, 1.25)[:, round(FRAMES / 1.25) + 1 :].any()
+    assert near(changed_tempo(music(), RATE, 1.0), music(), 1e-5)
