@@ -45,9 +45,9 @@ class Order:
 def build(folder: Path, order: Order, told: Told) -> Manifest:
     """Build the corpus in `folder` and give its manifest.
 
-    Songs that are there and whole are kept, also those of earlier orders. `told` hears what is being
-    done. A song whose sound is broken is noted in the manifest; raises `FileError` for a package that
-    is broken, missing or not safe, and for a full disk.
+    Songs that are there and whole are kept, also those of earlier orders, but not those that hold what
+    is refused by now. `told` hears what is being done. A song whose sound is broken is noted in the
+    manifest; raises `FileError` for a package that is broken, missing or not safe, and for a full disk.
     """
     stock = take_stock(folder, order.packages, order.given, order.skip_missing, told)
     if order.multitrack is not None:
@@ -57,10 +57,8 @@ def build(folder: Path, order: Order, told: Told) -> Manifest:
     jobs, broken = plan_jobs(stock, order.amounts, order.seed)
     if not jobs:
         raise FileError(f"{folder}: there is nothing to build from; name packages with sound, or more hours")
-    manifest = _grown(
-        read_manifest(folder) if (folder / NAME).exists() else Manifest(),
-        Manifest(stock.archives, (), (*stock.refused, *broken)),
-    )
+    old = read_manifest(folder) if (folder / NAME).exists() else Manifest()
+    manifest = _grown(_purged(folder, old, stock.refused), Manifest(stock.archives, (), (*stock.refused, *broken)))
     before = {entry.file: entry for entry in manifest.entries}
     missing = [job for job in jobs if not _is_there(folder, job, before)]
     saved = time.monotonic()
@@ -77,6 +75,25 @@ def build(folder: Path, order: Order, told: Told) -> Manifest:
         write_manifest(folder, manifest)
     write_credits(folder, manifest)
     return manifest
+
+
+def _purged(folder: Path, old: Manifest, refused: Sequence[Refused]) -> Manifest:
+    """A manifest without the songs that hold a refused file; their sound is deleted."""
+    banned = {(one.package, one.file) for one in refused}
+    kept = []
+    for entry in old.entries:
+        if any((source.package, source.file) in banned for source in entry.sources):
+            _delete(folder / entry.file)
+        else:
+            kept.append(entry)
+    return replace(old, entries=tuple(kept))
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise FileError(f"{path} cannot be deleted, and its licence wants it: {error.strerror}") from error
 
 
 def _grown(old: Manifest, new: Manifest) -> Manifest:

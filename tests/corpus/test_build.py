@@ -114,6 +114,16 @@ def test_an_order_for_less_leaves_the_rest(tmp_path: Path) -> None:
     assert len(manifest.entries) == 3 and len(manifest.packages) == 2
 
 
+def test_what_is_refused_by_now_goes(tmp_path: Path) -> None:
+    debs, out = music_deb(tmp_path), tmp_path / "out"
+    build(out, order(debs), untold)
+    stricter = music_package(refused=(("*/song0.ogg", "it holds a voice"),))
+    manifest = build(out, order(debs, stricter), untold)
+    assert files(out) == ["corpus/train/tiny-music/song1/accompaniment.flac"]
+    assert len(manifest.entries) == 1 and reasons(manifest) == {"song0.ogg": "it holds a voice"}
+    assert check(out) == []
+
+
 def test_several_processes_give_the_same(tmp_path: Path) -> None:
     debs = music_deb(tmp_path)
     build(tmp_path / "one", order(debs), untold)
