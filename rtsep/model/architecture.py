@@ -21,6 +21,9 @@ from rtsep.spec import ModelSpec, StateSpec
 
 CAUSAL_FLOOR = 1e-2  # of a bin's deviation, against the largest
 UNMIX_FLOOR = 1e-4  # likewise, the original's
+MEMORIES = 2  # last of a causal network's states: of its two GRUs
+
+Memory = tuple[Tensor, ...]
 
 
 def network(described: Architecture) -> nn.Module:
@@ -78,14 +81,23 @@ def spec(described: Architecture, name: str, licence: str) -> ModelSpec:
     return described.spec(name, licence, states)
 
 
-def estimates(made: nn.Module, described: Architecture, magnitudes: Tensor) -> Tensor:
-    """The stems' magnitudes, (batch, stems, channels, frames, bins), of a mix from which nothing is known before.
+def estimates(
+    made: nn.Module, described: Architecture, magnitudes: Tensor, memory: Memory = ()
+) -> tuple[Tensor, Memory]:
+    """The stems' magnitudes, (batch, stems, channels, frames, bins), and what the network remembers in the end.
 
     magnitudes: (batch, channels, frames, bins) of the spec's bins, any batch and number of frames.
+    memory: that of an earlier call, (1, batch, hidden) each, for a causal network; without any it has
+    heard nothing before. The level and the last spectra of before are forgotten in any case.
     """
+    after: Memory = ()
     match made:
         case CausalNet():
-            masks = made(magnitudes, *made.fresh(magnitudes))[0]
+            states = made.fresh(magnitudes)
+            if memory:
+                states[-len(memory) :] = memory
+            masks, *ends = made(magnitudes, *states)
+            after = tuple(ends[-MEMORIES:])
             if isinstance(described, CausalArchitecture) and described.masks_per_stem:
                 masks = torch.stack([part.sum(1) for part in masks.split(described.masks_per_stem, 1)], 1)
             found: Tensor = masks * magnitudes[:, None]
@@ -97,7 +109,7 @@ def estimates(made: nn.Module, described: Architecture, magnitudes: Tensor) -> T
             found = stems[0] if isinstance(stems, tuple) else stems
         case _:
             raise TypeError(type(made).__name__)
-    return found
+    return found, after
 
 
 def deployed(made: nn.Module, described: Architecture) -> nn.Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Checkpoint:
     random: list[Tensor]  # generator states: the CPU's, and each GPU's
     best: float  # the best judgement so far
     waited: int  # judgements since then
+    memory: list[Tensor] = field(default_factory=list)  # of a causal network, after its last batch
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:

@@ -54,6 +54,7 @@ class Optimisation:
     clip: float = 1.0  # norm of the gradient; 0: not clipped
     average: float = 0.998  # decay of the moving average of the weights that is judged and exported; 0: none
     loss: str = ""  # empty: the custom of the network's family
+    carry: float = 0.0  # probability that an example begins with what a causal network remembers of one before
     presets: tuple[str, ...] = ("exact",)  # whose analysis windows the network hears, drawn by batch
     freeze_norms: bool = False  # batch normalisation keeps its statistics, as Spleeter's checkpoints want
     precision: str = "f32"  # or bf16: automatic mixed precision
@@ -67,6 +68,7 @@ class Optimisation:
             ("weight_decay", 0.0, 1.0),
             ("clip", 0.0, 1e6),
             ("average", 0.0, 0.999999),
+            ("carry", 0.0, 1.0),
         ):
             value = getattr(self, name)
             if not low <= value <= high:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from rtsep.data.examples import Examples
 from rtsep.errors import ModelError, RtsepError, SpecError
 from rtsep.model import architecture as networks
-from rtsep.model.architecture import Architecture
+from rtsep.model.architecture import Architecture, Memory
 from rtsep.spec import ModelSpec
 from rtsep.train import average, checkpoint
 from rtsep.train.batches import Sounds, batches
@@ -85,6 +85,7 @@ class Trainer:
         self._optimiser = torch.optim.AdamW(groups, course.learning_rate)
         self.step, self.best, self.waited = 0, -np.inf, 0
         self.sdr_db: dict[str, float] = {}
+        self._memory: Memory = ()
 
     def resume(self, path: Path) -> None:
         """Go on from a checkpoint of this run; raises `FileError`, `ModelError`, `SpecError`."""
@@ -101,6 +102,7 @@ class Trainer:
         if self._device.type == "cuda" and len(found.random) > 1:
             torch.cuda.set_rng_state(found.random[1], self._device)
         self.step, self.best, self.waited = found.step, found.best, found.waited
+        self._memory = tuple(part.to(self._device) for part in found.memory)
 
     def keep(self) -> None:
         """Write the checkpoint; raises `FileError`, and the one before is then still there."""
@@ -116,6 +118,7 @@ class Trainer:
             random=random,
             best=float(self.best),
             waited=self.waited,
+            memory=[part.cpu() for part in self._memory],
         )
         with held():
             checkpoint.save(found, self.folder / "checkpoint.pt")
@@ -194,8 +197,11 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate()
         # drawn by step, so that a run that goes on draws as one that was never stopped
-        chosen = np.random.default_rng((self.settings.seed, self.step)).integers(len(self._windows))
-        loss = self._loss_of(self.network, sounds, self._windows[chosen])
+        rng = np.random.default_rng((self.settings.seed, self.step))
+        window = self._windows[rng.integers(len(self._windows))]
+        kept = torch.from_numpy(rng.random(course.batch) < course.carry).to(self._device)
+        memory = tuple(torch.where(kept[:, None], part, 0.0) for part in self._memory)
+        loss, memory = self._loss_of(self.network, sounds, window, memory)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         gradient = nn.utils.clip_grad_norm_(self.network.parameters(), course.clip or torch.inf)
@@ -203,11 +209,14 @@ class Trainer:
         if torch.isfinite(loss) and torch.isfinite(gradient):
             self._optimiser.step()
             average.follow(self.average, self.network, self.step, course.average)
+            self._memory = tuple(part.detach().float() for part in memory) if course.carry else ()
         else:
             average.restore_buffers(self.network, self.average)  # normalisation has heard the batch already
         return float(loss.detach()), float(gradient)
 
-    def _loss_of(self, network: nn.Module, sounds: Sounds, window: Tensor) -> Tensor:
+    def _loss_of(
+        self, network: nn.Module, sounds: Sounds, window: Tensor, memory: Memory = ()
+    ) -> tuple[Tensor, Memory]:
         stems, known = (part.to(self._device, non_blocking=True) for part in sounds)
         found = spectra(stems, self.spec, window)
         step = self.spec.context_step or 1  # a U-Net would pad what is not whole steps
@@ -215,8 +224,8 @@ class Trainer:
         batch = Batch(found[:, :, :, :whole], known)
         half = self.settings.optimisation.precision == "bf16"
         with torch.autocast(self._device.type, torch.bfloat16, enabled=half):
-            estimates = networks.estimates(network, self._described, batch.mix.abs())
-        return self._loss.loss(estimates.float(), batch)
+            estimates, memory = networks.estimates(network, self._described, batch.mix.abs(), memory)
+        return self._loss.loss(estimates.float(), batch), memory
 
     def _rate(self) -> float:
         course = self.settings.optimisation
@@ -245,7 +254,7 @@ class Trainer:
         total = 0.0
         for first in range(0, len(stems), size):
             group = stems[first : first + size], known[first : first + size]
-            total += len(group[0]) * float(self._loss_of(self.average, group, self._windows[0]))
+            total += len(group[0]) * float(self._loss_of(self.average, group, self._windows[0])[0])
         return total / len(stems)
 
 

@@ -50,9 +50,10 @@ def stop_at(step: int) -> Any:
     return tell
 
 
-@pytest.mark.parametrize("family", runs.NETWORKS)
-def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path, family: str) -> None:
-    settings = read_train_settings(runs.write(tmp_path, network=runs.NETWORKS[family], steps=6))
+@pytest.mark.parametrize(("family", "carry"), [*((family, 0.0) for family in runs.NETWORKS), ("causal", 0.7)])
+def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path, family: str, carry: float) -> None:
+    path = runs.write(tmp_path, network=runs.NETWORKS[family], steps=6, optimisation={"carry": carry})
+    settings = read_train_settings(path)
     school.train(settings, tmp_path / "whole", HERE)
     with pytest.raises(StoppedError):
         school.train(settings, tmp_path / "parts", HERE, tell=stop_at(5))  # killed after the checkpoint of step 4
@@ -63,6 +64,17 @@ def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path, family: st
     logs = [[(row["step"], row["loss"]) for row in read(tmp_path / run / "log.csv")] for run in ("whole", "parts")]
     assert logs[0] == logs[1]
     assert [step for step, _ in logs[0]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_memory_is_carried_from_batch_to_batch(tmp_path: Path) -> None:
+    """The first step knows of no other; from the second on the course is another one."""
+    losses = {}
+    for carry in (0.0, 1.0):
+        path = runs.write(tmp_path, steps=3, optimisation={"carry": carry})
+        school.train(read_train_settings(path), tmp_path / f"run{carry}", HERE)
+        losses[carry] = [row["loss"] for row in read(tmp_path / f"run{carry}" / "log.csv")]
+    assert losses[0.0][0] == losses[1.0][0]
+    assert losses[0.0][1] != losses[1.0][1]
 
 
 def interrupted(step: int, what: str) -> Any:
