@@ -16,16 +16,23 @@ def averaged(network: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def follow(average: nn.Module, network: nn.Module, step: int, decay: float) -> None:
-    """Move the average towards the network; early in a run it moves faster, so that no start lingers."""
+    """Move the average towards the network; early in a run it moves faster, so that no start lingers.
+
+    The moving statistics of a normalisation are averaged too: by themselves they follow the last ten
+    batches, and an average of weights wants those that all of them have seen.
+    """
     share = 1.0 - min(decay, step / (step + 10.0))
     for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
         slow.lerp_(fast, share)
     for held, now in zip(average.buffers(), network.buffers(), strict=True):
-        held.copy_(now)
+        if held.is_floating_point():
+            held.lerp_(now, share)
+        else:
+            held.copy_(now)
 
 
 @torch.no_grad()
 def restore_buffers(network: nn.Module, average: nn.Module) -> None:
-    """Take the network's buffers back to those of the last step that was learnt from."""
+    """Give the network the average's buffers, after a step that was not learnt from."""
     for now, held in zip(network.buffers(), average.buffers(), strict=True):
         now.copy_(held)
