@@ -74,7 +74,7 @@ def evaluate(
     refresh: Annotated[Optional[int], typer.Option(help="Hops between two masks.")] = None,  # noqa: UP045
     lookahead: Annotated[int, typer.Option(help="Model hops to look ahead (windowed models).")] = 0,
     context: Annotated[int, typer.Option(help="Frames that a windowed model sees; 0: its own.")] = 0,
-    late: Annotated[int, typer.Option(help="Refreshes by which masks come late, as a slow network's do.")] = 0,
+    late: Annotated[int, typer.Option(help="Refreshes by which masks come late.")] = 0,
     offline: Annotated[bool, typer.Option("--offline", help="The model family's way with whole files too.")] = False,
     baseline: Annotated[str, typer.Option(help="centre: what is in the middle is the voice, no model.")] = "",
     level: Annotated[str, typer.Option(help="RMS of the mix in dBFS, as `-6,-26,-46`; else as it is.")] = "",

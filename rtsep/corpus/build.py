@@ -53,12 +53,12 @@ def build(folder: Path, order: Order, told: Told) -> Manifest:
     if order.multitrack is not None:
         songs, strangers = find_multitrack(order.multitrack)
         stock = replace(stock, ingredients=(*stock.ingredients, *songs), refused=(*stock.refused, *strangers))
+    old = _purged(folder, stock.refused)
     told("planning", 0, 1)
     jobs, broken = plan_jobs(stock, order.amounts, order.seed)
     if not jobs:
         raise FileError(f"{folder}: there is nothing to build from; name packages with sound, or more hours")
-    old = read_manifest(folder) if (folder / NAME).exists() else Manifest()
-    manifest = _grown(_purged(folder, old, stock.refused), Manifest(stock.archives, (), (*stock.refused, *broken)))
+    manifest = _grown(old, Manifest(stock.archives, (), (*stock.refused, *broken)))
     before = {entry.file: entry for entry in manifest.entries}
     missing = [job for job in jobs if not _is_there(folder, job, before)]
     saved = time.monotonic()
@@ -77,23 +77,33 @@ def build(folder: Path, order: Order, told: Told) -> Manifest:
     return manifest
 
 
-def _purged(folder: Path, old: Manifest, refused: Sequence[Refused]) -> Manifest:
-    """A manifest without the songs that hold a refused file; their sound is deleted."""
+def _purged(folder: Path, refused: Sequence[Refused]) -> Manifest:
+    """The manifest without the songs that hold a refused file; their sound is deleted."""
+    if not (folder / NAME).exists():
+        return Manifest()
+    old = read_manifest(folder)
     banned = {(one.package, one.file) for one in refused}
-    kept = []
-    for entry in old.entries:
-        if any((source.package, source.file) in banned for source in entry.sources):
-            _delete(folder / entry.file)
-        else:
-            kept.append(entry)
-    return replace(old, entries=tuple(kept))
+    gone = [entry for entry in old.entries if banned & {(source.package, source.file) for source in entry.sources}]
+    for entry in gone:
+        _delete(folder, entry.file)
+    left = replace(old, entries=tuple(entry for entry in old.entries if entry not in gone))
+    if gone:
+        write_manifest(folder, left)
+    return left
 
 
-def _delete(path: Path) -> None:
+def _delete(folder: Path, file: str) -> None:
+    """Delete a song's stem, and the folders that are empty then: a song without stems would stop a training."""
+    path = folder / file
     try:
         path.unlink(missing_ok=True)
+        for above in path.relative_to(folder).parents[:-2]:  # down to corpus/
+            if (folder / above).is_dir() and not any((folder / above).iterdir()):
+                (folder / above).rmdir()
     except OSError as error:
-        raise FileError(f"{path} cannot be deleted, and its licence wants it: {error.strerror}") from error
+        raise FileError(
+            f"{path} holds what is refused by now and cannot be deleted: {error.strerror}; delete it yourself"
+        ) from error
 
 
 def _grown(old: Manifest, new: Manifest) -> Manifest:

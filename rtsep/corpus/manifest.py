@@ -169,5 +169,5 @@ def _record(kind: type[Record], row: dict[str, Any]) -> Record:
 
 def _check_inside(manifest: Path, file: str) -> None:
     path = PurePosixPath(file)
-    if path.is_absolute() or ".." in path.parts or path.parts[:1] != ("corpus",):
+    if path.is_absolute() or "\0" in file or ".." in path.parts or path.parts[:1] != ("corpus",):
         raise FileError(f"{manifest}: {file!r} leaves the corpus; only names below corpus/ are allowed")

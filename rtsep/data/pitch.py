@@ -1,7 +1,7 @@
 """Another pitch or another tempo at the same length: both by the speed alone, or one with the other kept.
 
-One is kept by WSOLA (Verhelst and Roelands, ICASSP 1993): windowed pieces are taken from near
-where they belong, each from where it goes on best from the piece before, and are added up.
+For that the sound is stretched by WSOLA (Verhelst and Roelands, ICASSP 1993): windowed pieces are taken
+from near where they belong, each from where it goes on best from the piece before, and are added up.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""An engine whose masks come late, to measure what their age costs: live, a slow network's do."""
+"""An engine whose masks come late, to measure what their age costs."""
 
 from __future__ import annotations
 
 from collections import deque
 
 from rtsep.engine.base import Engine, Float32
-from rtsep.engine.identity import IdentityEngine
 
 
 class LateEngine:
@@ -18,7 +17,6 @@ class LateEngine:
     def __init__(self, engine: Engine, late: int) -> None:
         self.spec, self.provider = engine.spec, f"{engine.provider}, {late} masks late"
         self._engine, self._late = engine, late
-        self._shares = IdentityEngine(engine.spec)
         self._waiting: deque[Float32] = deque()
 
     def warmup(self, frames: int = 1, phases: int = 1) -> None:
@@ -32,7 +30,7 @@ class LateEngine:
         if len(self._waiting) > self._late:
             masks[...] = self._waiting.popleft()
         else:
-            self._shares.infer(magnitudes, masks, phase)
+            masks[...] = 1.0 / len(self.spec.stems)  # masks and magnitudes alike are made to sum to the mix
 
     def reset(self, phase: int | None = None) -> None:
         """Forget all masks, whichever phase is reset."""

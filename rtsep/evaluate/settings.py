@@ -10,7 +10,7 @@ from rtsep.plan import plan
 from rtsep.spec import ModelSpec, WindowSpec
 
 Way = Literal["stream", "offline", "centre"]
-MOST_LATE = 1000  # refreshes: seconds, and not gigabytes of masks that wait
+MOST_LATE = 100  # refreshes: the masks that wait, each a context long, must fit into memory
 
 
 @dataclass(frozen=True)

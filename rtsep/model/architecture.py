@@ -21,7 +21,7 @@ from rtsep.spec import ModelSpec, StateSpec
 
 CAUSAL_FLOOR = 1e-2  # of a bin's deviation, against the largest
 UNMIX_FLOOR = 1e-4  # likewise, the original's
-MEMORIES = 2  # last of a causal network's states: of its two GRUs
+MEMORIES = 2  # the last two of a causal network's states are those of its GRUs
 
 Memory = tuple[Tensor, ...]
 

@@ -159,7 +159,7 @@ class UNet(nn.Module):
         if self.output == "softmax":
             masks = logits.softmax(1)
         elif self.training:
-            masks = logits.sigmoid()
+            masks = logits.float().sigmoid()  # in half precision it would have no gradient near 1
         else:
             # Written out, since ONNX Runtime's sigmoid has only an absolute accuracy, and where all masks
             # of a bin are small the ratio of their squares shows it. Where exp overflows it has no gradient.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def averaged(network: nn.Module) -> nn.Module:
@@ -31,8 +31,13 @@ def follow(average: nn.Module, network: nn.Module, step: int, decay: float) -> N
             held.copy_(now)
 
 
+def statistics(network: nn.Module) -> list[Tensor]:
+    """A copy of a network's buffers."""
+    return [held.clone() for held in network.buffers()]
+
+
 @torch.no_grad()
-def restore_buffers(network: nn.Module, average: nn.Module) -> None:
-    """Give the network the average's buffers, after a step that was not learnt from."""
-    for now, held in zip(network.buffers(), average.buffers(), strict=True):
+def restore(network: nn.Module, before: list[Tensor]) -> None:
+    """Give a network the buffers that it had before a step that was not learnt from."""
+    for now, held in zip(network.buffers(), before, strict=True):
         now.copy_(held)

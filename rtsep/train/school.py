@@ -99,6 +99,11 @@ def prepare(settings: TrainSettings, init: str) -> tuple[Architecture, ModelSpec
             raise ModelError(
                 f"{init}: its weights do not fit the network ({' '.join(str(error).split())[:200]})"
             ) from error
+    if settings.optimisation.carry and described.family != "causal":
+        raise SpecError(
+            f"optimisation.carry = {settings.optimisation.carry}: a network of family {described.family} remembers "
+            "nothing; leave it out, or train a causal one"
+        )
     spec = networks.spec(described, settings.name, settings.licence)
     if not PLAIN_NAME.fullmatch(settings.name):
         raise ConfigError(f"name = {settings.name!r} is not plain; letters, digits, '.', '_' and '-' are allowed")

@@ -198,6 +198,7 @@ class Trainer:
             group["lr"] = self._rate()
         # drawn by step, so that a run that goes on draws as one that was never stopped
         rng = np.random.default_rng((self.settings.seed, self.step))
+        before = average.statistics(self.network)  # normalisation hears a batch before it is known to be sound
         window = self._windows[rng.integers(len(self._windows))]
         kept = torch.from_numpy(rng.random(course.batch) < course.carry).to(self._device)
         memory = tuple(torch.where(kept[:, None], part, 0.0) for part in self._memory)
@@ -211,7 +212,7 @@ class Trainer:
             average.follow(self.average, self.network, self.step, course.average)
             self._memory = tuple(part.detach().float() for part in memory) if course.carry else ()
         else:
-            average.restore_buffers(self.network, self.average)  # normalisation has heard the batch already
+            average.restore(self.network, before)
         return float(loss.detach()), float(gradient)
 
     def _loss_of(

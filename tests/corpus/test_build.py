@@ -16,6 +16,7 @@ from rtsep.corpus.catalogue import KIT, SPEECH, Package
 from rtsep.corpus.credits import NAME as CREDITS
 from rtsep.corpus.jobs import Amounts, Job
 from rtsep.corpus.manifest import NAME, Manifest, check, read_manifest, sha256_of
+from rtsep.data.layouts import find_songs
 from rtsep.errors import FileError
 from tests.corpus.debs import DEP5, FREE, music_deb, music_package, needs_dpkg, packed, sound_file, tree
 from tests.corpus.kits import kit
@@ -122,6 +123,10 @@ def test_what_is_refused_by_now_goes(tmp_path: Path) -> None:
     assert files(out) == ["corpus/train/tiny-music/song1/accompaniment.flac"]
     assert len(manifest.entries) == 1 and reasons(manifest) == {"song0.ogg": "it holds a voice"}
     assert check(out) == []
+    assert [song.name for song in find_songs("stems", out / "corpus/train/tiny-music")] == ["song1"]
+    with pytest.raises(FileError, match="nothing to build from"):
+        build(out, order(debs, music_package(refused=(("*", "it holds a voice"),))), untold)
+    assert not (out / "corpus/train").exists() and read_manifest(out).entries == ()
 
 
 def test_several_processes_give_the_same(tmp_path: Path) -> None:

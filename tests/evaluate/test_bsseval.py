@@ -140,6 +140,18 @@ def test_what_is_not_defined(what: str) -> None:
     assert bss_eval(references, estimates, RATE) is None
 
 
+def test_other_faults_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_museval()
+    import museval.metrics
+
+    def broken(*sounds: Float32, **choices: int) -> None:
+        museval.metrics.no_such_name  # noqa: B018
+
+    monkeypatch.setattr(museval.metrics, "bss_eval", broken)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        bss_eval(*scene(), RATE)
+
+
 @pytest.mark.parametrize("right", [0.0, 1.0])
 def test_references_on_one_side_or_in_the_middle_are_scored(right: float) -> None:
     """Then the equations have no single solution; SDR does not depend on which one is taken."""

@@ -280,7 +280,7 @@ def test_what_cannot_be_is_named(entries: dict[str, Any], words: str) -> None:
 
 def test_what_a_causal_network_remembers_goes_on() -> None:
     """With the memory of what was before, the rest of a song is nearer to what one call gives than without."""
-    model, x = network(CAUSAL), music(CAUSAL)
+    model, x = made(CAUSAL), music(CAUSAL)
     half = x.shape[2] // 2
     with torch.no_grad():
         whole = estimates(model, CAUSAL, x)[0][:, :, :, half:]
@@ -289,4 +289,4 @@ def test_what_a_causal_network_remembers_goes_on() -> None:
     assert [tuple(part.shape) for part in memory] == [(1, len(x), CAUSAL.hidden)] * 2
     near, far = ((found - whole)[:, :, :, 8:].abs().mean() for found in rest.values())
     assert near < 0.5 * far
-    assert estimates(network(UNET), UNET, music(UNET))[1] == ()
+    assert estimates(made(UNET), UNET, music(UNET))[1] == ()

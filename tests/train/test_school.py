@@ -77,6 +77,12 @@ def test_memory_is_carried_from_batch_to_batch(tmp_path: Path) -> None:
     assert losses[0.0][1] != losses[1.0][1]
 
 
+def test_only_a_causal_network_has_memory_to_carry(tmp_path: Path) -> None:
+    path = runs.write(tmp_path, network=runs.UNET, optimisation={"carry": 0.5})
+    with pytest.raises(SpecError, match=r"optimisation.carry = 0.5: a network of family unet remembers nothing; leave"):
+        school.prepare(read_train_settings(path), "")
+
+
 def interrupted(step: int, what: str) -> Any:
     """Trainer's method `what`, that is met by Ctrl-C once, when it is called at a step."""
     real = getattr(Trainer, what)
@@ -115,15 +121,17 @@ def test_half_precision_trains_every_family(tmp_path: Path, family: str) -> None
 
 
 def test_a_batch_whose_loss_is_not_finite_changes_nothing(tmp_path: Path) -> None:
-    path = runs.write(tmp_path, network=runs.UNET, steps=1, valid=[])
+    path = runs.write(tmp_path, network=runs.UNET, steps=4, valid=[])
     settings = read_train_settings(path)
     described, spec, network = school.prepare(settings, "")
     trainer = Trainer(settings, described, spec, network, tmp_path, HERE, "")
+    known = torch.ones(2, 2, dtype=torch.bool)
+    for _ in range(3):
+        trainer._learn((torch.randn(2, 2, 2, 4096), known))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    sounds = torch.full((2, 2, 2, 4096), torch.nan), torch.ones(2, 2, dtype=torch.bool)
-    assert not np.isfinite(trainer._learn(sounds)[0])
+    assert not np.isfinite(trainer._learn((torch.full((2, 2, 2, 4096), torch.nan), known))[0])
     assert same(before, trainer.network.state_dict())
-    assert trainer.step == 1
+    assert trainer.step == 4
 
 
 def test_one_seed_repeats_and_two_differ(tmp_path: Path) -> None:
