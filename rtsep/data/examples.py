@@ -26,7 +26,7 @@ class Recipe:
     seconds: float = 6.0
     remix: float = 0.5  # that the stems come from different songs, although one has them all
     balance: float = 1.0  # that a stem from another song is brought to a level against the rest
-    balance_db: tuple[float, float] = (-3.0, 4.5)  # mean and deviation of that level
+    balance_db: tuple[float, float] = (-3.0, 4.5)  # mean and deviation of that level; of two stems, the first one's
     retries: int = 3  # further crops that are tried while one is quiet
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -149,6 +149,8 @@ class Examples:
         """Bring a stem of another song to a level against all the others: songs are not equally loud."""
         wanted = rng.random() < self.recipe.balance
         level_db = rng.normal(*self.recipe.balance_db)
+        if len(self.stems) == 2 and index == 1:
+            level_db = -level_db  # which of two was drawn must not decide which is the louder one
         rest, own = _rms(sound.sum(0) - sound[index]), _rms(sound[index])
         if wanted and rest > QUIET and own > QUIET:
             sound[index] *= np.float32(rest / own * 10.0 ** (level_db / 20.0))
