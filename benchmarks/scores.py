@@ -41,7 +41,23 @@ def quality(figures: Figures) -> list[str]:
                 for point in curve["points"]
             ]
             lines += table((curve["field"], HEADS[curve["field"]], *stems), rows)
-    return lines
+    return [*lines, *_spreads(figures)]
+
+
+def _spreads(figures: Figures) -> list[str]:
+    """What each axis is worth, in words: its best and its worst value for the first stem."""
+    lines = []
+    for entry in figures["models"]:
+        for curve in entry["curves"]:
+            stem = next(iter(curve["points"][0]["sdr_db"]))
+            ranked = sorted(curve["points"], key=lambda point: float(point["sdr_db"][stem]))
+            worst, best = ranked[0], ranked[-1]
+            spread_db = best["sdr_db"][stem] - worst["sdr_db"][stem]
+            lines.append(
+                f"- `{entry['model']['name']}` by {curve['field']}: {spread_db:.2f} dB of {stem} lie between the best, "
+                f"`{best['value']}`, and the worst, `{worst['value']}`."
+            )
+    return ["What each axis is worth:", "", *lines, ""]
 
 
 def _gain(sdr_db: float, mix_db: float) -> str:

@@ -46,6 +46,13 @@ def test_half_the_bytes_and_the_same_masks(tmp_path: Path) -> None:
     assert np.abs(masks[0] - masks[1]).max() < 2e-3
 
 
+def test_a_large_model_goes_in_without_weights_to_train_on(tmp_path: Path) -> None:
+    (tmp_path / "credits.md").write_text("thanks", encoding="utf-8")
+    path = embed(find(trained(tmp_path / "run")), tmp_path / "credits.md", tmp_path / "embedded" / "small", False)
+    assert find(path).weights is None
+    assert {file.name for file in path.parent.iterdir()} == {"model.json", "model.onnx", "LICENCE.md"}
+
+
 def test_a_model_that_is_only_a_graph_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="small has no weights beside its graph"):
         embed(find(trained(tmp_path / "run", keep=False)), tmp_path / "credits.md", tmp_path / "embedded")

@@ -67,8 +67,8 @@ def test_a_model_is_found_by_folder_json_or_graph(model: Path) -> None:
 def test_the_users_models_stand_beside_the_embedded(model: Path, no_user_models: Path) -> None:
     shutil.copytree(model, no_user_models / "mine")
     (no_user_models / "no model").mkdir()
-    assert names() == ["streaming-2stems", "streaming-4stems", "mine"]
-    assert [found.origin for found in catalogue()] == ["embedded", "embedded", "user"]
+    assert names() == ["streaming-2stems", "streaming-4stems", "unet-2stems", "mine"]
+    assert [found.origin for found in catalogue()] == ["embedded", "embedded", "embedded", "user"]
     assert find("mine").path == no_user_models / "mine" / "model.onnx"
 
 

@@ -1,0 +1,43 @@
+"""The page's section about quality, from figures that are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import draw
+from benchmarks.scores import quality
+
+
+def point(value: str, place: float, sdr_db: float) -> dict[str, Any]:
+    return {"value": value, "place": place, "sdr_db": {"vocals": sdr_db}, "mix_sdr_db": {"vocals": -5.0}}
+
+
+FIGURES: dict[str, Any] = {
+    "songs": ["one", "two"],
+    "seconds": 45.0,
+    "ours": False,
+    "models": [
+        {
+            "model": {"name": "fast"},
+            "curves": [
+                {"field": "latency", "fixed": "", "points": [point("23", 17.4, 3.0), point("3", 1.45, 2.25)]},
+                {"field": "late", "fixed": "latency 23", "points": [point("0", 0.0, 3.0), point("2", 11.6, 2.9)]},
+            ],
+        }
+    ],
+}
+
+
+def test_every_axis_has_a_table_and_its_worth() -> None:
+    page = "\n".join(quality(FIGURES))
+    assert "(one, two, 45 s of the middle)" in page
+    assert "| `3` | 1.45 | 2.25 (+7.25) |" in page
+    assert "`fast` by late (latency 23):" in page and "| `2` | 11.6 | 2.90 (+7.90) |" in page
+    assert "- `fast` by latency: 0.75 dB of vocals lie between the best, `23`, and the worst, `3`." in page
+
+
+def test_every_axis_has_a_panel(tmp_path: Path) -> None:
+    (path,) = draw(tmp_path, {"quality": FIGURES})
+    drawn = path.read_text(encoding="utf-8")
+    assert all(words in drawn for words in ("by latency", "by late", "fast", "masks late by, ms"))
