@@ -27,7 +27,7 @@ on the machine's mood; times do, and their maxima most of all. Percentiles of th
 by 2.2 % at most.
 """
 
-# As facts/peers of this project's plan has them: from their own pages, unless marked second-hand.
+# From their own pages, unless marked second-hand.
 PEERS = (
     (
         "Spleeter",
