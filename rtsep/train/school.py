@@ -74,7 +74,10 @@ def describe(settings: TrainSettings, init: str) -> tuple[Architecture, dict[str
         return networks.from_dict({**settings.network, "stems": list(settings.stems)}), {}
     model = find(init)
     if model.weights is None:
-        raise ModelError(f"{model.name} has no weights to train on; import it again, with this rtsep")
+        raise ModelError(
+            f"{model.name} is only a graph, without weights to train on; start from streaming-2stems or a model of "
+            "your own, or import it again with this rtsep"
+        )
     found, weights = read_weights(model.weights)
     if len(found.stems) != len(settings.stems):
         raise SpecError(

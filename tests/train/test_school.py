@@ -83,6 +83,12 @@ def test_only_a_causal_network_has_memory_to_carry(tmp_path: Path) -> None:
         school.prepare(read_train_settings(path), "")
 
 
+def test_a_model_that_is_only_a_graph_cannot_be_trained_on(tmp_path: Path) -> None:
+    settings = read_train_settings(runs.write(tmp_path, network={"family": "unet"}))
+    with pytest.raises(ModelError, match="unet-2stems is only a graph, without weights to train on; start from"):
+        school.describe(settings, "unet-2stems")
+
+
 def interrupted(step: int, what: str) -> Any:
     """Trainer's method `what`, that is met by Ctrl-C once, when it is called at a step."""
     real = getattr(Trainer, what)
