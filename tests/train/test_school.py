@@ -66,23 +66,6 @@ def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path, family: st
     assert [step for step, _ in logs[0]] == [1, 2, 3, 4, 5, 6]
 
 
-def test_memory_is_carried_from_batch_to_batch(tmp_path: Path) -> None:
-    """The first step knows of no other; from the second on the course is another one."""
-    losses = {}
-    for carry in (0.0, 1.0):
-        path = runs.write(tmp_path, steps=3, optimisation={"carry": carry})
-        school.train(read_train_settings(path), tmp_path / f"run{carry}", HERE)
-        losses[carry] = [row["loss"] for row in read(tmp_path / f"run{carry}" / "log.csv")]
-    assert losses[0.0][0] == losses[1.0][0]
-    assert losses[0.0][1] != losses[1.0][1]
-
-
-def test_only_a_causal_network_has_memory_to_carry(tmp_path: Path) -> None:
-    path = runs.write(tmp_path, network=runs.UNET, optimisation={"carry": 0.5})
-    with pytest.raises(SpecError, match=r"optimisation.carry = 0.5: a network of family unet remembers nothing; leave"):
-        school.prepare(read_train_settings(path), "")
-
-
 def test_a_model_that_is_only_a_graph_cannot_be_trained_on(tmp_path: Path) -> None:
     settings = read_train_settings(runs.write(tmp_path, network={"family": "unet"}))
     with pytest.raises(ModelError, match="unet-2stems is only a graph, without weights to train on; start from"):
@@ -124,20 +107,6 @@ def test_half_precision_trains_every_family(tmp_path: Path, family: str) -> None
     path = runs.write(tmp_path, network=runs.NETWORKS[family], steps=2, optimisation={"precision": "bf16"}, valid=[])
     school.train(read_train_settings(path), tmp_path / "run", HERE)
     assert all(np.isfinite(row["gradient"]) for row in read(tmp_path / "run" / "log.csv"))
-
-
-def test_a_batch_whose_loss_is_not_finite_changes_nothing(tmp_path: Path) -> None:
-    path = runs.write(tmp_path, network=runs.UNET, steps=4, valid=[])
-    settings = read_train_settings(path)
-    described, spec, network = school.prepare(settings, "")
-    trainer = Trainer(settings, described, spec, network, tmp_path, HERE, "")
-    known = torch.ones(2, 2, dtype=torch.bool)
-    for _ in range(3):
-        trainer._learn((torch.randn(2, 2, 2, 4096), known))
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    assert not np.isfinite(trainer._learn((torch.full((2, 2, 2, 4096), torch.nan), known))[0])
-    assert same(before, trainer.network.state_dict())
-    assert trainer.step == 4
 
 
 def test_one_seed_repeats_and_two_differ(tmp_path: Path) -> None:
