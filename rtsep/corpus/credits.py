@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from pathlib import Path
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
 
-from rtsep.corpus.manifest import Entry, Manifest, write_text
+from rtsep.corpus.inventory import TAGGED
+from rtsep.corpus.manifest import Entry, Manifest, Origin, write_text
 
 NAME = "DATA-CREDITS.md"
+ARCHIVE = "<https://snapshot.debian.org/binary/{}/>"
 HEAD = """# Data credits
 
 The sound of this corpus was made from the files below, or by playing and singing with them. Each keeps
@@ -34,12 +36,22 @@ def _package(entries: tuple[Entry, ...], package: str, version: str) -> str:
         for origin in entry.sources
         if (origin.package, origin.version) == (package, version)
     }
-    groups = Counter((origin.licence, origin.author) for origin in used)
-    lines = [
-        f"- {licence}: {author or 'author not named'} ({count} {'file' if count == 1 else 'files'})"
-        for (licence, author), count in sorted(groups.items())
-    ]
-    return "\n".join([f"## {package} {version}".rstrip(), "", *lines, ""])
+    groups: defaultdict[tuple[str, str], list[Origin]] = defaultdict(list)
+    for origin in used:
+        groups[origin.licence, origin.author].append(origin)
+    link = [ARCHIVE.format(package), ""] if version else []  # what has no version is no Debian package
+    lines = [_group(*names, origins) for names, origins in sorted(groups.items())]
+    return "\n".join([f"## {package} {version}".rstrip(), "", *link, *lines, ""])
+
+
+def _group(licence: str, author: str, origins: list[Origin]) -> str:
+    """One author's files under one licence; the titles of music whose licence asks to name them."""
+    count = f"{len(origins)} {'file' if len(origins) == 1 else 'files'}"
+    paths = [PurePosixPath(origin.file) for origin in origins]
+    music = [path.with_suffix("").parts[-2:] for path in paths if path.suffix in TAGGED]
+    titles = ["/".join(names) for names in sorted(music)] if licence.startswith("CC-BY") else []
+    named = f": {', '.join(titles)}" if titles else ""
+    return f"- {licence}: {author or 'author not named'} ({count}{named})"
 
 
 def _licences(entries: tuple[Entry, ...]) -> str:

@@ -105,7 +105,7 @@ def test_none_or_one_of_another_version(tmp_path: Path) -> None:
 
 def test_credits_name_each_package_licence_and_author(tmp_path: Path, manifest: Manifest) -> None:
     text = credits_text(manifest)
-    assert "## tiny-music 1.0-1\n\n- CC-BY-SA-4.0: Ada Äuthor (1 file)\n" in text
-    assert "## tiny-speech 2\n\n- GPL-2+: Bob (1 file)\n" in text
+    assert "- CC-BY-SA-4.0: Ada Äuthor (1 file: usr/a)\n" in text
+    assert "## tiny-speech 2\n\n<https://snapshot.debian.org/binary/tiny-speech/>\n\n- GPL-2+: Bob (1 file)\n" in text
     assert "- CC-BY-SA-4.0: 3 min\n- GPL-2+: 2 min\n" in text
     assert credits_text(replace(manifest, entries=manifest.entries[::-1])) == text
