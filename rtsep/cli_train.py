@@ -21,6 +21,7 @@ EPILOG = (
     "  rtsep train configs/training/guitar.toml -o runs/guitar --resume\n\n"
     "  rtsep train mine.toml -o runs/mine --init spleeter:2stems --set optimisation.steps=2000"
 )
+WORKERS = "Processes that make examples; unsaid: 1 beside a CPU, all cores but one beside a GPU."
 SHOWN = 8  # remarks on the songs that are printed one by one
 
 
@@ -32,7 +33,7 @@ def train(
     changes: Annotated[Optional[list[str]], typer.Option("--set", help="As rhythm.log_steps=10.")] = None,  # noqa: UP045
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads of the network; 0: all cores.")] = 0,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that make examples.")] = 1,
+    workers: Annotated[Optional[int], typer.Option(min=0, help=WORKERS)] = None,  # noqa: UP045
     check: Annotated[bool, typer.Option("--check", help="Only look the songs over.")] = False,
 ) -> None:
     """Train a model, or fine-tune one."""

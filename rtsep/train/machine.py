@@ -19,15 +19,27 @@ class Machine:
     workers: int = 0
 
 
-def choose(device: str, threads: int, workers: int) -> Machine:
-    """Set the CPU threads, and check that the device is there. Raises `EngineError`."""
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+def choose(device: str, threads: int, workers: int | None) -> Machine:
+    """Set the CPU threads, and check that the device is there.
+
+    workers: None for one beside a CPU, which is busy learning, and all cores but one beside a GPU,
+    which eats faster than one core cooks. Raises `EngineError`.
+    """
+    cores = os.cpu_count() or 1
+    torch.set_num_threads(threads or cores)
+    found = _found(device)
+    if workers is None:
+        workers = 1 if found == "cpu" else max(1, cores - 1)
+    return Machine(found, workers)
+
+
+def _found(device: str) -> str:
     if device == "auto":
-        return Machine("cuda" if torch.cuda.is_available() else "cpu", workers)
+        return "cuda" if torch.cuda.is_available() else "cpu"
     if not (found := re.fullmatch(r"cpu|cuda(?::([0-9]{1,2}))?", device)):
         raise EngineError(f"device {device!r}; allowed are auto, cpu, cuda and cuda:0")
     if device != "cpu" and not torch.cuda.is_available():
         raise EngineError(f"device {device!r}: torch finds no NVIDIA GPU here; use --device cpu")
     if found[1] and int(found[1]) >= (count := torch.cuda.device_count()):
         raise EngineError(f"device {device!r}: there are {count} NVIDIA GPUs here, counted from 0")
-    return Machine(device, workers)
+    return device
