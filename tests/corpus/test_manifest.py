@@ -109,3 +109,10 @@ def test_credits_name_each_package_licence_and_author(tmp_path: Path, manifest: 
     assert "## tiny-speech 2\n\n<https://snapshot.debian.org/binary/tiny-speech/>\n\n- GPL-2+: Bob (1 file)\n" in text
     assert "- CC-BY-SA-4.0: 3 min\n- GPL-2+: 2 min\n" in text
     assert credits_text(replace(manifest, entries=manifest.entries[::-1])) == text
+
+
+def test_credits_link_only_what_is_a_package(tmp_path: Path) -> None:
+    album = Origin("album", "", "one/vocals.ogg", "d" * 64, "CC0-1.0", "")
+    text = credits_text(Manifest((), (entry(tmp_path, "train/a/vocals.flac", album),), ()))
+    assert "## album\n\n- CC0-1.0: author not named (1 file)\n" in text
+    assert "snapshot.debian.org" not in text
