@@ -55,7 +55,9 @@ def test_a_package_becomes_songs_with_manifest_and_credits(tmp_path: Path) -> No
     assert source.sha256 == sha256_of(tmp_path / "tiny-music-tree" / source.file)
     info = soundfile.info(out / entry.file)
     assert (info.samplerate, info.channels, info.subtype, info.format) == (44100, 2, "PCM_16", "FLAC")
-    assert "## tiny-music 1.0-1\n\n- CC-BY-SA-4.0: 2020, Ada Author (2 files)" in (out / CREDITS).read_text()
+    credits = (out / CREDITS).read_text(encoding="utf-8")
+    assert "## tiny-music 1.0-1\n\n<https://snapshot.debian.org/binary/tiny-music/>\n" in credits
+    assert "- CC-BY-SA-4.0: 2020, Ada Author (2 files: tiny-music/song0, tiny-music/song1)\n" in credits
     original = soundfile.read(tmp_path / "tiny-music-tree" / source.file)[0]
     heard = soundfile.read(out / entry.file)[0]
     assert np.std(heard) == pytest.approx(np.std(original), rel=0.05)
