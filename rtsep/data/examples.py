@@ -27,13 +27,14 @@ class Recipe:
     remix: float = 0.5  # that the stems come from different songs, although one has them all
     balance: float = 1.0  # that a stem from another song is brought to a level against the rest
     balance_db: tuple[float, float] = (-3.0, 4.5)  # mean and deviation of that level; of two stems, the first one's
+    absent: float = 0.0  # that the first stem does not sound at all: so a network learns to hold back
     retries: int = 3  # further crops that are tried while one is quiet
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
         if not 0.1 <= self.seconds <= 60.0:
             raise ConfigError(f"examples.seconds = {self.seconds} is out of range; allowed are 0.1 to 60")
-        for name in ("remix", "balance"):
+        for name in ("remix", "balance", "absent"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"examples.{name} = {getattr(self, name)} is a probability; allowed are 0 to 1")
         mean_db, deviation_db = self.balance_db
@@ -104,6 +105,8 @@ class Examples:
             sound[index] = augment_stem(sound[index], self._sample_rate, self.recipe.augmentation, rng)
         for index in drawn:
             self._balance(sound, index, rng)
+        if rng.random() < self.recipe.absent:
+            sound[0] = 0.0
         known = np.array([not blurred or stem == VOCALS for stem in self.stems])
         return Example(augment_mix(sound, self._sample_rate, self.recipe.augmentation, rng), known)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -151,18 +152,15 @@ def train(
     fingerprint = _settle(folder, settings, init, resume)
     if not init and not resume:
         _fit(network, described, spec, examples)
-    trainer = Trainer(settings, described, spec, network, folder, machine, fingerprint)
-    if resume:
-        trainer.resume(folder / "checkpoint.pt")
-    try:
-        trainer.run(examples, clips, tell)
-    except KeyboardInterrupt:
-        trainer.keep()
-        raise
-    except RuntimeError as error:
-        if words := _words(error, settings):
-            raise EngineError(words) from error
-        raise
+    with _worded(settings):
+        trainer = Trainer(settings, described, spec, network, folder, machine, fingerprint)
+        if resume:
+            trainer.resume(folder / "checkpoint.pt")
+        try:
+            trainer.run(examples, clips, tell)
+        except KeyboardInterrupt:
+            trainer.keep()
+            raise
     judged = trainer.judged()
     weights = Weights(described, dict(judged.state_dict()))
     try:
@@ -174,14 +172,22 @@ def train(
     return find(path)
 
 
-def _words(error: RuntimeError, settings: TrainSettings) -> str:
-    """What torch's errors of too little memory mean; empty for all others."""
-    if isinstance(error, torch.OutOfMemoryError):
+@contextmanager
+def _worded(settings: TrainSettings) -> Iterator[None]:
+    """Say what torch's errors of too little memory mean; all others pass."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
         batch, seconds = settings.optimisation.batch, settings.examples.seconds
-        return f"the GPU's memory is full; lower optimisation.batch ({batch}) or examples.seconds ({seconds:g})"
-    if "DataLoader worker (pid" in str(error):  # killed, or out of shared memory
-        return f"a process that makes examples ended ({str(error).splitlines()[0]}); go on with fewer --workers, or 0"
-    return ""
+        raise EngineError(
+            f"the GPU's memory is full; lower optimisation.batch ({batch}) or examples.seconds ({seconds:g})"
+        ) from error
+    except RuntimeError as error:
+        if "DataLoader worker (pid" not in str(error):  # killed, or out of shared memory
+            raise
+        raise EngineError(
+            f"a process that makes examples ended ({str(error).splitlines()[0]}); go on with fewer --workers, or 0"
+        ) from error
 
 
 def _settle(folder: Path, settings: TrainSettings, init: str, resume: bool) -> str:

@@ -108,6 +108,14 @@ def test_a_stem_from_elsewhere_is_balanced_against_the_rest(tmp_path: Path) -> N
         assert vocals - rest == pytest.approx(-10.0, abs=0.05)
 
 
+def test_the_first_stem_is_absent_as_often_as_said(whole: Collection) -> None:
+    examples = Examples([whole], ("vocals", "accompaniment"), RATE, Recipe(seconds=0.5, absent=0.25), 0)
+    heard = [examples[number] for number in range(80)]
+    assert all(example.known.all() and example.stems[1].any() for example in heard)
+    absent = sum(not example.stems[0].any() for example in heard)
+    assert 10 <= absent <= 30  # 20 are expected, with a deviation of 3.9
+
+
 def test_what_cannot_be_taught_is_named(whole: Collection) -> None:
     with pytest.raises(SpecError, match="no song for training has 'piano'"):
         Examples([whole], ("vocals", "piano", "other"), RATE, PLAIN, 0)
