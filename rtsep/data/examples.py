@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ class Recipe:
     remix: float = 0.5  # that the stems come from different songs, although one has them all
     balance: float = 1.0  # that a stem from another song is brought to a level against the rest
     balance_db: tuple[float, float] = (-3.0, 4.5)  # mean and deviation of that level; of two stems, the first one's
+    thin: float = 0.0  # that of a stem of several parts (drums, bass, other) only some are heard: as in a break
     absent: float = 0.0  # that the first stem does not sound at all: so a network learns to hold back
     retries: int = 3  # further crops that are tried while one is quiet
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -34,7 +36,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if not 0.1 <= self.seconds <= 60.0:
             raise ConfigError(f"examples.seconds = {self.seconds} is out of range; allowed are 0.1 to 60")
-        for name in ("remix", "balance", "absent"):
+        for name in ("remix", "balance", "thin", "absent"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"examples.{name} = {getattr(self, name)} is a probability; allowed are 0 to 1")
         mean_db, deviation_db = self.balance_db
@@ -133,7 +135,7 @@ class Examples:
 
     def _crops(self, song: Song, taken: dict[str, tuple[str, ...]], rng: np.random.Generator) -> dict[str, Float32]:
         """One crop of a song, of each stem: where the first stem is not quiet, if a few tries find such a place."""
-        (first, names), *others = taken.items()
+        (first, names), *others = ((stem, self._thinned(names, rng)) for stem, names in taken.items())
         room = max(0, round(song.seconds * self._sample_rate) - self.frames)
         for _ in range(1 + self.recipe.retries):
             start = int(rng.integers(room + 1))
@@ -141,6 +143,14 @@ class Examples:
             if _rms(crop) > QUIET:
                 break
         return {first: crop} | {stem: self._read(song, names, start) for stem, names in others}
+
+    def _thinned(self, names: tuple[str, ...], rng: np.random.Generator) -> tuple[str, ...]:
+        """The parts of a stem that are heard: all, or now and then some, but at least one."""
+        if len(names) < 2 or rng.random() >= self.recipe.thin:
+            return names
+        heard = rng.random(len(names)) < 0.5
+        heard[rng.integers(len(names))] = True
+        return tuple(compress(names, heard))
 
     def _read(self, song: Song, names: Sequence[str], start: int) -> Float32:
         total = np.zeros((CHANNELS, self.frames), np.float32)

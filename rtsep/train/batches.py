@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator, Iterator
 
 import numpy as np
@@ -53,6 +54,7 @@ def batches(examples: Examples, size: int, first: int, workers: int, pinned: boo
         num_workers=workers,
         collate_fn=_together,
         pin_memory=pinned,
+        worker_init_fn=_undisturbed,
         prefetch_factor=4 if workers else None,
         generator=torch.Generator(),  # else it would draw from the one that dropout draws from
     )
@@ -60,6 +62,11 @@ def batches(examples: Examples, size: int, first: int, workers: int, pinned: boo
         if isinstance(batch, RtsepError):
             raise batch
         yield batch
+
+
+def _undisturbed(worker: int) -> None:
+    """Let the run alone hear Ctrl-C: it ends its workers, when nothing waits for what they make."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _together(rows: list[Sounds | RtsepError]) -> Sounds | RtsepError:

@@ -116,6 +116,28 @@ def test_the_first_stem_is_absent_as_often_as_said(whole: Collection) -> None:
     assert 10 <= absent <= 30  # 20 are expected, with a deviation of 3.9
 
 
+def test_a_stem_of_several_parts_is_thinned_as_often_as_said(whole: Collection) -> None:
+    """Of drums, bass and other some are left out, never all; what is one part stays whole."""
+    examples, plain = (
+        Examples([whole], ("vocals", "accompaniment"), RATE, Recipe(seconds=0.5, remix=0.0, thin=thin), 0)
+        for thin in (0.5, 0.0)
+    )
+    hz = {stem: data_sets.TONES_HZ[stem] for stem in FOUR}
+
+    def heard(sound: Float32) -> frozenset[str]:
+        spectrum = np.abs(np.fft.rfft(sound.mean(0) * np.hanning(sound.shape[1])))
+        near = {stem: spectrum[round(hz[stem] * 0.88 / 2) : round(hz[stem] * 1.12 / 2)].max() for stem in FOUR}
+        return frozenset(stem for stem in FOUR if near[stem] > 0.1 * max(near.values()))
+
+    parts = [heard(examples[number].stems[1]) for number in range(60)]
+    assert all(parts)
+    assert all(heard(examples[number].stems[0]) == {"vocals"} for number in range(8))
+    thin = sum(part != {"drums", "bass", "other"} for part in parts)
+    assert 12 <= thin <= 40  # 60 / 2 * (1 - 1 / 8 and more: the part that is kept for sure) are expected
+    assert len(set(parts)) == 7
+    assert all(heard(plain[number].stems[1]) == {"drums", "bass", "other"} for number in range(8))
+
+
 def test_what_cannot_be_taught_is_named(whole: Collection) -> None:
     with pytest.raises(SpecError, match="no song for training has 'piano'"):
         Examples([whole], ("vocals", "piano", "other"), RATE, PLAIN, 0)
