@@ -39,8 +39,21 @@ def demo_songs(folder: Path) -> Path:
     return home.parent
 
 
+def kept_models(path: Path, names: list[str], seconds: float, measured: set[str]) -> list[Figures]:
+    """Curves of other models that an earlier run found on the same songs, each with the time of its run."""
+    before = json.loads(path.read_text(encoding="utf-8"))
+    if (before["figures"]["songs"], before["figures"]["seconds"]) != (names, seconds):
+        raise SystemExit(f"{path} is of other songs or seconds than this run; measure all models anew")
+    others = [entry for entry in before["figures"]["models"] if entry["model"]["name"] not in measured]
+    return [{"measured": before["conditions"]["started"], **entry} for entry in others]
+
+
 def measure(
-    quick: bool = False, songs: Path | None = None, models: str = DEFAULT_MODEL, seconds: float = 0.0
+    quick: bool = False,
+    songs: Path | None = None,
+    models: str = DEFAULT_MODEL,
+    seconds: float = 0.0,
+    keep: Path | None = None,
 ) -> Figures:
     """SDR by latency, lookahead, context, hop, refresh and lateness, of each model."""
     found = []
@@ -56,6 +69,8 @@ def measure(
             kept = json.loads((out / "quality.json").read_text(encoding="utf-8"))
             found.append({"model": kept["model"], "curves": kept["curves"]})
         names = sorted(path.name for path in wanted.iterdir() if path.is_dir())
+    if keep:
+        found += kept_models(keep, names, seconds, {entry["model"]["name"] for entry in found})
     return {"songs": names, "seconds": seconds, "ours": songs is None, "models": found}
 
 
@@ -64,4 +79,5 @@ if __name__ == "__main__":
     options.add_argument("--songs", type=Path, help="a folder of songs in stems")
     options.add_argument("--models", default=DEFAULT_MODEL, help="names or paths, with commas")
     options.add_argument("--seconds", type=float, default=0.0, help="only so much of each song, from its middle")
+    options.add_argument("--keep", type=Path, help="quality.json of before, to keep what it has of other models")
     run("quality", measure, options)

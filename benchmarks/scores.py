@@ -28,6 +28,8 @@ def quality(figures: Figures) -> list[str]:
         "",
     ]
     for entry in figures["models"]:
+        if "measured" in entry:
+            lines += [f"The curves of `{entry['model']['name']}` are kept from {entry['measured']}, same sound.", ""]
         for curve in entry["curves"]:
             stems = list(curve["points"][0]["sdr_db"])
             fixed = f" ({curve['fixed']})" if curve["fixed"] else ""

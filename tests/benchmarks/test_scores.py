@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmarks.figures import draw
+from benchmarks.quality import kept_models
 from benchmarks.scores import quality
 
 
@@ -41,3 +45,15 @@ def test_every_axis_has_a_panel(tmp_path: Path) -> None:
     (path,) = draw(tmp_path, {"quality": FIGURES})
     drawn = path.read_text(encoding="utf-8")
     assert all(words in drawn for words in ("by latency", "by late", "fast", "masks late by, ms"))
+
+
+def test_curves_of_other_models_are_kept_with_their_time(tmp_path: Path) -> None:
+    before = tmp_path / "quality.json"
+    before.write_text(json.dumps({"conditions": {"started": "some day"}, "figures": FIGURES}), encoding="utf-8")
+    assert kept_models(before, ["one", "two"], 45.0, {"fast"}) == []
+    (kept,) = kept_models(before, ["one", "two"], 45.0, {"other"})
+    assert kept["measured"] == "some day"
+    page = "\n".join(quality({**FIGURES, "models": [kept]}))
+    assert "The curves of `fast` are kept from some day, same sound." in page
+    with pytest.raises(SystemExit, match="is of other songs or seconds than this run"):
+        kept_models(before, ["one"], 45.0, set())
