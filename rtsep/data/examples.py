@@ -107,7 +107,8 @@ class Examples:
             sound[index] = augment_stem(sound[index], self._sample_rate, self.recipe.augmentation, rng)
         for index in drawn:
             self._balance(sound, index, rng)
-        if rng.random() < self.recipe.absent:
+        # what is not asked for draws nothing: a run of before has the same examples
+        if self.recipe.absent and rng.random() < self.recipe.absent:
             sound[0] = 0.0
         known = np.array([not blurred or stem == VOCALS for stem in self.stems])
         return Example(augment_mix(sound, self._sample_rate, self.recipe.augmentation, rng), known)
@@ -146,7 +147,7 @@ class Examples:
 
     def _thinned(self, names: tuple[str, ...], rng: np.random.Generator) -> tuple[str, ...]:
         """The parts of a stem that are heard: all, or now and then some, but at least one."""
-        if len(names) < 2 or rng.random() >= self.recipe.thin:
+        if len(names) < 2 or not self.recipe.thin or rng.random() >= self.recipe.thin:
             return names
         heard = rng.random(len(names)) < 0.5
         heard[rng.integers(len(names))] = True
