@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rtsep.data.layouts import LayoutOptions
+from rtsep.train.trainer import Course, Tell
 from tests import songs as data_sets
 
 CAUSAL = {"family": "causal", "window": 512, "hop": 128, "bands": [8] * 16, "features": 4, "hidden": 8}
@@ -56,3 +57,17 @@ def write(folder: Path, layout: str = "stems", network: dict[str, Any] = CAUSAL,
     path = folder / "run.toml"
     path.write_text("".join(f"{key} = {toml(value)}\n" for key, value in entries.items()), encoding="utf-8")
     return path
+
+
+class StoppedError(Exception):
+    """A run was ended from outside."""
+
+
+def stop_at(step: int) -> Tell:
+    """What a run calls to tell of itself, that ends it at a step."""
+
+    def tell(course: Course) -> None:
+        if course.step == step:
+            raise StoppedError
+
+    return tell

@@ -15,7 +15,6 @@ from rtsep.train.logs import read
 from rtsep.train.machine import Machine
 from rtsep.train.settings import read_train_settings
 from tests.train import runs
-from tests.train.test_school import StoppedError, stop_at
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")]
 
@@ -46,8 +45,8 @@ def test_a_stopped_run_goes_on_on_the_gpu(tmp_path: Path, family: str) -> None:
     path = runs.write(tmp_path, network=runs.NETWORKS[family], steps=6)
     settings = read_train_settings(path)
     school.train(settings, tmp_path / "whole", GPU)
-    with pytest.raises(StoppedError):
-        school.train(settings, tmp_path / "parts", GPU, tell=stop_at(5))
+    with pytest.raises(runs.StoppedError):
+        school.train(settings, tmp_path / "parts", GPU, tell=runs.stop_at(5))
     assert checkpoint.load(tmp_path / "parts" / "checkpoint.pt").step == 4
     school.train(settings, tmp_path / "parts", GPU, resume=True)
     np.testing.assert_allclose(course(tmp_path / "parts"), course(tmp_path / "whole"), rtol=0.02, atol=1e-3)
@@ -56,7 +55,7 @@ def test_a_stopped_run_goes_on_on_the_gpu(tmp_path: Path, family: str) -> None:
 @pytest.mark.parametrize("family", runs.NETWORKS)
 def test_half_precision_learns_on_the_gpu(tmp_path: Path, family: str) -> None:
     told = {"precision": "bf16", "learning_rate": 1e-2, "average": 0.5}
-    path = runs.write(tmp_path, network=runs.NETWORKS[family], steps=30, optimisation=told, rhythm={"valid_steps": 15})
+    path = runs.write(tmp_path, network=runs.NETWORKS[family], steps=100, optimisation=told, rhythm={"valid_steps": 25})
     school.train(read_train_settings(path), tmp_path / "run", GPU)
     judged = read(tmp_path / "run" / "valid.csv")
     assert judged[-1]["loss"] < judged[0]["loss"]
