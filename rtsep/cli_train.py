@@ -22,6 +22,7 @@ EPILOG = (
     "  rtsep train mine.toml -o runs/mine --init spleeter:2stems --set optimisation.steps=2000"
 )
 WORKERS = "Processes that make examples; unsaid: 1 beside a CPU, all cores but one beside a GPU."
+WORTH_SAYING = 0.1  # share of the time that a run waits for examples; it is then the loader that is slow
 SHOWN = 8  # remarks on the songs that are printed one by one
 
 
@@ -73,7 +74,10 @@ def train(
 
 def _words(course: Course) -> str:
     judged = "  ".join(f"{stem} {value:.2f} dB" for stem, value in course.sdr_db.items())
-    return f"step {course.step}  loss {course.loss:.4f}  {course.examples_per_s:.1f} examples/s  {judged}".rstrip()
+    speed = f"{course.examples_per_s:.1f} examples/s"
+    if course.idle > WORTH_SAYING:
+        speed += f", {100 * course.idle:.0f} % idle: more --workers, or songs as WAV"
+    return f"step {course.step}  loss {course.loss:.4f}  {speed}  {judged}".rstrip()
 
 
 def _remark(complaints: Sequence[Complaint]) -> None:

@@ -65,18 +65,21 @@ class _SoundFileReader:
         self.channels = int(self._file.channels)
         self.frames = int(self._file.frames)
         self._position = 0
+        # libsndfile takes five times as long to make the same floats itself
+        self._coded = "int16" if self._file.subtype == "PCM_16" else "float32"
         _check_whole(path)
 
     def read(self, frames: int) -> Float32:
         wanted = min(frames, self.frames - self._position)
         try:
-            block = self._file.read(wanted, dtype="float32", always_2d=True)
+            block = self._file.read(wanted, dtype=self._coded, always_2d=True)
         except soundfile.LibsndfileError as error:
             raise FileError(f"{self.path} is broken: {error.error_string}") from error
         self._position += len(block)
         if len(block) < wanted:
             raise FileError(f"{self.path} is truncated: it ends at {self._position} of {self.frames} frames")
-        return np.ascontiguousarray(block.T)
+        sound = np.ascontiguousarray(block.T)
+        return sound if self._coded == "float32" else sound * np.float32(2.0**-15)
 
     def seek(self, frame: int) -> None:
         self._position = min(max(frame, 0), self.frames)

@@ -40,6 +40,7 @@ FOREIGN = {  # modules of others, and where alone they may be imported
     "museval": ("evaluate",),
     "rtmidi": ("remote.midi",),
     "rocket_fft": ("dsp",),
+    "scipy": ("data.filters", "model.installation"),
     "soundfile": ("files", "writers", "bench", "demo", "data.codec", "corpus.recording"),
     "soxr": ("sources",),
     "pooch": ("model",),

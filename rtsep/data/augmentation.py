@@ -7,6 +7,7 @@ step may know of chance. So no setting changes what another one draws.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -95,7 +96,7 @@ def _augmented(
 ) -> Float32:
     draws = rng.random((len(steps), DRAWS))
     for (name, step), (decision, *_), row in zip(steps, draws, draws[:, 1:], strict=True):
-        if decision < getattr(chosen, name) and np.abs(sound).max(initial=0.0) > FAINTEST:
+        if decision < getattr(chosen, name) and _peak(sound) > FAINTEST:
             sound = step(sound, sample_rate, chosen, row)
     return np.ascontiguousarray(sound, np.float32)
 
@@ -140,7 +141,7 @@ def _soft_clip(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Dr
 
 
 def _clip_level(sound: Float32, chosen: Augmentation, draws: Draws) -> np.float32:
-    return np.float32(np.abs(sound).max()) * _factor(_between(chosen.clip_db, draws[0]))
+    return np.float32(_peak(sound)) * _factor(_between(chosen.clip_db, draws[0]))
 
 
 def _reverb(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) -> Float32:
@@ -158,7 +159,10 @@ def _silence(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draw
     length = min(_between(chosen.silence_s, draws[0]) * sample_rate, frames)
     start = draws[1] * (frames - length)
     corners = [start - fade, start, start + length, start + length + fade]
-    return sound * np.interp(np.arange(frames), corners, [1.0, 0.0, 0.0, 1.0]).astype(np.float32)
+    first, last = max(0, math.floor(corners[0])), min(frames, math.ceil(corners[3]))
+    sound = sound.copy()
+    sound[..., first:last] *= np.interp(np.arange(first, last), corners, [1.0, 0.0, 0.0, 1.0]).astype(np.float32)
+    return sound
 
 
 def _gain(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) -> Float32:
@@ -167,6 +171,10 @@ def _gain(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) 
 
 def _level(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) -> Float32:
     return sound * _factor(_between(chosen.level_db, draws[0]))
+
+
+def _peak(sound: Float32) -> float:
+    return max(float(sound.max(initial=0.0)), -float(sound.min(initial=0.0)))
 
 
 def _between(span: tuple[float, float], draw: float) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rtsep.data.assignment import VOCALS, is_blurred, parts, unclaimed
 from rtsep.data.augmentation import Augmentation, augment_mix, augment_stem
-from rtsep.data.songs import Song, read_stem
+from rtsep.data.songs import Song, read_stem, summed
 from rtsep.errors import ConfigError, SpecError
 
 Float32 = NDArray[np.float32]
@@ -154,10 +154,8 @@ class Examples:
         return tuple(compress(names, heard))
 
     def _read(self, song: Song, names: Sequence[str], start: int) -> Float32:
-        total = np.zeros((CHANNELS, self.frames), np.float32)
-        for name in names:
-            total += read_stem(song, name, start, self.frames, self._sample_rate, CHANNELS)
-        return total
+        parts = (read_stem(song, name, start, self.frames, self._sample_rate, CHANNELS) for name in names)
+        return summed(parts, CHANNELS, self.frames)
 
     def _balance(self, sound: Float32, index: int, rng: np.random.Generator) -> None:
         """Bring a stem of another song to a level against all the others: songs are not equally loud."""

@@ -1,19 +1,18 @@
-"""Linear filters over a whole crop, made in the frequency domain: an equaliser and a room."""
+"""Linear filters over a whole crop: an equaliser and a room."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import lfilter, oaconvolve
 
 Float32 = NDArray[np.float32]
 
 LOWEST_HZ, HIGHEST_HZ = 40.0, 16_000.0
-RING_S = 0.2  # how long the equaliser's curve may ring; more than that would wrap around
+RING_S = 0.05  # how long the equaliser's response is: longer knows lower tones apart, and takes longer
 DAMPED_HZ = 4_000.0  # from here on a room swallows
-BLOCK = 4096  # lengths in whole blocks suit the FFT
 
 
 def equalised(sound: Float32, sample_rate: int, bands_db: Sequence[float]) -> Float32:
@@ -21,11 +20,13 @@ def equalised(sound: Float32, sample_rate: int, bands_db: Sequence[float]) -> Fl
 
     Between the places the curve is straight in dB over octaves, outside it is flat. The phase stays.
     """
-    size = _size(sound.shape[1] + round(RING_S * sample_rate))
-    octaves = _octaves(size, sample_rate)
+    size = 2 * round(RING_S / 2 * sample_rate) + 1
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(size, 1.0 / sample_rate), 1.0) / LOWEST_HZ)
     places = np.linspace(0.0, np.log2(HIGHEST_HZ / LOWEST_HZ), len(bands_db))
     curve = np.exp(np.interp(octaves, places, np.asarray(bands_db) * (np.log(10.0) / 20.0)))
-    return _filtered(sound, curve.astype(np.float32), size)
+    response = np.fft.fftshift(np.fft.irfft(curve, size))  # as many taps before the sound's time as after
+    filtered: Float32 = oaconvolve(sound, response[None].astype(np.float32), mode="same", axes=1)
+    return filtered
 
 
 def reverberated(sound: Float32, sample_rate: int, decay_s: float, wet_db: float, seed: int) -> Float32:
@@ -38,23 +39,7 @@ def reverberated(sound: Float32, sample_rate: int, decay_s: float, wet_db: float
     noise = np.random.default_rng(seed).standard_normal((len(sound), length), np.float32)
     tail = noise * (10.0 ** (-3.0 * np.arange(length) / length)).astype(np.float32)
     tail *= np.float32(10.0 ** (wet_db / 20.0)) / np.sqrt(np.square(tail).sum(axis=1, keepdims=True))
-    size = _size(sound.shape[1] + length)
-    dull = 1.0 / np.sqrt(1.0 + np.square(np.fft.rfftfreq(size, 1.0 / sample_rate) / DAMPED_HZ))
-    return sound + _filtered(sound, np.fft.rfft(tail, size) * dull.astype(np.float32), size)
-
-
-def _filtered(sound: Float32, response: NDArray[np.float32] | NDArray[np.complex64], size: int) -> Float32:
-    wide = np.fft.irfft(np.fft.rfft(sound, size) * response, size)
-    return np.ascontiguousarray(wide[:, : sound.shape[1]], np.float32)
-
-
-def _size(frames: int) -> int:
-    return -(-frames // BLOCK) * BLOCK
-
-
-@lru_cache(maxsize=8)
-def _octaves(size: int, sample_rate: int) -> NDArray[np.float64]:
-    """Octaves of each bin above the lowest place."""
-    bins_hz = np.maximum(np.fft.rfftfreq(size, 1.0 / sample_rate), 1.0)
-    octaves: NDArray[np.float64] = np.log2(bins_hz / LOWEST_HZ)
-    return octaves
+    kept = np.exp(np.float32(-2.0 * np.pi * DAMPED_HZ / sample_rate))
+    dull = lfilter([1.0 - kept], [np.float32(1.0), -kept], tail).astype(np.float32)
+    wet: Float32 = oaconvolve(sound, dull, axes=1)[:, : sound.shape[1]]
+    return sound + wet

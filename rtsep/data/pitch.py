@@ -6,6 +6,9 @@ from near where they belong, each from where it goes on best from the piece befo
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -15,6 +18,8 @@ from rtsep.sources import resampled
 Float32 = NDArray[np.float32]
 
 FADE_S = 0.01
+MARGIN = 4096  # frames: more than the resampler looks ahead
+PHASES = 200  # of the resampler, at most
 HOP_S = 0.03  # half a piece: a note's beginning must not be heard twice
 REACH_S = 0.012  # how far from its place a piece may be taken: half a period of the lowest tone
 COARSE = 8  # frames that the first search takes as one
@@ -26,14 +31,15 @@ def resampled_pitch(sound: Float32, sample_rate: int, semitones: float) -> Float
 
     The length stays: what grows longer is cut, what grows shorter ends with a short fade and silence.
     """
-    faster = resampled(sound, round(sample_rate * _ratio(semitones)), sample_rate)
-    return fitted(faster, sound.shape[1], round(FADE_S * sample_rate))
+    ratio = _ratio(semitones)
+    heard = sound[:, : math.ceil(sound.shape[1] * ratio) + MARGIN]  # played slower, the rest is cut
+    return fitted(_played(heard, ratio), sound.shape[1], round(FADE_S * sample_rate))
 
 
 def shifted_pitch(sound: Float32, sample_rate: int, semitones: float) -> Float32:
     """Another pitch at the same tempo and length, (channels, frames); meant for a few semitones."""
-    longer = stretched(sound, sample_rate, _ratio(semitones))
-    return fitted(resampled(longer, round(sample_rate * _ratio(semitones)), sample_rate), sound.shape[1], 0)
+    ratio = _ratio(semitones)
+    return fitted(_played(stretched(sound, sample_rate, float(ratio)), ratio), sound.shape[1], 0)
 
 
 def changed_tempo(sound: Float32, sample_rate: int, ratio: float) -> Float32:
@@ -96,5 +102,11 @@ def _likeness(sound: Float32, wanted: Float32) -> Float32:
     return likeness
 
 
-def _ratio(semitones: float) -> float:
-    return float(2.0 ** (semitones / 12.0))
+def _ratio(semitones: float) -> Fraction:
+    """How much faster that is, to 4 cents: the resampler is a third faster where it needs few phases."""
+    return Fraction(2.0 ** (semitones / 12.0)).limit_denominator(PHASES)
+
+
+def _played(sound: Float32, ratio: Fraction) -> Float32:
+    """`ratio` times as fast."""
+    return resampled(sound, ratio.numerator * 1000, ratio.denominator * 1000)

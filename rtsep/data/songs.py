@@ -10,7 +10,7 @@ import json
 import math
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -121,11 +121,21 @@ def read_mix(song: Song, start: int, frames: int, sample_rate: int, channels: in
     return _sum(everything if song.mix is None else (song.mix,), start, frames, sample_rate, channels)
 
 
+def summed(parts: Iterable[Float32], channels: int, frames: int) -> Float32:
+    """Sounds of one shape, (channels, frames), as one; silence if there are none. A single one comes back itself."""
+    total = None
+    for part in parts:
+        total = part if total is None else total + part
+    return np.zeros((channels, frames), np.float32) if total is None else total
+
+
 def _sum(sources: tuple[Source, ...], start: int, frames: int, sample_rate: int, channels: int) -> Float32:
-    total = np.zeros((channels, frames), np.float32)
-    for source in sources:
-        total += np.float32(source.gain) * to_channels(read_source(source, start, frames, sample_rate), channels)
-    return total
+    return summed((_fitted(source, start, frames, sample_rate, channels) for source in sources), channels, frames)
+
+
+def _fitted(source: Source, start: int, frames: int, sample_rate: int, channels: int) -> Float32:
+    sound = to_channels(read_source(source, start, frames, sample_rate), channels)
+    return sound if source.gain == 1.0 else np.float32(source.gain) * sound
 
 
 def read_source(source: Source, start: int, frames: int, sample_rate: int) -> Float32:
@@ -147,15 +157,17 @@ def read_source(source: Source, start: int, frames: int, sample_rate: int) -> Fl
 def _part(source: Source, head: Header, start: int, frames: int) -> Float32:
     """A part at the file's own rate, zeros outside of the file."""
     first, last = (min(max(at, 0), head.frames) for at in (start, start + frames))
-    sound = np.zeros((head.channels, frames), np.float32)
     if last == first:
-        return sound
+        return np.zeros((head.channels, frames), np.float32)
     read = _from_container if _is_container(source.path) else _from_file
     found = read(source, head, first, last - first)
-    finite = np.isfinite(found).all(axis=0)
+    finite = np.isfinite(found)
     if not finite.all():
-        time_s = (first + int(np.argmin(finite))) / head.sample_rate
+        time_s = (first + int(np.argmin(finite.all(axis=0)))) / head.sample_rate
         raise FileError(f"{source.path} holds a sample that is not a finite number at {time_s:.3f} s")
+    if found.shape[1] == frames:
+        return found
+    sound = np.zeros((head.channels, frames), np.float32)
     sound[:, first - start : first - start + found.shape[1]] = found
     return sound
 

@@ -15,10 +15,11 @@ def need_torch() -> None:
     try:
         import onnx  # noqa: F401
         import safetensors  # noqa: F401
+        import scipy  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
         raise ModelError(
-            f"importing and training models needs torch, onnx and safetensors ({error}); pip install 'rtsep[train]'"
+            f"importing and training need torch, onnx, safetensors and scipy ({error}); pip install 'rtsep[train]'"
         ) from error
 
 

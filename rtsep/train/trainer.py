@@ -37,8 +37,9 @@ from rtsep.train.spectra import analysis_windows, spectra
 from rtsep.train.stops import held
 
 MARGIN_DB = 0.01  # by which a judgement must be better to renew the patience
-# of `log.csv`; skipped: steps since the row before that changed nothing, as a loss or gradient was not finite
-LOGGED = ("step", "loss", "learning_rate", "gradient", "skipped", "examples_per_s")
+# of `log.csv`; since the row before, skipped: steps that changed nothing, as a loss or gradient was not finite;
+# idle: the share of the time in which no batch was ready to learn from
+LOGGED = ("step", "loss", "learning_rate", "gradient", "skipped", "examples_per_s", "idle")
 FAULTS = 20  # steps in a row whose loss or gradient is not finite, before a run is given up
 
 
@@ -50,6 +51,7 @@ class Course:
     steps: int
     loss: float
     examples_per_s: float
+    idle: float  # share of the time in which no batch was ready to learn from, 0 to 1
     sdr_db: dict[str, float]  # by stem, of the last judgement
 
 
@@ -130,7 +132,7 @@ class Trainer:
         stems = tuple(f"sdr_{stem}_db" for stem in self.spec.stems)
         valid = Log(self.folder / "valid.csv", ("step", "loss", "sdr_db", *stems), self.step)
         losses: list[float] = []
-        skipped = 0
+        skipped, idle_s = 0, 0.0
         said: Course | None = None
         began, faults = time.monotonic(), 0
         with closing(self._batches(examples)) as made:
@@ -138,7 +140,9 @@ class Trainer:
                 self._judge(clips, valid)
                 self.keep()
             while self.step < course.steps and not (rhythm.patience and self.waited >= rhythm.patience):
+                asked = time.monotonic()
                 sounds = next(made)
+                idle_s += time.monotonic() - asked
                 with held():
                     loss, gradient = self._learn(sounds)
                 faulty = not (np.isfinite(loss) and np.isfinite(gradient))
@@ -152,14 +156,15 @@ class Trainer:
                 losses.append(loss)
                 if self.step % rhythm.log_steps == 0 or self.step == course.steps:
                     mean = _mean_of_finite(losses)
-                    speed = len(losses) * course.batch / max(1e-9, time.monotonic() - began)
+                    took = max(1e-9, time.monotonic() - began)
+                    speed, idle = len(losses) * course.batch / took, idle_s / took
                     log.add(
                         {"step": self.step, "loss": mean, "learning_rate": self._rate(), "gradient": gradient}
-                        | {"skipped": skipped, "examples_per_s": speed}
+                        | {"skipped": skipped, "examples_per_s": speed, "idle": idle}
                     )
-                    said = Course(self.step, course.steps, mean, speed, self.sdr_db)
+                    said = Course(self.step, course.steps, mean, speed, idle, self.sdr_db)
                     tell(said)
-                    losses, skipped, began = [], 0, time.monotonic()
+                    losses, skipped, idle_s, began = [], 0, 0.0, time.monotonic()
                 paused = time.monotonic()
                 if clips and self._is_due():
                     self._judge(clips, valid)

@@ -33,7 +33,7 @@ def test_the_equaliser_is_smooth_and_neither_clicks_nor_wraps() -> None:
     late = np.zeros((1, FRAMES), np.float32)
     late[0, -3000:] = music(channels=1)[0, :3000]
     begins = equalised(late, RATE, (6.0, -6.0, 6.0, -6.0))[:, : FRAMES // 2]
-    assert rms_db(begins) < rms_db(late) - 60.0, "the end must not be heard at the beginning"
+    assert not begins.any(), "the end must not be heard at the beginning"
 
 
 def test_a_room_adds_a_tail_that_decays() -> None:

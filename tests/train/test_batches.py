@@ -5,19 +5,49 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from rtsep.data.examples import Collection, Examples, Recipe
 from rtsep.data.layouts import find_songs
-from rtsep.errors import FileError
-from rtsep.train.batches import batches
+from rtsep.errors import EngineError, FileError
+from rtsep.train.batches import AHEAD, batches
 from tests import songs as data_sets
 from tests.recordings import RATE
+
+
+def small(folder: Path) -> Examples:
+    data_sets.write("stems", folder)
+    collection = Collection(tuple(find_songs("stems", folder)))
+    return Examples([collection], ("vocals", "accompaniment"), RATE, Recipe(seconds=0.3), 0)
+
+
+def test_a_batch_is_the_same_from_any_process_and_holds_until_the_next(tmp_path: Path) -> None:
+    """Workers write to the same few places again and again: never to one that is in use."""
+    examples = small(tmp_path)
+    with closing(batches(examples, 2, 5, 0)) as alone, closing(batches(examples, 2, 5, 2)) as together:
+        for number in range(5, 5 + 2 * 2 * (AHEAD + 1) + 1):
+            stems, known = next(together)
+            time.sleep(0.02)  # in which the workers have made all that they may
+            expected, expected_known = next(alone)
+            assert torch.equal(stems, expected) and torch.equal(known, expected_known)
+            assert np.array_equal(stems[1], examples[2 * number + 1].stems)
+
+
+def test_too_little_shared_memory_is_said_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(tensor: torch.Tensor) -> None:
+        raise RuntimeError("unable to write to file </torch_1>: No space left on device (28)")
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", full)  # workers are forks and inherit it
+    with closing(batches(small(tmp_path), 2, 0, 1)) as made, pytest.raises(EngineError) as caught:
+        next(made)
+    assert "No space left on device" in str(caught.value) and "--workers 0" in str(caught.value)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -35,10 +65,7 @@ def test_a_broken_song_is_one_line_from_any_process(tmp_path: Path, workers: int
 
 def test_ctrl_c_ends_no_worker_before_the_run(tmp_path: Path) -> None:
     """A terminal sends it to all processes; a worker that died of it left a traceback beside the run's own words."""
-    data_sets.write("stems", tmp_path)
-    collection = Collection(tuple(find_songs("stems", tmp_path)))
-    examples = Examples([collection], ("vocals", "accompaniment"), RATE, Recipe(seconds=0.3), 0)
-    with closing(batches(examples, 2, 0, 2)) as made:
+    with closing(batches(small(tmp_path), 2, 0, 2)) as made:
         next(made)
         workers = multiprocessing.active_children()
         assert len(workers) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ import numpy as np
 import pytest
 import torch
 
+from rtsep.data.examples import Example, Examples
 from rtsep.errors import FileError, ModelError, RtsepError, SpecError
 from rtsep.model.store import find
 from rtsep.train import checkpoint, school
 from rtsep.train.logs import read
 from rtsep.train.machine import Machine
 from rtsep.train.settings import TrainSettings, read_train_settings
-from rtsep.train.trainer import Trainer
+from rtsep.train.trainer import Course, Trainer
 from tests.train import runs
 
 HERE = Machine("cpu", 0)
@@ -196,6 +198,25 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_word(tmp_path: Path) -> N
         school.train(settings, tmp_path / "run", HERE)
     (row,) = read(tmp_path / "run" / "log.csv")
     assert (row["step"], row["skipped"]) == (10, 10)
+
+
+def test_a_run_says_how_long_it_waited_for_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read_train_settings(runs.write(tmp_path), ["rhythm.log_steps=2"])
+    told: list[Course] = []
+    make = Examples.__getitem__
+
+    def slow(examples: Examples, number: int) -> Example:
+        time.sleep(0.2)
+        return make(examples, number)
+
+    monkeypatch.setattr(school, "SCALED", 1)
+    monkeypatch.setattr(Examples, "__getitem__", slow)
+    school.train(settings, tmp_path / "run", HERE, tell=told.append)
+    rows = read(tmp_path / "run" / "log.csv")
+    assert [row["idle"] for row in rows] == pytest.approx([course.idle for course in told[:2]], abs=1e-5)
+    for row in rows:
+        waits_s = row["idle"] * 2 * 2 / row["examples_per_s"]  # of two batches of two
+        assert waits_s > 0.8 and row["idle"] <= 1.0, row
 
 
 def test_patience_ends_a_run_early(tmp_path: Path) -> None:
