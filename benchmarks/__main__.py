@@ -14,7 +14,19 @@ from benchmarks.sections import SECTIONS
 
 # those that need the originals' environments, gigabytes of them, only where they are asked for by name
 ORIGINALS = ("parity", "originals")
-ORDER = ("startup", "latency", "cost", "inference", "throughput", "unet", "jitter", "endurance", "quality", *ORIGINALS)
+ORDER = (
+    "startup",
+    "latency",
+    "cost",
+    "inference",
+    "throughput",
+    "training",
+    "unet",
+    "jitter",
+    "endurance",
+    "quality",
+    *ORIGINALS,
+)
 DEFAULT = [name for name in ORDER if name not in ORIGINALS]
 QUICK = ROOT / "build" / "benchmarks"  # not in version control
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import cost, endurance, inference, jitter, latency, startup, throughput
+from benchmarks import cost, endurance, inference, jitter, latency, startup, throughput, training
 from benchmarks.card import missing
 from benchmarks.results import Figures, load, run, stalls
+from tests.train import runs
 
 needs_jack = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 PERCENTILES = {"count", "p50_ms", "p95_ms", "p99_ms", "p99_9_ms", "max_ms"}
@@ -71,6 +73,18 @@ def test_throughput_by_engine_and_command(tmp_path: Path, monkeypatch: pytest.Mo
     figures = kept("throughput", tmp_path, monkeypatch, throughput.measure)
     assert figures["rows"][0]["times_real_time"] > 0.0
     assert figures["commands"][0]["song_s"] == throughput.QUICK_SONG_S
+
+
+def test_training_makes_examples_and_learns_from_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = runs.write(tmp_path)
+    monkeypatch.setattr(training, "SETTINGS", settings)
+    monkeypatch.setattr(training, "CPU_BATCH", 2)
+    figures = kept("training", tmp_path, monkeypatch, training.measure)
+    assert {row["format"] for row in figures["made"]} == {"wav", "flac"}
+    assert {1, os.cpu_count()} <= {row["workers"] for row in figures["made"]}
+    assert all(row["examples_per_s"] > 0.0 for row in figures["made"])
+    for row in figures["learnt"]:
+        assert row["examples_per_s"] > 0.0 and 0.0 <= row["idle"] <= 1.0
 
 
 def test_cost_of_a_hop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

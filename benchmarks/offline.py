@@ -1,0 +1,109 @@
+"""The sections of the benchmark page on what is not live: files, training, the start of the program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.results import Figures
+from benchmarks.tables import judged, table
+
+WALL = ("median_s", "least_s", "most_s")
+
+
+def throughput(figures: Figures) -> list[str]:
+    """`separate`, by engine and as a command."""
+    lines = [
+        f"`separate` with `{figures['model']}`, file to files, median of three runs after one to warm up; "
+        f"{figures['rows'][0]['seconds']:.0f} s of music at 44.1 kHz. Times real time:",
+        "",
+    ]
+    presets = list(dict.fromkeys(row["preset"] for row in figures["rows"]))
+    by_engine: dict[str, dict[str, Any]] = {}
+    for row in figures["rows"]:
+        by_engine.setdefault(row["engine"], {})[row["preset"]] = row
+    lines += table(
+        ("engine", *(f"preset {preset}" for preset in presets), "all runs"),
+        [
+            (
+                engine,
+                *(f"{rows[preset]['times_real_time']:.1f}" if preset in rows else "" for preset in presets),
+                "; ".join(", ".join(f"{speed:.1f}" for speed in row["all_times_real_time"]) for row in rows.values()),
+            )
+            for engine, rows in by_engine.items()
+        ],
+    )
+    lines += [f"Not available here: {name} ({why})." for name, why in figures["absent"].items()]
+    lines += ["The whole command as a user runs it, the start of the program included, ONNX Runtime:", ""]
+    lines += table(
+        ("", "song", "took", "times real time"),
+        [
+            (
+                f"`rtsep separate --threads {row['threads']}`",
+                f"{row['song_s']:.0f} s",
+                ", ".join(f"{took:.2f} s" for took in row["took_s"]),
+                f"{row['times_real_time']:.1f}",
+            )
+            for row in figures["commands"]
+        ],
+    )
+    best = max(row["times_real_time"] for row in figures["rows"] if row["threads"] == 2)
+    plain = max(row["times_real_time"] for row in figures["commands"] if row["threads"] == 2)
+    found = f"{best:.1f} at best inside the program, {plain:.1f} for the whole default command"
+    lines += [judged("at least 30 times real time on two cores", found, plain >= 30.0)]
+    return lines
+
+
+def startup(figures: Figures) -> list[str]:
+    """Starts of whole processes."""
+    rows = figures["rows"]
+    lines = [
+        f"Wall time of whole processes from start to end, files in the page cache. `rtsep live` plays "
+        f"{figures['sound_s']:g} s on the null device here; the very first time it compiles the signal path, later it "
+        f"loads what was compiled.",
+        "",
+    ]
+    cells = [(f"`{name}`" if "first" not in name else name, *(f"{row[key]:.2f}" for key in WALL), row["runs"])
+             for name, row in rows.items()]  # fmt: skip
+    lines += table(("seconds", "median", "least", "most", "runs"), cells)
+    shown = rows["rtsep --help"]["median_s"]
+    own = max(0.0, figures["import_s"])
+    lines += [
+        judged("`import rtsep` under 0.3 s, without torch", f"{own:.3f} s more than bare Python", own < 0.3),
+        "",
+        judged("`rtsep --help` under 0.5 s", f"{shown:.2f} s", shown < 0.5),
+    ]
+    return lines
+
+
+def training(figures: Figures) -> list[str]:
+    """How fast examples are made, and learnt from."""
+    made, learnt = figures["made"], figures["learnt"]
+    lines = [
+        f"Examples of {figures['seconds']:g} s as `configs/training/{figures['settings']}` asks for them, from songs "
+        f"in four stems whose files are in the page cache. Made, while nothing learns from them:",
+        "",
+    ]
+    lines += table(
+        ("format", "workers", "examples a second"),
+        [(row["format"], row["workers"], f"{row['examples_per_s']:.0f}") for row in made],
+    )
+    lines += ["Learnt from by `rtsep train`, second half of a short run from WAV. Idle: no batch was ready.", ""]
+    lines += table(
+        ("", "precision", "batch", "workers", "examples a second", "idle", "without idling"),
+        [
+            (
+                row["device"],
+                row["precision"],
+                row["batch"],
+                row["workers"],
+                f"{row['examples_per_s']:.1f}",
+                f"{100 * row['idle']:.1f} %",
+                f"{row['examples_per_s'] / (1.0 - row['idle']):.1f}",
+            )
+            for row in learnt
+        ],
+    )
+    worst = max(row["idle"] for row in learnt)
+    found = f"{100 * worst:.1f} % idle at most"
+    lines += [judged("examples are made faster than they are learnt from: idle under 5 %", found, worst < 0.05)]
+    return lines
