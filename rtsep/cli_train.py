@@ -22,6 +22,7 @@ EPILOG = (
     "  rtsep train mine.toml -o runs/mine --init spleeter:2stems --set optimisation.steps=2000"
 )
 WORKERS = "Processes that make examples; unsaid: 1 beside a CPU, all cores but one beside a GPU."
+UNPACK = "Decode songs into this folder once, as wav, and read them from there: for songs as flac, mp4, mp3 or ogg."
 WORTH_SAYING = 0.1  # share of the time that a run waits for examples; it is then the loader that is slow
 SHOWN = 8  # remarks on the songs that are printed one by one
 
@@ -35,6 +36,7 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads of the network; 0: all cores.")] = 0,
     workers: Annotated[Optional[int], typer.Option(min=0, help=WORKERS)] = None,  # noqa: UP045
+    unpack: Annotated[Optional[Path], typer.Option(help=UNPACK)] = None,  # noqa: UP045
     check: Annotated[bool, typer.Option("--check", help="Only look the songs over.")] = False,
 ) -> None:
     """Train a model, or fine-tune one."""
@@ -59,11 +61,14 @@ def train(
     with Progress(*columns, console=out) as progress:
         task = progress.add_task(told.name, total=told.optimisation.steps, said="looking the songs over")
 
+        def unpacking(done: int, total: int) -> None:
+            progress.update(task, said=f"unpacking songs, {done} of {total} files")
+
         def tell(course: Course) -> None:
             progress.update(task, completed=course.step, said=_words(course))
 
         try:
-            model = learn(told, folder, machine, init, resume, tell, _remark)
+            model = learn(told, folder, machine, init, resume, tell, _remark, unpack, unpacking)
         except KeyboardInterrupt:
             if not (folder / "checkpoint.pt").exists():
                 raise RtsepError("stopped before the first step; nothing is kept") from None
@@ -76,7 +81,7 @@ def _words(course: Course) -> str:
     judged = "  ".join(f"{stem} {value:.2f} dB" for stem, value in course.sdr_db.items())
     speed = f"{course.examples_per_s:.1f} examples/s"
     if course.idle > WORTH_SAYING:
-        speed += f", {100 * course.idle:.0f} % idle: more --workers, or songs as WAV"
+        speed += f", {100 * course.idle:.0f} % idle: more --workers, or --unpack"
     return f"step {course.step}  loss {course.loss:.4f}  {speed}  {judged}".rstrip()
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import soundfile
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from rtsep.errors import FileError
 
 Float32 = NDArray[np.float32]
+
+Subtype = Literal["PCM_16", "FLOAT"]  # of a wav
 
 OGG_PAGE = 65307  # bytes of the largest page
 
@@ -57,6 +59,14 @@ def open_audio(path: Path) -> AudioReader:
     return reader
 
 
+def lossless_subtype(path: Path) -> Subtype:
+    """The smaller subtype of a wav that holds the very samples of an audio file."""
+    try:
+        return "PCM_16" if soundfile.info(path).subtype == "PCM_16" else "FLOAT"
+    except soundfile.LibsndfileError:  # one for ffmpeg
+        return "FLOAT"
+
+
 class _SoundFileReader:
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -65,7 +75,7 @@ class _SoundFileReader:
         self.channels = int(self._file.channels)
         self.frames = int(self._file.frames)
         self._position = 0
-        # libsndfile takes five times as long to make the same floats itself
+        # of 16 bits libsndfile takes five times as long to make the same floats itself
         self._coded = "int16" if self._file.subtype == "PCM_16" else "float32"
         _check_whole(path)
 
@@ -79,7 +89,7 @@ class _SoundFileReader:
         if len(block) < wanted:
             raise FileError(f"{self.path} is truncated: it ends at {self._position} of {self.frames} frames")
         sound = np.ascontiguousarray(block.T)
-        return sound if self._coded == "float32" else sound * np.float32(2.0**-15)
+        return sound * np.float32(2.0**-15) if self._coded == "int16" else sound
 
     def seek(self, frame: int) -> None:
         self._position = min(max(frame, 0), self.frames)

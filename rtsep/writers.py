@@ -14,10 +14,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from rtsep.errors import FileError
+from rtsep.files import Subtype
 
 Float32 = NDArray[np.float32]
 
 LARGEST_WAV = 4_000_000_000  # bytes of samples that a wav can say
+SAMPLE_BYTES: dict[Subtype, int] = {"PCM_16": 2, "FLOAT": 4}
 # what ffmpeg is told for each codec that is not plain wav: the encoder and the container
 ENCODERS = {
     "mp3": ("libmp3lame", "mp3"),
@@ -42,18 +44,20 @@ class Target(Protocol):
 
 
 class _Wav:
-    """32-bit float wav; RF64 where `frames` are too many for a plain one."""
+    """Wav of 32-bit floats, or of 16 bits; RF64 where `frames` are too many for a plain one."""
 
-    def __init__(self, path: Path, sample_rate: int, channels: int, frames: int) -> None:
-        self.path = path
-        kind = "RF64" if frames * channels * 4 > LARGEST_WAV else "WAV"
+    def __init__(self, path: Path, sample_rate: int, channels: int, frames: int, subtype: Subtype = "FLOAT") -> None:
+        self.path, self._subtype = path, subtype
+        kind = "RF64" if frames * channels * SAMPLE_BYTES[subtype] > LARGEST_WAV else "WAV"
         try:
-            self._file = soundfile.SoundFile(path, "w", sample_rate, channels, "FLOAT", format=kind)
+            self._file = soundfile.SoundFile(path, "w", sample_rate, channels, subtype, format=kind)
         except (OSError, soundfile.LibsndfileError) as error:
             raise FileError(f"{path.parent}: stems cannot be written there ({_reason(error)})") from error
 
     def write(self, block: Float32) -> None:
         file = self._file
+        if self._subtype == "PCM_16":  # libsndfile would scale by another factor than where it reads
+            block = np.clip(np.rint(block * 2.0**15), -(2**15), 2**15 - 1).astype(np.int16)
         try:
             file.write(block.T)
             file.flush()
@@ -147,6 +151,7 @@ class StemFiles:
         frames: int,
         codec: str = "wav",
         bitrate: str = "128k",
+        subtype: Subtype = "FLOAT",
     ) -> None:
         self.paths = paths
         self._targets: list[Target] = []
@@ -157,7 +162,7 @@ class StemFiles:
                     raise FileError(f"{path}: a stem cannot be written there (it is a folder)")
                 part = part_of(path)
                 self._targets.append(
-                    _Wav(part, sample_rate, channels, frames)
+                    _Wav(part, sample_rate, channels, frames, subtype)
                     if codec == "wav"
                     else _Ffmpeg(part, codec, sample_rate, channels, bitrate)
                 )

@@ -10,6 +10,7 @@ import soundfile
 
 from rtsep.demo import SONG
 from rtsep.train import school
+from rtsep.train.logs import read
 from tests.commands import Here, run, run_here
 from tests.train import runs
 
@@ -42,6 +43,24 @@ def test_a_run_goes_on_and_is_changed_from_the_command_line(here: Here, tmp_path
     code, _, complaint = here("train", settings, "-o", folder, *few, "--resume", "--set", "seed=7")
     assert (code, "seed was 0, now 7" in complaint) == (1, True)
     assert here("train", settings, "-o", folder, *few, "--resume", "--set", "rhythm.log_steps=2")[0] == 0
+
+
+def test_songs_are_decoded_once_where_that_is_asked_for(here: Here, tmp_path: Path) -> None:
+    settings = runs.write(tmp_path)
+    for path in sorted((tmp_path / "songs").rglob("*.wav")):
+        sound, rate = soundfile.read(path)
+        soundfile.write(path.with_suffix(".flac"), sound, rate, subtype="PCM_16")
+        path.unlink()
+    few = ("--threads", 1, "--workers", 0)
+    assert here("train", settings, "-o", tmp_path / "plain", *few)[0] == 0
+    code, told, complaints = here("train", settings, "-o", tmp_path / "fast", *few, "--unpack", tmp_path / "wavs")
+    assert (code, complaints) == (0, "") and "tiny" in told
+    assert len(list((tmp_path / "wavs").glob("*.wav"))) == len(list((tmp_path / "songs").rglob("*.flac"))) - 1, (
+        "all but a mix, which no example is made of"
+    )
+    plain, fast = (tmp_path / name / "log.csv" for name in ("plain", "fast"))
+    losses = [[row["loss"] for row in read(path)] for path in (plain, fast)]
+    assert losses[0] == losses[1]
 
 
 def test_songs_are_only_looked_over(here: Here, tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def _from_container(source: Source, head: Header, start: int, frames: int) -> Fl
         raise FileError(f"{source.path} is broken: ffmpeg cannot decode it at {start / head.sample_rate:.3f} s")
     whole = len(done.stdout) // (4 * head.channels)
     sound = np.frombuffer(done.stdout, np.float32, whole * head.channels).reshape(whole, head.channels).T
-    found = sound[:, lead : lead + frames]
+    found = np.array(sound[:, lead : lead + frames], order="C")  # a buffer's bytes cannot be written to
     if found.shape[1] < frames - head.sample_rate // 10:  # a container's length is rounded
         ends_s = (start + found.shape[1]) / head.sample_rate
         raise FileError(f"{source.path} is truncated: it ends at {ends_s:.3f} s, not {_seconds(head)} s")

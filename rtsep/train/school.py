@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,6 +16,8 @@ from rtsep.data.examples import CHANNELS, Collection, Examples
 from rtsep.data.inspection import Complaint, inspect
 from rtsep.data.layouts import find_songs
 from rtsep.data.songs import Song
+from rtsep.data.unpacking import Tell as Unpacking
+from rtsep.data.unpacking import unpacked
 from rtsep.errors import ConfigError, EngineError, FileError, ModelError, SpecError
 from rtsep.model import architecture as networks
 from rtsep.model.architecture import Architecture
@@ -120,8 +122,12 @@ def prepare(settings: TrainSettings, init: str) -> tuple[Architecture, ModelSpec
 
 def make_ready(settings: TrainSettings, spec: ModelSpec, material: Material) -> tuple[Examples, list[Clip]]:
     """What a run learns from and what it is judged by; raises `SpecError` where songs lack what the model has."""
-    examples = Examples(material.collections, settings.stems, spec.sample_rate, settings.examples, settings.seed)
+    examples = _examples(settings, spec, material)
     return examples, held_out(material.valid, spec, settings.judging.seconds, settings.judging.songs)
+
+
+def _examples(settings: TrainSettings, spec: ModelSpec, material: Material) -> Examples:
+    return Examples(material.collections, settings.stems, spec.sample_rate, settings.examples, settings.seed)
 
 
 def look_over(settings: TrainSettings, init: str) -> tuple[Complaint, ...]:
@@ -140,16 +146,22 @@ def train(
     resume: bool = False,
     tell: Tell = lambda course: None,
     warn: Callable[[Sequence[Complaint]], None] = lambda complaints: None,
+    unpack: Path | None = None,
+    unpacking: Unpacking = lambda done, total: None,
 ) -> StoredModel:
     """Make one run in `folder`, and give the model that it exports to `folder`/model.
 
-    warn: is called with the complaints of the songs before the run starts. Raises `RtsepError`s.
+    warn: is called with the complaints of the songs before the run starts. unpack: a folder for what
+    is decoded once, see `unpacked`, and `unpacking` is told how far that is. Raises `RtsepError`s.
     """
     described, spec, network = prepare(settings, init)
     material = gather(settings, spec.sample_rate)
     warn(material.complaints)
     examples, clips = make_ready(settings, spec, material)
     fingerprint = _settle(folder, settings, init, resume)
+    if unpack is not None:
+        material = replace(material, collections=unpacked(material.collections, unpack, unpacking))
+        examples = _examples(settings, spec, material)
     if not init and not resume:
         _fit(network, described, spec, examples)
     with _worded(settings):

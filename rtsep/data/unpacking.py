@@ -1,0 +1,91 @@
+"""Songs whose sound is decoded once: what takes long to decode is kept as wav, and read from there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
+
+from rtsep.data.examples import Collection
+from rtsep.data.songs import Song, Source, header, read_source
+from rtsep.errors import FileError
+from rtsep.files import Subtype, lossless_subtype
+from rtsep.writers import SAMPLE_BYTES, StemFiles
+
+QUICK = frozenset((".wav", ".aif", ".aiff", ".au", ".caf", ".rf64", ".w64"))  # read as fast as a wav
+BLOCK_S = 60.0  # decoded at once
+NAMED = 40  # characters of the file's own name in that of its wav
+
+Tell = Callable[[int, int], None]  # files done, files in all
+
+
+def unpacked(
+    collections: Iterable[Collection], folder: Path, tell: Tell = lambda done, total: None
+) -> tuple[Collection, ...]:
+    """The same songs, their stems read from wavs in `folder` where they lie in slower formats.
+
+    The wavs hold what was decoded, at the file's own rate: 16 bits where it has no more, else floats.
+    One that is there already stays; a file that has changed gets another. A thread for each core
+    decodes. Raises `FileError` for files that are broken, and for a disk that has no room, before
+    anything is written.
+    """
+    collections = tuple(collections)
+    slow = {
+        (source.path, source.stream): _place(source, folder)
+        for one in collections
+        for song in one.songs
+        for sources in song.stems.values()
+        for source in sources
+        if source.path.suffix.lower() not in QUICK
+    }
+    missing = {Source(*key): place for key, place in slow.items() if not place.exists()}
+    subtypes = {source: lossless_subtype(source.path) for source in missing}
+    _check_room(subtypes, folder)
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        jobs = [pool.submit(_unpack, source, place, subtypes[source]) for source, place in missing.items()]
+        for done, job in enumerate(as_completed(jobs), 1):
+            job.result()
+            tell(done, len(jobs))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+    def moved(source: Source) -> Source:
+        place = slow.get((source.path, source.stream))
+        return source if place is None else replace(source, path=place, stream=0)
+
+    def of(song: Song) -> Song:
+        return replace(song, stems={stem: tuple(map(moved, sources)) for stem, sources in song.stems.items()})
+
+    return tuple(replace(one, songs=tuple(map(of, one.songs))) for one in collections)
+
+
+def _place(source: Source, folder: Path) -> Path:
+    """Where its wav lies: named by the file, its time and its size."""
+    header(source)  # raises for a file that cannot be read
+    facts = source.path.stat()
+    told = f"{source.path.resolve()} {source.stream} {facts.st_mtime_ns} {facts.st_size}"
+    return folder / f"{source.path.stem[:NAMED]}-{hashlib.sha256(told.encode()).hexdigest()[:16]}.wav"
+
+
+def _check_room(subtypes: dict[Source, Subtype], folder: Path) -> None:
+    heads = ((header(source), SAMPLE_BYTES[subtype]) for source, subtype in subtypes.items())
+    needed = sum(head.frames * head.channels * size for head, size in heads)
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir())
+    if needed > (free := shutil.disk_usage(there).free):
+        raise FileError(
+            f"{folder}: the unpacked songs need {needed / 1e9:.3g} GB, {free / 1e9:.3g} GB are free; "
+            "name a folder on another disk, or train without --unpack"
+        )
+
+
+def _unpack(source: Source, place: Path, subtype: Subtype) -> None:
+    head = header(source)
+    block = round(BLOCK_S * head.sample_rate)
+    with StemFiles((place,), head.sample_rate, head.channels, head.frames, subtype=subtype) as files:
+        for start in range(0, head.frames, block):
+            files.write(read_source(source, start, min(block, head.frames - start), head.sample_rate)[None])

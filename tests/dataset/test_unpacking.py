@@ -1,0 +1,111 @@
+"""Songs that are decoded once: the same sound, from files that are read fast."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from rtsep.data import unpacking
+from rtsep.data.examples import Collection, Examples, Recipe
+from rtsep.data.layouts import find_songs
+from rtsep.data.songs import Song, Source, read_stem, song_of
+from rtsep.data.unpacking import unpacked
+from rtsep.errors import FileError
+from tests import songs as data_sets
+from tests.recordings import RATE, floats, made
+from tests.signals import noise
+
+Usage = namedtuple("Usage", ("total", "used", "free"))
+
+
+def one(song: Song, folder: Path, **more: unpacking.Tell) -> Song:
+    ((found,),) = (collection.songs for collection in unpacked([Collection((song,))], folder, **more))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "kept"),
+    [("flac", "PCM_16", "PCM_16"), ("flac", "PCM_24", "FLOAT"), ("ogg", "VORBIS", "FLOAT"), ("mp3", None, "FLOAT")],
+)
+def test_the_wav_holds_what_was_decoded(tmp_path: Path, suffix: str, subtype: str | None, kept: str) -> None:
+    loud = np.clip(noise(2 * RATE, level=0.5), -1.0, 1.0)
+    path = made(tmp_path / f"a.{suffix}", loud, **({"subtype": subtype} if subtype else {}))
+    song = song_of("Song", {"a": (Source(path, offset_s=0.25, gain=-0.5),)})
+    moved = one(song, tmp_path / "wavs")
+    ((source,),) = moved.stems.values()
+    assert source.path.suffix == ".wav" and (source.offset_s, source.gain) == (0.25, -0.5)
+    assert soundfile.info(source.path).subtype == kept
+    assert (moved.name, moved.frames, moved.sample_rate) == (song.name, song.frames, song.sample_rate)
+    part, expected = (read_stem(each, "a", 5_000, 30_000, RATE) for each in (moved, song))
+    if suffix == "mp3":  # where a decoder begins is heard in it
+        assert np.abs(part - expected).max() < 1e-3
+    else:
+        np.testing.assert_array_equal(part, expected)
+
+
+def test_every_stream_of_a_container_is_a_file_of_its_own(tmp_path: Path, ffmpeg: str) -> None:
+    data_sets.write("musdb", tmp_path / "musdb")
+    collection = Collection(tuple(find_songs("musdb", tmp_path / "musdb")))
+    (moved,) = unpacked([collection], tmp_path / "wavs")
+    assert len(list((tmp_path / "wavs").iterdir())) == 2 * len(data_sets.STEMS)
+    for song, fast in zip(collection.songs, moved.songs, strict=True):
+        for stem in song.stems:
+            part, expected = (read_stem(each, stem, 20_000, 30_000, RATE) for each in (fast, song))
+            np.testing.assert_allclose(part, expected, atol=1e-6)
+
+
+def test_examples_are_the_same_to_the_bit(tmp_path: Path) -> None:
+    data_sets.write("stems", tmp_path / "songs")
+    for path in sorted((tmp_path / "songs").rglob("*.wav")):
+        sound, rate = soundfile.read(path)
+        soundfile.write(path.with_suffix(".flac"), sound, rate, subtype="PCM_16")
+        path.unlink()
+    slow = Collection(tuple(find_songs("stems", tmp_path / "songs")))
+    stems, recipe = ("vocals", "accompaniment"), Recipe(seconds=0.5, thin=0.5)
+    before = Examples([slow], stems, RATE, recipe, 3)
+    after = Examples(unpacked([slow], tmp_path / "wavs"), stems, RATE, recipe, 3)
+    for number in range(8):
+        np.testing.assert_array_equal(before[number].stems, after[number].stems)
+
+
+def test_what_is_fast_stays_and_what_is_there_is_not_made_again(tmp_path: Path) -> None:
+    fast, slow = floats(tmp_path / "a.wav", noise(RATE)), made(tmp_path / "b.flac", noise(RATE))
+    song = song_of("Song", {"a": (Source(fast),), "b": (Source(slow),)})
+    told: list[tuple[int, int]] = []
+    first = one(song, tmp_path / "wavs", tell=lambda done, total: told.append((done, total)))
+    assert first.stems["a"] == song.stems["a"] and told == [(1, 1)]
+    assert one(song, tmp_path / "wavs", tell=lambda done, total: told.append((done, total))) == first
+    assert told == [(1, 1)]
+    made(slow, noise(RATE, seed=5))
+    os.utime(slow, (1.0, 1.0))  # within the same instant, even
+    again = one(song_of("Song", song.stems), tmp_path / "wavs")
+    assert again.stems["b"] != first.stems["b"]
+    np.testing.assert_array_equal(
+        read_stem(again, "b", 0, RATE, RATE), soundfile.read(slow, dtype="float32", always_2d=True)[0].T
+    )
+
+
+def test_a_disk_without_room_is_said_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = made(tmp_path / "a.flac", noise(RATE, channels=2))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9 - 10**5, 10**5))
+    with pytest.raises(FileError, match=r"need 0\.000176 GB, 0\.0001 GB are free; name a folder on another disk"):
+        one(song_of("Song", {"a": (Source(slow),)}), tmp_path / "wavs" / "deeper")
+    assert not (tmp_path / "wavs").exists()
+
+
+def test_a_broken_file_is_named_and_leaves_nothing_half_done(tmp_path: Path) -> None:
+    whole = made(tmp_path / "a.flac", noise(20_000), subtype="PCM_16")
+    cut = tmp_path / "cut.flac"
+    cut.write_bytes(whole.read_bytes()[:30_000])
+    song = song_of("Song", {"a": (Source(cut),), "b": (Source(whole),)})
+    with pytest.raises(FileError, match=r"cut\.flac is (broken|truncated)"):
+        one(song, tmp_path / "wavs")
+    assert [path.name.split("-")[0] for path in (tmp_path / "wavs").iterdir()] in (["a"], [])
