@@ -69,8 +69,8 @@ class Handler(BaseHTTPRequestHandler):
         piece = way.body[start : start + end]
         headers["Content-Length"] = str(len(way.body) - start)
         self.head(206 if start else 200, headers)
+        way.sent.append(len(piece))  # before: who has received all of it may look at once
         self.wfile.write(piece)
-        way.sent.append(len(piece))
         if way.stalls:
             way.over.wait(10)
 
