@@ -42,9 +42,15 @@ def unpacked(
         for source in sources
         if source.path.suffix.lower() not in QUICK
     }
-    missing = {Source(*key): place for key, place in slow.items() if not place.exists()}
+    there, free = _look(folder)
+    missing = {Source(*key): place for key, place in slow.items() if place.name not in there}
     subtypes = {source: lossless_subtype(source.path) for source in missing}
-    _check_room(subtypes, folder)
+    needed = sum(_bytes(source, subtype) for source, subtype in subtypes.items())
+    if needed > free:
+        raise FileError(
+            f"{folder}: the unpacked songs need {needed / 1e9:.3g} GB, {free / 1e9:.3g} GB are free; "
+            "name a folder on another disk, or train without --unpack"
+        )
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         jobs = [pool.submit(_unpack, source, place, subtypes[source]) for source, place in missing.items()]
@@ -72,15 +78,18 @@ def _place(source: Source, folder: Path) -> Path:
     return folder / f"{source.path.stem[:NAMED]}-{hashlib.sha256(told.encode()).hexdigest()[:16]}.wav"
 
 
-def _check_room(subtypes: dict[Source, Subtype], folder: Path) -> None:
-    heads = ((header(source), SAMPLE_BYTES[subtype]) for source, subtype in subtypes.items())
-    needed = sum(head.frames * head.channels * size for head, size in heads)
-    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.is_dir())
-    if needed > (free := shutil.disk_usage(there).free):
-        raise FileError(
-            f"{folder}: the unpacked songs need {needed / 1e9:.3g} GB, {free / 1e9:.3g} GB are free; "
-            "name a folder on another disk, or train without --unpack"
-        )
+def _look(folder: Path) -> tuple[set[str], int]:
+    """What lies in the folder, which is made where there is none, and how many bytes have room."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return {path.name for path in folder.iterdir()}, shutil.disk_usage(folder).free
+    except OSError as error:
+        raise FileError(f"{folder}: songs cannot be unpacked there ({error.strerror}); name another folder") from error
+
+
+def _bytes(source: Source, subtype: Subtype) -> int:
+    head = header(source)
+    return head.frames * head.channels * SAMPLE_BYTES[subtype]
 
 
 def _unpack(source: Source, place: Path, subtype: Subtype) -> None:

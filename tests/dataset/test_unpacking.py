@@ -98,7 +98,15 @@ def test_a_disk_without_room_is_said_before_anything_is_written(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9 - 10**5, 10**5))
     with pytest.raises(FileError, match=r"need 0\.000176 GB, 0\.0001 GB are free; name a folder on another disk"):
         one(song_of("Song", {"a": (Source(slow),)}), tmp_path / "wavs" / "deeper")
-    assert not (tmp_path / "wavs").exists()
+    assert not any((tmp_path / "wavs" / "deeper").iterdir())
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "song.flac", "song.flac/deeper", "/proc/nowhere"])
+def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path, name: str) -> None:
+    slow = made(tmp_path / "song.flac", noise(RATE))
+    with pytest.raises(FileError, match=r"songs cannot be unpacked there \(.+\); name another folder") as caught:
+        one(song_of("Song", {"a": (Source(slow),)}), tmp_path / name)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_broken_file_is_named_and_leaves_nothing_half_done(tmp_path: Path) -> None:
