@@ -71,7 +71,11 @@ def train(
             model = learn(told, folder, machine, init, resume, tell, _remark, unpack, unpacking)
         except KeyboardInterrupt:
             if not (folder / "checkpoint.pt").exists():
-                raise RtsepError("stopped before the first step; nothing is kept") from None
+                raise RtsepError(
+                    "stopped before the first step; no run is kept, but what was unpacked is"
+                    if unpack
+                    else "stopped before the first step; nothing is kept"
+                ) from None
             raise RtsepError(f"stopped; all is kept in {folder}; go on with --resume") from None
     say(f"model    {model.path.parent}")
     say(f"listen   rtsep live --input demo -m {model.path.parent}")
@@ -81,7 +85,7 @@ def _words(course: Course) -> str:
     judged = "  ".join(f"{stem} {value:.2f} dB" for stem, value in course.sdr_db.items())
     speed = f"{course.examples_per_s:.1f} examples/s"
     if course.idle > WORTH_SAYING:
-        speed += f", {100 * course.idle:.0f} % idle: more --workers, or --unpack"
+        speed += f", {100 * course.idle:.0f} % idle"
     return f"step {course.step}  loss {course.loss:.4f}  {speed}  {judged}".rstrip()
 
 

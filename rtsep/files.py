@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -62,7 +63,7 @@ def open_audio(path: Path) -> AudioReader:
 def lossless_subtype(path: Path) -> Subtype:
     """The smaller subtype of a wav that holds the very samples of an audio file."""
     try:
-        return "PCM_16" if soundfile.info(path).subtype == "PCM_16" else "FLOAT"
+        return "PCM_16" if soundfile.info(os.fsencode(path)).subtype == "PCM_16" else "FLOAT"
     except soundfile.LibsndfileError:  # one for ffmpeg
         return "FLOAT"
 
@@ -70,7 +71,7 @@ def lossless_subtype(path: Path) -> Subtype:
 class _SoundFileReader:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = soundfile.SoundFile(path)
+        self._file = soundfile.SoundFile(os.fsencode(path))  # as bytes: a name need not be UTF-8
         self.sample_rate = int(self._file.samplerate)
         self.channels = int(self._file.channels)
         self.frames = int(self._file.frames)
@@ -139,7 +140,7 @@ class _FfmpegReader:
         if whole < frames and self._position < 0.95 * self.frames - self.sample_rate:  # the promise is a guess
             raise FileError(f"{self.path} is truncated: it ends at {self._position} of {self.frames} frames")
         block = np.frombuffer(data, np.float32, whole * self.channels)
-        return np.ascontiguousarray(block.reshape(whole, self.channels).T)
+        return np.array(block.reshape(whole, self.channels).T, order="C")  # a buffer's bytes cannot be written to
 
     def seek(self, frame: int) -> None:
         self.close()

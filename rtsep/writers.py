@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -50,7 +51,7 @@ class _Wav:
         self.path, self._subtype = path, subtype
         kind = "RF64" if frames * channels * SAMPLE_BYTES[subtype] > LARGEST_WAV else "WAV"
         try:
-            self._file = soundfile.SoundFile(path, "w", sample_rate, channels, subtype, format=kind)
+            self._file = soundfile.SoundFile(os.fsencode(path), "w", sample_rate, channels, subtype, format=kind)
         except (OSError, soundfile.LibsndfileError) as error:
             raise FileError(f"{path.parent}: stems cannot be written there ({_reason(error)})") from error
 

@@ -61,6 +61,9 @@ def test_songs_are_decoded_once_where_that_is_asked_for(here: Here, tmp_path: Pa
     plain, fast = (tmp_path / name / "log.csv" for name in ("plain", "fast"))
     losses = [[row["loss"] for row in read(path)] for path in (plain, fast)]
     assert losses[0] == losses[1]
+    code, _, complaint = here("train", settings, "-o", tmp_path / "no", *few, "--unpack", tmp_path / "songs" / "wavs")
+    assert code == 1 and "name a folder beside it" in complaint
+    assert not (tmp_path / "no").exists()
 
 
 def test_songs_are_only_looked_over(here: Here, tmp_path: Path) -> None:

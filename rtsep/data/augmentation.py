@@ -207,7 +207,7 @@ RANGES = {  # what the ranges may be
     "resample_semitones": (-12.0, 12.0),
     "pitch_semitones": (-12.0, 12.0),
     "tempo_ratio": (0.5, 2.0),
-    "eq_db": (-40.0, 40.0),
+    "eq_db": (-20.0, 20.0),
     "clip_db": (-40.0, 0.0),
     "reverb_s": (0.01, 10.0),
     "reverb_db": (-60.0, 20.0),

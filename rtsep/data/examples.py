@@ -154,8 +154,8 @@ class Examples:
         return tuple(compress(names, heard))
 
     def _read(self, song: Song, names: Sequence[str], start: int) -> Float32:
-        parts = (read_stem(song, name, start, self.frames, self._sample_rate, CHANNELS) for name in names)
-        return summed(parts, CHANNELS, self.frames)
+        sounds = (read_stem(song, name, start, self.frames, self._sample_rate, CHANNELS) for name in names)
+        return summed(sounds, CHANNELS, self.frames)
 
     def _balance(self, sound: Float32, index: int, rng: np.random.Generator) -> None:
         """Bring a stem of another song to a level against all the others: songs are not equally loud."""

@@ -11,7 +11,7 @@ from scipy.signal import lfilter, oaconvolve
 Float32 = NDArray[np.float32]
 
 LOWEST_HZ, HIGHEST_HZ = 40.0, 16_000.0
-RING_S = 0.05  # how long the equaliser's response is: longer knows lower tones apart, and takes longer
+RING_S, RING_DB = 0.05, 6.0  # how long the equaliser's response is, up to which gain: a steeper curve rings longer
 DAMPED_HZ = 4_000.0  # from here on a room swallows
 
 
@@ -19,8 +19,10 @@ def equalised(sound: Float32, sample_rate: int, bands_db: Sequence[float]) -> Fl
     """Colour (channels, frames) by gains in dB at places spread evenly in octaves from 40 Hz to 16 kHz.
 
     Between the places the curve is straight in dB over octaves, outside it is flat. The phase stays.
+    A gain of up to 20 dB is met within 1.5 dB, below 200 Hz, where corners are rounded, within 2.
     """
-    size = 2 * round(RING_S / 2 * sample_rate) + 1
+    ring_s = RING_S * max(1.0, max(map(abs, bands_db)) / RING_DB)
+    size = 2 * round(ring_s / 2 * sample_rate) + 1
     octaves = np.log2(np.maximum(np.fft.rfftfreq(size, 1.0 / sample_rate), 1.0) / LOWEST_HZ)
     places = np.linspace(0.0, np.log2(HIGHEST_HZ / LOWEST_HZ), len(bands_db))
     curve = np.exp(np.interp(octaves, places, np.asarray(bands_db) * (np.log(10.0) / 20.0)))

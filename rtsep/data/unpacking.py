@@ -43,9 +43,9 @@ def unpacked(
         if source.path.suffix.lower() not in QUICK
     }
     there, free = _look(folder)
-    missing = {Source(*key): place for key, place in slow.items() if place.name not in there}
-    subtypes = {source: lossless_subtype(source.path) for source in missing}
-    needed = sum(_bytes(source, subtype) for source, subtype in subtypes.items())
+    missing = {place: Source(*key) for key, place in slow.items() if place.name not in there}
+    subtypes = {place: lossless_subtype(source.path) for place, source in missing.items()}
+    needed = sum(_bytes(source, subtypes[place]) for place, source in missing.items())
     if needed > free:
         raise FileError(
             f"{folder}: the unpacked songs need {needed / 1e9:.3g} GB, {free / 1e9:.3g} GB are free; "
@@ -53,7 +53,7 @@ def unpacked(
         )
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        jobs = [pool.submit(_unpack, source, place, subtypes[source]) for source, place in missing.items()]
+        jobs = [pool.submit(_unpack, source, place, subtypes[place]) for place, source in missing.items()]
         for done, job in enumerate(as_completed(jobs), 1):
             job.result()
             tell(done, len(jobs))
@@ -74,8 +74,9 @@ def _place(source: Source, folder: Path) -> Path:
     """Where its wav lies: named by the file, its time and its size."""
     header(source)  # raises for a file that cannot be read
     facts = source.path.stat()
-    told = f"{source.path.resolve()} {source.stream} {facts.st_mtime_ns} {facts.st_size}"
-    return folder / f"{source.path.stem[:NAMED]}-{hashlib.sha256(told.encode()).hexdigest()[:16]}.wav"
+    told = os.fsencode(f"{source.path.resolve()} {source.stream} {facts.st_mtime_ns} {facts.st_size}")
+    readable = source.path.stem[:NAMED].encode("ascii", "ignore").decode()
+    return folder / f"{readable}-{hashlib.sha256(told).hexdigest()[:16]}.wav"
 
 
 def _look(folder: Path) -> tuple[set[str], int]:
@@ -95,6 +96,8 @@ def _bytes(source: Source, subtype: Subtype) -> int:
 def _unpack(source: Source, place: Path, subtype: Subtype) -> None:
     head = header(source)
     block = round(BLOCK_S * head.sample_rate)
-    with StemFiles((place,), head.sample_rate, head.channels, head.frames, subtype=subtype) as files:
+    own = place.with_name(f"{place.stem}.{os.getpid()}.wav")  # another run may unpack the same file now
+    with StemFiles((own,), head.sample_rate, head.channels, head.frames, subtype=subtype) as files:
         for start in range(0, head.frames, block):
             files.write(read_source(source, start, min(block, head.frames - start), head.sample_rate)[None])
+    own.replace(place)

@@ -35,15 +35,12 @@ class _Batches(Dataset[Sounds | RtsepError]):
     def __getitem__(self, number: int) -> Sounds | RtsepError:
         try:
             stems, known = self._place()
-        except RuntimeError as error:
-            return EngineError(f"no shared memory for a batch ({error}); {SHARED_CURE}")
-        for row in range(self._size):
-            try:
+            for row in range(self._size):
                 example = self._examples[number * self._size + row]
-            except RtsepError as error:  # as a value: what a process raises comes with its traceback among the words
-                return error
-            stems[row] = torch.from_numpy(example.stems)
-            known[row] = torch.from_numpy(example.known)
+                stems[row] = torch.from_numpy(example.stems)
+                known[row] = torch.from_numpy(example.known)
+        except RtsepError as error:  # as a value: what a process raises comes with its traceback among the words
+            return error
         return stems, known
 
     def _place(self) -> Sounds:
@@ -54,8 +51,11 @@ class _Batches(Dataset[Sounds | RtsepError]):
         stems = torch.empty(self._size, count, CHANNELS, self._examples.frames)
         known = torch.empty(self._size, count, dtype=torch.bool)
         if get_worker_info() is not None:
-            stems.share_memory_()  # type: ignore[no-untyped-call]
-            known.share_memory_()  # type: ignore[no-untyped-call]
+            try:
+                stems.share_memory_()  # type: ignore[no-untyped-call]
+                known.share_memory_()  # type: ignore[no-untyped-call]
+            except RuntimeError as error:
+                raise EngineError(f"no shared memory for a batch ({error}); {SHARED_CURE}") from error
             self._places.appendleft((stems, known))
         return stems, known
 

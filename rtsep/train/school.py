@@ -155,6 +155,8 @@ def train(
     is decoded once, see `unpacked`, and `unpacking` is told how far that is. Raises `RtsepError`s.
     """
     described, spec, network = prepare(settings, init)
+    if unpack is not None:
+        _check_apart(unpack, settings)
     material = gather(settings, spec.sample_rate)
     warn(material.complaints)
     examples, clips = make_ready(settings, spec, material)
@@ -182,6 +184,14 @@ def train(
             f"{folder / 'model'} cannot be written: {error.strerror}; make room and export it with --resume"
         ) from error
     return find(path)
+
+
+def _check_apart(unpack: Path, settings: TrainSettings) -> None:
+    """What is unpacked must not be found as a song by the next run."""
+    around = (unpack.absolute(), *unpack.absolute().parents)
+    for folder in (folder for group in (*settings.train, *settings.valid) for folder in group.folders):
+        if any(place.exists() and place.samefile(folder) for place in around if folder.exists()):
+            raise FileError(f"{unpack} lies in {folder}, whose songs are trained on; name a folder beside it")
 
 
 @contextmanager

@@ -14,12 +14,12 @@ import soundfile
 from rtsep.data import unpacking
 from rtsep.data.examples import Collection, Examples, Recipe
 from rtsep.data.layouts import find_songs
-from rtsep.data.songs import Song, Source, read_stem, song_of
+from rtsep.data.songs import Song, Source, read_source, read_stem, song_of
 from rtsep.data.unpacking import unpacked
 from rtsep.errors import FileError
 from tests import songs as data_sets
 from tests.recordings import RATE, floats, made
-from tests.signals import noise
+from tests.signals import Float32, noise
 
 Usage = namedtuple("Usage", ("total", "used", "free"))
 
@@ -33,7 +33,10 @@ def one(song: Song, folder: Path, **more: unpacking.Tell) -> Song:
     ("suffix", "subtype", "kept"),
     [("flac", "PCM_16", "PCM_16"), ("flac", "PCM_24", "FLOAT"), ("ogg", "VORBIS", "FLOAT"), ("mp3", None, "FLOAT")],
 )
-def test_the_wav_holds_what_was_decoded(tmp_path: Path, suffix: str, subtype: str | None, kept: str) -> None:
+def test_the_wav_holds_what_was_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, subtype: str | None, kept: str
+) -> None:
+    monkeypatch.setattr(unpacking, "BLOCK_S", 0.7)  # so that it is put together from blocks
     loud = np.clip(noise(2 * RATE, level=0.5), -1.0, 1.0)
     path = made(tmp_path / f"a.{suffix}", loud, **({"subtype": subtype} if subtype else {}))
     song = song_of("Song", {"a": (Source(path, offset_s=0.25, gain=-0.5),)})
@@ -116,4 +119,43 @@ def test_a_broken_file_is_named_and_leaves_nothing_half_done(tmp_path: Path) -> 
     song = song_of("Song", {"a": (Source(cut),), "b": (Source(whole),)})
     with pytest.raises(FileError, match=r"cut\.flac is (broken|truncated)"):
         one(song, tmp_path / "wavs")
-    assert [path.name.split("-")[0] for path in (tmp_path / "wavs").iterdir()] in (["a"], [])
+    left = [path.name for path in (tmp_path / "wavs").iterdir()]
+    assert all(name.startswith("a-") and name.endswith(".wav") for name in left), left
+
+
+def test_a_file_by_two_names_is_decoded_once(tmp_path: Path) -> None:
+    (tmp_path / "songs").mkdir()
+    made(tmp_path / "songs" / "a.flac", noise(RATE))
+    (tmp_path / "linked").symlink_to(tmp_path / "songs")
+    song = song_of("Song", {name: (Source(tmp_path / name / "a.flac"),) for name in ("songs", "linked")})
+    found = one(song, tmp_path / "wavs")
+    assert found.stems["songs"][0].path == found.stems["linked"][0].path
+    assert len(list((tmp_path / "wavs").iterdir())) == 1
+
+
+def test_names_of_any_bytes_are_unpacked(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    shutil.copy(made(tmp_path / "a.flac", noise(RATE)), folder / "b.flac")
+    found = one(song_of("Song", {"a": (Source(folder / "b.flac"),)}), tmp_path / "wavs")
+    assert found.stems["a"][0].path.parent == tmp_path / "wavs"
+
+
+def test_two_runs_may_unpack_the_same_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = made(tmp_path / "a.flac", noise(RATE))
+    song = song_of("Song", {"a": (Source(slow),)})
+    expected = read_stem(song, "a", 0, RATE, RATE)
+    others = [1]
+
+    def and_another_run(source: Source, start: int, frames: int, sample_rate: int) -> Float32:
+        if others:
+            others.pop()
+            with monkeypatch.context() as elsewhere:
+                elsewhere.setattr(os, "getpid", lambda: 1)
+                one(song, tmp_path / "wavs")
+        return read_source(source, start, frames, sample_rate)
+
+    monkeypatch.setattr(unpacking, "read_source", and_another_run)
+    found = one(song, tmp_path / "wavs")
+    np.testing.assert_array_equal(read_stem(found, "a", 0, RATE, RATE), expected)
+    assert [path.name for path in (tmp_path / "wavs").iterdir()] == [found.stems["a"][0].path.name]

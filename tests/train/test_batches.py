@@ -34,7 +34,7 @@ def test_a_batch_is_the_same_from_any_process_and_holds_until_the_next(tmp_path:
     with closing(batches(examples, 2, 5, 0)) as alone, closing(batches(examples, 2, 5, 2)) as together:
         for number in range(5, 5 + 2 * 2 * (AHEAD + 1) + 1):
             stems, known = next(together)
-            time.sleep(0.02)  # in which the workers have made all that they may
+            time.sleep(0.02)  # in which the workers go on, as far as they may
             expected, expected_known = next(alone)
             assert torch.equal(stems, expected) and torch.equal(known, expected_known)
             assert np.array_equal(stems[1], examples[2 * number + 1].stems)
