@@ -71,11 +71,8 @@ def train(
             model = learn(told, folder, machine, init, resume, tell, _remark, unpack, unpacking)
         except KeyboardInterrupt:
             if not (folder / "checkpoint.pt").exists():
-                raise RtsepError(
-                    "stopped before the first step; no run is kept, but what was unpacked is"
-                    if unpack
-                    else "stopped before the first step; nothing is kept"
-                ) from None
+                kept = f"only what is unpacked in {unpack} is kept" if unpack else "nothing is kept"
+                raise RtsepError(f"stopped before the first step; {kept}") from None
             raise RtsepError(f"stopped; all is kept in {folder}; go on with --resume") from None
     say(f"model    {model.path.parent}")
     say(f"listen   rtsep live --input demo -m {model.path.parent}")

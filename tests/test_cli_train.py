@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import soundfile
 from rtsep.demo import SONG
 from rtsep.train import school
 from rtsep.train.logs import read
-from tests.commands import Here, run, run_here
+from tests.commands import Here, program, run, run_here
 from tests.train import runs
 
 here = pytest.fixture(run_here)
@@ -64,6 +65,20 @@ def test_songs_are_decoded_once_where_that_is_asked_for(here: Here, tmp_path: Pa
     code, _, complaint = here("train", settings, "-o", tmp_path / "no", *few, "--unpack", tmp_path / "songs" / "wavs")
     assert code == 1 and "name a folder beside it" in complaint
     assert not (tmp_path / "no").exists()
+
+
+def test_too_little_shared_memory_is_said_with_its_cure(tmp_path: Path) -> None:
+    """As in a container: its own mounts, with a /dev/shm that no batch fits into."""
+    mounts = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=256k tmpfs /dev/shm && exec "$@"', "sh"]
+    if subprocess.run([*mounts, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("mounts of one's own are not allowed here")
+    settings = runs.write(tmp_path, optimisation={"batch": 16})
+    train = program("train", settings, "-o", tmp_path / "run", "--threads", 1, "--workers", 1)
+    done = subprocess.run([*mounts, *train], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    complaint = " ".join(done.stderr.split())
+    assert complaint.startswith("rtsep: no shared memory for a batch (") and "--workers 0" in complaint
+    assert run("train", settings, "-o", tmp_path / "more", "--threads", 1, "--workers", 0).returncode == 0
 
 
 def test_songs_are_only_looked_over(here: Here, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def _likeness(sound: Float32, wanted: Float32) -> Float32:
 
 
 def _ratio(semitones: float) -> Fraction:
-    """How much faster that is, to 4 cents: the resampler is a third faster where it needs few phases."""
+    """How much faster that is, within 5 cents: the resampler is a third faster where it needs few phases."""
     return Fraction(2.0 ** (semitones / 12.0)).limit_denominator(PHASES)
 
 

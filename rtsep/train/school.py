@@ -188,9 +188,9 @@ def train(
 
 def _check_apart(unpack: Path, settings: TrainSettings) -> None:
     """What is unpacked must not be found as a song by the next run."""
-    around = (unpack.absolute(), *unpack.absolute().parents)
+    place = unpack.resolve()
     for folder in (folder for group in (*settings.train, *settings.valid) for folder in group.folders):
-        if any(place.exists() and place.samefile(folder) for place in around if folder.exists()):
+        if folder.resolve() in (place, *place.parents):
             raise FileError(f"{unpack} lies in {folder}, whose songs are trained on; name a folder beside it")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +19,6 @@ from rtsep.errors import FileError
 from tests import songs as data_sets
 from tests.recordings import RATE, floats, made
 from tests.signals import Float32, noise
-
-Usage = namedtuple("Usage", ("total", "used", "free"))
 
 
 def one(song: Song, folder: Path, **more: unpacking.Tell) -> Song:
@@ -94,14 +91,11 @@ def test_what_is_fast_stays_and_what_is_there_is_not_made_again(tmp_path: Path) 
     )
 
 
-def test_a_disk_without_room_is_said_before_anything_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow = made(tmp_path / "a.flac", noise(RATE, channels=2))
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9 - 10**5, 10**5))
-    with pytest.raises(FileError, match=r"need 0\.000176 GB, 0\.0001 GB are free; name a folder on another disk"):
-        one(song_of("Song", {"a": (Source(slow),)}), tmp_path / "wavs" / "deeper")
-    assert not any((tmp_path / "wavs" / "deeper").iterdir())
+def test_a_disk_without_room_is_said_before_anything_is_written(tmp_path: Path, small_disk: Path) -> None:
+    slow = made(tmp_path / "a.flac", noise(2 * RATE))
+    with pytest.raises(FileError, match=r"need 0\.000353 GB, 0\.0002\d+ GB are free; name a folder on another disk"):
+        one(song_of("Song", {"a": (Source(slow),)}), small_disk / "wavs" / "deeper")
+    assert not any((small_disk / "wavs" / "deeper").iterdir())
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "song.flac", "song.flac/deeper", "/proc/nowhere"])
