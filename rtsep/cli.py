@@ -13,7 +13,6 @@ import typer
 from rtsep import __version__, cli_bench, cli_corpus, cli_evaluate, cli_models, cli_separate, cli_train
 from rtsep.cli_options import (
     EngineName,
-    Model,
     Precision,
     Report,
     Threads,
@@ -22,7 +21,6 @@ from rtsep.cli_options import (
     say,
 )
 from rtsep.errors import DeviceError, RtsepError
-from rtsep.spec import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from rtsep.host.session import LiveOptions
@@ -68,7 +66,9 @@ def live(
     typer_context: typer.Context,
     input: Annotated[str, typer.Option("--input", "-i", help="A sound device, an audio file, or `demo`.")] = "",
     output: Annotated[str, typer.Option("--output", "-o", help="A sound device, `null`, or `auto`.")] = "",
-    model: Model = DEFAULT_MODEL,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A model's name or path; the best that holds here, if none is given.")
+    ] = "",
     latency: Annotated[str, typer.Option("--latency", "-l", help="exact, or ms of window: 46, 23, 12, 6, 3.")] = "23",
     route: Annotated[Optional[list[str]], typer.Option(help="Outputs, as `vocals=1,2 mix=3,4`.")] = None,  # noqa: UP045
     record: Annotated[Optional[Path], typer.Option(help="Write every stem to this folder.")] = None,  # noqa: UP045
@@ -78,7 +78,7 @@ def live(
     hop: Annotated[Optional[int], typer.Option(help="Frames of a hop, instead of the preset's.")] = None,  # noqa: UP045
     refresh: Annotated[Optional[int], typer.Option(help="Hops between two masks.")] = None,  # noqa: UP045
     lookahead: Annotated[int, typer.Option(help="Model hops to look ahead (windowed models).")] = 0,
-    context: Annotated[int, typer.Option(help="Frames that a windowed model sees, as 64; 0: its own.")] = 0,
+    context: Annotated[int, typer.Option(help="Frames that a windowed model sees; 0: 64 for Spleeter's.")] = 0,
     compute: Annotated[Optional[int], typer.Option(help="Frames of slack for inference.")] = None,  # noqa: UP045
     rate: Annotated[int, typer.Option(help="Sample rate in Hz; 0: the file's or the device's.")] = 0,
     block: Annotated[int, typer.Option(help="Frames of a block; 0: the device's own.")] = 0,
@@ -157,6 +157,8 @@ def play(options: LiveOptions, seconds: float | None, report: Path | None) -> No
         host.__enter__()
     try:
         rate = host.audio.sample_rate
+        if host.settings.note:
+            say(host.settings.note)
         say(f"{host.engine.spec.name} on {host.clock.name}, {rate} Hz, {host.latency.ms(rate):.1f} ms behind the input")
         watch(host, seconds, out)
     except KeyboardInterrupt:
@@ -191,12 +193,17 @@ def devices() -> None:
         say("no sound device; `rtsep live --input demo --output null` plays without one")
 
 
-@app.command(epilog="Example:\n\n  rtsep doctor")
-def doctor() -> None:
-    """Say what this machine can do, and how to cure what it cannot."""
+@app.command(epilog="Examples:\n\n  rtsep doctor\n\n  rtsep doctor -m spleeter:4stems")
+def doctor(
+    model: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--model", "-m", help="Time these, instead of the two-stem models that are here."),
+    ] = None,
+) -> None:
+    """Say what this machine can do, which models it holds live, and how to cure what it cannot."""
     from rich.markup import escape
 
-    from rtsep.doctor import examine
+    from rtsep.doctor import examine, live_models
 
     missing = False
     for finding in examine():
@@ -207,6 +214,11 @@ def doctor() -> None:
         missing |= finding.needed and bool(finding.cure)
     if missing:
         raise typer.Exit(1)
+    for standing in live_models(model or []):
+        threads = "one thread" if standing.threads == 1 else f"{standing.threads} threads"
+        say(f"\n{standing.model}, {threads}: {1000.0 * standing.pass_s:.1f} ms for a mask")
+        for budget in standing.budgets:
+            say(standing.words(budget))
 
 
 def _song(text: str) -> str:

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from rtsep.dsp.native import compiled
 from rtsep.errors import RtsepError
 from rtsep.host.audio import devices
 from rtsep.host.hygiene import SIGNAL_PRIORITY, become_realtime, lock_memory, unlock_memory
-from rtsep.model.store import catalogue
+from rtsep.host.standing import SAMPLE_RATE, Standing, standings
+from rtsep.model.store import catalogue, find
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,15 @@ class Finding:
 def examine() -> tuple[Finding, ...]:
     """Look at everything; nothing here raises."""
     return tuple(look() for look in LOOKS)
+
+
+def live_models(named: Sequence[str]) -> Iterator[Standing]:
+    """Time models live: those named, or the two-stem models that are here. Raises `RtsepError`s for names."""
+    chosen = [find(name) for name in named] or [
+        stored for stored in catalogue() if len(stored.spec.stems) == 2 and stored.spec.sample_rate == SAMPLE_RATE
+    ]
+    for stored in chosen:
+        yield from standings(stored, os.cpu_count() or 1)
 
 
 def _system() -> Finding:

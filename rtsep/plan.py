@@ -9,7 +9,6 @@ from rtsep.errors import SpecError
 from rtsep.spec import ModelSpec, WindowSpec
 
 SPACING_TOLERANCE = 0.10  # how far the spacing of the frames may be from the model's own hop
-COMPUTE_S = 256 / 48000  # slack for inference and scheduling, where nothing else is asked for
 PART_TOLERANCE = 1.25  # how much longer than the preset's a window part may be
 WINDOW_TOLERANCE = 0.05  # how far an `exact` window may be from the model's own length
 
@@ -46,15 +45,6 @@ def host_block(block: int, hop: int) -> int:
     return block + hop - math.gcd(block, hop)
 
 
-def default_compute(block: int, hop: int, sample_rate: int) -> int:
-    """Slack of the out ring in frames: 5.3 ms or a little more, in steps that blocks and hops can use.
-
-    The ring's fill moves in steps of gcd(block, hop); a slack between two of them only costs latency.
-    """
-    step = math.gcd(block, hop)
-    return step * math.ceil(COMPUTE_S * sample_rate / step)
-
-
 def plan(
     model: ModelSpec,
     sample_rate: int,
@@ -62,11 +52,14 @@ def plan(
     hop: int | None = None,
     refresh: int | None = None,
     lookahead_hops: int = 0,
+    own_window: bool | None = None,
 ) -> WindowSpec:
     """Fit a model to a device rate (Hz) and a latency preset.
 
     The hop is a power of two times the preset's, small enough that the frames which the model
-    sees as neighbours lie within 10 % of its own hop. Raises `SpecError` for what cannot be.
+    sees as neighbours lie within 10 % of its own hop. own_window: whether the network sees the
+    model's own window by a second transform; None: as the model says of the preset. Raises
+    `SpecError` for what cannot be.
     """
     if not 8000 <= sample_rate <= 384_000:
         raise SpecError(f"sample rate {sample_rate} Hz is out of range; allowed are 8000 to 384000 Hz")
@@ -104,6 +97,8 @@ def plan(
         spacing=spacing,
         refresh=_fit_refresh(model, spacing, refresh, chosen.refresh * max(1, wanted // fitted)),
         lookahead_hops=lookahead_hops,
+        ahead=model.ahead * spacing,
+        own_window=not exact and (preset in model.own_window if own_window is None else own_window),
     )
 
 
@@ -167,8 +162,9 @@ def _check_overlap(model: ModelSpec, preset: str, synthesis: int, hop: int, exac
 def _fit_refresh(model: ModelSpec, spacing: int, asked: int | None, default: int) -> int:
     if model.kind == "windowed":
         refresh = spacing if asked is None else asked
-        if refresh < 1:
-            raise SpecError(f"refresh {refresh} is out of range; it must be 1 hop or more")
+        least = max(1, model.ahead * spacing)
+        if refresh < least:
+            raise SpecError(f"refresh {refresh} is out of range; {model.name} takes {least} hops or more")
         return refresh
     divisors = [n for n in range(1, spacing + 1) if spacing % n == 0]
     if asked is None:

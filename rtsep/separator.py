@@ -112,11 +112,11 @@ class StreamSeparator:
         self._fed = self._given = 0
 
     def _hop(self) -> None:
-        hop = int(self._stream.state[0]["hops"])
+        made = int(self._stream.state[0]["hops"]) - self.window.ahead  # the newest spectrum that a mask is made from
         stft.analyse(self._stream, self._pending, next_frame(self._context))
         commit(self._context)
-        if self._inference.wants(hop):
-            self._inference.run(hop)
+        if made >= 0 and self._inference.wants(made):
+            self._inference.run(made)
             if stft.set_masks(self._stream, self._inference.masks):
-                self._inference.reset(hop)
+                self._inference.reset(made)
         stft.synthesise(self._stream, self._stems)

@@ -15,7 +15,8 @@ Output = Literal["mask", "magnitude"]
 Extension = Literal["zeros", "average", "edge"]
 Family = Literal["rtsep", "spleeter", "openunmix"]
 
-DEFAULT_MODEL = "streaming-2stems"  # plays where none is named
+BUNDLED = ("spleeter-2stems-live", "streaming-2stems")  # of two stems, the best first
+DEFAULT_MODEL = "streaming-2stems"  # where none is named, but in live use, which takes the best that holds
 RESIDUAL = "residual"  # the stem that an Open-Unmix model's targets leave of the mix
 PLAIN_STEM = re.compile(r"(?!mix$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # a file's name, and a word in routes
 
@@ -59,6 +60,8 @@ class ModelSpec:
     licence: str
     context_step: int = 0  # what a context must be a multiple of; 0: the graph has just the one
     family: Family = "rtsep"  # whose way with a whole file `separate` follows to the letter
+    ahead: int = 0  # hops of the model that the masks lie after the newest spectrum: for networks trained so
+    own_window: tuple[str, ...] = ()  # presets at which the network sees its own window, by a second transform
 
     def __post_init__(self) -> None:
         for field in ("name", "licence"):
@@ -77,6 +80,7 @@ class ModelSpec:
             ("hop", 1, self.window),
             ("context", 1, 4096),
             ("context_step", 0, 4096),
+            ("ahead", 0, 64 if self.kind == "windowed" else 0),
             ("bins", 1, self.window // 2 + 1),
         ):
             value = getattr(self, field)
@@ -115,7 +119,11 @@ class ModelSpec:
             stems, exponent = entries["stems"], entries["exponent"]
             if isinstance(stems, str) or isinstance(exponent, str | bool):
                 raise TypeError(f"stems {stems!r}, exponent {exponent!r}")
-            return cls(**{**entries, "stems": tuple(stems), "states": states, "exponent": float(exponent)})
+            own_window = entries.get("own_window", ())
+            if isinstance(own_window, str) or not all(isinstance(preset, str) for preset in own_window):
+                raise TypeError(f"own_window {own_window!r}")
+            fitted = {"stems": tuple(stems), "states": states, "exponent": float(exponent)}
+            return cls(**{**entries, **fitted, "own_window": tuple(own_window)})
         except (TypeError, KeyError, ValueError, OverflowError) as error:
             raise ModelError(f"model spec: a value has the wrong type ({error})") from error
 
@@ -158,6 +166,8 @@ class WindowSpec:
     spacing: int  # hops between two frames that the model sees as neighbours
     refresh: int  # hops between two masks
     lookahead_hops: int  # hops of the model that a mask may look ahead
+    ahead: int = 0  # hops by which a mask is used later than the newest spectrum that it was made from
+    own_window: bool = False  # the network sees the model's own window, not the one that the sound is cut with
 
     @property
     def delay_hops(self) -> int:

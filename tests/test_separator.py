@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rtsep.dsp.windows import magnitude_scale, window_pair
+from rtsep.dsp.windows import magnitude_scale, model_window, window_pair
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import SpecError
 from rtsep.files import open_audio
 from rtsep.plan import PRESETS, plan
 from rtsep.separator import StreamSeparator
-from rtsep.spec import ModelSpec, WindowSpec
+from rtsep.spec import Analysis, ModelSpec, WindowSpec
 from tests.engines import RATES, BrokenEngine, FrameEngine, GateEngine, stateful_spec, windowed_spec
 from tests.signals import Float32, error_db, impulse, late, noise, sine
 
@@ -179,10 +179,12 @@ def by_the_book(make: Callable[[], Engine], window: WindowSpec, sound: Float32) 
     spectra = [np.fft.rfft(pair.analysis * padded[:, h * hop : h * hop + length]) for h in range(frames)]
     device_hz = np.arange(length // 2 + 2) * window.sample_rate / length
     model_hz = np.arange(spec.bins + 1) * spec.sample_rate / spec.window
-    scale = magnitude_scale(spec, pair)
+    shown = model_window(spec.analysis, length).astype(np.float32) if window.own_window else pair.analysis
+    scale = magnitude_scale(spec, shown)
+    views = [np.fft.rfft(shown * padded[:, h * hop : h * hop + length]) for h in range(frames)]
     grid = [
         np.stack([np.interp(model_hz[:-1], device_hz, scale * np.append(np.abs(row), 0.0)) for row in spectrum])
-        for spectrum in spectra
+        for spectrum in views
     ]
     engines: dict[int, Engine] = {}
     out = np.zeros((len(spec.stems), spec.channels, frames * hop + window.synthesis))
@@ -219,6 +221,14 @@ class TestByTheBook:
     def test_magnitudes_of_a_hann_model(self) -> None:
         spec = windowed_spec(4, analysis="hann", output="magnitude", exponent=2.0)
         self.check(spec, plan(spec, 44100, "12", lookahead_hops=2))
+
+    @pytest.mark.parametrize(("kind", "rate"), [("hann", 44100), ("hann", 48000), ("sqrt_hann", 44100)])
+    def test_a_network_that_sees_its_own_window_behind_a_shorter_one(self, kind: Analysis, rate: int) -> None:
+        spec = windowed_spec(analysis=kind, own_window=("12",))
+        window = plan(spec, rate, "12")
+        assert window.own_window and not plan(spec, rate, "23").own_window
+        assert not plan(spec, rate, "12", own_window=False).own_window
+        self.check(spec, window)
 
     @pytest.mark.parametrize("rate", [44100, 48000, 22050])
     @pytest.mark.parametrize(("preset", "refresh"), [("exact", 1), ("12", 1), ("12", 2), ("12", 4), ("3", None)])

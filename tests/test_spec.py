@@ -190,7 +190,7 @@ class TestModelSpec:
     def test_unknown_and_missing_keys(self) -> None:
         text = self.refused(colour="red")
         assert "'colour'" in text and "exponent" in text
-        for key in windowed_spec().to_dict().keys() - {"context_step", "family"}:
+        for key in windowed_spec().to_dict().keys() - {"context_step", "family", "own_window"}:
             entries = windowed_spec().to_dict()
             del entries[key]
             with pytest.raises(ModelError, match=f"'{key}' is missing"):
@@ -199,7 +199,7 @@ class TestModelSpec:
     def test_what_older_models_do_not_say(self) -> None:
         """A fixed context, and a way of our own with files."""
         entries = windowed_spec().to_dict()
-        del entries["context_step"], entries["family"]
+        del entries["context_step"], entries["family"], entries["own_window"]
         assert ModelSpec.from_dict(entries) == windowed_spec()
 
     def test_another_context(self) -> None:

@@ -11,7 +11,7 @@ from rocket_fft import c2r, r2c
 from rtsep.dsp.bins import interpolate, to_device, to_model
 from rtsep.dsp.masks import EXTENSION_CODE, ratio_masks
 from rtsep.dsp.native import kernel
-from rtsep.dsp.windows import magnitude_scale, window_pair
+from rtsep.dsp.windows import magnitude_scale, model_window, window_pair
 from rtsep.spec import ModelSpec, WindowSpec
 
 LAST_OF_2, LAST_OF_3 = np.array([1]), np.array([2])  # axes of transforms
@@ -40,6 +40,8 @@ class Stream(NamedTuple):
 
     state: NDArray[np.void]  # (1,) of STATE
     analysis: NDArray[np.float32]  # (N,)
+    shown: NDArray[np.float32]  # (N,) window that the network sees, where it is another one; else (0,)
+    shown_spectrum: NDArray[np.complex64]  # (C, K)
     synthesis: NDArray[np.float32]  # (M,)
     model_below: NDArray[np.int64]  # device bins to the model's
     model_weight: NDArray[np.float32]
@@ -74,11 +76,14 @@ def open_stream(model: ModelSpec, window: WindowSpec, batch: int = 1) -> Stream:
     state["mid_side"] = model.basis == "ms"
     state["extension"] = EXTENSION_CODE[model.extension]
     state["exponent"] = model.exponent
-    state["scale"] = magnitude_scale(model, pair)
+    shown = model_window(model.analysis, length if window.own_window else 0).astype(np.float32)
+    state["scale"] = magnitude_scale(model, shown if window.own_window else pair.analysis)
     history = max(length, window.latency.total + window.hop)
     stream = Stream(
         state=state,
         analysis=pair.analysis,
+        shown=shown,
+        shown_spectrum=np.zeros((channels, bins), np.complex64),
         synthesis=pair.synthesis,
         model_below=down.below,
         model_weight=down.weight,
@@ -135,10 +140,28 @@ def analyse(stream: Stream, block: NDArray[np.float32], magnitudes: NDArray[np.f
     """Take one hop (channels, hop); give the magnitudes (channels, model bins) of its spectrum."""
     _remember(stream, block)
     state = stream.state[0]
+    spectrum = stream.spectra[state.hops % len(stream.spectra)]
+    _transform(stream, stream.analysis, spectrum)
+    state.hops += 1
+    if len(stream.shown):
+        spectrum = stream.shown_spectrum
+        _transform(stream, stream.shown, spectrum)
+    channels, bins = spectrum.shape
+    for channel in range(channels):
+        for k in range(bins):
+            value = spectrum[channel, k]
+            stream.magnitude[k] = state.scale * np.sqrt(value.real * value.real + value.imag * value.imag)
+        interpolate(stream.model_below, stream.model_weight, stream.magnitude, magnitudes[channel])
+
+
+@kernel
+def _transform(stream: Stream, window: NDArray[np.float32], spectrum: NDArray[np.complex64]) -> None:
+    """The spectrum (channels, bins) of the newest frame under a window, in the model's basis."""
+    state = stream.state[0]
     channels, length = stream.frame.shape
     start = stream.history.shape[1] - length
     for i in range(length):
-        weight = stream.analysis[i]
+        weight = window[i]
         if state.mid_side:
             left, right = stream.history[0, start + i], stream.history[1, start + i]
             stream.frame[0, i] = np.float32(0.5) * (left + right) * weight
@@ -146,15 +169,7 @@ def analyse(stream: Stream, block: NDArray[np.float32], magnitudes: NDArray[np.f
         else:
             for channel in range(channels):
                 stream.frame[channel, i] = stream.history[channel, start + i] * weight
-    spectrum = stream.spectra[state.hops % len(stream.spectra)]
     r2c(stream.frame, spectrum, LAST_OF_2, True, 1.0, 1)
-    state.hops += 1
-    bins = spectrum.shape[1]
-    for channel in range(channels):
-        for k in range(bins):
-            value = spectrum[channel, k]
-            stream.magnitude[k] = state.scale * np.sqrt(value.real * value.real + value.imag * value.imag)
-        interpolate(stream.model_below, stream.model_weight, stream.magnitude, magnitudes[channel])
 
 
 @kernel

@@ -57,6 +57,6 @@ def window_pair(model: ModelSpec, window: WindowSpec) -> WindowPair:
     return WindowPair(analysis.astype(np.float32), synthesis.astype(np.float32))
 
 
-def magnitude_scale(model: ModelSpec, pair: WindowPair) -> float:
-    """What a magnitude under the device's window is multiplied by to be one under the model's."""
-    return float(model_window(model.analysis, model.window).sum() / pair.analysis.sum(dtype=np.float64))
+def magnitude_scale(model: ModelSpec, shown: NDArray[np.float32]) -> float:
+    """What a magnitude under a window `shown` to the network is multiplied by to be one under the model's."""
+    return float(model_window(model.analysis, model.window).sum() / shown.sum(dtype=np.float64))

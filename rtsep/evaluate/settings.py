@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from rtsep.errors import SpecError
 from rtsep.plan import plan
 from rtsep.spec import ModelSpec, WindowSpec
 
 Way = Literal["stream", "offline", "centre"]
+Seen = Literal["", "own", "preset"]
 MOST_LATE = 100  # refreshes: the masks that wait, each a context long, must fit into memory
 
 
@@ -19,8 +20,9 @@ class Setting:
 
     way: `stream` as it plays, `offline` as the model's family treats a whole file, `centre` without
     a model. latency: the preset; hop in frames, refresh in hops, lookahead in the model's hops and
-    context in spectra, 0 for the model's own: see `plan`. late: by how many refreshes each mask comes
-    late. level_db: RMS of the mix against full scale, None for as it is.
+    context in spectra, 0 for what live use has: see `plan`. seen: the window that the network sees,
+    the model's own or the preset's, empty for the model's choice. late: by how many refreshes each
+    mask comes late. level_db: RMS of the mix against full scale, None for as it is.
     """
 
     way: Way = "stream"
@@ -29,12 +31,15 @@ class Setting:
     refresh: int | None = None
     lookahead: int = 0
     context: int = 0
+    seen: Seen = ""
     late: int = 0
     level_db: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.late <= MOST_LATE:
             raise SpecError(f"masks late by {self.late} refreshes are out of range; allowed are 0 to {MOST_LATE}")
+        if self.seen not in get_args(Seen):
+            raise SpecError(f"the network sees the window {self.seen!r}; allowed are own and preset")
         if self.level_db is not None and not -120.0 <= self.level_db <= 20.0:
             raise SpecError(f"level {self.level_db:g} dB is out of range; allowed are -120 to 20")
 
@@ -49,6 +54,7 @@ class Setting:
             "refresh": self.refresh,
             "ahead": self.lookahead,
             "context": self.context,
+            "sees": self.seen,
             "late": self.late,
         }
         parts += [f"{word} {value}" for word, value in named.items() if value]
@@ -61,7 +67,8 @@ class Setting:
     def window(self, model: ModelSpec, sample_rate: int) -> WindowSpec:
         """How the model is run by this setting at a device rate in Hz; `SpecError` for what cannot be."""
         model = model.with_context(self.context) if self.context else model
-        return plan(model, sample_rate, self.latency, self.hop, self.refresh, self.lookahead)
+        own_window = None if not self.seen else self.seen == "own"
+        return plan(model, sample_rate, self.latency, self.hop, self.refresh, self.lookahead, own_window)
 
 
 def expanded(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from types import TracebackType
 
+from rtsep.budget import Budget, default_compute, reserve_s
 from rtsep.engine.base import Engine
 from rtsep.engine.inference import Inference
 from rtsep.errors import DeviceError, RtsepError
@@ -16,12 +17,13 @@ from rtsep.host.audio import Clock
 from rtsep.host.border import LARGEST_BLOCK, RUNNING, STOPPED, Border, open_border
 from rtsep.host.control import Command, Controls, Snapshot
 from rtsep.host.hygiene import SIGNAL_PRIORITY, become_realtime, lock_memory, quiet_python, tidy, unlock_memory
+from rtsep.host.lateness import Lateness
 from rtsep.host.path import open_path, signal_path, warm_up
 from rtsep.host.player import Player, ring_frames
 from rtsep.host.recorder import Recorder
 from rtsep.host.worker import EngineWorker
 from rtsep.mixer import MIX, Route, read_meters
-from rtsep.plan import default_compute, host_block
+from rtsep.plan import host_block
 from rtsep.sources import Resampled
 from rtsep.spec import AudioSpec, Latency, WindowSpec
 from rtsep.writers import StemWriter
@@ -33,7 +35,6 @@ LOST_S = 1.0  # without a callback for so long a device is lost
 STALLED_S = 10.0  # for so long it may go on by itself, while it says that it runs
 WATCH_S = 0.1
 TIDY_S = 10.0
-RESERVE_S = 0.008  # kept for scheduling at the most, of the time until the out ring would run dry
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class HostSettings:
     record: FilePath | None = None
     loop: bool = False
     waiting: bool = False  # files without pacing, JACK freewheel: every mask is fresh
+    note: str = ""  # what is to be said before the sound
 
 
 class Host:
@@ -70,6 +72,7 @@ class Host:
         self.losses = 0
         self._lost = False
         self._latency = Latency()
+        self._lateness: Lateness | None = None
         self._failed = threading.Event()
         self._signal = threading.Thread(target=self._run_signal_path, name="rtsep-signal", daemon=True)
         self._watch = threading.Thread(target=self._run_watch, name="rtsep-watch", daemon=True)
@@ -208,12 +211,11 @@ class Host:
         rate = self.clock.spec.sample_rate
         compute = self.settings.compute
         if compute is None:
-            compute = default_compute(block, hop, rate)
-        budget = block * (compute // block + 1)  # frames from a hop's input until the ring would run dry
+            compute = default_compute(self.engine.spec, self.settings.window, block)
         own = self.settings.window.latency
         self.border.outputs.state["written"] = host_block(block, hop) + compute
-        # half for inference, half for scheduling, which never needs more than so much
-        self.path.state["reserve_ns"] = int(min(0.5 * budget / rate, RESERVE_S) * 1e9)
+        self.path.state["reserve_ns"] = int(reserve_s(block, compute, rate) * 1e9)
+        self._lateness = Lateness(self.path, self.worker, Budget(self.settings.window, block, compute))
         self._latency = Latency(
             device=self.clock.latency,
             block=host_block(block, hop),
@@ -237,6 +239,8 @@ class Host:
                 tidy()
                 tidied = now
             self._measure_load(now)
+            if self._lateness and not self.settings.waiting:
+                self._lateness.look()
             if int(self.border.state[0]["callbacks"]) != callbacks:
                 callbacks, since, self._lost = int(self.border.state[0]["callbacks"]), now, False
             elif now - since > LOST_S and not self.settings.waiting:
@@ -265,7 +269,7 @@ class Host:
         if self._lost:
             return f"{self.clock.name} is gone; waiting for it to come back"
         error = (self.recorder and self.recorder.error) or (self.player and self.player.error)
-        return str(error) if error else ""
+        return str(error) if error else self._lateness.advice if self._lateness else ""
 
     def _stop(self) -> None:
         self.border.state["phase"] = STOPPED

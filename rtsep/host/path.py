@@ -26,12 +26,14 @@ STATE = np.dtype(
     [
         ("sample_rate", np.int64),
         ("refresh", np.int64),
+        ("ahead", np.int64),  # hops by which a mask is used later than it was made
         ("reserve_ns", np.int64),  # before a block is due its hops stop waiting for their masks
         ("recording", np.int64),
         ("entered", np.int64),  # 1 once the signal path runs, and needs the GIL no more
         ("hops", np.int64),
         ("missed", np.int64),  # masks that did not come before their deadline
         ("held", np.int64),  # hops played with a mask older than theirs
+        ("taken", np.int64),  # hop that the mask in use was made at
         ("broken_phase", np.int64),  # hop whose mask was not finite, or -1; the engine worker clears it
         ("think", np.int64),  # address of the engine worker's semaphore
         ("wake", np.int64),  # address of our own
@@ -70,7 +72,8 @@ def open_path(model: ModelSpec, window: WindowSpec, border: Border, routes: tupl
     think = semaphore()
     state = np.zeros(1, STATE)
     state["sample_rate"], state["refresh"], state["recording"] = rate, window.refresh, recording
-    state["broken_phase"] = -1
+    state["ahead"] = window.ahead
+    state["broken_phase"] = state["taken"] = -1
     state["think"], state["wake"], state["done"] = (one.ctypes.data for one in (think, border.wake, border.done))
     return Path(
         state=state,
@@ -111,6 +114,7 @@ def _take_mask(path: Path, newest: int) -> int:
     if not take(path.mask_control):
         return newest
     front = path.mask_control[0].front
+    store_release(path.state, "taken", path.mask_hop[front])
     if set_masks(path.stream, path.raw_masks[front]):
         store_release(path.state, "broken_phase", path.mask_hop[front])
     return path.mask_hop[front]
@@ -131,9 +135,8 @@ def _deadline_ns(path: Path) -> int:
 
 @kernel
 def _await_mask(path: Path, hop: int, newest: int) -> int:
-    """Wait for the mask of this hop until its deadline; give the hop of the mask in use."""
+    """Wait for the mask that was made at a hop until the deadline of now; give the hop of the mask in use."""
     state = path.state[0]
-    post(state.think)
     patient = path.border.state[0].waiting != 0
     while True:
         newest = _take_mask(path, newest)
@@ -181,12 +184,18 @@ def signal_path(path: Path) -> None:
         analyse(path.stream, path.block, next_frame(path.context))
         commit(path.context)
         waited = clock_ns()
-        due = hop - hop % state.refresh
-        newest = _await_mask(path, hop, newest) if due == hop else _take_mask(path, newest)
+        made = hop - state.ahead  # the newest spectrum that this hop's mask may be made from
+        due = made - made % state.refresh
+        if hop % state.refresh == 0:
+            post(state.think)
+        if due == made and made >= 0:
+            newest = _await_mask(path, made, newest)
+        elif newest < due or not state.ahead:  # a mask that is for later must not be used before its time
+            newest = _take_mask(path, newest)
         waited = clock_ns() - waited
         if newest < due and load_acquire(path.border.state, "phase") == RUNNING:
             state.held += 1
-        record(path.mask_ages, (hop - newest) * hop_length * 1_000_000_000 // state.sample_rate)
+        record(path.mask_ages, max(0, made - newest) * hop_length * 1_000_000_000 // state.sample_rate)
         synthesise(path.stream, path.stems)
         delayed(path.stream, path.dry)
         if state.recording:

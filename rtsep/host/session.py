@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from rtsep.engine.build import build
 from rtsep.errors import DeviceError, SpecError
 from rtsep.files import AudioReader, open_audio
 from rtsep.host.audio import JACK, NULL, NULL_BLOCK, Clock, Device, DeviceClock, NullClock, default_output, find_device
 from rtsep.host.border import LARGEST_BLOCK
 from rtsep.host.live import Host, HostSettings
-from rtsep.mixer import Route, parse_routes
-from rtsep.model.store import StoredModel, find
-from rtsep.plan import plan
+from rtsep.host.seat import Wish, seat
+from rtsep.mixer import parse_routes
 from rtsep.sources import Resampled
-from rtsep.spec import DEFAULT_MODEL
 from rtsep.writers import keep_source
 
 AUTO = "auto"  # the default device, or null where there is none
@@ -29,7 +26,7 @@ class LiveOptions:
 
     input: str = ""  # a device or a file
     output: str = ""  # a device, "null" or "auto"
-    model: str = DEFAULT_MODEL
+    model: str = ""  # the best one that this machine holds
     engine: str = "onnx"
     precision: str = "f32"
     threads: int = 1
@@ -37,7 +34,7 @@ class LiveOptions:
     hop: int | None = None
     refresh: int | None = None
     lookahead: int = 0
-    context: int = 0  # frames that a windowed model sees; 0: its own
+    context: int = 0  # frames that a windowed model sees; 0: what live use has
     compute: int | None = None  # frames
     rate: int = 0  # Hz
     block: int = 0  # frames
@@ -47,39 +44,45 @@ class LiveOptions:
     loop: bool = False
     waiting: bool = False
 
+    @property
+    def wish(self) -> Wish:
+        """What they say of the model and how it is played."""
+        shared = {field.name: getattr(self, field.name) for field in fields(Wish) if field.name != "timed"}
+        return Wish(**shared, timed=not self.waiting)
+
 
 def open_host(options: LiveOptions) -> Host:
     """Find model, devices and file, fit them together, and build the host; every lack is an error."""
-    stored = find(options.model).with_context(options.context).live()
-    routes = parse_routes(list(options.routes), stored.spec.stems, stored.spec.channels)
     output = _output(options.output)
     reader = open_audio(Path(options.input)) if _is_file(options.input) else None
     try:
-        return _fit(options, stored, routes, output, reader)
+        return _fit(options, output, reader)
     except BaseException:
         if reader:
             reader.close()
         raise
 
 
-def _fit(
-    options: LiveOptions,
-    stored: StoredModel,
-    routes: tuple[Route, ...],
-    output: Device | None,
-    reader: AudioReader | None,
-) -> Host:
+def _fit(options: LiveOptions, output: Device | None, reader: AudioReader | None) -> Host:
     rate = options.rate or _rate(output, reader)
-    window = plan(stored.spec, rate, options.latency, options.hop, options.refresh, options.lookahead)
     _check(options, output, rate)
+    found = seat(options.wish, rate)
+    spec = found.engine.spec
+    routes = parse_routes(list(options.routes), spec.stems, spec.channels)
     if reader and options.record:
-        keep_source(reader.path, tuple(options.record / f"{stem}.wav" for stem in stored.spec.stems))
+        keep_source(reader.path, tuple(options.record / f"{stem}.wav" for stem in spec.stems))
     clock = _clock(options, output, reader, rate, max(channel for route in routes for channel in route.channels))
-    engine = build(stored, options.engine, options.threads, options.precision)
     settings = HostSettings(
-        window, routes, options.compute, options.input_channels, options.record, options.loop, options.waiting
+        found.window,
+        routes,
+        options.compute,
+        options.input_channels,
+        options.record,
+        options.loop,
+        options.waiting,
+        found.note,
     )
-    return Host(engine, clock, settings, Resampled(reader, rate, stored.spec.channels) if reader else None)
+    return Host(found.engine, clock, settings, Resampled(reader, rate, spec.channels) if reader else None)
 
 
 def _check(options: LiveOptions, output: Device | None, rate: int) -> None:

@@ -13,7 +13,7 @@ from rtsep.dsp.context import RESERVE_HOPS
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, post, wait_until
 from rtsep.dsp.triple import publish
 from rtsep.engine.inference import Inference
-from rtsep.host.border import POLL_NS
+from rtsep.host.border import POLL_NS, STOPPED
 from rtsep.host.hygiene import ENGINE_PRIORITY, become_realtime
 from rtsep.host.path import Path
 from rtsep.host.stats import histogram, record
@@ -27,6 +27,13 @@ def _await_frames(path: Path, done: int) -> int:
     if load_acquire(path.context.state, "hops") <= done:
         wait_until(path.state[0].think, clock_ns() + POLL_NS)
     return load_acquire(path.context.state, "hops")
+
+
+@kernel
+def _await_taken(path: Path, hop: int) -> None:
+    """Sleep until the mask made at a hop is in use: the next one would take its place before its time."""
+    while load_acquire(path.state, "taken") < hop and load_acquire(path.border.state, "phase") != STOPPED:
+        wait_until(path.state[0].think, clock_ns() + POLL_NS // 20)
 
 
 @kernel
@@ -53,8 +60,10 @@ class EngineWorker(threading.Thread):
         self._refresh = refresh
         self._on_error = on_error
         self._next = 0  # the next hop to think about
+        self._published = -1  # hop of the last mask
         self._stopping = False
         _await_frames(path, -1)  # compiled before the sound starts
+        _await_taken(path, -1)
         record(histogram(), 0)
         _publish(path, -1, inference.masks)
 
@@ -102,4 +111,7 @@ class EngineWorker(threading.Thread):
         record(self.times, time.perf_counter_ns() - started)
         self.inferences += 1
         if fresh:
+            if self._path.state[0]["ahead"]:
+                _await_taken(self._path, self._published)
             _publish(self._path, hop, self._inference.masks)
+            self._published = hop

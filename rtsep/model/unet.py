@@ -38,6 +38,18 @@ def same_padding(size: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
+def needed_columns(newest: int, steps: int) -> list[int]:
+    """How many of the newest columns (spectra) each step up needs as input, and the output layer at the end.
+
+    The output layer's kernel of 4, dilated by 2, reaches 3 columns back; a step up makes column c from
+    columns (c - 3) / 2 to (c + 1) / 2. A step that has fewer columns needs all of them.
+    """
+    columns = [newest + 3]
+    for _ in range(steps):
+        columns.insert(0, (columns[0] + 3) // 2)
+    return columns
+
+
 class Encoder(nn.Module):
     """One step down: a convolution with stride 2, and what stands between it and the next."""
 
@@ -95,18 +107,21 @@ class Tower(nn.Module):
         )
         self.output = nn.Conv2d(1, channels, 4, dilation=2, padding=3)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Give the logits of the mask."""
+    def forward(self, x: Tensor, newest: int = 0) -> Tensor:
+        """Give the logits of the mask, of all spectra or of the `newest` ones."""
         raw: list[Tensor] = []
         for encoder in self.encoders:
             assert isinstance(encoder, Encoder)
             raw.append(encoder(x))
             x = encoder.between(raw[-1])
         x = raw.pop()  # the deepest goes up raw
-        for step, decoder in enumerate(self.decoders):
-            x = decoder(x if step == 0 else torch.cat([raw.pop(), x], 1))
+        wanted = needed_columns(newest or int(x.shape[2]) << len(self.encoders), len(self.decoders))
+        for step, (decoder, columns) in enumerate(zip(self.decoders, wanted, strict=False)):
+            below = x if step == 0 else torch.cat([raw.pop()[:, :, -x.shape[2] :], x], 1)
+            x = decoder(below[:, :, -columns:])
+            x = x[:, :, -wanted[step + 1] :]
         logits: Tensor = self.output(x)
-        return logits
+        return logits[:, :, -newest:]
 
 
 class UNet(nn.Module):
@@ -143,8 +158,11 @@ class UNet(nn.Module):
         self.step = 2 ** len(filters)
         self.towers = nn.ModuleList(Tower(channels, tuple(filters), conv, deconv) for _ in range(stems))
 
-    def forward(self, magnitudes: Tensor) -> Tensor:
-        """Give each stem's magnitudes: its mask times the input."""
+    def forward(self, magnitudes: Tensor, newest: int = 0) -> Tensor:
+        """Give each stem's magnitudes, its mask times the input: of all spectra, or only of the `newest` ones.
+
+        The newest alone are the same numbers for two thirds of the work.
+        """
         frames, bins = int(magnitudes.shape[2]), int(magnitudes.shape[3])
         if frames % self.step or bins % self.step:
             raise ModelError(f"U-Net: {frames} frames of {bins} bins; both must be multiples of {self.step}")
@@ -155,7 +173,7 @@ class UNet(nn.Module):
             if self.levelled
             else magnitudes
         )
-        logits = torch.stack([tower(heard) for tower in self.towers], 1)
+        logits = torch.stack([tower(heard, newest) for tower in self.towers], 1)
         if self.output == "softmax":
             masks = logits.softmax(1)
         elif self.training:
@@ -164,4 +182,4 @@ class UNet(nn.Module):
             # Written out, since ONNX Runtime's sigmoid has only an absolute accuracy, and where all masks
             # of a bin are small the ratio of their squares shows it. Where exp overflows it has no gradient.
             masks = torch.reciprocal(1.0 + torch.exp(-logits))
-        return masks * magnitudes[:, None]
+        return masks * magnitudes[:, None, :, -newest:]

@@ -74,6 +74,36 @@ def complex_l1(estimates: Tensor, batch: Batch) -> Tensor:
     return _over_known(0.4 * distance + 0.15 * shape + 0.7 * ratio, batch.known)
 
 
+class Heard(NamedTuple):
+    """Complex spectra of what is heard, (batch, stems, channels, hops, bins): estimate, truth, mix (one stem)."""
+
+    estimate: Tensor
+    target: Tensor
+    mix: Tensor
+
+
+def heard_distance(heard: Heard, known: Tensor) -> Tensor:
+    """As `complex_l1`, of spectra that have phases of their own; known: (batch, stems)."""
+    amount = heard.mix.abs()
+    level = amount.square().mean((1, 2, 3, 4), keepdim=True).sqrt() + TINY
+    estimate, target, amount = heard.estimate / level, heard.target / level, amount / level
+    error = estimate - target
+    power = error.real.square() + error.imag.square()
+    weight = torch.linspace(1.0, 5.0, amount.shape[-1], device=amount.device).sqrt()
+    norm = (amount * weight).mean((2, 3, 4)) + 1e-4
+    distance = ((power + 1e-8).sqrt() * weight).mean((2, 3, 4)) / norm
+
+    def magnitude(spectra: Tensor) -> Tensor:
+        return (spectra.real.square() + spectra.imag.square() + 1e-8).sqrt()
+
+    root = (amount + 1e-4).sqrt().mean((2, 3, 4))
+    shape = (magnitude(estimate).sqrt() - magnitude(target).sqrt()).abs().mean((2, 3, 4)) / root
+
+    floor = 10.0 ** (FLOOR_DB / 10.0) + TINY  # the mix has a mean square of 1
+    ratio = torch.log10((power.mean((2, 3, 4)) + floor) / (target.abs().square().mean((2, 3, 4)) + floor))
+    return _over_known(0.4 * distance + 0.15 * shape + 0.5 * ratio, known)
+
+
 @dataclass(frozen=True)
 class Named:
     """A loss and the family of networks that it is the custom of."""

@@ -25,6 +25,7 @@ from rtsep.model.export import export
 from rtsep.model.store import PLAIN_NAME, StoredModel, find
 from rtsep.model.weights import Weights, read_weights
 from rtsep.spec import ModelSpec
+from rtsep.train.edge import EdgeObjective, edge_objective
 from rtsep.train.judging import Clip, chosen_setting, held_out
 from rtsep.train.machine import Machine
 from rtsep.train.settings import Songs, TrainSettings
@@ -167,7 +168,9 @@ def train(
     if not init and not resume:
         _fit(network, described, spec, examples)
     with _worded(settings):
-        trainer = Trainer(settings, described, spec, network, folder, machine, fingerprint)
+        trainer = Trainer(
+            settings, described, spec, network, folder, machine, fingerprint, edge_of(settings, spec, machine.device)
+        )
         if resume:
             trainer.resume(folder / "checkpoint.pt")
         try:
@@ -184,6 +187,24 @@ def train(
             f"{folder / 'model'} cannot be written: {error.strerror}; make room and export it with --resume"
         ) from error
     return find(path)
+
+
+def edge_of(settings: TrainSettings, spec: ModelSpec, device: str) -> EdgeObjective | None:
+    """The objective of a run at the edge with its teacher; None for any other run. Raises `RtsepError`s."""
+    edge = settings.edge
+    if edge is None:
+        return None
+    teacher = None
+    if edge.teacher:
+        model = find(edge.teacher)
+        if model.weights is None:
+            raise ModelError(f"edge.teacher = {edge.teacher!r} is only a graph, without weights; name another model")
+        described, weights = read_weights(model.weights)
+        if len(described.stems) != len(settings.stems) or model.spec.family != "spleeter":
+            raise SpecError(f"edge.teacher = {edge.teacher!r} is no U-Net with {len(settings.stems)} stems; name one")
+        teacher = networks.network(described)
+        teacher.load_state_dict(weights)
+    return edge_objective(spec, edge, settings.optimisation.presets, teacher, device)
 
 
 def _check_apart(unpack: Path, settings: TrainSettings) -> None:

@@ -84,6 +84,28 @@ class Optimisation:
 
 
 @dataclass(frozen=True)
+class Edge:
+    """Training at the edge of a U-Net's context, as live use plays it; see `edge.py`. Counts are of spectra."""
+
+    context: int = 64  # that the network sees
+    frames: int = 2  # the newest of a context, which are learnt from
+    contexts: int = 2  # of each example
+    after: tuple[int, int] = (0, 0)  # frames by which a mask is used later than its newest spectrum, drawn by batch
+    teacher: str = ""  # a model that hears the future too; empty: none
+    teacher_weight: float = 0.5  # of what the teacher says, against the truth
+    future: int = 20  # that the teacher has at the least
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("context", 1, 4096), ("frames", 1, 64), ("contexts", 1, 64), ("future", 0, 4096)):
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(f"edge.{name} = {getattr(self, name)} is out of range; allowed are {low} to {high}")
+        if not 0 <= self.after[0] <= self.after[1] <= 1_000_000:
+            raise ConfigError(f"edge.after = {list(self.after)}: two counts of frames, the lower one first")
+        if not 0.0 <= self.teacher_weight <= 1.0:
+            raise ConfigError(f"edge.teacher_weight = {self.teacher_weight} is a share; allowed are 0 to 1")
+
+
+@dataclass(frozen=True)
 class Rhythm:
     """How often a run says, judges and keeps something. Steps count batches."""
 
@@ -128,6 +150,7 @@ class TrainSettings:
     optimisation: Optimisation = field(default_factory=Optimisation)
     rhythm: Rhythm = field(default_factory=Rhythm)
     judging: Judging = field(default_factory=Judging)
+    edge: Edge | None = None  # a U-Net is trained at the edge of its context; none: on all that it sees
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1 << 63:

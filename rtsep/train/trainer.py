@@ -22,11 +22,13 @@ from rtsep.data.examples import Examples
 from rtsep.errors import ModelError, RtsepError, SpecError
 from rtsep.model import architecture as networks
 from rtsep.model.architecture import Architecture, Memory
+from rtsep.model.unet import UNet
 from rtsep.spec import ModelSpec
 from rtsep.train import average, checkpoint
 from rtsep.train.batches import Sounds, batches
 from rtsep.train.checkpoint import Checkpoint
 from rtsep.train.curves import draw
+from rtsep.train.edge import EdgeObjective
 from rtsep.train.judging import Clip, judge
 from rtsep.train.logs import Log
 from rtsep.train.losses import LOSSES, Batch
@@ -70,8 +72,10 @@ class Trainer:
         folder: Path,
         machine: Machine,
         fingerprint: str,
+        edge: EdgeObjective | None = None,
     ) -> None:
         self.settings, self.spec, self.folder = settings, spec, folder
+        self._edge = edge
         self._described, self._machine, self._fingerprint = described, machine, fingerprint
         self._device = torch.device(machine.device)
         course = settings.optimisation
@@ -207,7 +211,7 @@ class Trainer:
         window = self._windows[rng.integers(len(self._windows))]
         kept = torch.from_numpy(rng.random(course.batch) < course.carry).to(self._device)
         memory = tuple(torch.where(kept[:, None], part, 0.0) for part in self._memory)
-        loss, memory = self._loss_of(self.network, sounds, window, memory)
+        loss, memory = self._loss_of(self.network, sounds, window, rng, memory)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         gradient = nn.utils.clip_grad_norm_(self.network.parameters(), course.clip or torch.inf)
@@ -221,14 +225,17 @@ class Trainer:
         return float(loss.detach()), float(gradient)
 
     def _loss_of(
-        self, network: nn.Module, sounds: Sounds, window: Tensor, memory: Memory = ()
+        self, network: nn.Module, sounds: Sounds, window: Tensor, rng: np.random.Generator, memory: Memory = ()
     ) -> tuple[Tensor, Memory]:
         stems, known = (part.to(self._device, non_blocking=True) for part in sounds)
+        half = self.settings.optimisation.precision == "bf16"
+        if self._edge is not None:
+            assert isinstance(network, UNet)
+            return self._edge.loss(network, stems, known, rng, half), ()
         found = spectra(stems, self.spec, window)
         step = self.spec.context_step or 1  # a U-Net would pad what is not whole steps
         whole = found.shape[3] - found.shape[3] % step or found.shape[3]
         batch = Batch(found[:, :, :, :whole], known)
-        half = self.settings.optimisation.precision == "bf16"
         with torch.autocast(self._device.type, torch.bfloat16, enabled=half):
             estimates, memory = networks.estimates(network, self._described, batch.mix.abs(), memory)
         return self._loss.loss(estimates.float(), batch), memory
@@ -260,7 +267,8 @@ class Trainer:
         total = 0.0
         for first in range(0, len(stems), size):
             group = stems[first : first + size], known[first : first + size]
-            total += len(group[0]) * float(self._loss_of(self.average, group, self._windows[0])[0])
+            rng = np.random.default_rng(self.settings.seed)
+            total += len(group[0]) * float(self._loss_of(self.average, group, self._windows[0], rng)[0])
         return total / len(stems)
 
 

@@ -1,0 +1,36 @@
+"""How long one pass of a network takes on this machine, when it is asked as seldom as live use asks it."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from rtsep.engine.base import Engine
+
+PASSES = 16
+SHARE = 0.9  # of the passes that take no longer than the time that is told
+
+
+def pass_time_s(engine: Engine, every_s: float, passes: int = PASSES) -> float:
+    """The time in seconds that nine of ten passes take at the most, of one context or spectrum.
+
+    Between two passes the thread sleeps until `every_s` are over: weights have to come back into the
+    cache, as they have to live, so it is more than back to back. The engine must be warm, and is reset.
+
+    Args:
+        engine: of any model.
+        every_s: from one pass to the next, in seconds.
+        passes: how many are measured.
+    """
+    spec = engine.spec
+    magnitudes = np.random.default_rng(0).random((spec.channels, spec.context, spec.bins), np.float32)
+    masks = np.zeros((len(spec.stems), spec.channels, spec.given(spec.context), spec.bins), np.float32)
+    times = []
+    for _ in range(passes):
+        started = time.perf_counter()
+        engine.infer(magnitudes, masks)
+        times.append(time.perf_counter() - started)
+        time.sleep(max(0.0, every_s - times[-1]))
+    engine.reset()
+    return sorted(times)[int(SHARE * (passes - 1))]
