@@ -65,10 +65,8 @@ def pull(
     say(f"{published.name}, about {published.about_bytes / 1e6:.0f} MB; licence: {published.licence}")
     if published.must_ask and not yes and not typer.confirm("Get it under these terms?"):
         raise ModelError(f"{published.name} was not pulled: its licence was not agreed to; --yes agrees")
-    from rtsep.model.installation import need_torch
     from rtsep.model.pull import fetch
 
-    need_torch()
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bars:
         task = bars.add_task("downloading")

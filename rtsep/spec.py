@@ -38,8 +38,8 @@ class ModelSpec:
 
     The graph takes `magnitudes` (batch, channels, frames, bins) and gives `masks`
     (batch, stems, channels, frames, bins), float32. A `windowed` graph has `context` frames, or
-    any multiple of `context_step` where that is not 0; a `stateful` one takes any number, in
-    order, and carries `states` from call to call.
+    any multiple of `context_step` where that is not 0, and gives as many, or only the `newest`; a
+    `stateful` one takes any number, in order, and carries `states` from call to call.
     """
 
     name: str
@@ -62,6 +62,7 @@ class ModelSpec:
     family: Family = "rtsep"  # whose way with a whole file `separate` follows to the letter
     ahead: int = 0  # hops of the model that the masks lie after the newest spectrum: for networks trained so
     own_window: tuple[str, ...] = ()  # presets at which the network sees its own window, by a second transform
+    newest: int = 0  # how many frames of a context a windowed graph gives, the newest; 0: all
 
     def __post_init__(self) -> None:
         for field in ("name", "licence"):
@@ -81,6 +82,7 @@ class ModelSpec:
             ("context", 1, 4096),
             ("context_step", 0, 4096),
             ("ahead", 0, 64 if self.kind == "windowed" else 0),
+            ("newest", 0, 4096),
             ("bins", 1, self.window // 2 + 1),
         ):
             value = getattr(self, field)
@@ -103,6 +105,11 @@ class ModelSpec:
             raise ModelError(
                 f"model spec: context_step is {self.context_step}; only a windowed model has one, and its context "
                 f"({self.context}) is a multiple of it"
+            )
+        if self.newest and (self.kind == "stateful" or self.newest > self.context):
+            raise ModelError(
+                f"model spec: newest is {self.newest}; only a windowed model has one, at most its context "
+                f"({self.context})"
             )
 
     @classmethod
@@ -137,7 +144,15 @@ class ModelSpec:
             raise SpecError(
                 f"context {frames} does not suit {self.name}; allowed are multiples of {self.context_step} up to 4096"
             )
-        return replace(self, context=frames)
+        return replace(self, context=frames, newest=min(self.newest, frames))
+
+    def with_newest(self, frames: int) -> ModelSpec:
+        """The same model, of whose contexts only so many frames are wanted, the newest; 0: all."""
+        return replace(self, newest=frames)
+
+    def given(self, frames: int) -> int:
+        """How many frames come out of a call of `frames`."""
+        return min(self.newest, frames) if self.newest else frames
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON object that `from_dict` reads."""

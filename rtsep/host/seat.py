@@ -75,7 +75,7 @@ def seat(wish: Wish, rate: int) -> Seat:
 
 
 def _built(stored: StoredModel, wish: Wish, rate: int) -> Seat:
-    playable = stored.with_context(wish.context).live(wish.lookahead)
+    playable = stored.live(wish.lookahead, wish.context)
     window = plan(playable.spec, rate, wish.latency, wish.hop, wish.refresh, wish.lookahead)
     engine = build(playable, wish.engine, wish.threads, wish.precision)
     block = wish.block or USUAL_BLOCK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,9 +21,9 @@ from rtsep.data.unpacking import unpacked
 from rtsep.errors import ConfigError, EngineError, FileError, ModelError, SpecError
 from rtsep.model import architecture as networks
 from rtsep.model.architecture import Architecture
-from rtsep.model.export import export
+from rtsep.model.export import export_model
 from rtsep.model.store import PLAIN_NAME, StoredModel, find
-from rtsep.model.weights import Weights, read_weights
+from rtsep.model.weights import Float32
 from rtsep.spec import ModelSpec
 from rtsep.train.edge import EdgeObjective, edge_objective
 from rtsep.train.judging import Clip, chosen_setting, held_out
@@ -68,7 +68,7 @@ def gather(settings: TrainSettings, sample_rate: int, thorough: bool = False) ->
     return Material(tuple(collections), tuple(song for one in valid for song in one), tuple(complaints))
 
 
-def describe(settings: TrainSettings, init: str) -> tuple[Architecture, dict[str, Tensor]]:
+def describe(settings: TrainSettings, init: str) -> tuple[Architecture, Mapping[str, Float32]]:
     """The network that the settings and `init` ask for, and the weights that it starts from (none: new ones).
 
     init: a model's name or path. A network table that says nothing is that of `init`, with the
@@ -82,7 +82,7 @@ def describe(settings: TrainSettings, init: str) -> tuple[Architecture, dict[str
             f"{model.name} is only a graph, without weights to train on; start from streaming-2stems or a model of "
             "your own, or import it again with this rtsep"
         )
-    found, weights = read_weights(model.weights)
+    found, weights = model.read_weights()
     if len(found.stems) != len(settings.stems):
         raise SpecError(
             f"{model.name} has {len(found.stems)} stems ({', '.join(found.stems)}), the settings name "
@@ -101,11 +101,9 @@ def prepare(settings: TrainSettings, init: str) -> tuple[Architecture, ModelSpec
     network = networks.network(described)
     if weights:
         try:
-            network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ModelError(
-                f"{init}: its weights do not fit the network ({' '.join(str(error).split())[:200]})"
-            ) from error
+            networks.load(network, weights)
+        except ModelError as error:
+            raise ModelError(f"{init}: {error}") from error
     if settings.optimisation.carry and described.family != "causal":
         raise SpecError(
             f"optimisation.carry = {settings.optimisation.carry}: a network of family {described.family} remembers "
@@ -179,9 +177,8 @@ def train(
             trainer.keep()
             raise
     judged = trainer.judged()
-    weights = Weights(described, dict(judged.state_dict()))
     try:
-        path = export(networks.deployed(judged, described), spec, folder / "model", weights=weights)
+        path = export_model(judged, described, spec, folder / "model")
     except OSError as error:
         raise FileError(
             f"{folder / 'model'} cannot be written: {error.strerror}; make room and export it with --resume"
@@ -197,13 +194,11 @@ def edge_of(settings: TrainSettings, spec: ModelSpec, device: str) -> EdgeObject
     teacher = None
     if edge.teacher:
         model = find(edge.teacher)
-        if model.weights is None:
-            raise ModelError(f"edge.teacher = {edge.teacher!r} is only a graph, without weights; name another model")
-        described, weights = read_weights(model.weights)
+        described, weights = model.read_weights()
         if len(described.stems) != len(settings.stems) or model.spec.family != "spleeter":
             raise SpecError(f"edge.teacher = {edge.teacher!r} is no U-Net with {len(settings.stems)} stems; name one")
         teacher = networks.network(described)
-        teacher.load_state_dict(weights)
+        networks.load(teacher, weights)
     return edge_objective(spec, edge, settings.optimisation.presets, teacher, device)
 
 
