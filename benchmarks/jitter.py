@@ -20,6 +20,7 @@ from benchmarks.card import VirtualCard
 from benchmarks.endurance import music
 from benchmarks.load import cpu_burner, gil_holder
 from benchmarks.results import Figures, run
+from rtsep.budget import default_compute
 from rtsep.demo import SONG
 from rtsep.dsp.ring import Ring, accept, deliver, read, write
 from rtsep.dsp.stft import analyse, delayed, open_stream, synthesise
@@ -29,7 +30,7 @@ from rtsep.host.session import LiveOptions, open_host
 from rtsep.host.stats import BINS_PER_OCTAVE, histogram, percentiles, record
 from rtsep.mixer import mix, open_mixer, parse_routes
 from rtsep.model.store import find
-from rtsep.plan import default_compute, host_block, plan
+from rtsep.plan import host_block, plan
 from rtsep.spec import DEFAULT_MODEL
 
 MODEL, PRESET = DEFAULT_MODEL, "23"
@@ -65,7 +66,7 @@ class PythonHost:
         self._stopping = False
         self._worker = threading.Thread(target=self._work, daemon=True)
         self._hop()  # compiled, or loaded
-        slack = host_block(BLOCK, hop) + default_compute(BLOCK, hop, SAMPLE_RATE)
+        slack = host_block(BLOCK, hop) + default_compute(model, self.window, BLOCK)
         write(self.outputs.memory, np.zeros((slack, 2), np.float32))
         self._sound = sounddevice.Stream(
             device=device, samplerate=SAMPLE_RATE, blocksize=0, channels=2, dtype="float32", callback=self._callback

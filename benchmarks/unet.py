@@ -21,10 +21,10 @@ import numpy as np
 from benchmarks.card import VirtualCard
 from benchmarks.endurance import music
 from benchmarks.results import Figures, run
+from rtsep.budget import RESERVE_S
 from rtsep.demo import SONG
 from rtsep.engine.build import build
 from rtsep.errors import EngineError
-from rtsep.host.live import RESERVE_S
 from rtsep.host.report import host_report
 from rtsep.host.session import LiveOptions, open_host
 from rtsep.host.stats import histogram

@@ -164,7 +164,7 @@ def _fit_refresh(model: ModelSpec, spacing: int, asked: int | None, default: int
         refresh = spacing if asked is None else asked
         least = max(1, model.ahead * spacing)
         if refresh < least:
-            raise SpecError(f"refresh {refresh} is out of range; {model.name} takes {least} hops or more")
+            raise SpecError(f"refresh {refresh} is out of range; it must be {least} hop{'s' * (least > 1)} or more")
         return refresh
     divisors = [n for n in range(1, spacing + 1) if spacing % n == 0]
     if asked is None:

@@ -188,12 +188,14 @@ def by_the_book(make: Callable[[], Engine], window: WindowSpec, sound: Float32) 
     ]
     engines: dict[int, Engine] = {}
     out = np.zeros((len(spec.stems), spec.channels, frames * hop + window.synthesis))
+    mapped = np.full((len(spec.stems), spec.channels, length // 2 + 1), 1.0 / len(spec.stems))
     for h in range(frames):
-        if h % window.refresh == 0:
-            ages = [h - (spec.context - 1 - t) * spacing for t in range(spec.context)]
+        made = h - window.ahead
+        if made >= 0 and made % window.refresh == 0:
+            ages = [made - (spec.context - 1 - t) * spacing for t in range(spec.context)]
             seen = np.stack([grid[age] if age >= 0 else np.zeros_like(grid[0]) for age in ages], axis=1)
             raw = np.zeros((len(spec.stems), *seen.shape), np.float32)
-            engines.setdefault(h % spacing, make()).infer(seen.astype(np.float32), raw)
+            engines.setdefault(made % spacing, make()).infer(seen.astype(np.float32), raw)
             masks = formula(raw[:, :, spec.context - 1 - window.lookahead_hops], spec)
             mapped = np.apply_along_axis(lambda row: np.interp(device_hz[:-1], model_hz, row), 2, masks)
         if h >= window.delay_hops:
@@ -229,6 +231,11 @@ class TestByTheBook:
         assert window.own_window and not plan(spec, rate, "23").own_window
         assert not plan(spec, rate, "12", own_window=False).own_window
         self.check(spec, window)
+
+    @pytest.mark.parametrize(("preset", "refresh"), [("exact", None), ("23", None), ("12", 9)])
+    def test_masks_for_a_later_frame(self, preset: str, refresh: int | None) -> None:
+        spec = windowed_spec(ahead=1)
+        self.check(spec, plan(spec, 44100, preset, refresh=refresh))
 
     @pytest.mark.parametrize("rate", [44100, 48000, 22050])
     @pytest.mark.parametrize(("preset", "refresh"), [("exact", 1), ("12", 1), ("12", 2), ("12", 4), ("3", None)])

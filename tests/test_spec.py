@@ -144,6 +144,17 @@ def test_lookahead_out_of_range() -> None:
     assert "2 hops" in text and "causal" in text and "use 0" in text
 
 
+def test_masks_for_a_later_frame_are_not_made_more_often_than_that() -> None:
+    model = windowed_spec(ahead=1)
+    window = plan(model, 44100, "12")
+    assert window.ahead == window.refresh == window.spacing
+    assert f"refresh 1 is out of range; it must be {window.ahead} hops or more" in refused(
+        model, preset="12", refresh=1
+    )
+    with pytest.raises(ModelError, match="ahead is 1; it must be a whole number, 0 to 0"):
+        stateful_spec(ahead=1)
+
+
 def test_refresh_out_of_range() -> None:
     text = refused(windowed_spec(), refresh=0)
     assert "refresh 0" in text and "1 hop or more" in text

@@ -95,19 +95,22 @@ class EdgeObjective:
     def _context(self, mix: Tensor, end: int, pair: Pair) -> Tensor:
         """The spectra of a context that ends at a frame, (batch, channels, context, bins), as live use shows them."""
         pieces = mix[..., end - self._reach() : end].unfold(-1, self.spec.window, self.spec.hop)
-        return torch.fft.rfft(pieces * (pair.gain * pair.analysis))[..., : self.spec.bins]
+        spectra: Tensor = torch.fft.rfft(pieces * (pair.gain * pair.analysis))
+        return spectra[..., : self.spec.bins]
 
     def _newest(self, sounds: Tensor, ends: list[int], pair: Pair) -> Tensor:
         """The newest spectra of the contexts, all bins: (contexts x batch, stems, channels, newest, bins)."""
         length, hop = self.spec.window, self.spec.hop
         reach = length + (self.edge.frames - 1) * hop
         cut = torch.cat([sounds[..., end - reach : end] for end in ends])
-        return torch.fft.rfft(cut.unfold(-1, length, hop) * pair.analysis)
+        spectra: Tensor = torch.fft.rfft(cut.unfold(-1, length, hop) * pair.analysis)
+        return spectra
 
     def _heard(self, spectra: Tensor, pair: Pair) -> Tensor:
         """The spectra, (..., M / 2 + 1), of what is heard of spectra: the last part of each, as it is synthesised."""
         sound = torch.fft.irfft(spectra, self.spec.window)[..., -len(pair.synthesis) :]
-        return torch.fft.rfft(sound * pair.synthesis)
+        heard: Tensor = torch.fft.rfft(sound * pair.synthesis)
+        return heard
 
     def _by_example(self, heard: Heard) -> Heard:
         """Contexts of one example side by side with its spectra: (batch, stems, channels, contexts x newest, bins)."""

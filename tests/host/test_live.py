@@ -24,7 +24,7 @@ from rtsep.host.live import Host
 from rtsep.host.stats import percentiles
 from rtsep.plan import plan
 from rtsep.separator import StreamSeparator
-from rtsep.spec import AudioSpec
+from rtsep.spec import AudioSpec, ModelSpec
 from tests.engines import RATES, FrameEngine, stateful_spec, windowed_spec
 from tests.hosts import PATIENCE_S, card_host, file_host, outputs, play, settings, until
 from tests.signals import Float32, error_db, impulse, late, noise
@@ -97,9 +97,12 @@ def test_the_embedded_model_live_is_the_separator(tmp_path: Path, streaming: Eng
     assert np.abs(stems[0]).max() > 0.01 and np.abs(stems[1]).max() > 0.01
 
 
-@pytest.mark.parametrize("spec", [windowed_spec(4), stateful_spec(5)], ids=["windowed", "stateful"])
-def test_waiting_for_every_mask_is_deterministic(tmp_path: Path, spec: object) -> None:
-    model = windowed_spec(4) if spec == windowed_spec(4) else stateful_spec(5)
+@pytest.mark.parametrize(
+    "model",
+    [windowed_spec(4), stateful_spec(5), windowed_spec(4, ahead=1)],
+    ids=["windowed", "stateful", "for a later frame"],
+)
+def test_waiting_for_every_mask_is_deterministic(tmp_path: Path, model: ModelSpec) -> None:
     sound = noise(30_000, seed=5)
     routes = " ".join(f"{stem}={2 * i + 1},{2 * i + 2}" for i, stem in enumerate(model.stems))
     window = plan(model, 44100, "6")

@@ -176,12 +176,12 @@ class TestTeacher:
     def test_its_share_of_the_loss(self) -> None:
         stems, learner = sounds(120_000), network().eval()
 
-        def loss(**changes: object) -> float:
-            made = objective(network(1), future=8, **changes)
+        def loss(teacher_weight: float) -> float:
+            made = objective(network(1), future=8, teacher_weight=teacher_weight)
             with torch.no_grad():
                 return float(made.loss(learner, stems, KNOWN, np.random.default_rng(3), half=False))
 
-        truth, teacher, both = (loss(teacher_weight=weight) for weight in (0.0, 1.0, 0.25))
+        truth, teacher, both = (loss(weight) for weight in (0.0, 1.0, 0.25))
         assert truth != teacher
         assert both == pytest.approx(0.75 * truth + 0.25 * teacher, abs=1e-5)
 
