@@ -24,6 +24,7 @@ from benchmarks.results import Figures, run
 from rtsep.budget import RESERVE_S
 from rtsep.demo import SONG
 from rtsep.engine.build import build
+from rtsep.engine.graph import masks_shape
 from rtsep.errors import EngineError
 from rtsep.host.report import host_report
 from rtsep.host.session import LiveOptions, open_host
@@ -44,12 +45,12 @@ LONGER, TRIALS = 1.15, 6  # what a refresh that did not hold is tried with next,
 
 
 def inference(model: str, engine: str, precision: str, context: int, count: int) -> dict[str, float]:
-    """Percentiles of one inference in ms, one thread, nothing else running."""
-    stored = find(model).with_context(context)
+    """Percentiles of one inference in ms as it is live, one thread, nothing else running."""
+    stored = find(model).with_context(context).live()
     built = build(stored, engine, 1, precision)
     spec = stored.spec
     magnitudes = np.abs(np.random.default_rng(0).normal(size=(spec.channels, context, spec.bins))).astype(np.float32)
-    raw = np.zeros((len(spec.stems), *magnitudes.shape), np.float32)
+    raw = np.zeros(masks_shape(spec, context), np.float32)
     built.warmup(context)
     times = []
     for _ in range(count):

@@ -17,6 +17,7 @@ import soundfile
 
 from rtsep.demo import SONG
 from rtsep.engine.build import build
+from rtsep.engine.graph import masks_shape
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import RtsepError, SpecError
 from rtsep.files import open_audio
@@ -43,7 +44,7 @@ RUNS = 3
 
 def latency(model: str, sample_rate: int, block: int) -> dict[str, Any]:
     """Every preset that the model can do: parts, the total, and an impulse through the host on the null device."""
-    stored = find(model)
+    stored = find(model).live()
     engine = build(stored)
     plan(stored.spec, sample_rate, "exact")  # what every model can do: an error here is the rate's
     rows = []
@@ -79,7 +80,7 @@ def inference_times(engine: Any) -> Any:
     spec: ModelSpec = engine.spec
     engine.warmup(spec.context)
     magnitudes = np.random.default_rng(0).random((spec.channels, spec.context, spec.bins), np.float32)
-    masks = np.zeros((len(spec.stems), *magnitudes.shape), np.float32)
+    masks = np.zeros(masks_shape(spec, spec.context), np.float32)
     times = histogram()
     for _ in range(INFERENCES):
         started = time.perf_counter_ns()

@@ -23,11 +23,16 @@ from rtsep.spec import ModelSpec
 SMALL = 64  # initializers with fewer values stay float32: they are shapes and constants
 
 
-def export_model(network: nn.Module, described: Architecture, spec: ModelSpec, folder: Path) -> Path:
-    """Write a trained network as a model: a U-Net by its weights alone, others with their graph beside them."""
-    weights = networks.weights(network, described)
+def export_model(
+    network: nn.Module, described: Architecture, spec: ModelSpec, folder: Path, trainable: bool = True
+) -> Path:
+    """Write a trained network as a model: a U-Net by its weights alone, others by their graph.
+
+    trainable: with weights beside the graph.
+    """
     if isinstance(described, UNetArchitecture):
-        return write_model(weights, spec, folder)
+        return write_model(networks.weights(network, described), spec, folder)
+    weights = networks.weights(network, described) if trainable else None
     return export(networks.deployed(network, described), spec, folder, weights=weights)
 
 

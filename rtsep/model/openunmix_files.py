@@ -100,7 +100,7 @@ def import_openunmix(
     the weights, for targets that do not fit together, and without torch.
     """
     need_torch()
-    from rtsep.model.architecture import weights as networks_weights
+    from rtsep.model.architecture import weights as tensors_of
     from rtsep.model.export import export
     from rtsep.model.openunmix import OpenUnmix, TargetNet, target_net
 
@@ -129,7 +129,7 @@ def import_openunmix(
     spec = described.spec(name, licence or "; ".join(sorted(terms)), system.states())
     # those that differ in size cannot be described as one, so they can be played but not trained
     alike = len({network.sizes for network in networks.values()}) == 1
-    trainable = networks_weights(system, described) if alike else None
+    trainable = tensors_of(system, described) if alike else None
     return install(name, lambda folder: export(system, spec, folder, weights=trainable))
 
 

@@ -152,9 +152,10 @@ def _floats(stored: Mapping[str, NDArray[Any]], described: Architecture, base: W
         along = [1] * len(shape)
         along[_channels(name)] = -1
         kernel: Float32 = stored[name].astype(np.float32)
-        kernel *= stored[name + SCALE].reshape(along)
-        if base is not None:
-            kernel += base.tensors[name]
+        with np.errstate(over="ignore"):  # told by `read_packed`
+            kernel *= stored[name + SCALE].reshape(along)
+            if base is not None:
+                kernel += base.tensors[name]
         found[name] = kernel
     return found
 

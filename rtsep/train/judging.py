@@ -74,7 +74,7 @@ def judge(
     found: dict[str, list[float]] = {stem: [] for stem in spec.stems}
     with tempfile.TemporaryDirectory(prefix="rtsep-judge-") as folder:
         try:
-            path = export_model(network, described, spec, Path(folder) / "model")
+            path = export_model(network, described, spec, Path(folder) / "model", trainable=False)
         except OSError as error:
             raise FileError(f"{folder} cannot be written: {error.strerror}; make room, or set TMPDIR") from error
         separator = Separator(find(path))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import Counter
 from dataclasses import replace
 from functools import cache
@@ -191,6 +193,25 @@ class TestModel:
         x = magnitudes(WIDE, 64, 1)[0]
         wanted = torchs(WIDE, x[None])[0]
         assert np.abs(self.infer(model, threads, x) - wanted).max() < 2e-6 * wanted.max()
+
+    def test_helpers_have_the_priority_of_who_asks(self, model: StoredModel) -> None:
+        engine, x = OnnxEngine(model, 2), magnitudes(WIDE, 64, 1)[0]
+        assert engine._pool is not None
+        found: list[int] = []
+
+        def ask() -> None:
+            assert engine._pool is not None
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # of this thread alone
+            engine.infer(x, np.zeros((3, *x.shape), np.float32))
+            found.append(engine._pool.submit(os.sched_getscheduler, 0).result())
+
+        engine.warmup(64)
+        assert engine._pool.submit(os.sched_getscheduler, 0).result() == os.SCHED_OTHER
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+        assert found == [os.SCHED_BATCH]
+        engine.close()
 
     def test_a_softmax_needs_all_stems(self) -> None:
         described = replace(WIDE, output="softmax")

@@ -16,6 +16,7 @@ import torch
 
 from rtsep.data.examples import Example, Examples
 from rtsep.errors import FileError, ModelError, RtsepError, SpecError
+from rtsep.model.embed import embed
 from rtsep.model.store import find
 from rtsep.train import checkpoint, school
 from rtsep.train.logs import read
@@ -24,6 +25,7 @@ from rtsep.train.settings import TrainSettings, read_train_settings
 from rtsep.train.trainer import Course, Trainer
 from tests.train import runs
 
+KERNEL = "towers.0.encoders.0.conv.weight"
 HERE = Machine("cpu", 0)
 
 
@@ -60,6 +62,17 @@ def test_a_model_that_is_only_a_graph_cannot_be_trained_on(tmp_path: Path) -> No
     settings = read_train_settings(runs.write(tmp_path, network={"family": "unet"}))
     with pytest.raises(ModelError, match="unet-2stems is only a graph, without weights to train on; start from"):
         school.describe(settings, "unet-2stems")
+
+
+def test_a_packed_model_can_be_trained_on(tmp_path: Path) -> None:
+    settings = read_train_settings(runs.write(tmp_path, network=runs.UNET, steps=2, valid=[]))
+    model = school.train(settings, tmp_path / "run", HERE)
+    (tmp_path / "credits.md").write_text("thanks")
+    packed = find(embed(model, tmp_path / "credits.md", tmp_path / "packed"))
+    _, _, network = school.prepare(settings, str(tmp_path / "packed"))
+    wanted = {name: torch.from_numpy(tensor) for name, tensor in packed.read_weights().tensors.items()}
+    assert same(wanted, network.state_dict())
+    assert not np.array_equal(wanted[KERNEL], model.read_weights().tensors[KERNEL])
 
 
 def interrupted(step: int, what: str) -> Any:
