@@ -12,7 +12,8 @@ from rtsep.host.audio import JACK, NULL, NULL_BLOCK, Clock, Device, DeviceClock,
 from rtsep.host.border import LARGEST_BLOCK
 from rtsep.host.live import Host, HostSettings
 from rtsep.mixer import Route, parse_routes
-from rtsep.model.store import StoredModel, find
+from rtsep.model.descriptor import resolve
+from rtsep.model.store import StoredModel
 from rtsep.plan import plan
 from rtsep.sources import Resampled
 from rtsep.spec import DEFAULT_MODEL
@@ -50,7 +51,7 @@ class LiveOptions:
 
 def open_host(options: LiveOptions) -> Host:
     """Find model, devices and file, fit them together, and build the host; every lack is an error."""
-    stored = find(options.model).with_context(options.context).live()
+    stored = resolve(options.model).with_context(options.context).live()
     routes = parse_routes(list(options.routes), stored.spec.stems, stored.spec.channels)
     output = _output(options.output)
     reader = open_audio(Path(options.input)) if _is_file(options.input) else None

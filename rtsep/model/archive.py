@@ -1,22 +1,27 @@
-"""Unpack a foreign `.tar.gz` without trusting it: plain files and folders, of bounded number and size."""
+"""Unpack foreign archives without trusting them: files of bounded number and size, nothing outside the folder."""
 
 from __future__ import annotations
 
+import errno
 import gzip
+import hashlib
 import tarfile
 import tempfile
+import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from rtsep.errors import ModelError
+from rtsep.model.registry import Member
 
 SUFFIXES = (".tar.gz", ".tgz")
 MAX_MEMBERS = 1000
 MAX_BYTES = 2_000_000_000  # unpacked, headers included; the largest of Spleeter's has 0.6 GB
 MAX_DEPTH = 8  # folders within folders
 PIECE = 1 << 20  # bytes read at once, and the most that a header may fill
+ZIP_END, ZIP_COMMENT, ZIP_64 = 22, 65_535, 20  # bytes of a zip's end record, of a comment, of a large one's mark
 FORBIDDEN = frozenset('\\:*?"<>|')  # in names: some platforms take them for more than a letter
 
 
@@ -76,6 +81,63 @@ def unpack(archive: Path, folder: Path, max_bytes: int = MAX_BYTES, max_members:
         raise ModelError(f"{archive} is not a whole .tar.gz ({error}); get it again") from error
     except OSError as error:
         raise ModelError(f"{archive} cannot be unpacked ({error.strerror or error})") from error
+
+
+def take(archive: Path, members: Iterable[Member], folder: Path) -> None:
+    """Write these members of a zip `archive`, and no others, into the empty `folder`, by their own names.
+
+    Raises `ModelError` for an archive that is broken, lacks one of them, or holds other bytes under
+    its name, and `OSError` where the disk is full. What was written before the error stays; give a
+    folder that can be thrown away.
+    """
+    try:
+        _check_directory(archive)
+        with zipfile.ZipFile(archive) as source:
+            there = [info.filename for info in source.infolist()]
+            for member in members:
+                if there.count(member.path) != 1:
+                    raise ModelError(f"{archive} does not hold {member.path} just once; it is another archive")
+                _take(archive, source, member, folder)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise ModelError(f"{archive} is not a whole archive ({error}); get it again") from error
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):
+            raise  # of the disk, not of what the archive says
+        raise ModelError(f"{archive} is not a whole archive ({error.strerror or error}); get it again") from error
+
+
+def _check_directory(archive: Path) -> None:
+    """Refuse a zip archive whose list of members, which zipfile takes in at once, is absurdly long."""
+    with archive.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - ZIP_END - ZIP_COMMENT - ZIP_64))
+        tail = file.read()
+    # as zipfile looks for it: the end record at the very end, else the last one with a comment behind
+    plain = tail[-ZIP_END:].startswith(b"PK\5\6") and tail.endswith(b"\0\0")
+    end = len(tail) - ZIP_END if plain else tail.rfind(b"PK\5\6")
+    if end < 0 or len(tail) - end < ZIP_END:
+        raise zipfile.BadZipFile("its end is missing")
+    listed = int.from_bytes(tail[end + 12 : end + 16], "little")
+    if listed > PIECE or tail[max(0, end - ZIP_64) : end].startswith(b"PK\6\7"):
+        raise ModelError(f"{archive} lists far too many files; no package of a model has so many")
+
+
+def _take(archive: Path, source: zipfile.ZipFile, member: Member, folder: Path) -> None:
+    if source.getinfo(member.path).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ModelError(f"{archive}: {member.path} is packed in an unusual way; get the archive again")
+    left, found = member.bytes, hashlib.sha256()
+    # the sizes that the archive tells are not asked: what comes out is counted
+    with source.open(member.path) as file, (folder / member.name).open("xb") as target:
+        while data := file.read(PIECE):
+            left -= len(data)
+            if left < 0:
+                break
+            found.update(data)
+            target.write(data)
+    if left:
+        raise ModelError(f"{archive}: {member.path} has not the published {member.bytes} bytes; get the archive again")
+    if (real := found.hexdigest()) != member.sha256:
+        raise ModelError(f"{archive}: {member.path} has sha256 {real}, published is {member.sha256}")
 
 
 def _unpack(archive: Path, tar: tarfile.TarFile, folder: Path, max_members: int) -> None:
