@@ -19,6 +19,8 @@ setup(
         "numba>=0.61",
         "rocket-fft>=0.4.1",
         "onnxruntime>=1.20",
+        "onnx>=1.18",
+        "safetensors>=0.5",
         "sounddevice>=0.5",
         "soundfile>=0.13",
         "soxr>=0.5",
@@ -32,7 +34,7 @@ setup(
     ],
     extras_require={
         "openvino": ["openvino>=2026.0"],
-        "train": ["torch==2.13.0", "onnx>=1.18", "safetensors>=0.5", "matplotlib>=3.9", "scipy>=1.14"],
+        "train": ["torch==2.13.0", "matplotlib>=3.9", "scipy>=1.14"],
         "evaluate": ["museval>=0.4.1", "matplotlib>=3.9"],
         # and tinysoundfont, by `pip install --no-deps tinysoundfont`: it asks for a PyAudio that it does not need
         "corpus": ["pedalboard>=0.9.26", "pyworld>=0.3.5", "python-debian>=1"],

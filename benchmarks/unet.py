@@ -144,14 +144,14 @@ def aged(model: str, engine: str, precision: str, context: int, preset: str, sec
 @contextmanager
 def random_spleeter() -> Iterator[str]:
     """A model of the official 2stems shape with random weights, for as long as the context lasts."""
-    from rtsep.model.export import export
+    from rtsep.model.architecture import network, weights
     from rtsep.model.spleeter_config import SHIPPED
-    from rtsep.model.unet import UNet
-    from rtsep.model.unet_export import fast
+    from rtsep.model.weights import write_model
 
     with tempfile.TemporaryDirectory() as folder:
-        spec = SHIPPED["2stems"].spec("random-2stems", "random weights")
-        export(fast(UNet(len(spec.stems))), spec, Path(folder) / spec.name)
+        described = SHIPPED["2stems"].architecture()
+        spec = described.spec("random-2stems", "random weights")
+        write_model(weights(network(described), described), spec, Path(folder) / spec.name)
         before = os.environ.get("RTSEP_MODELS")
         os.environ["RTSEP_MODELS"] = folder
         try:

@@ -37,8 +37,8 @@ class ModelSpec:
 
     The graph takes `magnitudes` (batch, channels, frames, bins) and gives `masks`
     (batch, stems, channels, frames, bins), float32. A `windowed` graph has `context` frames, or
-    any multiple of `context_step` where that is not 0; a `stateful` one takes any number, in
-    order, and carries `states` from call to call.
+    any multiple of `context_step` where that is not 0, and gives as many, or only the `newest`; a
+    `stateful` one takes any number, in order, and carries `states` from call to call.
     """
 
     name: str
@@ -59,6 +59,7 @@ class ModelSpec:
     licence: str
     context_step: int = 0  # what a context must be a multiple of; 0: the graph has just the one
     family: Family = "rtsep"  # whose way with a whole file `separate` follows to the letter
+    newest: int = 0  # how many frames of a context a windowed graph gives, the newest; 0: all
 
     def __post_init__(self) -> None:
         for field in ("name", "licence"):
@@ -77,6 +78,7 @@ class ModelSpec:
             ("hop", 1, self.window),
             ("context", 1, 4096),
             ("context_step", 0, 4096),
+            ("newest", 0, 4096),
             ("bins", 1, self.window // 2 + 1),
         ):
             value = getattr(self, field)
@@ -99,6 +101,11 @@ class ModelSpec:
             raise ModelError(
                 f"model spec: context_step is {self.context_step}; only a windowed model has one, and its context "
                 f"({self.context}) is a multiple of it"
+            )
+        if self.newest and (self.kind == "stateful" or self.newest > self.context):
+            raise ModelError(
+                f"model spec: newest is {self.newest}; only a windowed model has one, at most its context "
+                f"({self.context})"
             )
 
     @classmethod
@@ -129,7 +136,15 @@ class ModelSpec:
             raise SpecError(
                 f"context {frames} does not suit {self.name}; allowed are multiples of {self.context_step} up to 4096"
             )
-        return replace(self, context=frames)
+        return replace(self, context=frames, newest=min(self.newest, frames))
+
+    def with_newest(self, frames: int) -> ModelSpec:
+        """The same model, of whose contexts only so many frames are wanted, the newest; 0: all."""
+        return replace(self, newest=frames)
+
+    def given(self, frames: int) -> int:
+        """How many frames come out of a call of `frames`."""
+        return min(self.newest, frames) if self.newest else frames
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON object that `from_dict` reads."""

@@ -190,7 +190,7 @@ class TestModelSpec:
     def test_unknown_and_missing_keys(self) -> None:
         text = self.refused(colour="red")
         assert "'colour'" in text and "exponent" in text
-        for key in windowed_spec().to_dict().keys() - {"context_step", "family"}:
+        for key in windowed_spec().to_dict().keys() - {"context_step", "family", "newest"}:
             entries = windowed_spec().to_dict()
             del entries[key]
             with pytest.raises(ModelError, match=f"'{key}' is missing"):
@@ -199,8 +199,21 @@ class TestModelSpec:
     def test_what_older_models_do_not_say(self) -> None:
         """A fixed context, and a way of our own with files."""
         entries = windowed_spec().to_dict()
-        del entries["context_step"], entries["family"]
+        del entries["context_step"], entries["family"], entries["newest"]
         assert ModelSpec.from_dict(entries) == windowed_spec()
+
+    def test_only_the_newest_frames(self) -> None:
+        free = windowed_spec(context=512, context_step=64)
+        newest = free.with_newest(3)
+        assert (free.given(128), newest.given(128), newest.given(2)) == (128, 3, 2)
+        assert newest.with_newest(0) == free
+        assert ModelSpec.from_dict(newest.to_dict()) == newest != free
+        assert free.with_newest(512).with_context(64).newest == 64
+        for wrong in (-1, 513, 2.0):
+            with pytest.raises(ModelError, match="newest is"):
+                free.with_newest(wrong)  # type: ignore[arg-type]
+        with pytest.raises(ModelError, match="newest is 1; only a windowed model has one"):
+            stateful_spec().with_newest(1)
 
     def test_another_context(self) -> None:
         free = windowed_spec(context=512, context_step=64)

@@ -29,7 +29,8 @@ class Engine(Protocol):
         """Write the masks for magnitudes.
 
         magnitudes: (channels, frames, bins), linear, as the model's own analysis gives them.
-        masks: (stems, channels, frames, bins), written in place; raw, by the spec's `output`.
+        masks: (stems, channels, frames, bins), written in place; raw, by the spec's `output`. Of a
+        spec with `newest` they are only so many frames, the last of the context.
         phase: which of the interleaved runs of a stateful model these frames belong to.
         """
 

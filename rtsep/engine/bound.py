@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rtsep.engine.base import Float32
-from rtsep.engine.graph import check_call, check_frames
+from rtsep.engine.graph import check_call, check_frames, masks_shape
 from rtsep.errors import EngineError
 from rtsep.spec import ModelSpec
 
@@ -23,7 +23,7 @@ class Plan:
     """Buffers and bindings for calls of one number of frames."""
 
     magnitudes: Float32  # 1, channels, frames, bins
-    masks: Float32  # 1, stems, channels, frames, bins
+    masks: Float32  # 1, stems, channels, frames or only the newest, bins
     bindings: list[tuple[Any, Any]] = field(default_factory=list)  # by phase: there, and back
 
 
@@ -105,10 +105,9 @@ class BoundEngine(ABC):
         if plan is None:
             for stale in set(self._plans) - self._warm:  # only what was warmed up stays for good
                 del self._plans[stale]
-            shape = (self.spec.channels, frames, self.spec.bins)
             plan = self._plans[frames] = Plan(
-                magnitudes=np.zeros((1, *shape), np.float32),
-                masks=np.zeros((1, len(self.spec.stems), *shape), np.float32),
+                magnitudes=np.zeros((1, self.spec.channels, frames, self.spec.bins), np.float32),
+                masks=np.zeros((1, *masks_shape(self.spec, frames)), np.float32),
             )
         while len(self._phases) <= phase:
             there, back = ([np.zeros(state.shape, np.float32) for state in self.spec.states] for _ in range(2))

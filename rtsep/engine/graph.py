@@ -23,13 +23,18 @@ class GraphValue:
     float32: bool
 
 
-def check_graph(model: StoredModel, inputs: list[GraphValue], outputs: list[GraphValue]) -> None:
-    """Raise `ModelError` unless the graph has exactly the inputs and outputs of its spec."""
+def check_graph(
+    model: StoredModel, inputs: list[GraphValue], outputs: list[GraphValue], stems: int | None = None
+) -> None:
+    """Raise `ModelError` unless the graph has exactly the inputs and outputs of its spec.
+
+    stems: how many of them it gives, where it is a part of the model.
+    """
     spec = model.spec
     windowed = spec.kind == "windowed"
     batch, frames = (None, None if spec.context_step else spec.context) if windowed else (1, None)
     magnitudes = (batch, spec.channels, frames, spec.bins)
-    masks = (batch, len(spec.stems), spec.channels, frames, spec.bins)
+    masks = (batch, len(spec.stems) if stems is None else stems, spec.channels, spec.newest or frames, spec.bins)
     for state in spec.states:
         if min(state.shape, default=0) < 1 or prod(state.shape) > MAX_STATE:
             raise ModelError(
@@ -79,14 +84,20 @@ def check_frames(spec: ModelSpec, frames: int) -> int:
     return frames
 
 
+def masks_shape(spec: ModelSpec, frames: int) -> tuple[int, int, int, int]:
+    """The shape (stems, channels, frames, bins) of the masks of a call of so many spectra."""
+    return len(spec.stems), spec.channels, spec.given(check_frames(spec, frames)), spec.bins
+
+
 def check_call(spec: ModelSpec, magnitudes: Float32, masks: Float32, phase: int) -> None:
     """Raise `EngineError` unless the arrays of one call have the shapes that the spec gives."""
     frames = magnitudes.shape[1] if magnitudes.ndim == 3 else 0
     shape = (spec.channels, check_frames(spec, frames), spec.bins)
-    if magnitudes.shape != shape or masks.shape != (len(spec.stems), *shape):
+    given = masks_shape(spec, frames)
+    if magnitudes.shape != shape or masks.shape != given:
         raise EngineError(
             f"magnitudes {magnitudes.shape} and masks {masks.shape} do not fit {spec.name}, "
-            f"which wants {shape} and {(len(spec.stems), *shape)}"
+            f"which wants {shape} and {given}"
         )
     if phase < 0:
         raise EngineError(f"phase is {phase}; it must be 0 or more")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rtsep.engine.base import Float32
-from rtsep.engine.graph import check_call, check_frames
+from rtsep.engine.graph import check_call, check_frames, masks_shape
 from rtsep.errors import EngineError
 from rtsep.spec import ModelSpec
 
@@ -30,13 +30,13 @@ class IdentityEngine:
     def warmup(self, frames: int = 1, phases: int = 1) -> None:
         """Run once, so that the first real call is like every other."""
         shape = (self.spec.channels, check_frames(self.spec, frames), self.spec.bins)
-        self.infer(np.zeros(shape, np.float32), np.empty((len(self.spec.stems), *shape), np.float32))
+        self.infer(np.zeros(shape, np.float32), np.empty(masks_shape(self.spec, frames), np.float32))
 
     def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
         """Write the shares; see `Engine.infer`."""
         check_call(self.spec, magnitudes, masks, phase)
         if self.spec.output == "magnitude":
-            np.multiply(self._shares, magnitudes, out=masks)
+            np.multiply(self._shares, magnitudes[:, -masks.shape[2] :], out=masks)
         else:
             masks[...] = self._shares
 

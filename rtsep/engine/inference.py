@@ -6,6 +6,8 @@ import numpy as np
 
 from rtsep.dsp.context import Context, gather
 from rtsep.engine.base import Engine, Float32
+from rtsep.engine.graph import masks_shape
+from rtsep.errors import SpecError
 from rtsep.spec import WindowSpec
 
 
@@ -24,9 +26,15 @@ class Inference:
         phases = window.spacing // window.refresh if self.stateful else 1
         engine.warmup(model.context, phases)
         self._magnitudes = np.zeros((model.channels, model.context, model.bins), np.float32)
-        self._output = np.zeros((len(model.stems), *self._magnitudes.shape), np.float32)
+        given = model.given(model.context)
+        if window.lookahead_hops >= given:
+            raise SpecError(
+                f"lookahead of {window.lookahead_hops} hops: the graph of {model.name} gives the newest {given} frames "
+                f"alone; allowed are 0 to {given - 1}"
+            )
+        self._output = np.zeros(masks_shape(model, model.context), np.float32)
         gather(context, -1, window.spacing, self._magnitudes)  # compiled before it matters
-        self.masks: Float32 = self._output[:, :, model.context - 1 - window.lookahead_hops]
+        self.masks: Float32 = self._output[:, :, given - 1 - window.lookahead_hops]
 
     def wants(self, hop: int) -> bool:
         """Whether a mask is made at this hop, counted from 0."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,51 +20,94 @@ from rtsep.model.store import StoredModel
 SILENT = 4  # log severity: what goes wrong is raised, not logged
 
 
+@dataclass(frozen=True)
+class Part:
+    """A session that gives some of the stems, those after the part before."""
+
+    session: Any
+    stems: int
+
+
 class OnnxEngine(BoundEngine):
     """A stored model in ONNX Runtime; see `Engine` for the protocol.
 
-    threads: of one inference, 1 or more; with 1 the calling thread does all the work. beside: an
-    engine of the same model and threads, whose weights this one shares; both may be called at
-    once. Raises `ModelError` where the file is no graph or does not match its spec.
+    threads: of one inference, 1 or more; with 1 the calling thread does all the work. Where the stems
+    have graphs of their own, each thread has its stems: convolutions of few frames hardly split.
+    beside: an engine of the same model and threads, whose weights this one shares; both may be called
+    at once. Raises `ModelError` where the file is no graph or does not match its spec.
     """
 
     def __init__(self, model: StoredModel, threads: int = 1, beside: OnnxEngine | None = None) -> None:
         super().__init__(model.spec, f"ONNX Runtime CPU, {threads_in_words(threads)}")
         self._options = onnxruntime.RunOptions()
         self._options.log_severity_level = SILENT
-        self._session: Any = beside._session if beside else self._load(model, threads)
-
-    def _load(self, model: StoredModel, threads: int) -> Any:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.log_severity_level = SILENT
-        # A spinning thread would take the core that the signal path needs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's errors share no base class
-            raise ModelError(f"{model.path} is no ONNX model that can run here ({one_line(error)})") from error
-        check_graph(model, _values(session.get_inputs()), _values(session.get_outputs()))
-        return session
+        self._parts: list[Part] = beside._parts if beside else _load(model, threads)
+        others = len(self._parts) - 1
+        self._pool = ThreadPoolExecutor(others, "rtsep-stems") if others else None
 
     def _bind(self, plan: Plan, before: list[Float32], after: list[Float32]) -> Any:
-        binding = self._session.io_binding()
         inputs, outputs = self._names()
-        for name, buffer in zip(inputs, [plan.magnitudes, *before], strict=True):
-            binding.bind_input(name, "cpu", 0, np.float32, buffer.shape, buffer.ctypes.data)
-        for name, buffer in zip(outputs, [plan.masks, *after], strict=True):
-            binding.bind_output(name, "cpu", 0, np.float32, buffer.shape, buffer.ctypes.data)
-        return binding
+        bindings, first = [], 0
+        for part in self._parts:
+            binding = part.session.io_binding()
+            for name, buffer in zip(inputs, [plan.magnitudes, *before], strict=True):
+                binding.bind_input(name, "cpu", 0, np.float32, buffer.shape, buffer.ctypes.data)
+            masks = plan.masks[:, first : first + part.stems]  # in one piece, as the batch is 1
+            for name, buffer in zip(outputs, [masks, *after], strict=True):
+                binding.bind_output(name, "cpu", 0, np.float32, buffer.shape, buffer.ctypes.data)
+            bindings.append(binding)
+            first += part.stems
+        return bindings
 
     def _run(self, binding: Any) -> None:
-        self._session.run_with_iobinding(binding, self._options)
+        own, *others = zip(self._parts, binding, strict=True)
+        under_way = []
+        if self._pool is not None:
+            priority = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+            under_way = [self._pool.submit(self._help, priority, *one) for one in others]
+        try:
+            self._run_part(*own)
+        finally:
+            wait(under_way)  # the buffers are theirs until then
+        for one in under_way:
+            one.result()
+
+    def _help(self, priority: tuple[int, int], part: Part, binding: Any) -> None:
+        """Run a part with the priority of the thread that asked: it waits for the slowest."""
+        if os.sched_getscheduler(0) != priority[0]:
+            with suppress(OSError):
+                os.sched_setscheduler(0, priority[0], os.sched_param(priority[1]))
+        self._run_part(part, binding)
+
+    def _run_part(self, part: Part, binding: Any) -> None:
+        part.session.run_with_iobinding(binding, self._options)
 
     def close(self) -> None:
-        """Drop the session and all buffers; any later call raises `EngineError`."""
+        """Drop the sessions, the threads and all buffers; any later call raises `EngineError`."""
         super().close()
-        self._session = None
+        self._parts = []
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+def _load(model: StoredModel, threads: int) -> list[Part]:
+    graphs = model.graphs(threads)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = max(1, threads // len(graphs))
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = SILENT
+    # A spinning thread would take the core that the signal path needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    parts = []
+    for stems, graph in graphs:
+        try:
+            session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise ModelError(f"{model.path} is no ONNX model that can run here ({one_line(error)})") from error
+        check_graph(model, _values(session.get_inputs()), _values(session.get_outputs()), stems)
+        parts.append(Part(session, stems))
+    return parts
 
 
 def _values(nodes: list[Any]) -> list[GraphValue]:

@@ -40,7 +40,7 @@ class OpenVinoEngine(BoundEngine):
             "ENABLE_CPU_PINNING": False,  # the signal path may need that core
         }
         try:
-            graph = core.read_model(str(model.path))
+            graph = core.read_model(model.graph())
             inputs, outputs = _values(graph.inputs), _values(graph.outputs)
         except Exception as error:  # OpenVINO's errors share no base class
             raise ModelError(f"{model.path} is no ONNX model that can run here ({one_line(error)})") from error

@@ -35,6 +35,7 @@ def centre_spec(model: ModelSpec) -> ModelSpec:
         extension="average",
         states=(),
         family="rtsep",
+        newest=0,
     )
 
 

@@ -59,7 +59,7 @@ class Separator:
 
 
 def _stream(separator: Separator, mix: Float32, sample_rate: int, setting: Setting) -> Float32:
-    engine = _engine(separator, separator.model.with_context(setting.context).live())
+    engine = _engine(separator, separator.model.with_context(setting.context).live(setting.lookahead))
     window = _window(separator.model, setting, sample_rate)
     if setting.late:
         return _run(StreamProcess(LateEngine(engine, setting.late), window), engine, mix, sample_rate)

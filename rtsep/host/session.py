@@ -51,7 +51,7 @@ class LiveOptions:
 
 def open_host(options: LiveOptions) -> Host:
     """Find model, devices and file, fit them together, and build the host; every lack is an error."""
-    stored = resolve(options.model).with_context(options.context).live()
+    stored = resolve(options.model).with_context(options.context).live(options.lookahead)
     routes = parse_routes(list(options.routes), stored.spec.stems, stored.spec.channels)
     output = _output(options.output)
     reader = open_audio(Path(options.input)) if _is_file(options.input) else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,9 +15,10 @@ from rtsep.model.causal import CausalNet, LevelNorm, Merged, compressed
 from rtsep.model.families import Architecture as Architecture
 from rtsep.model.families import CausalArchitecture, OpenUnmixArchitecture, UNetArchitecture
 from rtsep.model.families import from_dict as from_dict
-from rtsep.model.openunmix import OpenUnmix, Sizes, TargetNet
+from rtsep.model.openunmix import COUNTER, OpenUnmix, Sizes, TargetNet
+from rtsep.model.shapes import tensor_shapes
 from rtsep.model.unet import UNet
-from rtsep.model.unet_export import fast
+from rtsep.model.weights import Float32, Weights
 from rtsep.spec import ModelSpec, StateSpec
 
 CAUSAL_FLOOR = 1e-2  # of a bin's deviation, against the largest
@@ -73,6 +75,23 @@ def _spleeters_start(made: UNet) -> UNet:
     return made
 
 
+def weights(made: nn.Module, described: Architecture) -> Weights:
+    """Give what a network has learnt, a copy, as files hold it."""
+    state = {name: tensor.detach().float().cpu().numpy() for name, tensor in made.state_dict().items()}
+    return Weights(described, {name: state[name].copy() for name in tensor_shapes(described)})
+
+
+def load(made: nn.Module, tensors: Mapping[str, Float32]) -> None:
+    """Give a network the weights of a file. Raises `ModelError` where they are not of its names and shapes."""
+    state = {name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()}
+    # what counts the steps of a training means nothing, and no file has it
+    counters = {name: value for name, value in made.state_dict().items() if name.endswith(COUNTER)}
+    try:
+        made.load_state_dict({**counters, **state})
+    except RuntimeError as error:
+        raise ModelError(f"the weights do not fit the network ({' '.join(str(error).split())[:200]})") from error
+
+
 def spec(described: Architecture, name: str, licence: str) -> ModelSpec:
     """Give the spec of a model with this network."""
     with torch.device("meta"):  # shapes only
@@ -115,8 +134,6 @@ def estimates(
 def deployed(made: nn.Module, described: Architecture) -> nn.Module:
     """The network as `export` takes it, for inference: a copy where it differs from what is trained."""
     made = made.eval()
-    if isinstance(made, UNet):
-        return fast(made)
     if isinstance(made, CausalNet) and isinstance(described, CausalArchitecture) and described.masks_per_stem:
         return Merged(copy.deepcopy(made), described.masks_per_stem)
     return made

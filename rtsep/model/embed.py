@@ -1,7 +1,8 @@
 """Put a trained model into the package: `python -m rtsep.model.embed MODEL LICENCE.md`.
 
-The weights go in as half floats, in the graph and, unless that would be too much, beside it to train
-on: half the bytes, and the masks differ by less than can be heard.
+The weights of a U-Net go in packed, as numbers of a few bits, with nothing beside them: its graph is
+written from them. Those of others go in as half floats, in the graph and, unless that would be too much,
+beside it to train on: half the bytes, and the masks differ by less than can be heard.
 """
 
 from __future__ import annotations
@@ -11,29 +12,56 @@ import shutil
 from pathlib import Path
 
 from rtsep.errors import ModelError
-from rtsep.model import architecture
-from rtsep.model.export import export
+from rtsep.model.families import UNetArchitecture
+from rtsep.model.folder import PACKED_NAME, write_json
+from rtsep.model.packed import write_packed
 from rtsep.model.store import EMBEDDED, StoredModel, find
-from rtsep.model.weights import Weights, read_weights
+from rtsep.model.weights import Weights
+
+BITS = 6
 
 
-def embed(model: StoredModel, licence: Path, folder: Path, trainable: bool = True) -> Path:
+def embed(
+    model: StoredModel,
+    licence: Path,
+    folder: Path,
+    trainable: bool = True,
+    bits: int = BITS,
+    base: StoredModel | None = None,
+) -> Path:
     """Write a model and its licence and credits into `folder`; give the path of its model.json.
 
-    trainable: with weights beside the graph, so that `rtsep train --init` can start from them.
+    trainable: with weights beside the graph, so that `rtsep train --init` can start from them. bits: of
+    the numbers of a U-Net's kernels. base: the model whose kernels they are told by their difference to.
 
-    Raises `ModelError` for a model without weights to export from.
+    Raises `ModelError` for a model without weights to export from, and for what cannot be packed.
     """
-    if model.weights is None:
-        raise ModelError(f"{model.name} has no weights beside its graph; train or import it with this rtsep")
-    described, tensors = read_weights(model.weights)
-    network = architecture.network(described)
-    network.load_state_dict(tensors)
-    deployed = architecture.deployed(network, described)
-    kept = Weights(described, tensors) if trainable else None
-    path = export(deployed, model.spec, folder, half_weights=True, weights=kept)
+    weights = model.read_weights()
+    if isinstance(weights.architecture, UNetArchitecture):
+        path = _pack(model, weights, folder, bits, base)
+    else:
+        path = _halve(model, weights, folder, trainable)
     shutil.copyfile(licence, folder / "LICENCE.md")
     return path
+
+
+def _pack(model: StoredModel, weights: Weights, folder: Path, bits: int, base: StoredModel | None) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    if base is not None and base.packing is not None and base.packing.base is not None:
+        raise ModelError(f"{base.name} is told by a difference itself; choose a base that is whole")
+    whole = None if base is None else base.read_weights()
+    entry = write_packed(weights, folder / PACKED_NAME, bits, whole, "" if base is None else base.name)
+    return write_json(folder, model.spec, {"weights": entry})
+
+
+def _halve(model: StoredModel, weights: Weights, folder: Path, trainable: bool) -> Path:
+    from rtsep.model import architecture
+    from rtsep.model.export import export
+
+    network = architecture.network(weights.architecture)
+    architecture.load(network, weights.tensors)
+    deployed = architecture.deployed(network, weights.architecture)
+    return export(deployed, model.spec, folder, half_weights=True, weights=weights if trainable else None)
 
 
 def main() -> None:
@@ -42,9 +70,11 @@ def main() -> None:
     parser.add_argument("model", help="a folder of a model with its weights, as `rtsep train` leaves it")
     parser.add_argument("licence", type=Path, help="licence and credits of the weights")
     parser.add_argument("--graph-only", action="store_true", help="no weights to train on: half the size")
+    parser.add_argument("--bits", type=int, default=BITS, help="of a U-Net's kernels, 4 to 8; of a difference from 2")
+    parser.add_argument("--base", help="the embedded U-Net that this one is told by its difference to")
     options = parser.parse_args()
-    model = find(options.model)
-    print(embed(model, options.licence, EMBEDDED / model.name, not options.graph_only))
+    model, base = find(options.model), find(options.base) if options.base else None
+    print(embed(model, options.licence, EMBEDDED / model.name, not options.graph_only, options.bits, base))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -15,12 +13,22 @@ from torch import nn
 from torch.jit._trace import TracerWarning
 
 from rtsep.errors import ModelError
-from rtsep.model.store import FORMAT, JSON_NAME, ONNX_NAME, WEIGHTS_NAME, digest
-from rtsep.model.weights import Weights, write_weights
+from rtsep.model import architecture as networks
+from rtsep.model.families import Architecture, UNetArchitecture
+from rtsep.model.folder import ONNX_NAME, WEIGHTS_NAME, told, write_json
+from rtsep.model.nodes import OPSET
+from rtsep.model.weights import Weights, write_model, write_weights
 from rtsep.spec import ModelSpec
 
-OPSET = 18
 SMALL = 64  # initializers with fewer values stay float32: they are shapes and constants
+
+
+def export_model(network: nn.Module, described: Architecture, spec: ModelSpec, folder: Path) -> Path:
+    """Write a trained network as a model: a U-Net by its weights alone, others with their graph beside them."""
+    weights = networks.weights(network, described)
+    if isinstance(described, UNetArchitecture):
+        return write_model(weights, spec, folder)
+    return export(networks.deployed(network, described), spec, folder, weights=weights)
 
 
 def export(
@@ -78,19 +86,11 @@ def export(
         _halve(model)
     onnx.checker.check_model(model)
     onnx.save(model, path)
-    entries = {"format": FORMAT, "spec": spec.to_dict(), "graph": _entry(path)}
-    trainable = folder / WEIGHTS_NAME
-    if weights is None:
-        trainable.unlink(missing_ok=True)  # of what was there before
-    else:
-        write_weights(weights, trainable, half_weights)
-        entries["weights"] = _entry(trainable)
-    (folder / JSON_NAME).write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
-    return folder / JSON_NAME
-
-
-def _entry(path: Path) -> dict[str, Any]:
-    return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest(path)}
+    files = {"graph": told(path)}
+    if weights is not None:
+        write_weights(weights, folder / WEIGHTS_NAME, half_weights)
+        files["weights"] = told(folder / WEIGHTS_NAME)
+    return write_json(folder, spec, files)
 
 
 def _check(network: nn.Module, spec: ModelSpec, inputs: tuple[torch.Tensor, ...]) -> None:

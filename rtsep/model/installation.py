@@ -12,16 +12,12 @@ from rtsep.model.store import EMBEDDED, JSON_NAME, PLAIN_NAME, StoredModel, find
 
 
 def need_torch() -> None:
-    """Raise `ModelError` where models cannot be imported or trained, before any long work for it."""
+    """Raise `ModelError` where models cannot be trained, before any long work for it."""
     try:
-        import onnx  # noqa: F401
-        import safetensors  # noqa: F401
         import scipy  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
-        raise ModelError(
-            f"importing and training need torch, onnx, safetensors and scipy ({error}); pip install 'rtsep[train]'"
-        ) from error
+        raise ModelError(f"training needs torch and scipy ({error}); pip install 'rtsep[train]'") from error
 
 
 def check_name(name: str) -> None:

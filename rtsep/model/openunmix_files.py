@@ -100,9 +100,9 @@ def import_openunmix(
     the weights, for targets that do not fit together, and without torch.
     """
     need_torch()
+    from rtsep.model.architecture import weights as networks_weights
     from rtsep.model.export import export
     from rtsep.model.openunmix import OpenUnmix, TargetNet, target_net
-    from rtsep.model.weights import Weights
 
     networks: dict[str, TargetNet] = {}
     settings: dict[str, dict[str, int]] = {}
@@ -129,7 +129,7 @@ def import_openunmix(
     spec = described.spec(name, licence or "; ".join(sorted(terms)), system.states())
     # those that differ in size cannot be described as one, so they can be played but not trained
     alike = len({network.sizes for network in networks.values()}) == 1
-    trainable = Weights(described, system.state_dict()) if alike else None
+    trainable = networks_weights(system, described) if alike else None
     return install(name, lambda folder: export(system, spec, folder, weights=trainable))
 
 

@@ -1,4 +1,4 @@
-"""Import Spleeter's models: a TensorFlow checkpoint to one of the user's models, without TensorFlow.
+"""Import Spleeter's models: a TensorFlow checkpoint to one of the user's models, without TensorFlow or torch.
 
 The names follow the order in which Keras made the layers: the towers in the order of the
 instruments, and within a tower its encoder, its decoder, then its output.
@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +17,13 @@ from numpy.typing import NDArray
 from rtsep.errors import ModelError
 from rtsep.model import archive
 from rtsep.model.bundle import INDEX, Bundle, find_prefix, open_bundle
-from rtsep.model.installation import check_name, install, need_torch
+from rtsep.model.installation import check_name, install
 from rtsep.model.registry import ARCHIVES, store_name
 from rtsep.model.registry import SPLEETER_MIT as DEEZER
 from rtsep.model.released import released
+from rtsep.model.shapes import tensor_shapes
 from rtsep.model.spleeter_config import RELEASED, SHIPPED, SpleeterConfig, read_config, read_json, shipped_name
 from rtsep.model.store import StoredModel, digest
-
-if TYPE_CHECKING:
-    from rtsep.model.unet import UNet
 
 UNKNOWN = "as its author says"
 # by their sha256, whose weights the index files are that Deezer released; they hold the CRC32C of every tensor
@@ -55,13 +52,10 @@ def import_spleeter(
     context: spectra that the network sees at once, a multiple of its step; without it the
     configuration's T. licence: what the model's says of itself.
 
-    Raises `ModelError` for files that are broken or hostile, for weights that do not fit the
-    configuration, and without torch.
+    Raises `ModelError` for files that are broken or hostile, and for weights that do not fit the
+    configuration.
     """
-    need_torch()
-    from rtsep.model.export import export
-    from rtsep.model.unet_export import fast
-    from rtsep.model.weights import Weights
+    from rtsep.model.weights import Weights, write_model
 
     with _prefix(path) as prefix:
         folder_name = _folder_name(path)
@@ -77,9 +71,8 @@ def import_spleeter(
         check_name(name)  # before the long work
         deezers = known is not None or (shipped in RELEASED and folder_name in RELEASED)
         spec = described.spec(name, licence or (DEEZER if deezers else UNKNOWN))
-        network = build(bundle, configuration)
-        weights = Weights(described, network.state_dict())
-        return install(name, lambda folder: export(fast(network), spec, folder, weights=weights), origin)
+        weights = Weights(described, read_tensors(bundle, configuration))
+        return install(name, lambda folder: write_model(weights, spec, folder), origin)
 
 
 @contextmanager
@@ -134,7 +127,7 @@ def _configuration(
 
 
 def variables(towers: int, depth: int) -> dict[str, str]:
-    """Give Spleeter's variable for each tensor of `UNet.state_dict`, for towers of `depth` steps."""
+    """Give Spleeter's variable for each tensor of a U-Net, for towers of `depth` steps."""
     names: dict[str, str] = {}
     for tower in range(towers):
         layers = [("output", "conv2d", (depth + 1) * tower + depth, CONV)]
@@ -151,29 +144,16 @@ def variables(towers: int, depth: int) -> dict[str, str]:
     return names
 
 
-def build(bundle: Bundle, config: SpleeterConfig) -> UNet:
-    """Build the network of a configuration with the weights of a checkpoint, for inference.
+def read_tensors(bundle: Bundle, config: SpleeterConfig) -> dict[str, NDArray[np.float32]]:
+    """Read the weights of a checkpoint by our names, as `tensor_shapes` has them.
 
     Raises `ModelError` with the tensor's name for one that is missing, left over, damaged, not
     finite, or of another type or shape than the configuration wants.
     """
-    import torch
-
-    from rtsep.model.architecture import network as made
-    from rtsep.model.unet import UNet
-
-    stems = len(config.instrument_list)
-    with torch.device("meta"):  # shapes alone: no memory is taken for what may not be in the file
-        network = made(config.architecture())
-    assert isinstance(network, UNet)
-    names = variables(stems, len(config.filters))
-    shapes = {names[key]: _theirs(tensor.shape) for key, tensor in network.state_dict().items() if key in names}
-    _check(bundle, config, shapes)
-    weights = {key: torch.from_numpy(_read(bundle, name)) for key, name in names.items()}
-    # the only tensors that the checkpoint lacks count the steps of a training
-    counts = {key: torch.tensor(0) for key in network.state_dict() if key not in names}
-    network.load_state_dict({**weights, **counts}, assign=True)
-    return network.eval()
+    shapes = tensor_shapes(config.architecture())
+    names = variables(len(config.instrument_list), len(config.filters))
+    _check(bundle, config, {names[key]: _theirs(shape) for key, shape in shapes.items()})
+    return {key: _read(bundle, names[key]) for key in shapes}
 
 
 def _theirs(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -181,7 +161,7 @@ def _theirs(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape[2:], shape[1], shape[0]) if len(shape) == 4 else tuple(shape)
 
 
-def _read(bundle: Bundle, name: str) -> NDArray[Any]:
+def _read(bundle: Bundle, name: str) -> NDArray[np.float32]:
     array = bundle.read(name)
     if not np.isfinite(array).all():
         raise ModelError(f"{bundle.data}: tensor {name!r} holds values that are not finite; train or get it again")

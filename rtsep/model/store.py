@@ -1,74 +1,58 @@
 """Find models: embedded, the user's own, or by path; every file is checked before it is trusted.
 
-A model is a folder with `model.json` (the spec, and size and sha256 of the other files),
-`model.onnx`, and `weights.safetensors` where it can be trained on. This module reads JSON and bytes
-only; the engine that loads a graph checks that its inputs and outputs match the spec.
+A model is a folder with `model.json` (the spec, and size and sha256 of the other files) and
+`model.onnx`, and `weights.safetensors` where it can be trained on. A U-Net needs no `model.onnx`: its
+graph is written from its weights when it is wanted, and they may be packed (`weights.packed`). To find
+a model JSON and bytes are read alone; the engine that loads a graph checks that its inputs and outputs
+match the spec.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from rtsep.errors import ModelError
 from rtsep.model import registry
+from rtsep.model.folder import JSON_NAME as JSON_NAME
+from rtsep.model.folder import ONNX_NAME as ONNX_NAME
+from rtsep.model.folder import PLAIN_NAME as PLAIN_NAME
+from rtsep.model.folder import WEIGHTS_NAME as WEIGHTS_NAME
+from rtsep.model.folder import Base, Packing, StoredFile, file_entry, packing_entry, read_json
+from rtsep.model.folder import digest as digest
 from rtsep.model.registry import store_name
 from rtsep.spec import ModelSpec
 
-FORMAT = 1
-JSON_NAME = "model.json"
-ONNX_NAME = "model.onnx"
-WEIGHTS_NAME = "weights.safetensors"
+if TYPE_CHECKING:
+    from rtsep.model.weights import Weights
+
 EMBEDDED = Path(__file__).parent / "embedded"
-MAX_JSON_BYTES = 1_000_000
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file of a model's folder, and what model.json says of it."""
-
-    path: Path
-    bytes: int
-    sha256: str
-
-    def verified(self) -> Path:
-        """The path of the file, found whole just now; else `ModelError` in one line."""
-        if not self.path.is_file():
-            raise ModelError(f"{self.path} is missing; get the whole model folder again")
-        if self.path.resolve().parent != self.path.parent.resolve():
-            raise ModelError(f"{self.path} is a link that leaves the model's folder; put the file itself there")
-        found = self.path.stat().st_size
-        if found != self.bytes:
-            raise ModelError(f"{self.path} has {found} bytes, {JSON_NAME} says {self.bytes}; get the model again")
-        if (real := digest(self.path)) != self.sha256:
-            raise ModelError(
-                f"{self.path} has sha256 {real[:12]}..., {JSON_NAME} says {self.sha256[:12]}...; get the model again"
-            )
-        return self.path
 
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model whose files are whole: its spec and where its graph lies."""
+    """A model whose files are whole: its spec, and where that lies which it plays from."""
 
     spec: ModelSpec
-    path: Path  # of the ONNX file
-    sha256: str  # of the ONNX file
+    path: Path  # of the graph, or of the weights that it is written from
+    sha256: str  # of the graph or of the weights: two models of one sum and spec play alike
     origin: str  # "embedded", "user" or "path"
     trainable: StoredFile | None = None  # its weights, unverified
+    packing: Packing | None = None  # of the weights, where they are packed
 
     @property
     def name(self) -> str:
         """The name that the spec gives."""
         return self.spec.name
+
+    @property
+    def written(self) -> bool:
+        """Whether its graph is written from its weights, for what is wanted of it."""
+        return self.trainable is not None and self.path == self.trainable.path
 
     @property
     def weights(self) -> Path | None:
@@ -81,14 +65,55 @@ class StoredModel:
         except OSError as error:
             raise ModelError(f"{self.name}: its weights cannot be read ({error.strerror})") from error
 
+    def read_weights(self) -> Weights:
+        """The network's description and its weights, unpacked where they are packed.
+
+        Raises `ModelError` where there are none, and for those that are altered, broken or hostile.
+        """
+        from rtsep.model import packed, weights
+
+        path = self.weights
+        if path is None:
+            raise ModelError(f"{self.name} is only a graph, without weights; import or train it with this rtsep")
+        if self.packing is None:
+            return weights.read_weights(path)
+        base = None if self.packing.base is None else _base(self.name, self.packing.base)
+        return packed.read_packed(path, self.packing, base)
+
+    def graph(self) -> bytes:
+        """The ONNX graph: that of the file, or one written for the spec. Raises `ModelError`."""
+        return self.graphs(1)[0][1]
+
+    def graphs(self, most: int) -> list[tuple[int, bytes]]:
+        """The ONNX graph in up to `most` parts that can work side by side, each with how many stems it gives.
+
+        Only a graph that is written here has parts, where no stem's mask depends on another's.
+        """
+        if not self.written:
+            try:
+                return [(len(self.spec.stems), self.path.read_bytes())]
+            except OSError as error:
+                raise ModelError(f"{self.path} cannot be read ({error.strerror})") from error
+        from rtsep.model.unet_graph import unet_graphs
+
+        return unet_graphs(self.read_weights(), self.spec, most)
+
     def with_context(self, frames: int) -> StoredModel:
         """The same model with another context, 0 for its own; `SpecError` where it has no such one."""
         return replace(self, spec=self.spec.with_context(frames)) if frames else self
 
-    def live(self) -> StoredModel:
-        """The same model with nothing lost above its band: live, the stems sum to the mix."""
-        lossy = self.spec.extension == "zeros"
-        return replace(self, spec=replace(self.spec, extension="average")) if lossy else self
+    def live(self, lookahead: int = 0) -> StoredModel:
+        """The same model as it plays live, with masks that look ahead by so many frames.
+
+        Nothing is lost above its band: the stems sum to the mix. What is not played is not computed,
+        where the graph is written here.
+        """
+        spec = self.spec
+        if spec.extension == "zeros":
+            spec = replace(spec, extension="average")
+        if self.written and 0 <= lookahead < spec.context:
+            spec = spec.with_newest(lookahead + 1)
+        return replace(self, spec=spec)
 
 
 def user_folder() -> Path:
@@ -145,12 +170,6 @@ def _find(name_or_path: str | Path) -> StoredModel:
     )
 
 
-def digest(path: Path) -> str:
-    """Give the sha256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _folders(root: Path) -> list[str]:
     if not root.is_dir():
         return []
@@ -166,7 +185,7 @@ def _released(name: str) -> Path | None:
     for folder in _folders(user_folder()):
         path = user_folder() / folder / JSON_NAME
         try:
-            origin = _json(path).get("origin")
+            origin = read_json(path).get("origin")
         except (ModelError, OSError):
             continue  # it is another one's trouble
         if isinstance(origin, dict) and store_name(str(origin.get("released"))) == name:
@@ -175,16 +194,14 @@ def _released(name: str) -> Path | None:
 
 
 def _read(path: Path, origin: str, asked: Path | None = None) -> StoredModel:
-    """Read and verify one model.json and the graph beside it."""
+    """Read and verify one model.json, and the graph beside it or the weights that it is written from."""
     if not path.is_file():
         beside = f" beside {asked}" if asked and asked != path else ""
         raise ModelError(f"{path} is missing{beside}; a model is a folder with {JSON_NAME} and {ONNX_NAME}")
-    entries = _json(path)
-    if entries.get("format") != FORMAT:
-        raise ModelError(f"{path}: format is {entries.get('format')!r}; this rtsep reads format {FORMAT}; update rtsep")
-    spec_entries, graph = entries.get("spec"), entries.get("graph")
-    if not isinstance(spec_entries, dict) or not isinstance(graph, dict):
-        raise ModelError(f"{path}: 'spec' and 'graph' must be JSON objects; export the model again")
+    entries = read_json(path)
+    spec_entries = entries.get("spec")
+    if not isinstance(spec_entries, dict) or not ("graph" in entries or "weights" in entries):
+        raise ModelError(f"{path}: 'spec', and 'graph' or 'weights', must be JSON objects; export the model again")
     try:
         spec = ModelSpec.from_dict(spec_entries)
     except (ModelError, OverflowError) as error:
@@ -193,34 +210,33 @@ def _read(path: Path, origin: str, asked: Path | None = None) -> StoredModel:
     for name in (spec.name, *spec.stems, *(state.name for state in spec.states)):
         if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
             raise ModelError(f"{path}: name {name!r} is not plain; letters, digits, '.', '_' and '-' are allowed")
-    onnx = _file(path, "graph", graph)
-    onnx.verified()
-    if asked is not None and asked.suffix != ".json" and asked.resolve() != onnx.path.resolve():
-        raise ModelError(f"{asked} is not the graph that {path} describes, which is {onnx.path.name}")
-    trainable = _file(path, "weights", entries["weights"]) if "weights" in entries else None
-    return StoredModel(spec=spec, path=onnx.path, sha256=onnx.sha256, origin=origin, trainable=trainable)
+    graph = file_entry(path, "graph", entries["graph"]) if "graph" in entries else None
+    trainable = file_entry(path, "weights", entries["weights"]) if "weights" in entries else None
+    packing = packing_entry(path, entries["weights"]) if trainable else None
+    played = graph or trainable
+    assert played is not None
+    played.verified()
+    if asked is not None and asked.suffix != ".json" and asked.resolve() != played.path.resolve():
+        raise ModelError(f"{asked} is not the file that {path} describes, which is {played.path.name}")
+    # what packed weights come to may depend on another model's
+    sum_ = packing.floats_sha256 if packing and not graph else played.sha256
+    return StoredModel(spec, played.path, sum_, origin, trainable, packing)
 
 
-def _json(path: Path) -> dict[str, Any]:
-    size = path.stat().st_size
-    if size > MAX_JSON_BYTES:
-        raise ModelError(f"{path} has {size} bytes; a {JSON_NAME} has at most {MAX_JSON_BYTES}")
+def _base(name: str, base: Base) -> Weights:
+    """The weights that those of the model `name` are told by their difference to."""
+    from rtsep.model.packed import floats_sha256
+
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not JSON ({error}); export the model again") from error
-    if not isinstance(entries, dict):
-        raise ModelError(f"{path} is not a JSON object; export the model again")
-    return entries
-
-
-def _file(path: Path, kind: str, entry: object) -> StoredFile:
-    """Check what model.json says of one of the files beside it."""
-    if not isinstance(entry, dict):
-        raise ModelError(f"{path}: {kind!r} must be a JSON object; export the model again")
-    name, size, sha256 = entry.get("file"), entry.get("bytes"), entry.get("sha256")
-    if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
-        raise ModelError(f"{path}: {kind} file is {name!r}; it must be a plain file name in the model's own folder")
-    if not isinstance(size, int) or not isinstance(sha256, str):
-        raise ModelError(f"{path}: the {kind} needs 'bytes' and 'sha256'; export the model again")
-    return StoredFile(path.parent / name, size, sha256)
+        model = find(base.model)
+    except ModelError as error:
+        raise ModelError(f"{name} is told by its difference to {base.model}: {error}") from error
+    if model.packing is not None and model.packing.base is not None:
+        raise ModelError(f"{name} is told by its difference to {base.model}, and that by another; get the model again")
+    found = model.read_weights()
+    if (real := floats_sha256(found.tensors)) != base.floats_sha256:
+        raise ModelError(
+            f"{name} is told by its difference to {base.model} with weights {base.floats_sha256[:12]}..., but those "
+            f"here are {real[:12]}...; get both models again"
+        )
+    return found

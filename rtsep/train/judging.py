@@ -17,7 +17,8 @@ from rtsep.errors import FileError, SpecError
 from rtsep.evaluate.metrics import is_silent, sdr_db
 from rtsep.evaluate.separation import Separator
 from rtsep.evaluate.settings import Setting
-from rtsep.model.export import export
+from rtsep.model.export import export_model
+from rtsep.model.families import Architecture
 from rtsep.model.store import find
 from rtsep.spec import ModelSpec
 
@@ -61,17 +62,19 @@ def chosen_setting(spec: ModelSpec, preset: str) -> Setting:
     return setting
 
 
-def judge(deployed: nn.Module, spec: ModelSpec, clips: Sequence[Clip], preset: str) -> dict[str, float]:
+def judge(
+    network: nn.Module, described: Architecture, spec: ModelSpec, clips: Sequence[Clip], preset: str
+) -> dict[str, float]:
     """SDR in dB of each stem, mean over the clips where it sounds, as the model plays at a preset.
 
-    deployed: the network as it is exported. preset: `offline` is the family's way with whole files;
+    network: is exported first. preset: `offline` is the family's way with whole files;
     empty: that for a windowed model, which is slow hop by hop, and `exact` for a stateful one.
     """
     setting = chosen_setting(spec, preset)
     found: dict[str, list[float]] = {stem: [] for stem in spec.stems}
     with tempfile.TemporaryDirectory(prefix="rtsep-judge-") as folder:
         try:
-            path = export(deployed, spec, Path(folder) / "model")
+            path = export_model(network, described, spec, Path(folder) / "model")
         except OSError as error:
             raise FileError(f"{folder} cannot be written: {error.strerror}; make room, or set TMPDIR") from error
         separator = Separator(find(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,9 +21,9 @@ from rtsep.data.unpacking import unpacked
 from rtsep.errors import ConfigError, EngineError, FileError, ModelError, SpecError
 from rtsep.model import architecture as networks
 from rtsep.model.architecture import Architecture
-from rtsep.model.export import export
+from rtsep.model.export import export_model
 from rtsep.model.store import PLAIN_NAME, StoredModel, find
-from rtsep.model.weights import Weights, read_weights
+from rtsep.model.weights import Float32
 from rtsep.spec import ModelSpec
 from rtsep.train.judging import Clip, chosen_setting, held_out
 from rtsep.train.machine import Machine
@@ -67,7 +67,7 @@ def gather(settings: TrainSettings, sample_rate: int, thorough: bool = False) ->
     return Material(tuple(collections), tuple(song for one in valid for song in one), tuple(complaints))
 
 
-def describe(settings: TrainSettings, init: str) -> tuple[Architecture, dict[str, Tensor]]:
+def describe(settings: TrainSettings, init: str) -> tuple[Architecture, Mapping[str, Float32]]:
     """The network that the settings and `init` ask for, and the weights that it starts from (none: new ones).
 
     init: a model's name or path. A network table that says nothing is that of `init`, with the
@@ -81,7 +81,7 @@ def describe(settings: TrainSettings, init: str) -> tuple[Architecture, dict[str
             f"{model.name} is only a graph, without weights to train on; start from streaming-2stems or a model of "
             "your own, or import it again with this rtsep"
         )
-    found, weights = read_weights(model.weights)
+    found, weights = model.read_weights()
     if len(found.stems) != len(settings.stems):
         raise SpecError(
             f"{model.name} has {len(found.stems)} stems ({', '.join(found.stems)}), the settings name "
@@ -100,11 +100,9 @@ def prepare(settings: TrainSettings, init: str) -> tuple[Architecture, ModelSpec
     network = networks.network(described)
     if weights:
         try:
-            network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ModelError(
-                f"{init}: its weights do not fit the network ({' '.join(str(error).split())[:200]})"
-            ) from error
+            networks.load(network, weights)
+        except ModelError as error:
+            raise ModelError(f"{init}: {error}") from error
     if settings.optimisation.carry and described.family != "causal":
         raise SpecError(
             f"optimisation.carry = {settings.optimisation.carry}: a network of family {described.family} remembers "
@@ -176,9 +174,8 @@ def train(
             trainer.keep()
             raise
     judged = trainer.judged()
-    weights = Weights(described, dict(judged.state_dict()))
     try:
-        path = export(networks.deployed(judged, described), spec, folder / "model", weights=weights)
+        path = export_model(judged, described, spec, folder / "model")
     except OSError as error:
         raise FileError(
             f"{folder / 'model'} cannot be written: {error.strerror}; make room and export it with --resume"

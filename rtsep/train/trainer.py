@@ -240,8 +240,8 @@ class Trainer:
     def _judge(self, clips: Sequence[Clip], valid: Log) -> None:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):  # what judging draws is no part of the course
             losses = [self._held_out_loss(clip) for clip in clips]
-            deployed = networks.deployed(copy.deepcopy(self.average).cpu(), self._described)
-            found = judge(deployed, self.spec, clips, self.settings.judging.preset)
+            judged = copy.deepcopy(self.average).cpu()
+            found = judge(judged, self._described, self.spec, clips, self.settings.judging.preset)
         mean = float(np.mean(list(found.values()))) if found else float("nan")
         by_stem = {f"sdr_{stem}_db": value for stem, value in found.items()}
         with held():

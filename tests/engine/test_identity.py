@@ -35,6 +35,18 @@ def test_magnitudes_sum_to_the_input() -> None:
     np.testing.assert_allclose(masks.sum(0), magnitudes, rtol=1e-6)
 
 
+def test_only_the_newest_of_a_context() -> None:
+    spec = unet_spec(context=4, bins=4).with_newest(2)
+    magnitudes = np.arange(2 * 4 * 4, dtype=np.float32).reshape(2, 4, 4)
+    masks = np.empty((2, 2, 2, 4), np.float32)
+    engine = IdentityEngine(spec)
+    engine.warmup()
+    engine.infer(magnitudes, masks)
+    np.testing.assert_array_equal(masks[0], 0.5 * magnitudes[:, 2:])
+    with pytest.raises(EngineError, match=r"which wants \(2, 4, 4\) and \(2, 2, 2, 4\)"):
+        engine.infer(magnitudes, np.empty((2, 2, 4, 4), np.float32))
+
+
 @pytest.mark.parametrize("weights", [(1.0,), (0.5, 0.4), (0.5, 0.25, 0.25)])
 def test_weights_that_do_not_add_up(weights: tuple[float, ...]) -> None:
     with pytest.raises(EngineError, match="there must be 2, adding up to 1"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +17,6 @@ from rtsep.engine.onnx import OnnxEngine
 from rtsep.errors import ModelError
 from rtsep.model.architecture import (
     Architecture,
-    deployed,
     estimates,
     fit_scalers,
     freeze_norms,
@@ -27,7 +25,7 @@ from rtsep.model.architecture import (
     spec,
 )
 from rtsep.model.causal import CausalNet, compressed
-from rtsep.model.export import export
+from rtsep.model.export import export_model
 from rtsep.model.families import STANDARD_BANDS, CausalArchitecture, OpenUnmixArchitecture, UNetArchitecture
 from rtsep.model.openunmix import OpenUnmix, TargetNet
 from rtsep.model.store import find
@@ -81,7 +79,7 @@ def test_the_exported_graph_gives_what_is_trained(tmp_path: Path, described: Arc
     model = made(described)
     fit_scalers(model, described, [music(described)])
     model.eval()
-    export(deployed(copy.deepcopy(model), described), spec(described, "mine", "none"), tmp_path)
+    export_model(model, described, spec(described, "mine", "none"), tmp_path)
     engine = OnnxEngine(find(tmp_path))
     windowed = engine.spec.kind == "windowed"
     frames = engine.spec.context if windowed else 20

@@ -54,5 +54,5 @@ def test_a_large_model_goes_in_without_weights_to_train_on(tmp_path: Path) -> No
 
 
 def test_a_model_that_is_only_a_graph_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="small has no weights beside its graph"):
+    with pytest.raises(ModelError, match="small is only a graph, without weights"):
         embed(find(trained(tmp_path / "run", keep=False)), tmp_path / "credits.md", tmp_path / "embedded")

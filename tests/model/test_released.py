@@ -92,6 +92,6 @@ def test_a_folder_in_model_path_is_found_by_spleeters_names(folder: Path, tmp_pa
         resolve("spleeter:4stems")
     (tmp_path / "originals" / "2stems").rename(tmp_path / "originals" / "2stems-finetune")
     assert resolve("spleeter:2stems-finetune").name == "spleeter-2stems-finetune"
-    (user / "spleeter-2stems" / "model.onnx").unlink()
-    with pytest.raises(ModelError, match=r"model\.onnx is missing"):
+    (user / "spleeter-2stems" / "weights.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"weights\.safetensors is missing"):
         resolve("spleeter:2stems")

@@ -16,14 +16,15 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from rtsep.errors import ModelError
+from rtsep.model import architecture as networks
 from rtsep.model import spleeter, store
 from rtsep.model.archive import opened
-from rtsep.model.bundle import find_prefix, open_bundle, read_index
+from rtsep.model.bundle import Bundle, find_prefix, open_bundle, read_index
 from rtsep.model.registry import SPLEETER_MIT as DEEZER
-from rtsep.model.spleeter import UNKNOWN, build, import_spleeter, variables
+from rtsep.model.spleeter import UNKNOWN, import_spleeter, read_tensors, variables
 from rtsep.model.spleeter_config import SHIPPED, SpleeterConfig, read_config
 from rtsep.model.store import StoredModel
 from tests.model.original.checkpoints import magnitudes
@@ -48,11 +49,18 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def build(bundle: Bundle, config: SpleeterConfig) -> nn.Module:
+    """The network of a configuration with the weights of a checkpoint."""
+    made = networks.network(config.architecture())
+    networks.load(made, read_tensors(bundle, config))
+    return made.eval()
+
+
 def heard(model: StoredModel, frames: int = 64) -> tuple[Tensor, Tensor]:
     """Random magnitudes, and what the exported graph makes of them."""
     torch.manual_seed(1)
     x = torch.rand(1, 2, frames, model.spec.bins) * 3
-    session = onnxruntime.InferenceSession(model.path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model.graph(), providers=["CPUExecutionProvider"])
     return x, torch.from_numpy(session.run(None, {"magnitudes": x.numpy()})[0])
 
 
@@ -275,9 +283,35 @@ def test_refusals_of_an_archive_name_the_archive(tmp_path: Path) -> None:
     assert f"{tmp_path}/mine.tar.gz/model.data-00000-of-00001 is missing" in refused(tmp_path / "mine.tar.gz")
 
 
-def test_without_torch_the_cure_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    assert "pip install 'rtsep[train]'" in refused(tmp_path)
+def test_without_torch_it_is_imported_and_plays(tmp_path: Path, user: Path) -> None:
+    program = f"""
+import sys
+from importlib.abc import MetaPathFinder
+
+class Blocker(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "scipy"):
+            raise ImportError(name + " is not here")
+
+sys.meta_path.insert(0, Blocker())
+import numpy as np
+from pathlib import Path
+from rtsep.engine.build import build
+from rtsep.model.spleeter import import_spleeter
+model = import_spleeter(Path({str(small(tmp_path / "mine"))!r}))
+for one in (model, model.live()):
+    engine = build(one)
+    masks = np.zeros((2, 2, one.spec.given(64), 128), np.float32)
+    engine.infer(np.ones((2, 64, 128), np.float32), masks)
+    print(masks.shape, 0.0 < masks.min() < masks.max() < 1.0)
+try:
+    import torch
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["(2, 2, 64, 128) True", "(2, 2, 1, 128) True", "torch is not here"]
+    assert sorted(path.name for path in (user / "mine").iterdir()) == ["model.json", "weights.safetensors"]
 
 
 def test_the_module_itself_imports_no_torch() -> None:

@@ -120,8 +120,9 @@ def test_json_that_is_too_large(model: Path) -> None:
     [
         (lambda e: e.update(format=2), "format is 2; this rtsep reads format 1"),
         (lambda e: e.pop("format"), "format is None"),
-        (lambda e: e.pop("spec"), "'spec' and 'graph' must be JSON objects"),
-        (lambda e: e.update(graph=[]), "'spec' and 'graph' must be JSON objects"),
+        (lambda e: e.pop("spec"), "'spec', and 'graph' or 'weights', must be JSON objects"),
+        (lambda e: e.pop("graph"), "'spec', and 'graph' or 'weights', must be JSON objects"),
+        (lambda e: e.update(graph=[]), "'graph' must be a JSON object"),
         (lambda e: e["spec"].pop("hop"), "'hop' is missing"),
         (lambda e: e["spec"].update(colour="red"), "unknown key 'colour'"),
         (lambda e: e["spec"].update(bins="many"), "bins is 'many'"),
@@ -152,7 +153,7 @@ def test_a_link_out_of_the_folder(model: Path, tmp_path: Path) -> None:
 
 def test_a_graph_that_the_json_does_not_mean(model: Path) -> None:
     shutil.copy(model / "model.onnx", model / "other.onnx")
-    assert "other.onnx is not the graph that" in refused(model / "other.onnx")
+    assert "other.onnx is not the file that" in refused(model / "other.onnx")
 
 
 def test_a_name_cannot_leave_the_stores_folders() -> None:

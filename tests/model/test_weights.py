@@ -7,6 +7,7 @@ import pickle
 import shutil
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,23 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from safetensors.torch import save
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from safetensors.numpy import save
+from torch import nn
 
 from rtsep.engine.onnx import OnnxEngine
 from rtsep.errors import ModelError
+from rtsep.model import architecture as networks
 from rtsep.model import store, weights
 from rtsep.model.architecture import Architecture, deployed, estimates, network, spec
 from rtsep.model.causal import CausalNet
 from rtsep.model.export import export
 from rtsep.model.families import OpenUnmixArchitecture, UNetArchitecture
 from rtsep.model.openunmix_files import import_openunmix
+from rtsep.model.shapes import tensor_shapes
 from rtsep.model.spleeter import import_spleeter
 from rtsep.model.store import find
-from rtsep.model.weights import Weights, read_weights, write_weights
+from rtsep.model.weights import Weights, read_weights, write_model, write_weights
 from tests.model.test_architecture import CAUSAL, UNET, each, music
 from tests.model.test_openunmix import random_weights
 from tests.spleeters import FIVE, SMALL, network_of, small
@@ -49,17 +53,21 @@ def random_network(described: Architecture) -> nn.Module:
     return made.eval()
 
 
+def random_tensors(described: Architecture) -> dict[str, NDArray[Any]]:
+    return dict(networks.weights(random_network(described), described).tensors)
+
+
 def trained_on(path: Path | None) -> tuple[Architecture, nn.Module]:
     """What `rtsep train --init` begins with."""
     assert path is not None
     described, tensors = read_weights(path)
     made = network(described)
-    made.load_state_dict(tensors)
+    networks.load(made, tensors)
     return described, made.eval()
 
 
 def written(folder: Path, described: Architecture = CAUSAL) -> Path:
-    write_weights(Weights(described, random_network(described).state_dict()), folder / "weights.safetensors")
+    write_weights(Weights(described, random_tensors(described)), folder / "weights.safetensors")
     return folder / "weights.safetensors"
 
 
@@ -72,21 +80,44 @@ def refused(path: Path) -> str:
 
 @each
 def test_they_come_back_to_the_bit(tmp_path: Path, described: Architecture) -> None:
-    wanted = random_network(described).state_dict()
-    write_weights(Weights(described, wanted), tmp_path / "w")
+    made = random_network(described)
+    write_weights(networks.weights(made, described), tmp_path / "w")
     found, tensors = read_weights(tmp_path / "w")
-    assert found == described and list(tensors) == list(wanted)
-    assert all(torch.equal(tensors[name], wanted[name]) for name in wanted if "num_batches" not in name)
+    assert found == described
+    again = network(described)
+    networks.load(again, tensors)
+    wanted = made.state_dict()
+    assert list(again.state_dict()) == list(wanted)
+    assert all(torch.equal(again.state_dict()[name], wanted[name]) for name in wanted if "num_batches" not in name)
+
+
+@each
+def test_what_is_learnt_is_a_copy(described: Architecture) -> None:
+    made = random_network(described)
+    learnt = networks.weights(made, described)
+    before = {name: tensor.copy() for name, tensor in learnt.tensors.items()}
+    networks.load(made, {name: 0.0 * tensor for name, tensor in learnt.tensors.items()})
+    assert all(np.array_equal(learnt.tensors[name], before[name]) for name in before)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    tensors = random_tensors(UNET)
+    with pytest.raises(ModelError, match="the weights do not fit the network"):
+        networks.load(network(replace(UNET, filters=(4, 8))), tensors)
+    with pytest.raises(ModelError, match=r"'towers\.0\.encoders\.1\.conv\.weight' has shape"):
+        write_weights(Weights(replace(UNET, filters=(4, 8)), tensors), tmp_path / "w")
+    assert not (tmp_path / "w").exists()
 
 
 def test_half_of_the_size_keeps_vectors_whole(tmp_path: Path) -> None:
-    wanted = random_network(CAUSAL).state_dict()
+    wanted = random_tensors(CAUSAL)
     wanted["inverse_deviation"][0] = 1e6  # more than float16 holds
     for half in (False, True):
         write_weights(Weights(CAUSAL, wanted), tmp_path / str(half), half)
     tensors = read_weights(tmp_path / "True").tensors
-    assert torch.equal(tensors["inverse_deviation"], wanted["inverse_deviation"])
-    assert torch.equal(tensors["conv1.weight"], wanted["conv1.weight"].half().float())
+    assert np.array_equal(tensors["inverse_deviation"], wanted["inverse_deviation"])
+    assert np.array_equal(tensors["conv1.weight"], wanted["conv1.weight"].astype(np.float16).astype(np.float32))
+    assert all(tensor.dtype == np.float32 for tensor in tensors.values())
     assert (tmp_path / "True").stat().st_size < 0.75 * (tmp_path / "False").stat().st_size
     wanted["conv1.weight"][0] = 1e6
     with pytest.raises(ModelError, match=r"'conv1.weight' holds values that are not finite as float16"):
@@ -100,10 +131,17 @@ def test_the_same_weights_are_the_same_file(tmp_path: Path) -> None:
 
 
 @each
+def test_names_and_shapes_are_torchs(described: Architecture) -> None:
+    state = network(described).state_dict()
+    wanted = {name: tuple(tensor.shape) for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+    assert list(tensor_shapes(described).items()) == list(wanted.items())
+
+
+@each
 def test_a_model_that_is_exported_with_them_can_be_trained_on(tmp_path: Path, described: Architecture) -> None:
     made = random_network(described)
     wanted = estimates(made, described, x := music(described))[0]
-    trainable = Weights(described, made.state_dict())
+    trainable = networks.weights(made, described)
     export(deployed(made, described), spec(described, "mine", "none"), tmp_path, weights=trainable)
     model = find(tmp_path)
     assert model.weights == tmp_path / "weights.safetensors"
@@ -114,11 +152,20 @@ def test_a_model_that_is_exported_with_them_can_be_trained_on(tmp_path: Path, de
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.onnx"]
 
 
+def test_a_model_of_weights_alone_takes_what_was_there(tmp_path: Path) -> None:
+    made = random_network(UNET)
+    export(deployed(made, UNET), spec(UNET, "mine", "none"), tmp_path)
+    write_model(networks.weights(made, UNET), spec(UNET, "mine", "none"), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "weights.safetensors"]
+    model = find(tmp_path)
+    assert model.written and model.path == model.weights == tmp_path / "weights.safetensors"
+
+
 class TestStored:
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
         made = random_network(UNET)
-        trainable = Weights(UNET, made.state_dict())
+        trainable = networks.weights(made, UNET)
         export(deployed(made, UNET), spec(UNET, "mine", "none"), tmp_path / "m", weights=trainable)
         return tmp_path / "m"
 
@@ -162,7 +209,7 @@ class TestImported:
         assert spec(described, model.name, model.spec.licence) == model.spec
         assert all(torch.equal(a, b) for a, b in zip(made.parameters(), network_of(config).parameters(), strict=True))
         x = torch.rand(1, 2, 64, 128) * 3
-        played = onnxruntime.InferenceSession(model.path).run(None, {"magnitudes": x.numpy()})[0]
+        played = onnxruntime.InferenceSession(model.graph()).run(None, {"magnitudes": x.numpy()})[0]
         with torch.no_grad():
             np.testing.assert_allclose(estimates(made, described, x)[0].numpy(), played, atol=1e-5 * played.max())
 
@@ -253,13 +300,13 @@ class TestHostile:
         assert "9 to 50 are allowed" in refused(path)
 
     def test_files_of_others(self, path: Path) -> None:
-        path.write_bytes(save({"a": torch.zeros(3)}))
+        path.write_bytes(save({"a": np.zeros(3, np.float32)}))
         assert "does not say what network" in refused(path)
-        path.write_bytes(save({"a": torch.zeros(3)}, {"architecture": "{"}))
+        path.write_bytes(save({"a": np.zeros(3, np.float32)}, {"architecture": "{"}))
         assert "is not JSON" in refused(path)
-        path.write_bytes(save({"a": torch.zeros(3)}, {"architecture": "[" * 5000}))
+        path.write_bytes(save({"a": np.zeros(3, np.float32)}, {"architecture": "[" * 5000}))
         assert "is not JSON" in refused(path)
-        path.write_bytes(save({"a": torch.zeros(3)}, {"architecture": "[]"}))
+        path.write_bytes(save({"a": np.zeros(3, np.float32)}, {"architecture": "[]"}))
         assert "is no JSON object" in refused(path)
 
     @pytest.mark.parametrize(
@@ -273,28 +320,26 @@ class TestHostile:
         ],
     )
     def test_a_description_of_something_else(self, path: Path, change: dict[str, Any], words: str) -> None:
-        tensors = random_network(CAUSAL).state_dict()
+        tensors = random_tensors(CAUSAL)
         path.write_bytes(save(tensors, {"architecture": json.dumps({**CAUSAL.to_dict(), **change})}))
         assert words in refused(path)
 
     def test_tensors_that_do_not_belong(self, path: Path) -> None:
         described = {"architecture": json.dumps(CAUSAL.to_dict())}
 
-        def with_tensors(change: Callable[[dict[str, Tensor]], object]) -> str:
-            tensors = dict(random_network(CAUSAL).state_dict())
+        def with_tensors(change: Callable[[dict[str, NDArray[Any]]], object]) -> str:
+            tensors = random_tensors(CAUSAL)
             change(tensors)
             path.write_bytes(save(tensors, described))
             return refused(path)
 
         assert "'conv1.bias' is missing" in with_tensors(lambda t: t.pop("conv1.bias"))
-        assert "'evil' belongs to no tensor" in with_tensors(lambda t: t.update(evil=torch.zeros(1)))
+        assert "'evil' belongs to no tensor" in with_tensors(lambda t: t.update(evil=np.zeros(1)))
         assert "has shape (5,), its network wants (4,)" in with_tensors(
-            lambda t: t.update({"conv1.bias": torch.ones(5)})
+            lambda t: t.update({"conv1.bias": np.ones(5, np.float32)})
         )
-        assert "is I64; allowed are F16, F32" in with_tensors(
-            lambda t: t.update({"conv1.bias": torch.ones(4, dtype=torch.int64)})
-        )
-        assert "not finite" in with_tensors(lambda t: t.update({"conv1.bias": torch.full((4,), torch.nan)}))
+        assert "is I64; allowed are F16, F32" in with_tensors(lambda t: t.update({"conv1.bias": np.ones(4, np.int64)}))
+        assert "not finite" in with_tensors(lambda t: t.update({"conv1.bias": np.full(4, np.nan, np.float32)}))
 
     @pytest.mark.parametrize(
         "offsets", [[0, 2**40], [8, 0], [-4, 12], [0, 3]], ids=["beyond", "backwards", "before", "odd"]

@@ -56,8 +56,8 @@ def test_an_imported_spleeter_learns_a_new_sound_and_plays_it_live(
     before, after = read_weights(imported.weights).tensors, read_weights(model.weights).tensors
     unused = f"encoders.{len(config.filters) - 1}.norm"
     for name, tensor in after.items():
-        kept = name.endswith(("running_mean", "running_var", "num_batches_tracked")) or unused in name
-        assert torch.equal(tensor, before[name]) == kept, name
+        kept = name.endswith(("running_mean", "running_var")) or unused in name
+        assert np.array_equal(tensor, before[name]) == kept, name
     song = next((tmp_path / "songs").rglob("drums.wav"))
     played = run(
         "live", "--input", song, "--output", "null", "--fast", "-m", model.path.parent, "--record", tmp_path / "stems"

@@ -1,0 +1,141 @@
+"""A model's folder: the files in it, and what its model.json says of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rtsep.errors import ModelError
+from rtsep.spec import ModelSpec
+
+FORMAT = 1
+JSON_NAME = "model.json"
+ONNX_NAME = "model.onnx"
+WEIGHTS_NAME = "weights.safetensors"
+PACKED_NAME = "weights.packed"
+MAX_JSON_BYTES = 1_000_000
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a model's folder, and what model.json says of it."""
+
+    path: Path
+    bytes: int
+    sha256: str
+
+    def verified(self) -> Path:
+        """The path of the file, found whole just now; else `ModelError` in one line."""
+        if not self.path.is_file():
+            raise ModelError(f"{self.path} is missing; get the whole model folder again")
+        if self.path.resolve().parent != self.path.parent.resolve():
+            raise ModelError(f"{self.path} is a link that leaves the model's folder; put the file itself there")
+        found = self.path.stat().st_size
+        if found != self.bytes:
+            raise ModelError(f"{self.path} has {found} bytes, {JSON_NAME} says {self.bytes}; get the model again")
+        if (real := digest(self.path)) != self.sha256:
+            raise ModelError(
+                f"{self.path} has sha256 {real[:12]}..., {JSON_NAME} says {self.sha256[:12]}...; get the model again"
+            )
+        return self.path
+
+
+@dataclass(frozen=True)
+class Base:
+    """The model whose weights others are told by their difference to."""
+
+    model: str  # its name in the store
+    floats_sha256: str
+
+
+@dataclass(frozen=True)
+class Packing:
+    """What model.json says of weights that are packed."""
+
+    bits: int
+    floats_sha256: str  # of what is unpacked
+    base: Base | None = None
+
+
+def digest(path: Path) -> str:
+    """Give the sha256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a model.json; `ModelError` where it is none, or of another format."""
+    size = path.stat().st_size
+    if size > MAX_JSON_BYTES:
+        raise ModelError(f"{path} has {size} bytes; a {JSON_NAME} has at most {MAX_JSON_BYTES}")
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is not JSON ({error}); export the model again") from error
+    if not isinstance(entries, dict):
+        raise ModelError(f"{path} is not a JSON object; export the model again")
+    if entries.get("format") != FORMAT:
+        raise ModelError(f"{path}: format is {entries.get('format')!r}; this rtsep reads format {FORMAT}; update rtsep")
+    return entries
+
+
+def file_entry(path: Path, kind: str, entry: object) -> StoredFile:
+    """Check what the model.json at `path` says of one of the files beside it."""
+    if not isinstance(entry, dict):
+        raise ModelError(f"{path}: {kind!r} must be a JSON object; export the model again")
+    name, size, sha256 = entry.get("file"), entry.get("bytes"), entry.get("sha256")
+    if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
+        raise ModelError(f"{path}: {kind} file is {name!r}; it must be a plain file name in the model's own folder")
+    if not isinstance(size, int) or not isinstance(sha256, str):
+        raise ModelError(f"{path}: the {kind} needs 'bytes' and 'sha256'; export the model again")
+    return StoredFile(path.parent / name, size, sha256)
+
+
+def packing_entry(path: Path, entry: Mapping[str, Any]) -> Packing | None:
+    """Check what the model.json at `path` says of how its weights are packed; None where they are not."""
+    if "floats_sha256" not in entry:
+        return None
+    bits, base = entry.get("bits"), entry.get("base")
+    if type(bits) is not int:
+        raise ModelError(f"{path}: the weights' 'bits' is {bits!r:.100}; it must be a whole number; get it again")
+    found = _sum(path, "the weights'", entry)
+    if base is None:
+        return Packing(bits, found)
+    if not isinstance(base, dict) or not isinstance(base.get("model"), str):
+        raise ModelError(f"{path}: the weights' 'base' must name a 'model' and its 'floats_sha256'; get it again")
+    if not PLAIN_NAME.fullmatch(base["model"]):
+        raise ModelError(f"{path}: the base is {base['model']!r:.100}; it must be the plain name of a model")
+    return Packing(bits, found, Base(base["model"], _sum(path, "the base's", base)))
+
+
+def _sum(path: Path, whose: str, entry: Mapping[str, Any]) -> str:
+    found = entry.get("floats_sha256")
+    if not isinstance(found, str) or not SHA256.fullmatch(found):
+        raise ModelError(f"{path}: {whose} 'floats_sha256' is {found!r:.100}; it must be a sha256; get the model again")
+    return found
+
+
+def told(path: Path) -> dict[str, Any]:
+    """What model.json is to say of a file that lies there."""
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest(path)}
+
+
+def write_json(folder: Path, spec: ModelSpec, files: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Write the model.json of a folder whose files lie there already, and remove those of before; give its path.
+
+    files: what is `told` of the `graph`, of the `weights`, or of both.
+    """
+    kept = {entry["file"] for entry in files.values()}
+    for name in (ONNX_NAME, WEIGHTS_NAME, PACKED_NAME):
+        if name not in kept:
+            (folder / name).unlink(missing_ok=True)
+    entries = {"format": FORMAT, "spec": spec.to_dict(), **files}
+    (folder / JSON_NAME).write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+    return folder / JSON_NAME

@@ -1,0 +1,63 @@
+"""A graph of ONNX nodes as it is written: named nodes one after the other, constants beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 18
+IR_VERSION = 10
+END = 2**63 - 1  # of an axis, however long it is
+
+Shape = tuple[int | str, ...]  # a word for a size that is free
+
+
+class Nodes:
+    """Nodes in the order of their work; values are told by the name of the node that gives them."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+
+    def add(self, name: str, kind: str, *inputs: str, to: str = "", **attributes: Any) -> str:
+        """Add a node with one output, which is called `to` or as the node; give the output's name."""
+        output = to or name
+        self._nodes.append(helper.make_node(kind, list(inputs), [output], name, **attributes))
+        return output
+
+    def constant(self, name: str, array: NDArray[Any]) -> str:
+        """Keep an array as it is, and give its name; the first of a name stays."""
+        if name not in self._constants:
+            self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        return name
+
+    def whole(self, name: str, *values: int) -> str:
+        """Keep whole numbers, as axes and places are told by."""
+        return self.constant(name, np.array(values, np.int64))
+
+    def number(self, value: float) -> str:
+        """Keep one float32."""
+        return self.constant(f"{value:g}", np.array(value, np.float32))
+
+    def last(self, name: str, values: str, count: int) -> str:
+        """The last `count` rows (axis 2) of (batch, channels, rows, columns), or all where there are fewer."""
+        ends = (self.whole("rows/end", END), self.whole("rows/axis", 2))
+        return self.add(name, "Slice", values, self.whole(f"rows/last {count}", -count), *ends)
+
+    def zeros_before(self, name: str, values: str, count: int) -> str:
+        """Put `count` rows of zeros before the first."""
+        return self.add(name, "Pad", values, self.whole(f"rows/before {count}", 0, 0, count, 0, 0, 0, 0, 0))
+
+    def model(self, inputs: dict[str, Shape], outputs: dict[str, Shape]) -> onnx.ModelProto:
+        """Give the model of all nodes, with float32 inputs and outputs of these shapes."""
+        values = [
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in side.items()]
+            for side in (inputs, outputs)
+        ]
+        graph = helper.make_graph(self._nodes, "rtsep", *values, initializer=list(self._constants.values()))
+        opset = helper.make_opsetid("", OPSET)
+        return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="rtsep")

@@ -1,0 +1,109 @@
+"""The tensors of a network by name, in torch's order, with their shapes: from its description alone.
+
+What only counts the steps of a training (`num_batches_tracked`) is no tensor here.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from rtsep.model.families import Architecture, CausalArchitecture, OpenUnmixArchitecture, UNetArchitecture
+
+Shapes = dict[str, tuple[int, ...]]
+
+NORM = ("weight", "bias", "running_mean", "running_var")
+UNET_KERNEL = 5
+OUTPUT_KERNEL = 4
+
+
+def tensor_shapes(described: Architecture) -> Shapes:
+    """Give the shape of every tensor of a network."""
+    match described:
+        case UNetArchitecture():
+            return _unet(described)
+        case CausalArchitecture():
+            return _causal(described)
+        case OpenUnmixArchitecture():
+            return _openunmix(described)
+    raise TypeError(type(described).__name__)
+
+
+def steps_up(filters: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Inputs and outputs of each step up of a U-Net; each but the first takes a skip as wide as its own input."""
+    rising = (*reversed(filters[:-1]), 1)
+    return list(zip((filters[-1], *(2 * width for width in rising[:-1])), rising, strict=True))
+
+
+def _unet(described: UNetArchitecture) -> Shapes:
+    found: Shapes = {}
+    filters, channels = described.filters, described.channels
+    kernel = (UNET_KERNEL, UNET_KERNEL)
+    for tower in range(len(described.stems)):
+        name = f"towers.{tower}"
+        for step, (inputs, outputs) in enumerate(zip((channels, *filters[:-1]), filters, strict=True)):
+            found |= _conv(f"{name}.encoders.{step}.conv", (outputs, inputs, *kernel), outputs)
+            found |= _norm(f"{name}.encoders.{step}.norm", outputs)
+        for step, (inputs, outputs) in enumerate(steps_up(filters)):
+            found |= _conv(f"{name}.decoders.{step}.conv", (inputs, outputs, *kernel), outputs)
+            found |= _norm(f"{name}.decoders.{step}.norm", outputs)
+        found |= _conv(f"{name}.output", (channels, 1, OUTPUT_KERNEL, OUTPUT_KERNEL), channels)
+    return found
+
+
+def _causal(described: CausalArchitecture) -> Shapes:
+    bins, bands, features, hidden = sum(described.bands), len(described.bands), described.features, described.hidden
+    groups = [(width, len(list(group))) for width, group in groupby(described.bands)]
+    values = [described.channels * width for width, _ in groups]
+    inner = [features] * len(groups)
+    found: Shapes = {"mean": (bins,), "inverse_deviation": (bins,)}
+    found |= _bands("encoder", groups, values, inner)
+    found |= _conv("conv1", (features, features, 3, 3), features)
+    found |= _conv("conv2", (features, features, 3, 3), features)
+    found |= _conv("project", (hidden, features * bands), hidden)
+    found |= {"norm.weight": (hidden,), "norm.bias": (hidden,)}
+    found |= _recurrent("gru1", 3, hidden, hidden, ("l0",)) | _recurrent("gru2", 3, hidden, hidden, ("l0",))
+    found |= _conv("spread", (features * bands, 2 * hidden), features * bands)
+    found |= _conv("conv3", (features, 2 * features, 3, 3), features)
+    return found | _bands("decoder", groups, [2 * one for one in inner], [described.masks * one for one in values])
+
+
+def _openunmix(described: OpenUnmixArchitecture) -> Shapes:
+    bins, seen, hidden = described.window // 2 + 1, described.bins, described.hidden
+    width = hidden // 2 if described.bidirectional else hidden
+    ways = ("", "_reverse") if described.bidirectional else ("",)
+    outputs = described.channels * bins
+    found: Shapes = {}
+    for target in range(len(described.targets)):
+        name = f"networks.{target}"
+        found |= {f"{name}.input_mean": (seen,), f"{name}.input_scale": (seen,)}
+        found |= {f"{name}.output_scale": (bins,), f"{name}.output_mean": (bins,)}
+        found |= {f"{name}.fc1.weight": (hidden, described.channels * seen)} | _norm(f"{name}.bn1", hidden)
+        for layer in range(described.layers):
+            inputs = hidden if layer == 0 else width * len(ways)
+            found |= _recurrent(f"{name}.lstm", 4, inputs, width, tuple(f"l{layer}{way}" for way in ways))
+        found |= {f"{name}.fc2.weight": (hidden, 2 * hidden)} | _norm(f"{name}.bn2", hidden)
+        found |= {f"{name}.fc3.weight": (outputs, hidden)} | _norm(f"{name}.bn3", outputs)
+    return found
+
+
+def _conv(name: str, weight: tuple[int, ...], outputs: int) -> Shapes:
+    return {f"{name}.weight": weight, f"{name}.bias": (outputs,)}
+
+
+def _norm(name: str, width: int) -> Shapes:
+    return {f"{name}.{part}": (width,) for part in NORM}
+
+
+def _recurrent(name: str, gates: int, inputs: int, width: int, layers: tuple[str, ...]) -> Shapes:
+    found: Shapes = {}
+    for layer in layers:
+        found |= {f"{name}.weight_ih_{layer}": (gates * width, inputs)}
+        found |= {f"{name}.weight_hh_{layer}": (gates * width, width)}
+        found |= {f"{name}.bias_ih_{layer}": (gates * width,), f"{name}.bias_hh_{layer}": (gates * width,)}
+    return found
+
+
+def _bands(name: str, groups: list[tuple[int, int]], inputs: list[int], outputs: list[int]) -> Shapes:
+    sizes = [(count, i, o) for (_, count), i, o in zip(groups, inputs, outputs, strict=True)]
+    weights: Shapes = {f"{name}.weights.{place}": size for place, size in enumerate(sizes)}
+    return weights | {f"{name}.biases.{place}": (count, 1, o) for place, (count, _, o) in enumerate(sizes)}
