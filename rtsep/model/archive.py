@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
+import mmap
+import re
 import tarfile
 import tempfile
 import zipfile
@@ -21,7 +23,8 @@ MAX_MEMBERS = 1000
 MAX_BYTES = 2_000_000_000  # unpacked, headers included; the largest of Spleeter's has 0.6 GB
 MAX_DEPTH = 8  # folders within folders
 PIECE = 1 << 20  # bytes read at once, and the most that a header may fill
-ZIP_END, ZIP_COMMENT, ZIP_64 = 22, 65_535, 20  # bytes of a zip's end record, of a comment, of a large one's mark
+LISTED = re.compile(rb"PK\x01\x02")
+MAX_LISTED = 20_000
 FORBIDDEN = frozenset('\\:*?"<>|')  # in names: some platforms take them for more than a letter
 
 
@@ -91,14 +94,23 @@ def take(archive: Path, members: Iterable[Member], folder: Path) -> None:
     folder that can be thrown away.
     """
     try:
-        _check_directory(archive)
+        with archive.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+            check_listing(raw)
         with zipfile.ZipFile(archive) as source:
             there = [info.filename for info in source.infolist()]
             for member in members:
                 if there.count(member.path) != 1:
                     raise ModelError(f"{archive} does not hold {member.path} just once; it is another archive")
                 _take(archive, source, member, folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+        OverflowError,
+    ) as error:
         raise ModelError(f"{archive} is not a whole archive ({error}); get it again") from error
     except OSError as error:
         if error.errno not in (None, errno.EINVAL):
@@ -106,20 +118,15 @@ def take(archive: Path, members: Iterable[Member], folder: Path) -> None:
         raise ModelError(f"{archive} is not a whole archive ({error.strerror or error}); get it again") from error
 
 
-def _check_directory(archive: Path) -> None:
-    """Refuse a zip archive whose list of members, which zipfile takes in at once, is absurdly long."""
-    with archive.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - ZIP_END - ZIP_COMMENT - ZIP_64))
-        tail = file.read()
-    # as zipfile looks for it: the end record at the very end, else the last one with a comment behind
-    plain = tail[-ZIP_END:].startswith(b"PK\5\6") and tail.endswith(b"\0\0")
-    end = len(tail) - ZIP_END if plain else tail.rfind(b"PK\5\6")
-    if end < 0 or len(tail) - end < ZIP_END:
-        raise zipfile.BadZipFile("its end is missing")
-    listed = int.from_bytes(tail[end + 12 : end + 16], "little")
-    if listed > PIECE or tail[max(0, end - ZIP_64) : end].startswith(b"PK\6\7"):
-        raise ModelError(f"{archive} lists far too many files; no package of a model has so many")
+def check_listing(raw: bytes | mmap.mmap, most: int = MAX_LISTED) -> None:
+    """Refuse a zip archive whose list of members, which zipfile takes in at once, may be absurdly long.
+
+    Raises `ValueError`. Every member of the list begins with the same four bytes; data that holds
+    them by chance does not count for much.
+    """
+    for number, _ in enumerate(re.finditer(LISTED, raw), 1):
+        if number > most:
+            raise ValueError(f"it lists more than {most} files")
 
 
 def _take(archive: Path, source: zipfile.ZipFile, member: Member, folder: Path) -> None:

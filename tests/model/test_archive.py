@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import struct
 import tarfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -240,12 +239,5 @@ def test_a_way_of_packing_that_nobody_uses_here(tmp_path: Path) -> None:
 
 def test_an_endless_list_of_members_is_not_read(tmp_path: Path) -> None:
     archive = zipped(tmp_path / "w.whl", {"a/model/data": CONTENT})
-    whole = archive.read_bytes()
-    end = whole.rindex(b"PK\5\6")
-    listed = struct.pack("<I", 2_000_000)
-    archive.write_bytes(whole[: end + 12] + listed + whole[end + 16 :])
-    assert "lists far too many files" in not_taken(archive, tmp_path / "in")
-    mark = b"PK\6\7" + bytes(16)  # of an archive beyond 4 GB, which may list anything
-    archive.write_bytes(whole[:end] + mark + whole[end:])
-    (tmp_path / "in").rmdir()
-    assert "lists far too many files" in not_taken(archive, tmp_path / "in")
+    archive.write_bytes(b"PK\1\2" * 20_001 + archive.read_bytes())
+    assert "it lists more than 20000 files" in not_taken(archive, tmp_path / "in")
