@@ -318,7 +318,7 @@ class TestRefusals:
         write(folder, "vocals")
         write(folder, "drums")
         monkeypatch.setattr(openunmix_files, "MAX_BYTES", 10_000)
-        with pytest.raises(ModelError, match="a graph holds at most 10000; choose some by --targets"):
+        with pytest.raises(ModelError, match="a graph holds at most 10000; import fewer by --targets"):
             import_openunmix(folder)
 
     def test_a_context_that_cannot_be(self, folder: Path) -> None:
