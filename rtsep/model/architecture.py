@@ -15,7 +15,8 @@ from rtsep.model.causal import CausalNet, LevelNorm, Merged, compressed
 from rtsep.model.families import Architecture as Architecture
 from rtsep.model.families import CausalArchitecture, OpenUnmixArchitecture, UNetArchitecture
 from rtsep.model.families import from_dict as from_dict
-from rtsep.model.openunmix import COUNTER, OpenUnmix, Sizes, TargetNet
+from rtsep.model.openunmix import OpenUnmix, TargetNet
+from rtsep.model.openunmix_tensors import openunmix_sizes
 from rtsep.model.shapes import tensor_shapes
 from rtsep.model.unet import UNet
 from rtsep.model.weights import Float32, Weights
@@ -23,6 +24,7 @@ from rtsep.spec import ModelSpec, StateSpec
 
 CAUSAL_FLOOR = 1e-2  # of a bin's deviation, against the largest
 UNMIX_FLOOR = 1e-4  # likewise, the original's
+COUNTER = "num_batches_tracked"  # of a batch normalisation
 MEMORIES = 2  # the last two of a causal network's states are those of its GRUs
 
 Memory = tuple[Tensor, ...]
@@ -53,14 +55,7 @@ def network(described: Architecture) -> nn.Module:
             )
             return _spleeters_start(made)
         case OpenUnmixArchitecture():
-            sizes = Sizes(
-                channels=described.channels,
-                bins=described.window // 2 + 1,
-                seen=described.bins,
-                hidden=described.hidden,
-                layers=described.layers,
-                bidirectional=described.bidirectional,
-            )
+            sizes = openunmix_sizes(described)
             return OpenUnmix({target: TargetNet(sizes) for target in described.targets}, described.residual)
     raise TypeError(type(described).__name__)
 

@@ -1,22 +1,30 @@
-"""Unpack a foreign `.tar.gz` without trusting it: plain files and folders, of bounded number and size."""
+"""Unpack foreign archives without trusting them: files of bounded number and size, nothing outside the folder."""
 
 from __future__ import annotations
 
+import errno
 import gzip
+import hashlib
+import mmap
+import re
 import tarfile
 import tempfile
+import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from rtsep.errors import ModelError
+from rtsep.model.registry import Member
 
 SUFFIXES = (".tar.gz", ".tgz")
 MAX_MEMBERS = 1000
 MAX_BYTES = 2_000_000_000  # unpacked, headers included; the largest of Spleeter's has 0.6 GB
 MAX_DEPTH = 8  # folders within folders
 PIECE = 1 << 20  # bytes read at once, and the most that a header may fill
+LISTED = re.compile(rb"PK\x01\x02")
+MAX_LISTED = 20_000
 FORBIDDEN = frozenset('\\:*?"<>|')  # in names: some platforms take them for more than a letter
 
 
@@ -76,6 +84,67 @@ def unpack(archive: Path, folder: Path, max_bytes: int = MAX_BYTES, max_members:
         raise ModelError(f"{archive} is not a whole .tar.gz ({error}); get it again") from error
     except OSError as error:
         raise ModelError(f"{archive} cannot be unpacked ({error.strerror or error})") from error
+
+
+def take(archive: Path, members: Iterable[Member], folder: Path) -> None:
+    """Write these members of a zip `archive`, and no others, into the empty `folder`, by their own names.
+
+    Raises `ModelError` for an archive that is broken, lacks one of them, or holds other bytes under
+    its name, and `OSError` where the disk is full. What was written before the error stays; give a
+    folder that can be thrown away.
+    """
+    try:
+        with archive.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+            check_listing(raw)
+        with zipfile.ZipFile(archive) as source:
+            there = [info.filename for info in source.infolist()]
+            for member in members:
+                if there.count(member.path) != 1:
+                    raise ModelError(f"{archive} does not hold {member.path} just once; it is another archive")
+                _take(archive, source, member, folder)
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+        OverflowError,
+    ) as error:
+        raise ModelError(f"{archive} is not a whole archive ({error}); get it again") from error
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):
+            raise  # of the disk, not of what the archive says
+        raise ModelError(f"{archive} is not a whole archive ({error.strerror or error}); get it again") from error
+
+
+def check_listing(raw: bytes | mmap.mmap, most: int = MAX_LISTED) -> None:
+    """Refuse a zip archive whose list of members, which zipfile takes in at once, may be absurdly long.
+
+    Raises `ValueError`. Every member of the list begins with the same four bytes; data that holds
+    them by chance does not count for much.
+    """
+    for number, _ in enumerate(re.finditer(LISTED, raw), 1):
+        if number > most:
+            raise ValueError(f"it lists more than {most} files")
+
+
+def _take(archive: Path, source: zipfile.ZipFile, member: Member, folder: Path) -> None:
+    if source.getinfo(member.path).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ModelError(f"{archive}: {member.path} is packed in an unusual way; get the archive again")
+    left, found = member.bytes, hashlib.sha256()
+    # the sizes that the archive tells are not asked: what comes out is counted
+    with source.open(member.path) as file, (folder / member.name).open("xb") as target:
+        while data := file.read(PIECE):
+            left -= len(data)
+            if left < 0:
+                break
+            found.update(data)
+            target.write(data)
+    if left:
+        raise ModelError(f"{archive}: {member.path} has not the published {member.bytes} bytes; get the archive again")
+    if (real := found.hexdigest()) != member.sha256:
+        raise ModelError(f"{archive}: {member.path} has sha256 {real}, published is {member.sha256}")
 
 
 def _unpack(archive: Path, tar: tarfile.TarFile, folder: Path, max_members: int) -> None:

@@ -1,4 +1,7 @@
-"""What a user may call a model: a name, a path, or a Spleeter JSON with the checkpoint that it describes."""
+"""What a user may call a model: a name, a path, or a Spleeter JSON with the checkpoint that it describes.
+
+What Spleeter itself would find under a name, in the folder MODEL_PATH, is found too.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,13 @@ import hashlib
 from pathlib import Path
 
 from rtsep.errors import ModelError
-from rtsep.model.store import StoredModel, find, names
+from rtsep.model.downloads import own_checkpoint
+from rtsep.model.registry import FINETUNE, SPLEETER, store_name
+from rtsep.model.store import StoredModel, find, names, user_folder
 
 
 def resolve(descriptor: str | Path, checkpoint: Path | None = None) -> StoredModel:
-    """Find a model; a configuration and its checkpoint are imported where that was not done before.
+    """Find a model; a checkpoint that Spleeter would take is imported where that was not done before.
 
     descriptor: what `store.find` takes, or the path of a Spleeter JSON. checkpoint: the folder or
     prefix that belongs to the JSON; without it, where the JSON's own `model_dir` says, from the
@@ -25,7 +30,23 @@ def resolve(descriptor: str | Path, checkpoint: Path | None = None) -> StoredMod
             return _described(path, checkpoint or path.parent / str(entries.get("model_dir", ".")))
     if checkpoint is not None:
         raise ModelError(f"a checkpoint needs the Spleeter JSON that describes it; {descriptor} is none")
-    return find(descriptor)
+    try:
+        return find(descriptor)
+    except ModelError:
+        folder = _spleeters_own(str(descriptor))
+        if folder is None:
+            raise
+    from rtsep.model.spleeter import import_spleeter
+
+    name = str(descriptor)
+    return import_spleeter(folder, store_name(name), name)
+
+
+def _spleeters_own(name: str) -> Path | None:
+    """Give the checkpoint in MODEL_PATH that Spleeter would take for a name of its own; None where there is none."""
+    if name not in (*SPLEETER, *FINETUNE) or (user_folder() / store_name(name)).exists():
+        return None  # not Spleeter's, or imported once and broken since
+    return own_checkpoint(SPLEETER.get(name) or name.partition(":")[2])
 
 
 def _described(path: Path, folder: Path) -> StoredModel:

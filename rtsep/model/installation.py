@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rtsep.errors import ModelError
@@ -32,11 +33,12 @@ def check_name(name: str) -> None:
         raise ModelError(f"{target} is there already and is no model; give another name, or move it away")
 
 
-def install(name: str, write: Callable[[Path], object]) -> StoredModel:
+def install(name: str, write: Callable[[Path], object], origin: Mapping[str, str] | None = None) -> StoredModel:
     """Let `write` fill a new folder, verify it, and make it the user's model `name`.
 
-    An older model of that name is replaced only after the new one was found whole. Raises
-    `ModelError`, also where the folder of the user's models cannot be written to.
+    origin: what model.json is to say of where it comes from, as `released` gives it. An older model
+    of that name is replaced only after the new one was found whole. Raises `ModelError`, also where
+    the folder of the user's models cannot be written to.
     """
     check_name(name)
     root = user_folder()
@@ -46,6 +48,8 @@ def install(name: str, write: Callable[[Path], object]) -> StoredModel:
         with tempfile.TemporaryDirectory(prefix=".new-", dir=root, ignore_cleanup_errors=True) as temporary:
             fresh, old, target = Path(temporary, name), Path(temporary, "old"), root / name
             write(fresh)
+            if origin:
+                _note(fresh / JSON_NAME, origin)
             find(fresh)
             replaces = target.exists()
             if replaces:
@@ -59,3 +63,8 @@ def install(name: str, write: Callable[[Path], object]) -> StoredModel:
     except OSError as error:
         raise ModelError(f"{root / name} cannot be written ({error.strerror or error})") from error
     return find(name)
+
+
+def _note(path: Path, origin: Mapping[str, str]) -> None:
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**entries, "origin": dict(origin)}, indent=2) + "\n", encoding="utf-8")

@@ -29,6 +29,14 @@ class Nodes:
         self._nodes.append(helper.make_node(kind, list(inputs), [output], name, **attributes))
         return output
 
+    def add_all(self, name: str, kind: str, outputs: list[str], *inputs: str, **attributes: Any) -> None:
+        """Add a node with several outputs of these names; an empty name leaves an input or output out."""
+        self._nodes.append(helper.make_node(kind, list(inputs), outputs, name, **attributes))
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a node of this name."""
+        return any(node.name == name for node in self._nodes)
+
     def constant(self, name: str, array: NDArray[Any]) -> str:
         """Keep an array as it is, and give its name; the first of a name stays."""
         if name not in self._constants:

@@ -7,34 +7,16 @@ bear the names that the tensors have in its files.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rtsep.errors import ModelError
+from rtsep.model.openunmix_tensors import Sizes, check_alike, states
 from rtsep.spec import RESIDUAL, StateSpec
 
-COUNTER = "num_batches_tracked"  # of a batch normalisation: means nothing once training is over
-LSTM_NAME = re.compile(r"lstm\.(weight|bias)_[ih]h_l(?P<layer>[0-9]+)(_reverse)?")
-# The first versions kept the analysis in the network, and its tensors in the files.
 DROPPED = 0.4  # share of values between the LSTM's layers in training, the original's
-LEFT_OVERS = {"sample_rate", "stft.window", "transform.0.window"}
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """The sizes of one target's network."""
-
-    channels: int
-    bins: int  # of the whole spectrum
-    seen: int  # lowest bins that the network sees; it gives all of them
-    hidden: int
-    layers: int
-    bidirectional: bool
 
 
 class TargetNet(nn.Module):
@@ -44,7 +26,7 @@ class TargetNet(nn.Module):
         super().__init__()
         self.sizes = sizes
         hidden, outputs = sizes.hidden, sizes.channels * sizes.bins
-        self.width = hidden // 2 if sizes.bidirectional else hidden  # of the LSTM, in each direction
+        self.width = sizes.width
         self.input_mean = nn.Parameter(torch.zeros(sizes.seen))  # minus the mean: it is added
         self.input_scale = nn.Parameter(torch.ones(sizes.seen))  # one over the deviation
         self.fc1 = nn.Linear(sizes.channels * sizes.seen, hidden, bias=False)
@@ -87,11 +69,7 @@ class OpenUnmix(nn.Module):
 
     def __init__(self, networks: Mapping[str, TargetNet], residual: bool) -> None:
         super().__init__()
-        for field in ("channels", "bins", "bidirectional"):
-            found = {target: getattr(network.sizes, field) for target, network in networks.items()}
-            if len(set(found.values())) > 1:
-                told = ", ".join(f"{target} {value}" for target, value in found.items())
-                raise ModelError(f"the targets differ in {field} ({told}); import those that agree, by their names")
+        check_alike({target: network.sizes for target, network in networks.items()})
         self.targets = tuple(networks)
         self.residual = residual
         self.networks = nn.ModuleList(networks.values())
@@ -109,10 +87,7 @@ class OpenUnmix(nn.Module):
 
     def states(self) -> tuple[StateSpec, ...]:
         """Name the states, two a target, in the order of `forward`; none for a bidirectional system."""
-        if not self.causal:
-            return ()
-        shapes = {t: (n.sizes.layers, 1, n.width) for t, n in zip(self.targets, self._networks(), strict=True)}
-        return tuple(StateSpec(f"{target}_{kind}", shapes[target]) for target in shapes for kind in ("hidden", "cell"))
+        return states({t: n.sizes for t, n in zip(self.targets, self._networks(), strict=True)})
 
     def forward(self, magnitudes: Tensor, *states: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Give the stems' magnitudes, and the states after where it has `states`; without states, from nothing."""
@@ -130,58 +105,3 @@ class OpenUnmix(nn.Module):
 
     def _networks(self) -> list[TargetNet]:
         return [network for network in self.networks if isinstance(network, TargetNet)]
-
-
-def target_net(weights: Mapping[str, Tensor]) -> TargetNet:
-    """Build the network of one target around its tensors, which are taken as they are.
-
-    weights: by the original's names. Raises `ModelError` naming the tensor that is missing, left
-    over, not float32, of another shape or not finite.
-    """
-    sizes = _sizes(weights)
-    with torch.device("meta"):  # shapes only: nothing is allocated before all is checked
-        network = TargetNet(sizes)
-    wanted = network.state_dict()
-    for name, like in wanted.items():
-        if not name.endswith(COUNTER):
-            _check(weights, name, tuple(like.shape))
-    if left_over := sorted(set(weights) - set(wanted) - LEFT_OVERS):
-        raise ModelError(f"{left_over[0]!r} is no tensor of an Open-Unmix network of {sizes.layers} layers")
-    counter = torch.tensor(0)
-    network.load_state_dict({n: counter if n.endswith(COUNTER) else weights[n] for n in wanted}, assign=True)
-    return network.requires_grad_(False).eval()
-
-
-def _sizes(weights: Mapping[str, Tensor]) -> Sizes:
-    """Read the sizes off the shapes."""
-
-    def shape(name: str, axes: int) -> tuple[int, ...]:
-        if name not in weights:
-            raise ModelError(f"{name!r} is missing: these are no weights of an Open-Unmix network")
-        found = tuple(weights[name].shape)
-        if len(found) != axes or min(found) < 1:
-            raise ModelError(f"{name!r} has shape {found}; it must have {axes} axes and no empty one")
-        return found
-
-    (hidden, inputs), (seen,), (bins,) = shape("fc1.weight", 2), shape("input_mean", 1), shape("output_mean", 1)
-    if inputs not in (seen, 2 * seen):
-        raise ModelError(f"'fc1.weight' takes {inputs} values, which is not 1 or 2 channels of {seen} bins")
-    if seen > bins:
-        raise ModelError(f"'input_mean' has {seen} bins, more than the {bins} of 'output_mean'")
-    layers = {match["layer"] for name in weights if (match := LSTM_NAME.fullmatch(name))}
-    bidirectional = any(name.startswith("lstm.") and name.endswith("_reverse") for name in weights)
-    if bidirectional and hidden % 2:
-        raise ModelError(f"'fc1.weight' has {hidden} rows; a bidirectional network has an even number")
-    return Sizes(inputs // seen, bins, seen, hidden, max(1, len(layers)), bidirectional)
-
-
-def _check(weights: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> None:
-    if name not in weights:
-        raise ModelError(f"{name!r} is missing")
-    tensor = weights[name]
-    if tensor.dtype != torch.float32:
-        raise ModelError(f"{name!r} is {str(tensor.dtype).removeprefix('torch.')}; it must be float32")
-    if tuple(tensor.shape) != shape:
-        raise ModelError(f"{name!r} has shape {tuple(tensor.shape)}; it must be {shape}")
-    if not bool(torch.isfinite(tensor).all()):
-        raise ModelError(f"{name!r} holds values that are not finite")

@@ -11,25 +11,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from numpy.typing import NDArray
 
 from rtsep.errors import ModelError
 from rtsep.model.families import OpenUnmixArchitecture
-from rtsep.model.installation import check_name, install, need_torch
+from rtsep.model.folder import ONNX_NAME, WEIGHTS_NAME, told, write_json
+from rtsep.model.installation import check_name, install
+from rtsep.model.openunmix_tensors import Sizes, Target, check_alike, read_target, states
 from rtsep.model.openunmix_weights import read_settings, read_weights
 from rtsep.model.store import StoredModel
-from rtsep.spec import PLAIN_STEM
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from rtsep.model.openunmix import OpenUnmix, Sizes
+from rtsep.spec import PLAIN_STEM, RESIDUAL, ModelSpec
 
 WEIGHTS, SEPARATOR = ".pth", "separator.json"
 HASHED = re.compile(r"(?P<target>.+)[-_](?P<digits>[0-9a-f]{8})")
 ORDER = ("vocals", "drums", "bass", "other", "speech", "noise")  # the original's
 KEYS = ("nfft", "nhop", "sample_rate", "nb_channels")
 DEFAULTS = {"nfft": 4096, "nhop": 1024, "sample_rate": 44100, "nb_channels": 2}
+MAX_BYTES = 2_000_000_000  # of a graph, one file of at most 2 GiB
 UNKNOWN_LICENCE = "as its author says"
 
 
@@ -97,14 +97,9 @@ def import_openunmix(
     carries its state instead. licence: what the model's says of itself.
 
     Raises `ModelError` for files that are missing, broken or hostile, for settings that contradict
-    the weights, for targets that do not fit together, and without torch.
+    the weights, and for targets that do not fit together.
     """
-    need_torch()
-    from rtsep.model.architecture import weights as tensors_of
-    from rtsep.model.export import export
-    from rtsep.model.openunmix import OpenUnmix, TargetNet, target_net
-
-    networks: dict[str, TargetNet] = {}
+    networks: dict[str, Target] = {}
     settings: dict[str, dict[str, int]] = {}
     try:
         files = find_targets(path, targets)
@@ -113,7 +108,7 @@ def import_openunmix(
         for file in files:
             weights = read_weights(file.path, file.digits)
             try:
-                networks[file.target] = target_net(weights)
+                networks[file.target] = read_target(weights)
             except ModelError as error:
                 raise ModelError(f"{file.path}: {error}") from error
             settings[file.target] = _settings(file, weights, networks[file.target].sizes)
@@ -121,16 +116,42 @@ def import_openunmix(
         raise ModelError(f"{path} cannot be read ({error.strerror or error})") from error
     for key in KEYS:
         if len({found[key] for found in settings.values()}) > 1:
-            told = ", ".join(f"{target} {found[key]}" for target, found in settings.items())
-            raise ModelError(f"{path}: the targets differ in {key} ({told}); import those that agree, by their names")
-    system = OpenUnmix(networks, residual or len(networks) == 1)
+            said = ", ".join(f"{target} {found[key]}" for target, found in settings.items())
+            raise ModelError(f"{path}: the targets differ in {key} ({said}); import those that agree, by their names")
+    sizes = {target: found.sizes for target, found in networks.items()}
+    check_alike(sizes)
+    if (size := sum(tensor.nbytes for one in networks.values() for tensor in one.tensors.values())) > MAX_BYTES:
+        raise ModelError(
+            f"{path}: {size} bytes of weights; a graph holds at most {MAX_BYTES}; import fewer by --targets"
+        )
+    residual = residual or len(files) == 1
+    stems = (*sizes, RESIDUAL) if residual else tuple(sizes)
+    described = _architecture(stems, sizes[files[0].target], settings[files[0].target], context)
     terms = {PUBLISHED[file.published].licence if file.published else UNKNOWN_LICENCE for file in files}
-    described = _architecture(system, settings[files[0].target], context)
-    spec = described.spec(name, licence or "; ".join(sorted(terms)), system.states())
+    spec = described.spec(name, licence or "; ".join(sorted(terms)), states(sizes))
+    return install(name, lambda folder: _write(networks, described, spec, folder))
+
+
+def _write(targets: Mapping[str, Target], described: OpenUnmixArchitecture, spec: ModelSpec, folder: Path) -> None:
+    """Write the graph, and beside it the weights to train on."""
+    import onnx
+
+    from rtsep.model.openunmix_graph import openunmix_graph
+    from rtsep.model.weights import Weights, write_weights
+
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(openunmix_graph(targets, described.residual, spec), folder / ONNX_NAME)
+    files = {"graph": told(folder / ONNX_NAME)}
     # those that differ in size cannot be described as one, so they can be played but not trained
-    alike = len({network.sizes for network in networks.values()}) == 1
-    trainable = tensors_of(system, described) if alike else None
-    return install(name, lambda folder: export(system, spec, folder, weights=trainable))
+    if len({target.sizes for target in targets.values()}) == 1:
+        tensors = {
+            f"networks.{number}.{name}": tensor
+            for number, target in enumerate(targets.values())
+            for name, tensor in target.tensors.items()
+        }
+        write_weights(Weights(described, tensors), folder / WEIGHTS_NAME)
+        files["weights"] = told(folder / WEIGHTS_NAME)
+    write_json(folder, spec, files)
 
 
 def find_targets(path: Path, targets: tuple[str, ...] = ()) -> list[TargetFile]:
@@ -186,7 +207,7 @@ def _target_file(path: Path) -> TargetFile:
     return TargetFile(match["target"], path, match["digits"]) if match else TargetFile(path.stem, path, None)
 
 
-def _settings(file: TargetFile, weights: Mapping[str, Tensor], sizes: Sizes) -> dict[str, int]:
+def _settings(file: TargetFile, weights: Mapping[str, NDArray[Any]], sizes: Sizes) -> dict[str, int]:
     """Give the values of `KEYS`; all that is said of a target must agree, with its weights too."""
     separator, trained = file.path.with_name(SEPARATOR), file.path.with_name(f"{file.target}.json")
     args = read_settings(trained, ("args",))["args"] if trained.is_file() else {}
@@ -202,7 +223,7 @@ def _settings(file: TargetFile, weights: Mapping[str, Tensor], sizes: Sizes) -> 
         (str(trained), args),
         (
             f"'sample_rate' in {file.path}",
-            {"sample_rate": rate.item()} if rate is not None and rate.numel() == 1 else {},
+            {"sample_rate": rate.item()} if rate is not None and rate.size == 1 else {},
         ),
     ):
         for key in KEYS:
@@ -251,10 +272,11 @@ def _words(settings: Mapping[str, int]) -> str:
     return ", ".join(f"{key} {value}" for key, value in settings.items())
 
 
-def _architecture(system: OpenUnmix, settings: Mapping[str, int], context: int) -> OpenUnmixArchitecture:
-    sizes = system.sizes
+def _architecture(
+    stems: tuple[str, ...], sizes: Sizes, settings: Mapping[str, int], context: int
+) -> OpenUnmixArchitecture:
     return OpenUnmixArchitecture(
-        stems=system.stems,
+        stems=stems,
         sample_rate=settings["sample_rate"],
         channels=settings["nb_channels"],
         window=settings["nfft"],

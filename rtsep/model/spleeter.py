@@ -18,17 +18,16 @@ from rtsep.errors import ModelError
 from rtsep.model import archive
 from rtsep.model.bundle import INDEX, Bundle, find_prefix, open_bundle
 from rtsep.model.installation import check_name, install
+from rtsep.model.registry import ARCHIVES, store_name
 from rtsep.model.registry import SPLEETER_MIT as DEEZER
+from rtsep.model.released import released
 from rtsep.model.shapes import tensor_shapes
 from rtsep.model.spleeter_config import RELEASED, SHIPPED, SpleeterConfig, read_config, read_json, shipped_name
 from rtsep.model.store import StoredModel, digest
 
 UNKNOWN = "as its author says"
-KNOWN_INDEXES = {  # sha256 of the index files that Deezer released; they hold the CRC32C of every tensor
-    "55661a09f79c86071fc7077b44b4cf1f01b6d82bbbb83ed94cb68a2f9944e378": "2stems",
-    "99ea41b3ef9bfbc6a34520409427af5ba7a883173e57ea25d6c487584b891b18": "4stems",
-    "b20377789eb084cb5ac78d141a1d480dfdbf8c796ecc554a9b8e4376cd3cee20": "5stems",
-}
+# by their sha256, whose weights the index files are that Deezer released; they hold the CRC32C of every tensor
+KNOWN_INDEXES = {archive.index_sha256: weights for weights, archive in ARCHIVES.items()}
 
 # What training leaves beside the weights, with each optimiser that Spleeter knows.
 LEFT_BEHIND = re.compile(r"global_step|beta[12]_power|.+/(Adam|Adadelta)(_1)?")
@@ -47,9 +46,9 @@ def import_spleeter(
     """Make a Spleeter model one of the user's models.
 
     path: a folder with a checkpoint, a `.tar.gz` of one, or a checkpoint's prefix. name: of the
-    new model; `spleeter-2stems` and so on for the shipped ones, else the folder's own. config:
-    Spleeter's JSON, or the name of a shipped configuration; without it a JSON beside the
-    checkpoint, else what the folder is called, else what the released files are known by.
+    new model; `spleeter-2stems` and so on for the shipped and the released ones, else the folder's
+    own. config: Spleeter's JSON, or the name of a shipped configuration; without it a JSON beside
+    the checkpoint, else what the folder is called, else what the released files are known by.
     context: spectra that the network sees at once, a multiple of its step; without it the
     configuration's T. licence: what the model's says of itself.
 
@@ -64,14 +63,16 @@ def import_spleeter(
         index = prefix.with_name(prefix.name + INDEX)
         known = KNOWN_INDEXES.get(digest(index))
         configuration, shipped = _configuration(prefix, config, folder_name, known)
+        described = configuration.architecture(context)
+        origin = released(index, bundle.data, described)
         if name is None:
             name = f"spleeter-{shipped or folder_name}" if folder_name in SHIPPED else folder_name
+            name = store_name(origin["released"]) if origin else name
         check_name(name)  # before the long work
         deezers = known is not None or (shipped in RELEASED and folder_name in RELEASED)
-        described = configuration.architecture(context)
         spec = described.spec(name, licence or (DEEZER if deezers else UNKNOWN))
         weights = Weights(described, read_tensors(bundle, configuration))
-        return install(name, lambda folder: write_model(weights, spec, folder))
+        return install(name, lambda folder: write_model(weights, spec, folder), origin)
 
 
 @contextmanager

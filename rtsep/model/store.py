@@ -151,8 +151,9 @@ def find(name_or_path: str | Path) -> StoredModel:
     """Find a model by its name, its folder, its model.json or its .onnx file, and verify it.
 
     A plain name is an embedded model first, then one of the user's, then a path; a published one's
-    (`spleeter:2stems`) is that of the folder it is put into. Raises `ModelError` in one line for a
-    model that is missing, altered or broken.
+    (`spleeter:2stems`, `spleeter-2stems`) is that of the folder it is put into, else any of the
+    user's that was made of its released files. Raises `ModelError` in one line for a model that is
+    missing, altered or broken.
     """
     try:
         return _find(name_or_path)
@@ -167,6 +168,8 @@ def _find(name_or_path: str | Path) -> StoredModel:
         for origin, folder in (("embedded", EMBEDDED / name), ("user", user_folder() / name)):
             if (folder / JSON_NAME).is_file():
                 return _read(folder / JSON_NAME, origin)
+        if other := _released(name):
+            return _read(other, "user")
     path = Path(wanted).expanduser()
     if path.is_dir():
         return _read(path / JSON_NAME, "path")
@@ -186,6 +189,21 @@ def _folders(root: Path) -> list[str]:
     return sorted(
         folder.name for folder in root.iterdir() if PLAIN_NAME.fullmatch(folder.name) and (folder / JSON_NAME).is_file()
     )
+
+
+def _released(name: str) -> Path | None:
+    """Find the user's model that was made of a released one's files, and its model.json; None if there is none."""
+    if name not in map(store_name, registry.names()):
+        return None
+    for folder in _folders(user_folder()):
+        path = user_folder() / folder / JSON_NAME
+        try:
+            origin = read_json(path).get("origin")
+        except (ModelError, OSError):
+            continue  # it is another one's trouble
+        if isinstance(origin, dict) and store_name(str(origin.get("released"))) == name:
+            return path
+    return None
 
 
 def _read(path: Path, origin: str, asked: Path | None = None) -> StoredModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,8 @@ import torch
 from rtsep.engine.base import Engine
 from rtsep.engine.build import build
 from rtsep.errors import ModelError
-from rtsep.model import openunmix_files, store
+from rtsep.model import architecture, openunmix_files, store
+from rtsep.model.openunmix import OpenUnmix
 from rtsep.model.openunmix_files import PUBLISHED, default_name, find_targets, import_openunmix
 from rtsep.model.store import StoredModel, digest
 from rtsep.plan import plan
@@ -312,15 +314,69 @@ class TestRefusals:
             with pytest.raises(ModelError, match=r"is no folder and no \.pth file"):
                 import_openunmix(path)
 
-    def test_without_torch(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(sys.modules, "torch", None)
-        with pytest.raises(ModelError, match=r"pip install 'rtsep\[train\]'"):
+    def test_more_than_fits_in_a_graph(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write(folder, "vocals")
+        write(folder, "drums")
+        monkeypatch.setattr(openunmix_files, "MAX_BYTES", 10_000)
+        with pytest.raises(ModelError, match="a graph holds at most 10000; import fewer by --targets"):
             import_openunmix(folder)
 
     def test_a_context_that_cannot_be(self, folder: Path) -> None:
         write(folder, "vocals")
         with pytest.raises(ModelError, match="context is 0; it must be a whole number, 1 to 4096"):
             import_openunmix(folder, context=0)
+
+
+WITHOUT_TORCH = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "onnxscript"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Blocker())
+import numpy as np
+from pathlib import Path
+from rtsep.engine.build import build
+from rtsep.model.openunmix_files import import_openunmix
+
+model = import_openunmix(Path(sys.argv[1]))
+assert model.read_weights().tensors.keys()
+mix = np.load(sys.argv[2])
+found = np.empty((len(model.spec.stems), *mix.shape), np.float32)
+build(model).infer(mix, found)
+np.save(sys.argv[3], found)
+assert "torch" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_a_model_is_imported_and_played_without_torch(
+    folder: Path, tmp_path: Path, bidirectional: bool, zipped: bool
+) -> None:
+    weights = [random_weights(seed, bins=2049, seen=40, bidirectional=bidirectional) for seed in (0, 1)]
+    for target, tensors in zip(("vocals", "drums"), weights, strict=True):
+        torch.save(tensors, folder / f"{target}.pth", _use_new_zipfile_serialization=zipped)
+    mix = spectra(6, bins=2049)
+    np.save(tmp_path / "mix.npy", mix)
+    words = [sys.executable, "-c", WITHOUT_TORCH, folder, tmp_path / "mix.npy", tmp_path / "found.npy"]
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for stem, own in zip(np.load(tmp_path / "found.npy"), weights, strict=True):
+        np.testing.assert_allclose(stem, reference(own, mix), rtol=1e-4, atol=1e-4)
+    network = architecture.network(store.find("my-set").read_weights().architecture)
+    architecture.load(network, store.find("my-set").read_weights().tensors)
+    with torch.no_grad():
+        again = network.eval()(torch.from_numpy(mix)[None], *states_of(network))
+    stems = again[0] if isinstance(again, tuple) else again
+    np.testing.assert_allclose(stems[0].numpy(), np.load(tmp_path / "found.npy"), rtol=1e-4, atol=1e-4)
+
+
+def states_of(network: torch.nn.Module) -> list[torch.Tensor]:
+    assert isinstance(network, OpenUnmix)
+    return [torch.zeros(state.shape) for state in network.states()]
 
 
 def separate(separator: StreamSeparator, sound: Float32, size: int) -> Float32:

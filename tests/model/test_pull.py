@@ -19,7 +19,8 @@ import pytest
 
 from rtsep.errors import FileError, ModelError
 from rtsep.model import pull
-from rtsep.model.pull import Patience, fetch
+from rtsep.model.downloads import downloads_folder
+from rtsep.model.pull import Patience, UnreachableError, fetch
 from rtsep.model.registry import Published, PublishedFile, published
 
 BODY = np.random.default_rng(3).bytes(300_000)
@@ -138,10 +139,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "models"
 
 
-def refused(model: Published, patience: Patience = QUICK) -> str:
-    with pytest.raises(ModelError) as caught:
+def refused(model: Published, patience: Patience = QUICK, kind: type[ModelError] = ModelError) -> str:
+    with pytest.raises(kind) as caught:
         fetch(model, patience=patience)
     message = str(caught.value)
+    assert type(caught.value) is kind
     assert "\n" not in message
     assert message.startswith(model.files[0].url)
     return message
@@ -282,7 +284,7 @@ def test_a_server_in_trouble_is_asked_again(server: Server) -> None:
 def test_a_silent_server_is_given_up(server: Server) -> None:
     server.way.silent = True
     before = time.monotonic()
-    message = refused(server.model(), Patience(silence_s=0.1, tries=2, pause_s=0.05))
+    message = refused(server.model(), Patience(silence_s=0.1, tries=2, pause_s=0.05), UnreachableError)
     assert "sent nothing for 0.1 s, 2 times" in message
     assert 0.25 <= time.monotonic() - before < 3
     assert len(server.way.seen) == 2
@@ -301,7 +303,11 @@ def test_a_host_that_is_not_there(server: Server) -> None:
         gone = replace(server, root=f"http://user:secret@127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(ModelError, match=r"cannot be reached \(.*refused.*\), 3 times") as caught:
             fetch(gone.model(), patience=QUICK)
-    assert "secret" not in str(caught.value)
+        assert "secret" not in str(caught.value)
+        # one try is enough where there is another way
+        with pytest.raises(UnreachableError, match=r"cannot be reached \(.*refused.*\); run it again") as reach:
+            fetch(gone.model(), patience=replace(QUICK, pause_s=60), insist=False)
+    assert reach.value.notice == "127.0.0.1 cannot be reached (Connection refused)"
 
 
 def test_an_endless_body_is_cut_off(server: Server, folder: Path) -> None:
@@ -399,8 +405,8 @@ def test_a_checkpoint_in_model_path_is_taken_as_it_is(server: Server, folder: Pa
 
 def test_without_model_path_it_is_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MODEL_PATH")
-    assert pull.downloads_folder().name == "downloads"
-    assert "rtsep" in pull.downloads_folder().parts
+    assert downloads_folder().name == "downloads"
+    assert "rtsep" in downloads_folder().parts
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_of_the_disk(server: Server, folder: Path) -> None:

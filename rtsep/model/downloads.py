@@ -1,0 +1,31 @@
+"""Where downloads of published models lie, and what is common to all ways that they come."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+
+Progress = Callable[[int, int | None], object]  # bytes that are here, bytes in all where that is known
+
+
+def downloads_folder() -> Path:
+    """Give the folder of the originals' files: MODEL_PATH as for Spleeter, or the platform's place for caches."""
+    if chosen := os.environ.get("MODEL_PATH"):
+        return Path(chosen).absolute()
+    return Path(platformdirs.user_cache_dir("rtsep")) / "downloads"
+
+
+def own_checkpoint(weights: str) -> Path | None:
+    """Give the folder that Spleeter has put these weights into, or a training its own; None where it has not."""
+    folder = downloads_folder() / weights
+    whole = (folder / "checkpoint").is_file() and any(folder.glob("*.index")) and any(folder.glob("*.data-*"))
+    return folder if whole else None
+
+
+def shown(text: str) -> str:
+    """Make foreign words fit for a message: no password of a URL, nothing that drives a terminal, not endless."""
+    return "".join(filter(str.isprintable, re.sub(r"//[^/@]*@", "//", text)))[:200]
