@@ -82,8 +82,8 @@ def measure(quick: bool = False) -> Figures:
                 rows.append({"threads": threads, "precision": precision, **{key: found[key] for key in keys}})
     song_s, runs = (QUICK_SONG_S, 1) if quick else (SONG_S, COMMANDS)
     models = [MODEL, *(name for name in names() if name == OFFICIAL)]
-    threads = THREADS[1:] if quick else THREADS
-    commands = [whole_command(model, song_s, count, runs) for model in models for count in threads]
+    counts = THREADS[1:] if quick else THREADS
+    commands = [whole_command(model, song_s, count, runs) for model in models for count in counts]
     return {"model": MODEL, "rows": rows, "absent": absent, "commands": commands}
 
 

@@ -98,7 +98,7 @@ class Masking:
     def _overlap(self, sums: Float32, count: int) -> Float32:
         """The next hops of every stem, (stems, count, hop); a view that is good until the next call."""
         frames = self._frames[:, :count]
-        irfft(self._full[:, :count], out=frames)
+        irfft(self._full[:, :count], out=frames)  # type: ignore[arg-type]  # the stubs know no float32
         frames *= self._pair.synthesis
         overlap = self._length // self._hop
         sums[:, : overlap - 1] = sums[:, AT_ONCE : AT_ONCE + overlap - 1]
