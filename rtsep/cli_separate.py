@@ -70,12 +70,14 @@ def separate(
     if engine == "onnx":  # loaded while the model's bytes are checked, which needs no GIL
         pool.submit(import_module, "onnxruntime")
     from rtsep.model.descriptor import resolve
+
+    stored = resolve(model)
+
     from rtsep.offline.jobs import Output, Span, find_sources, plan_jobs
     from rtsep.offline.method import Method, Refinement
     from rtsep.offline.team import build_team
     from rtsep.offline.whole import get_ready
 
-    stored = resolve(model)
     asked = niter is not None or softmask or residual or wiener_window != 300
     refinement = Refinement(1 if niter is None else niter, softmask, residual, wiener_window) if asked else None
     method = Method(latency, mwf, refinement)
