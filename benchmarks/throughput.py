@@ -14,9 +14,12 @@ from benchmarks.results import Figures, program, run
 from rtsep import bench
 from rtsep.demo import SONG
 from rtsep.errors import EngineError
+from rtsep.model.store import find, names
+from rtsep.offline.method import Method
+from rtsep.offline.team import build_team
 from rtsep.spec import DEFAULT_MODEL
 
-MODEL = DEFAULT_MODEL
+MODEL, OFFICIAL = DEFAULT_MODEL, "spleeter-2stems"  # measured where it is installed
 ENGINES = (("onnx", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
 THREADS = (1, 2)
 PRESETS = ("exact", "23")
@@ -36,22 +39,30 @@ def tape(path: Path, seconds: float) -> None:
             left -= len(part)
 
 
-def whole_command(seconds: float, threads: int, runs: int) -> Figures:
-    """`rtsep separate` on a song, from its start to its end, several times."""
+def whole_command(model: str, seconds: float, threads: int, runs: int) -> Figures:
+    """`rtsep separate` on a song, from its start to its end, several times, in turns with the network alone."""
+    method = Method()
+    team = build_team(find(model), method, 1, threads=threads)
+    network = bench.Network(team, method, seconds, soundfile.info(SONG).samplerate)
+    network.think()
     with tempfile.TemporaryDirectory() as folder:
         song = Path(folder) / "song.wav"
         tape(song, seconds)
         command = [*program(), "separate", str(song), "-o", str(Path(folder) / "stems"), "--threads", str(threads)]
-        times = []
+        times, alone = [], []
         for _ in range(runs):
             started = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True)
+            subprocess.run([*command, "-p", model], check=True, capture_output=True)
             times.append(time.perf_counter() - started)
+            alone.append(network.think())
     return {
+        "model": model,
         "threads": threads,
         "song_s": seconds,
         "took_s": times,
         "times_real_time": seconds / statistics.median(times),
+        "network_s": alone,
+        "share_of_network": statistics.median(a / b for a, b in zip(alone, times, strict=True)),
     }
 
 
@@ -70,7 +81,9 @@ def measure(quick: bool = False) -> Figures:
                 keys = ("engine", "preset", "seconds", "times_real_time", "all_times_real_time")
                 rows.append({"threads": threads, "precision": precision, **{key: found[key] for key in keys}})
     song_s, runs = (QUICK_SONG_S, 1) if quick else (SONG_S, COMMANDS)
-    commands = [whole_command(song_s, threads, runs) for threads in (THREADS[1:] if quick else THREADS)]
+    models = [MODEL, *(name for name in names() if name == OFFICIAL)]
+    counts = THREADS[1:] if quick else THREADS
+    commands = [whole_command(model, song_s, count, runs) for model in models for count in counts]
     return {"model": MODEL, "rows": rows, "absent": absent, "commands": commands}
 
 

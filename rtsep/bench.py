@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from ctypes import PyDLL
 from pathlib import Path
@@ -14,8 +16,10 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from rtsep.demo import SONG
+from rtsep.engine.base import Engine
 from rtsep.engine.build import build
 from rtsep.engine.graph import masks_shape
 from rtsep.engine.identity import IdentityEngine
@@ -30,7 +34,8 @@ from rtsep.mixer import parse_routes
 from rtsep.model.store import find
 from rtsep.offline.files import separate_file
 from rtsep.offline.jobs import Output, plan_jobs
-from rtsep.offline.method import Method
+from rtsep.offline.method import EXACT, Method
+from rtsep.offline.process import STATEFUL_FRAMES
 from rtsep.offline.team import build_team
 from rtsep.plan import PRESETS, plan
 from rtsep.sources import Resampled
@@ -142,11 +147,13 @@ def throughput(model: str, preset: str, seconds: float, engine: str, threads: in
         _lengthen(SONG, path, seconds)
         output = Output(Path(folder) / "stems")
         (job,) = plan_jobs([path], method.stems(team[0].spec), output)
-        speeds = []
-        for _ in range(RUNS + 1):
+        network = Network(team, method, seconds, soundfile.info(path).samplerate)
+        speeds, alone = [], []
+        for _ in range(RUNS + 1):  # in turns, so that both see the same machine
             started = time.perf_counter()
             separate_file(job, team, method, output)
             speeds.append(seconds / (time.perf_counter() - started))
+            alone.append(seconds / network.think())
     return {
         "format": FORMAT,
         "program": PROGRAM,
@@ -158,7 +165,43 @@ def throughput(model: str, preset: str, seconds: float, engine: str, threads: in
         "runs": RUNS,
         "times_real_time": round(statistics.median(speeds[1:]), 2),
         "all_times_real_time": [round(speed, 2) for speed in speeds[1:]],
+        "network_times_real_time": round(statistics.median(alone[1:]), 2),
+        "share_of_network": round(statistics.median(a / b for a, b in zip(speeds[1:], alone[1:], strict=True)), 3),
     }
+
+
+class Network:
+    """All that a file asks of the network, and nothing else: what no pipeline around it can beat."""
+
+    def __init__(self, team: Sequence[Engine], method: Method, seconds: float, sample_rate: int) -> None:
+        model = team[0].spec
+        window = plan(model, method.sample_rate(model, sample_rate), method.preset)
+        tiles = model.family == "spleeter" and method.preset == EXACT
+        self._engines = list(team) if tiles else [team[0]]
+        stateful = model.kind == "stateful"
+        frames = STATEFUL_FRAMES if stateful else model.context
+        batched = stateful or method.preset == EXACT
+        hops = frames * window.spacing if batched else window.refresh
+        phases = window.spacing // window.refresh if stateful else window.spacing if batched else 1
+        length = seconds * window.sample_rate + (window.window if tiles else window.latency.total)
+        self._calls = phases * math.ceil(length / (hops * window.hop))
+        shape = (model.channels, frames, model.bins)
+        self._magnitudes = np.random.default_rng(0).random(shape, np.float32)
+        self._masks = [np.empty((len(model.stems), *shape), np.float32) for _ in self._engines]
+
+    def think(self) -> float:
+        """Seconds for every call, the engines side by side."""
+        left = iter(range(self._calls))
+
+        def work(engine: Engine, masks: NDArray[np.float32]) -> None:
+            while next(left, None) is not None:
+                engine.infer(self._magnitudes, masks)
+
+        with ThreadPoolExecutor(len(self._engines)) as pool:
+            started = time.perf_counter()
+            for future in [pool.submit(work, *pair) for pair in zip(self._engines, self._masks, strict=True)]:
+                future.result()
+            return time.perf_counter() - started
 
 
 def _lengthen(song: Path, path: Path, seconds: float) -> None:

@@ -84,6 +84,8 @@ def throughput(
     with out.status(f"separating {seconds:g} s of music, {bench.RUNS + 1} times"):
         found = bench.throughput(model, latency, seconds, engine, threads, precision)
     say(f"{found['times_real_time']:.1f} times real time  ({found['engine']}, {found['runs']} runs, median)")
+    share = f"{100 * found['share_of_network']:.0f} %"
+    say(f"{share} of the network alone, which does {found['network_times_real_time']:.1f} in the same run")
     _keep(found, report)
 
 

@@ -64,13 +64,20 @@ def separate(
     """Separate files: OUTPUT/<name>/<stem>.wav."""
     from concurrent.futures import ThreadPoolExecutor
     from contextlib import closing
+    from importlib import import_module
 
+    pool = ThreadPoolExecutor(1)
+    if engine == "onnx":  # loaded while the model's bytes are checked, which needs no GIL
+        pool.submit(import_module, "onnxruntime")
     from rtsep.model.descriptor import resolve
+
+    stored = resolve(model)
+
     from rtsep.offline.jobs import Output, Span, find_sources, plan_jobs
     from rtsep.offline.method import Method, Refinement
     from rtsep.offline.team import build_team
+    from rtsep.offline.whole import get_ready
 
-    stored = resolve(model)
     asked = niter is not None or softmask or residual or wiener_window != 300
     refinement = Refinement(1 if niter is None else niter, softmask, residual, wiener_window) if asked else None
     method = Method(latency, mwf, refinement)
@@ -84,12 +91,11 @@ def separate(
         say(f"{len(jobs) - len(left)} of {len(jobs)} files have their stems already")
     if not left:
         return
-    with ThreadPoolExecutor(1) as pool:  # a network is loaded without the GIL; meanwhile numba gets ready
+    with pool:  # a network is loaded without the GIL; meanwhile the rest gets ready
         building = pool.submit(build_team, stored, method, len(left), engine, threads, precision)
-        from rtsep.dsp.native import start
         from rtsep.offline.files import separate_files
 
-        start()
+        get_ready(stored.spec, method)
         team = building.result()
     done = failed = 0
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,16 +10,16 @@ from types import TracebackType
 from typing import Protocol
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from rtsep import wav
 from rtsep.errors import FileError
 from rtsep.files import Subtype
+from rtsep.wav import WavFile
 
 Float32 = NDArray[np.float32]
 
-LARGEST_WAV = 4_000_000_000  # bytes of samples that a wav can say
-SAMPLE_BYTES: dict[Subtype, int] = {"PCM_16": 2, "FLOAT": 4}
+KINDS: dict[Subtype, int] = {"PCM_16": wav.PCM, "FLOAT": wav.FLOAT}
 # what ffmpeg is told for each codec that is not plain wav: the encoder and the container
 ENCODERS = {
     "mp3": ("libmp3lame", "mp3"),
@@ -48,30 +47,22 @@ class _Wav:
     """Wav of 32-bit floats, or of 16 bits; RF64 where `frames` are too many for a plain one."""
 
     def __init__(self, path: Path, sample_rate: int, channels: int, frames: int, subtype: Subtype = "FLOAT") -> None:
-        self.path, self._subtype = path, subtype
-        kind = "RF64" if frames * channels * SAMPLE_BYTES[subtype] > LARGEST_WAV else "WAV"
+        self.path = path
         try:
-            self._file = soundfile.SoundFile(os.fsencode(path), "w", sample_rate, channels, subtype, format=kind)
-        except (OSError, soundfile.LibsndfileError) as error:
+            self._file = WavFile(path, sample_rate, channels, frames, KINDS[subtype])
+        except OSError as error:
             raise FileError(f"{path.parent}: stems cannot be written there ({_reason(error)})") from error
 
     def write(self, block: Float32) -> None:
-        file = self._file
-        if self._subtype == "PCM_16":  # libsndfile would scale by another factor than where it reads
-            block = np.clip(np.rint(block * 2.0**15), -(2**15), 2**15 - 1).astype(np.int16)
         try:
-            file.write(block.T)
-            file.flush()
-            whole = file.tell() == file.frames
-        except (OSError, RuntimeError, AssertionError) as error:
+            self._file.write(block)
+        except OSError as error:
             raise _failed(self.path, _reason(error)) from error
-        if not whole:
-            raise _failed(self.path, "the write failed")
 
     def close(self) -> None:
         try:
             self._file.close()
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             raise _failed(self.path, _reason(error)) from error
 
 

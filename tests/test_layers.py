@@ -15,7 +15,7 @@ MAX_LINES = 320
 COMMANDS = tuple(path.stem for path in sorted(PACKAGE.glob("cli_*.py")))
 LAYERS = (  # each room imports only from its own layer and from those before
     {"errors", "spec", "plan", "params", "demo"},
-    {"config", "files", "sources", "writers", "dsp", "model"},
+    {"config", "files", "sources", "wav", "writers", "dsp", "model"},
     {"engine"},
     {"separator", "mixer", "effects"},
     {"offline", "host", "data", "evaluate", "corpus", "train"},
@@ -41,7 +41,7 @@ FOREIGN = {  # modules of others, and where alone they may be imported
     "rtmidi": ("remote.midi",),
     "rocket_fft": ("dsp",),
     "scipy": ("data.filters", "model.installation"),
-    "soundfile": ("files", "writers", "bench", "demo", "data.codec", "corpus.recording"),
+    "soundfile": ("files", "bench", "demo", "data.codec", "corpus.recording"),
     "soxr": ("sources",),
     "pooch": ("model",),
     "requests": ("model",),

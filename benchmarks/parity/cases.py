@@ -13,8 +13,17 @@ STEMS: dict[str, tuple[str, ...]] = {
     "4stems": ("vocals", "drums", "bass", "other"),
     "5stems": ("vocals", "piano", "drums", "bass", "other"),
 }
-SPLEETER_MODELS = {**{name: name for name in STEMS}, "2stems-statistics": "2stems", "4stems-statistics": "4stems"}
-"""Name of a set of weights to the shipped config it is for; `-statistics`: random moving means and variances."""
+OFFICIAL = "2stems-official"
+SPLEETER_MODELS = {
+    **{name: name for name in STEMS},
+    "2stems-statistics": "2stems",
+    "4stems-statistics": "4stems",
+    OFFICIAL: "2stems",
+}
+"""Name of a set of weights to the shipped config it is for.
+
+`-statistics`: random moving means and variances; `-official`: the published weights, which are not random.
+"""
 
 TARGETS = ("vocals", "drums", "bass", "other")
 DOUBLE = "-double"  # ends the names of outputs in double precision
@@ -98,9 +107,12 @@ AnyCase = TypeVar("AnyCase", SpleeterCase, OpenUnmixCase, Case)
 
 SPLEETER_CASES: tuple[SpleeterCase, ...] = (
     *(SpleeterCase(model, bins, how) for model in STEMS for bins in (1024, 1536) for how in ("zeros", "average")),
-    *(SpleeterCase(model) for model in SPLEETER_MODELS if model not in STEMS),
+    *(SpleeterCase(model) for model in SPLEETER_MODELS if model.endswith("-statistics")),
     *(SpleeterCase(model, mwf=True) for model in STEMS),
 )
+
+OFFICIAL_CASES = (SpleeterCase(OFFICIAL),)
+"""Only where somebody has the weights: `python -m benchmarks.parity --official CHECKPOINT`."""
 
 OPENUNMIX_SETS: tuple[OpenUnmixSet, ...] = (
     OpenUnmixSet("published", hashed=True),
@@ -126,6 +138,11 @@ OPENUNMIX_CASES: tuple[OpenUnmixCase, ...] = (
 
 CASES: tuple[Case, ...] = (*SPLEETER_CASES, *OPENUNMIX_CASES)
 QUICK = ("2stems-1024-zeros", "2stems-1024-zeros-mwf", "guitar-niter0", "guitar-niter1-residual")
+
+
+def official(folder: Path) -> tuple[SpleeterCase, ...]:
+    """The cases of the official weights, where they are among the models in `folder`."""
+    return OFFICIAL_CASES if (folder / "models" / OFFICIAL).is_dir() else ()
 
 
 def chosen(cases: Sequence[AnyCase], quick: bool) -> list[AnyCase]:

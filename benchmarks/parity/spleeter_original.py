@@ -19,7 +19,16 @@ from spleeter.model.provider import ModelProvider
 from spleeter.separator import Separator
 from spleeter.utils.configuration import load_configuration
 
-from benchmarks.parity.cases import SPLEETER_CASES, SPLEETER_MODELS, STEMS, SpleeterCase, chosen, config_path, note
+from benchmarks.parity.cases import (
+    SPLEETER_CASES,
+    SPLEETER_MODELS,
+    STEMS,
+    SpleeterCase,
+    chosen,
+    config_path,
+    note,
+    official,
+)
 
 tf.get_logger().setLevel("ERROR")
 
@@ -101,7 +110,7 @@ def configuration(folder: Path, case: SpleeterCase) -> str:
 def main(folder: Path, quick: bool) -> None:
     """Write the weights that are not there, then the outputs that are not there."""
     song = np.load(folder / "song.npy")
-    cases = chosen(SPLEETER_CASES, quick)
+    cases = [*chosen(SPLEETER_CASES, quick), *official(folder)]
     for seed, (model, config) in enumerate(SPLEETER_MODELS.items()):
         place = folder / "models" / model
         wanted = any(case.model == model for case in cases)

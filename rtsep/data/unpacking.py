@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 
+from rtsep import wav
 from rtsep.data.examples import Collection
 from rtsep.data.songs import Song, Source, header, read_source
 from rtsep.errors import FileError
 from rtsep.files import Subtype, lossless_subtype
-from rtsep.writers import SAMPLE_BYTES, StemFiles
+from rtsep.writers import KINDS, StemFiles
 
 QUICK = frozenset((".wav", ".aif", ".aiff", ".au", ".caf", ".rf64", ".w64"))  # read as fast as a wav
 BLOCK_S = 60.0  # decoded at once
@@ -90,7 +91,7 @@ def _look(folder: Path) -> tuple[set[str], int]:
 
 def _bytes(source: Source, subtype: Subtype) -> int:
     head = header(source)
-    return head.frames * head.channels * SAMPLE_BYTES[subtype]
+    return head.frames * head.channels * wav.SAMPLE_BYTES[KINDS[subtype]]
 
 
 def _unpack(source: Source, place: Path, subtype: Subtype) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.dsp.limits import EDGE_BINS, EPSILON, LARGEST
 from rtsep.dsp.native import kernel
 from rtsep.spec import Extension
 
-EPSILON = 1e-10  # Spleeter's
-LARGEST = float(np.finfo(np.float32).max)  # powers beyond it would be infinite in float32
-EDGE_BINS = 24  # of the band's upper end, averaged for the `edge` extension
 EXTENSION_CODE: dict[Extension, int] = {"zeros": 0, "average": 1, "edge": 2}
 ZEROS, AVERAGE = EXTENSION_CODE["zeros"], EXTENSION_CODE["average"]
 

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from rocket_fft import c2r, r2c
 
 from rtsep.dsp.bins import interpolate, to_device, to_model
+from rtsep.dsp.limits import LOUDEST
 from rtsep.dsp.masks import EXTENSION_CODE, ratio_masks
 from rtsep.dsp.native import kernel
 from rtsep.dsp.windows import magnitude_scale, model_window, window_pair
 from rtsep.spec import ModelSpec, WindowSpec
 
 LAST_OF_2, LAST_OF_3 = np.array([1]), np.array([2])  # axes of transforms
-LOUDEST = 1000.0  # a sample beyond +60 dBFS is a fault, not sound, and would overflow in a network
 
 STATE = np.dtype(
     [

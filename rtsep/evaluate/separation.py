@@ -15,8 +15,9 @@ from rtsep.evaluate.centre import CentreEngine, centre_spec
 from rtsep.evaluate.lateness import LateEngine
 from rtsep.evaluate.settings import Setting
 from rtsep.model.store import StoredModel
+from rtsep.offline.blocks import Process, run
 from rtsep.offline.method import Method
-from rtsep.offline.process import BatchProcess, Process, StreamProcess, run
+from rtsep.offline.process import BatchProcess, StreamProcess
 from rtsep.offline.whole import separate
 from rtsep.plan import plan
 from rtsep.sources import Signal, resampled

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.dsp.windows import model_window
-from rtsep.offline.process import Source, Whole
+from rtsep.offline.blocks import Source, Whole
 from rtsep.spec import ModelSpec
 
 Complex64 = NDArray[np.complex64]

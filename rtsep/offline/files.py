@@ -43,9 +43,9 @@ def separate_file(
             closing(separate(engines, part, method)) as blocks,
             StemFiles(job.paths, rate, model.channels, total, output.codec, output.bitrate) as files,
         ):
-            done = 0
+            done, every = 0, chosen == list(range(len(method.stems(model))))
             for block in blocks:
-                files.write(block[chosen])
+                files.write(block if every else block[chosen])
                 done += block.shape[2]
                 progress(job.source, done, max(done, total))
     finally:

@@ -18,9 +18,9 @@ from rtsep.dsp.native import kernel
 from rtsep.dsp.windows import hann
 from rtsep.engine.base import Engine
 from rtsep.errors import SpecError
+from rtsep.offline.blocks import Source
 from rtsep.offline.centred import CentredSpectra
 from rtsep.offline.method import Refinement, targets
-from rtsep.offline.process import Source
 from rtsep.spec import RESIDUAL, ModelSpec, WindowSpec
 
 Float32 = NDArray[np.float32]

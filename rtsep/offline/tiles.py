@@ -8,7 +8,7 @@ with some tiles, the next is analysed and the last is put together.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -17,76 +17,34 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.dsp import stft, wiener
-from rtsep.dsp.native import kernel
 from rtsep.engine.base import Engine
-from rtsep.offline.process import Source, analyse_all, run, synthesise_all
+from rtsep.offline.blocks import Source, run
+from rtsep.offline.masking import Masking
 from rtsep.spec import ModelSpec, WindowSpec
 
 Float32 = NDArray[np.float32]
 
-EPSILON = float(np.finfo(np.float32).eps)  # norbert's, for float32 spectra
+
+class Treatment(Protocol):
+    """What becomes of the tiles of one signal; both are called for each tile, in their order."""
+
+    def analyse(self, tile: Float32, magnitudes: Float32) -> None:
+        """tile: (channels, frames x hop); magnitudes, for the network: (channels, frames, bins)."""
+
+    def render(self, raw: Float32, stems: Float32) -> None:
+        """raw, the network's word: (stems, channels, frames, bins); stems: (stems, channels, frames x hop)."""
 
 
-class Render(Protocol):
-    """What becomes of a tile's spectra and the network's word on them."""
-
-    def __call__(self, stream: stft.Stream, raw: Float32, stems: Float32) -> None:
-        """raw: (stems, channels, frames, bins); stems: (stems, channels, frames x hop)."""
-
-
-def by_masks(stream: stft.Stream, raw: Float32, stems: Float32) -> None:
-    """Ratio masks, as in live use."""
-    synthesise_all(stream, raw, 1, stems)
-
-
-class Look:
-    """The first way through a signal for `ByWiener`: gathers where the sources are, and gives silence."""
-
-    def __init__(self, model: ModelSpec, window: WindowSpec) -> None:
-        self.places = wiener.open_places(len(model.stems), model.channels, window.window // 2 + 1)
-
-    def __call__(self, stream: stft.Stream, raw: Float32, stems: Float32) -> None:
-        """See `Render`."""
-        _look_all(stream, self.places, raw)
-
-
-class ByWiener:
-    """The multichannel Wiener filter over a whole signal that `Look` has seen: Spleeter's MWF, norbert's defaults."""
-
-    def __init__(self, places: wiener.Places) -> None:
-        self._places = places
-
-    def __call__(self, stream: stft.Stream, raw: Float32, stems: Float32) -> None:
-        """See `Render`."""
-        _refine_all(stream, self._places, raw, stems)
-
-
-@kernel
-def _look_all(stream: stft.Stream, places: wiener.Places, raw: Float32) -> None:
-    for i in range(raw.shape[2]):
-        mix = stft.next_spectrum(stream)
-        wiener.estimate(raw[:, :, i], mix, True, False, EPSILON, stream.products)
-        wiener.look(places, stream.products, mix)
-        stream.state[0].played += 1
-
-
-@kernel
-def _refine_all(stream: stft.Stream, places: wiener.Places, raw: Float32, stems: Float32) -> None:
-    hop = stream.state[0].hop
-    for i in range(raw.shape[2]):
-        mix = stft.next_spectrum(stream)
-        wiener.estimate(raw[:, :, i], mix, True, False, EPSILON, stream.products)
-        wiener.refine(places, mix, EPSILON, stream.products)
-        stft.resynthesise(stream, True, stems[:, :, i * hop : (i + 1) * hop])
+# of so many tiles that are analysed before the first of them is rendered
+Open = Callable[[ModelSpec, WindowSpec, int], Treatment]
 
 
 def tiled(
-    engines: Sequence[Engine], window: WindowSpec, source: Source, render: Render
+    engines: Sequence[Engine], window: WindowSpec, source: Source, treatment: Open = Masking
 ) -> Generator[Float32, None, None]:
     """The stems of a whole signal at the model's rate, (stems, channels, frames) at a time; see `run`."""
     model = engines[0].spec
-    process = TileProcess(engines, window, render)
+    process = TileProcess(engines, window, treatment)
     try:
         yield from run(process, source, len(model.stems), model.channels)
     finally:
@@ -104,14 +62,13 @@ class _Desk:
 class TileProcess:
     """Tiles through one or more engines of the same model; see `Process`. Close it when done."""
 
-    def __init__(self, engines: Sequence[Engine], window: WindowSpec, render: Render = by_masks) -> None:
+    def __init__(self, engines: Sequence[Engine], window: WindowSpec, treatment: Open = Masking) -> None:
         model = engines[0].spec
         frames, hop = model.context, window.hop
         self.block = frames * hop
         # the silent frame before the first, and a tile for each engine that is still thinking
         self.delay = window.latency.total + hop + len(engines) * self.block
-        self._render = render
-        self._stream = stft.open_stream(model, window, (len(engines) + 1) * frames)
+        self._treatment = treatment(model, window, len(engines) + 1)
         self._tile = np.zeros((model.channels, hop + self.block), np.float32)
         shape = (model.channels, frames, model.bins)
         # one more than there are engines, so that the next tile is ready before one of them is
@@ -130,7 +87,7 @@ class TileProcess:
         hop = self._tile.shape[1] - self.block
         self._tile[:, hop:] = block
         desk = self._free.popleft()
-        analyse_all(self._stream, self._tile[:, : self.block], desk.magnitudes)
+        self._treatment.analyse(self._tile[:, : self.block], desk.magnitudes)
         self._tile[:, :hop] = self._tile[:, self.block :]  # that hop belongs to the next tile
         self._thinking.append((desk, self._pool.submit(self._think, desk)))
         if self._free:
@@ -138,7 +95,7 @@ class TileProcess:
             return
         desk, thought = self._thinking.popleft()
         thought.result()
-        self._render(self._stream, desk.raw, stems)
+        self._treatment.render(desk.raw, stems)
         self._free.append(desk)
 
     def close(self) -> None:

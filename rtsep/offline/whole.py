@@ -9,14 +9,22 @@ from numpy.typing import NDArray
 
 from rtsep.engine.base import Engine
 from rtsep.files import AudioReader
-from rtsep.offline import openunmix
+from rtsep.offline.blocks import run
 from rtsep.offline.method import EXACT, Method, Refinement
-from rtsep.offline.process import open_process, run
-from rtsep.offline.tiles import ByWiener, Look, Render, by_masks, tiled
+from rtsep.offline.tiles import tiled
 from rtsep.plan import plan
 from rtsep.sources import Resampled
+from rtsep.spec import ModelSpec
 
 Float32 = NDArray[np.float32]
+
+
+def get_ready(model: ModelSpec, method: Method) -> None:
+    """Load the kernels' machinery where `separate` will need it; it would do so itself, later."""
+    if model.family != "spleeter" or method.preset != EXACT or method.mwf:
+        from rtsep.dsp.native import start
+
+        start()
 
 
 def separate(engines: Sequence[Engine], reader: AudioReader, method: Method) -> Generator[Float32, None, None]:
@@ -29,19 +37,25 @@ def separate(engines: Sequence[Engine], reader: AudioReader, method: Method) -> 
     method.check(model)
     rate = method.sample_rate(model, reader.sample_rate)
     if model.family == "rtsep" or method.preset != EXACT:
+        from rtsep.offline.process import open_process  # each way loads only what it needs
+
         process = open_process(engines[0], plan(model, rate, method.preset))
         yield from run(process, reader, len(model.stems), model.channels)
         return
     source = Resampled(reader, rate, model.channels)
     if model.family == "openunmix":
+        from rtsep.offline import openunmix
+
         yield from openunmix.separate(engines[0], source, method.refinement or Refinement())
         return
     window = plan(model, rate, method.preset)
-    render: Render = by_masks
-    if method.mwf:
-        look = Look(model, window)
-        for _ in tiled(engines, window, source, look):
-            pass
-        source.seek(0)
-        render = ByWiener(look.places)
-    yield from tiled(engines, window, source, render)
+    if not method.mwf:
+        yield from tiled(engines, window, source)
+        return
+    from rtsep.offline.multichannel import two_ways
+
+    look, refine = two_ways(model, window)
+    for _ in tiled(engines, window, source, look):
+        pass
+    source.seek(0)
+    yield from tiled(engines, window, source, refine)

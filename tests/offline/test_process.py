@@ -7,7 +7,8 @@ import pytest
 
 from rtsep.demo import SONG
 from rtsep.engine.base import Engine
-from rtsep.offline.process import BatchProcess, Process, StreamProcess, Whole, open_process, run
+from rtsep.offline.blocks import Process, Whole, run
+from rtsep.offline.process import BatchProcess, StreamProcess, open_process
 from rtsep.plan import plan
 from rtsep.separator import StreamSeparator
 from rtsep.sources import Resampled, Signal

@@ -1,0 +1,91 @@
+"""Plain wav files, written by ourselves: what a block costs is one copy into order and one write.
+
+libsndfile looks for the peak of every block and has each of them on the disk before the next, which
+takes three times as long as the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+LARGEST = 4_000_000_000  # bytes of samples that a plain wav can say
+UNKNOWN = 0xFFFFFFFF  # of a size that an RF64 says elsewhere
+PCM, FLOAT = 1, 3  # formats of samples
+SAMPLE_BYTES = {PCM: 2, FLOAT: 4}
+
+
+class WavFile:
+    """A wav of 32-bit floats or of 16 bits that is whole after every block.
+
+    frames: how many there will be at most; where a plain wav cannot say so many it is an RF64.
+    Whatever goes wrong is an `OSError`; the header then still says what is there.
+    """
+
+    def __init__(self, path: Path, sample_rate: int, channels: int, frames: int = 0, kind: int = FLOAT) -> None:
+        self._frame = channels * SAMPLE_BYTES[kind]
+        self._format = struct.pack(
+            "<HHIIHH", kind, channels, sample_rate, sample_rate * self._frame, self._frame, 8 * SAMPLE_BYTES[kind]
+        )
+        self._kind = kind
+        self._long = frames * self._frame > LARGEST
+        self._bytes = 0  # of samples
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            self._begin = len(self._header())
+            self._put(self._header(), 0)
+        except OSError:
+            self.close()
+            raise
+
+    def write(self, block: Float32) -> None:
+        """Append (channels, frames)."""
+        if self._kind == PCM:
+            block = np.clip(np.rint(block * np.float32(2.0**15)), -(2**15), 2**15 - 1)
+        samples = np.ascontiguousarray(block.T, "<i2" if self._kind == PCM else "<f4")
+        if self._bytes + samples.nbytes + self._begin > UNKNOWN and not self._long:
+            raise OSError("a wav cannot be longer than 4 GB")
+        try:
+            self._put(samples.data.cast("B") if samples.size else b"", self._begin + self._bytes)
+        except OSError:  # what is there of it stays, in whole frames
+            self._bytes = max(self._bytes, (os.fstat(self._file).st_size - self._begin) // self._frame * self._frame)
+            self._put(self._header(), 0)
+            raise
+        self._bytes += samples.nbytes
+        self._put(self._header(), 0)
+
+    def close(self) -> None:
+        """Let the file go; more than once is no harm."""
+        if self._file >= 0:
+            file, self._file = self._file, -1
+            os.close(file)
+
+    def _put(self, data: bytes | memoryview, place: int) -> None:
+        left = memoryview(data)
+        while left:
+            done = os.pwrite(self._file, left, place)
+            left, place = left[done:], place + done
+
+    def _header(self) -> bytes:
+        count = self._bytes // self._frame
+        parts = [(b"fmt ", self._format)]
+        if self._kind == FLOAT:
+            parts = [(b"fmt ", self._format + b"\0\0"), (b"fact", struct.pack("<I", min(count, UNKNOWN)))]
+        if self._long:
+            whole = 4 + 36 + sum(8 + len(body) for _, body in parts) + 8 + self._bytes
+            parts.insert(0, (b"ds64", struct.pack("<QQQI", whole, self._bytes, count, 0)))
+        chunks = b"WAVE" + b"".join(name + struct.pack("<I", len(body)) + body for name, body in parts)
+        sizes = (UNKNOWN, UNKNOWN) if self._long else (len(chunks) + 8 + self._bytes, self._bytes)
+        return (
+            (b"RF64" if self._long else b"RIFF")
+            + struct.pack("<I", sizes[0])
+            + chunks
+            + b"data"
+            + struct.pack("<I", sizes[1])
+        )
