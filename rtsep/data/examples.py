@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rtsep.data.assignment import VOCALS, is_blurred, parts, unclaimed
 from rtsep.data.augmentation import Augmentation, augment_mix, augment_stem
+from rtsep.data.inspection import Complaint
 from rtsep.data.songs import Song, read_stem, summed
 from rtsep.errors import ConfigError, SpecError
 
@@ -25,6 +26,7 @@ class Recipe:
     """How songs become examples. Probabilities are for each example."""
 
     seconds: float = 6.0
+    avoid_s: tuple[float, float] = (0.0, 0.0)  # of a song's beginning and end, that no crop is taken from
     remix: float = 0.5  # that the stems come from different songs, although one has them all
     balance: float = 1.0  # that a stem from another song is brought to a level against the rest
     balance_db: tuple[float, float] = (-3.0, 4.5)  # mean and deviation of that level; of two stems, the first one's
@@ -36,6 +38,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if not 0.1 <= self.seconds <= 60.0:
             raise ConfigError(f"examples.seconds = {self.seconds} is out of range; allowed are 0.1 to 60")
+        if not all(0.0 <= edge_s <= 600.0 for edge_s in self.avoid_s):
+            raise ConfigError(f"examples.avoid_s = {list(self.avoid_s)} is out of range; allowed are twice 0 to 600")
         for name in ("remix", "balance", "thin", "absent"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"examples.{name} = {getattr(self, name)} is a probability; allowed are 0 to 1")
@@ -47,6 +51,11 @@ class Recipe:
             )
         if not 0 <= self.retries <= 100:
             raise ConfigError(f"examples.retries = {self.retries} is out of range; allowed are 0 to 100")
+
+    def span_s(self, seconds: float) -> tuple[float, float]:
+        """From where to where crops of a song are taken; all of it where too little would be left."""
+        begin_s, end_s = self.avoid_s[0], seconds - self.avoid_s[1]
+        return (begin_s, end_s) if end_s - begin_s >= self.seconds else (0.0, seconds)
 
 
 @dataclass(frozen=True)
@@ -136,14 +145,15 @@ class Examples:
 
     def _crops(self, song: Song, taken: dict[str, tuple[str, ...]], rng: np.random.Generator) -> dict[str, Float32]:
         """One crop of a song, of each stem: where the first stem is not quiet, if a few tries find such a place."""
-        (first, names), *others = ((stem, self._thinned(names, rng)) for stem, names in taken.items())
-        room = max(0, round(song.seconds * self._sample_rate) - self.frames)
+        (leading, names), *others = ((stem, self._thinned(names, rng)) for stem, names in taken.items())
+        first, last = (round(edge_s * self._sample_rate) for edge_s in self.recipe.span_s(song.seconds))
+        room = max(0, last - first - self.frames)
         for _ in range(1 + self.recipe.retries):
-            start = int(rng.integers(room + 1))
+            start = first + int(rng.integers(room + 1))
             crop = self._read(song, names, start)
             if _rms(crop) > QUIET:
                 break
-        return {first: crop} | {stem: self._read(song, names, start) for stem, names in others}
+        return {leading: crop} | {stem: self._read(song, names, start) for stem, names in others}
 
     def _thinned(self, names: tuple[str, ...], rng: np.random.Generator) -> tuple[str, ...]:
         """The parts of a stem that are heard: all, or now and then some, but at least one."""
@@ -166,6 +176,19 @@ class Examples:
         rest, own = _rms(sound.sum(0) - sound[index]), _rms(sound[index])
         if wanted and rest > QUIET and own > QUIET:
             sound[index] *= np.float32(rest / own * 10.0 ** (level_db / 20.0))
+
+
+def too_short(songs: Iterable[Song], recipe: Recipe) -> list[Complaint]:
+    """A complaint for every song whose beginning and end cannot be left out: crops come from all of it."""
+    if not any(recipe.avoid_s):
+        return []
+    wanted_s = sum(recipe.avoid_s) + recipe.seconds
+    words = f"shorter than the {wanted_s:g} s that examples.avoid_s needs; its beginning and end are used too"
+    return [
+        Complaint(song.name, None, f"{song.seconds:.1f} s, {words}", False)
+        for song in songs
+        if recipe.span_s(song.seconds) == (0.0, song.seconds)
+    ]
 
 
 def _rms(sound: Float32) -> float:

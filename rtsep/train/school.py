@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from rtsep.data.examples import CHANNELS, Collection, Examples
+from rtsep.data.examples import CHANNELS, Collection, Examples, too_short
 from rtsep.data.inspection import Complaint, inspect
 from rtsep.data.layouts import find_songs
 from rtsep.data.songs import Song
@@ -60,6 +60,7 @@ def gather(settings: TrainSettings, sample_rate: int, thorough: bool = False) ->
         return found
 
     train, valid = songs(settings.train), songs(settings.valid)
+    complaints.extend(too_short((song for one in train for song in one), settings.examples))
     if fatal := [complaint for complaint in complaints if complaint.fatal]:
         first = "; ".join(map(str, fatal[:5]))
         more = f"; and {len(fatal) - 5} more" if len(fatal) > 5 else ""

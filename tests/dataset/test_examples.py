@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from rtsep.data.augmentation import Augmentation
-from rtsep.data.examples import Collection, Examples, Recipe
+from rtsep.data.examples import Collection, Examples, Recipe, too_short
 from rtsep.data.layouts import find_songs
 from rtsep.errors import ConfigError, SpecError
 from tests import songs as data_sets
@@ -146,3 +146,47 @@ def test_what_cannot_be_taught_is_named(whole: Collection) -> None:
     for faulty in ({"seconds": 0.0}, {"remix": 2.0}, {"retries": -1}, {"balance_db": (0.0, -1.0)}):
         with pytest.raises(ConfigError, match=f"examples.{next(iter(faulty))}"):
             Recipe(**faulty)
+
+
+def ramp(path: Path, seconds: float) -> Collection:
+    """A song whose samples say where they are: one more each, from 1, over the number of all."""
+    path.mkdir(parents=True)
+    frames = round(seconds * RATE)
+    sound = np.arange(1, frames + 1, dtype=np.float32) / np.float32(frames)
+    for stem in ("vocals", "other"):
+        soundfile.write(path / f"{stem}.wav", sound, RATE, subtype="FLOAT")
+    return Collection(tuple(find_songs("stems", path.parent)))
+
+
+def starts_s(examples: Examples, seconds: float) -> list[float]:
+    firsts = [float(examples[number].stems[0, 0, 0]) for number in range(100)]
+    return [first * seconds - 1.0 / RATE for first in firsts]
+
+
+def test_a_songs_beginning_and_end_are_left_out(tmp_path: Path) -> None:
+    recipe = Recipe(seconds=0.5, remix=0.0, avoid_s=(1.0, 2.0))
+    collection = ramp(tmp_path / "long" / "song", 6.0)
+    found = starts_s(Examples([collection], ("vocals", "other"), RATE, recipe, 0), 6.0)
+    assert 1.0 - 1e-3 <= min(found) < 1.2 and 3.3 < max(found) <= 3.5 + 1e-3
+    assert not too_short(collection.songs, recipe)
+    whole = starts_s(Examples([collection], ("vocals", "other"), RATE, Recipe(seconds=0.5, remix=0.0), 0), 6.0)
+    assert min(whole) < 0.3 and max(whole) > 5.2
+
+
+def test_a_song_too_short_for_that_is_used_whole_and_named(tmp_path: Path) -> None:
+    recipe = Recipe(seconds=0.5, remix=0.0, avoid_s=(1.0, 2.0))
+    collection = ramp(tmp_path / "short" / "A Short One", 3.4)
+    found = starts_s(Examples([collection], ("vocals", "other"), RATE, recipe, 0), 3.4)
+    assert min(found) < 0.3 and max(found) > 2.6
+    (complaint,) = too_short(collection.songs, recipe)
+    assert str(complaint) == (
+        "A Short One: 3.4 s, shorter than the 3.5 s that examples.avoid_s needs; its beginning and end are used too"
+    )
+    assert not complaint.fatal
+    assert not too_short(collection.songs, Recipe(seconds=0.5))
+
+
+@pytest.mark.parametrize("avoid_s", [(-1.0, 0.0), (0.0, 601.0), (float("nan"), 0.0)])
+def test_what_cannot_be_left_out(avoid_s: tuple[float, float]) -> None:
+    with pytest.raises(ConfigError, match=r"examples.avoid_s = .* allowed are twice 0 to 600"):
+        Recipe(avoid_s=avoid_s)
