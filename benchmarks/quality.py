@@ -86,6 +86,8 @@ def measure(
             length = QUICK_S if quick else str(seconds) if seconds else ""
             found.append(swept(name, wanted, place, length, quick, museval and not quick))
         names = sorted(path.name for path in wanted.iterdir() if path.is_dir())
+    if not found:
+        raise SystemExit(f"none of {models} is on this machine; get one with: rtsep models pull spleeter:2stems")
     if keep:
         found += kept_models(keep, names, seconds, {entry["model"]["name"] for entry in found})
     return {"songs": names, "seconds": seconds, "ours": songs is None, "models": found, "absent": absent}

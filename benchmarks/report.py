@@ -14,7 +14,7 @@ Kept = dict[str, Figures]  # what `results.load` gives, by benchmark
 
 HEAD = """# Benchmarks
 
-This page is written by `python -m benchmarks` (twenty minutes; `--quick` to see that it runs, `--only NAME` for one
+This page is written by `python -m benchmarks` (an hour; `--quick` to see that it runs, `--only NAME` for one
 part, `--render` to write the page from the kept figures). The figures lie beside it as JSON in `benchmarks/results/`.
 `rtsep bench latency`, `jitter` and `throughput` measure a few of the same things on any machine, without JACK.
 """
