@@ -143,6 +143,8 @@ class UNetArchitecture(Architecture):
     levelled: bool = False  # every context is brought to one level first; Spleeter's are not
     exponent: float = 2.0  # of the ratio that makes masks of the stems' magnitudes
     extension: Extension = "average"
+    ahead: int = 0  # spectra that the masks lie after the newest one, where it was trained so
+    own_window: tuple[str, ...] = ()  # presets at which it sees its own window, not the preset's
 
     @property
     def step(self) -> int:
@@ -172,6 +174,8 @@ class UNetArchitecture(Architecture):
             extension=self.extension,
             states=states,
             context_step=self.step,
+            ahead=self.ahead,
+            own_window=self.own_window,
             family="spleeter",
         )
 
