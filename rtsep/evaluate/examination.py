@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from rtsep import __version__
 from rtsep.data.songs import Song, Source
@@ -48,11 +48,15 @@ class Examination:
         return self.sample_rate or song.sample_rate
 
     def key(self, song: Song, setting: Setting) -> str:
-        """What a score depends on, in one word: model, song, setting, and how it is scored."""
-        separator, files = self.separator, [song.mix, *(one for parts in song.stems.values() for one in parts)]
+        """What a score depends on, in one word: model, song, what the setting comes to, and how it is scored."""
+        rate, separator, files = (
+            self.rate(song),
+            self.separator,
+            [song.mix, *(one for parts in song.stems.values() for one in parts)],
+        )
         facts = [
             *(__version__, separator.model.sha256, separator.model.spec.to_dict(), separator.engine),
-            *(separator.precision, asdict(setting), asdict(self.clip), self.rate(song), self.stems, self.bsseval),
+            *(separator.precision, separator.facts(setting, rate), asdict(self.clip), rate, self.stems, self.bsseval),
             *(song.name, song.frames, list(song.stems), [_signature(one) for one in files if one]),
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -82,25 +86,30 @@ def examine(
 ) -> Generator[TrackScore | tuple[Song, RtsepError], None, None]:
     """Score every song by every setting, in any order; a song that cannot be read comes with its error.
 
-    What the ledger holds already is taken from there, and what is new is kept in it at once. jobs:
-    processes, 0 for as many as cores and memory have room for.
+    What the ledger holds already is taken from there, and what is new is kept in it at once. Settings
+    that come to the same are scored once. jobs: processes, 0 for as many as cores and memory have room for.
     """
-    left = []
+    asked: dict[str, list[Pair]] = {}
     for setting in settings:
         for song in songs:
-            kept = ledger.get(examination.key(song, setting))
-            if kept is not None:
-                yield kept
-            else:
-                left.append((song, setting))
+            asked.setdefault(examination.key(song, setting), []).append((song, setting))
+    left, keys = [], {}
+    for key, pairs in asked.items():
+        kept = ledger.get(key)
+        if kept is None:
+            left.append(pairs[0])
+            keys[_name(*pairs[0])] = key
+        else:
+            yield from (replace(kept, setting=setting) for _, setting in pairs)
     count = min(len(left), jobs or room(examination, songs))
     scored = _here(examination, left) if count <= 1 else _side_by_side(examination, left, count)
     for song, setting, result in scored:
+        key = keys[_name(song, setting)]
         if isinstance(result, TrackScore):
-            ledger.put(examination.key(song, setting), result)
-            yield result
+            ledger.put(key, result)
+            yield from (replace(result, setting=setting) for _, setting in asked[key])
         else:
-            yield song, result
+            yield from ((song, result) for _ in asked[key])
 
 
 def _signature(source: Source) -> tuple[str, int, int, int, float, float]:
@@ -119,6 +128,10 @@ def room(examination: Examination, songs: Sequence[Song]) -> int:
 
 Pair = tuple[Song, Setting]
 Scored = Iterator[tuple[Song, Setting, TrackScore | RtsepError]]
+
+
+def _name(song: Song, setting: Setting) -> tuple[int, Setting]:
+    return id(song), setting
 
 
 def _score(examination: Examination, song: Song, setting: Setting) -> TrackScore | RtsepError:

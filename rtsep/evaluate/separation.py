@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,13 @@ class Separator:
             return 0.0
         return _window(self.model, setting, sample_rate).latency.ms(sample_rate)
 
+    def facts(self, setting: Setting, sample_rate: int) -> list[Any]:
+        """All that the estimates depend on beside model and sound; settings that come to the same have the same."""
+        if setting.way == "offline":
+            return [setting.way, setting.level_db]
+        window = asdict(_window(self.model, setting, sample_rate))
+        return [setting.way, setting.level_db, setting.late, _live(self.model, setting).spec.context, window]
+
     def estimate(self, mix: Float32, sample_rate: int, setting: Setting) -> dict[str, Float32]:
         """The stems of a whole mix (channels, frames), each as long as it and in time with it."""
         gain = np.float32(1.0 if setting.level_db is None else _gain(mix, setting.level_db))
@@ -60,7 +68,7 @@ class Separator:
 
 
 def _stream(separator: Separator, mix: Float32, sample_rate: int, setting: Setting) -> Float32:
-    engine = _engine(separator, separator.model.live(setting.lookahead, setting.context))
+    engine = _engine(separator, _live(separator.model, setting))
     window = _window(separator.model, setting, sample_rate)
     if setting.late:
         return _run(StreamProcess(LateEngine(engine, setting.late), window), engine, mix, sample_rate)
@@ -96,7 +104,11 @@ _WAYS: dict[str, Callable[[Separator, Float32, int, Setting], Float32]] = {
 def _window(model: StoredModel, setting: Setting, sample_rate: int) -> WindowSpec:
     if setting.way == "centre":  # a new mask at every hop, as it costs nothing
         return plan(centre_spec(model.spec), sample_rate, setting.latency, setting.hop, refresh=1)
-    return setting.window(model.spec, sample_rate)
+    return setting.window(_live(model, setting).spec, sample_rate)
+
+
+def _live(model: StoredModel, setting: Setting) -> StoredModel:
+    return model.live(setting.lookahead, setting.context)
 
 
 def _run(process: Process, engine: Engine, mix: Float32, sample_rate: int) -> Float32:
