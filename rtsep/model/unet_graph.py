@@ -62,7 +62,9 @@ def unet_graphs(weights: Weights, spec: ModelSpec, most: int) -> list[tuple[int,
     parts = []
     for places in np.array_split(np.arange(len(spec.stems)), count):
         try:
-            graph = unet_graph(described, weights.tensors, spec.newest, tuple(int(place) for place in places))
+            graph = unet_graph(
+                described, weights.tensors, spec.newest, tuple(int(place) for place in places), spec.context
+            )
             parts.append((len(places), graph.SerializeToString()))
         except Exception as error:  # protobuf's errors share no base class
             raise ModelError(f"{spec.name} cannot be written as a graph ({error})") from error
@@ -70,12 +72,17 @@ def unet_graphs(weights: Weights, spec: ModelSpec, most: int) -> list[tuple[int,
 
 
 def unet_graph(
-    architecture: UNetArchitecture, tensors: Mapping[str, Float32], newest: int = 0, stems: tuple[int, ...] = ()
+    architecture: UNetArchitecture,
+    tensors: Mapping[str, Float32],
+    newest: int = 0,
+    stems: tuple[int, ...] = (),
+    context: int = 0,
 ) -> onnx.ModelProto:
     """Write the graph of a U-Net: `magnitudes` to `masks`, the stems' magnitudes; see `ModelSpec`.
 
     tensors: by the names of `tensor_shapes`, float32. newest: how many frames of each context it gives,
-    the newest; 0: all. stems: the places of those that it gives; all if empty. Batch and frames are free.
+    the newest; 0: all. stems: the places of those that it gives; all if empty. Batch and frames are free;
+    context: frames that it is to be fastest at; 0: many.
     """
     nodes = Nodes()
     heard = _levelled(nodes) if architecture.levelled else "magnitudes"
@@ -85,7 +92,7 @@ def unet_graph(
     given = []
     for place in stems or range(len(architecture.stems)):
         stem = architecture.stems[place]
-        tower = _Tower(nodes, stem, architecture, _of_tower(tensors, place))
+        tower = _Tower(nodes, stem, architecture, _of_tower(tensors, place), context)
         found = tower.logits(heard, newest, negated=not soft)
         if not soft:
             # Written out, since ONNX Runtime's sigmoid has only an absolute accuracy, and where all masks of a
@@ -119,11 +126,13 @@ def _of_tower(tensors: Mapping[str, Float32], place: int) -> dict[str, Float32]:
 
 
 class _Tower:
-    """The nodes of one stem's tower."""
+    """The nodes of one stem's tower; context: the frames that it is to be fastest at, 0: many."""
 
-    def __init__(self, nodes: Nodes, stem: str, architecture: UNetArchitecture, tensors: Mapping[str, Float32]) -> None:
+    def __init__(
+        self, nodes: Nodes, stem: str, architecture: UNetArchitecture, tensors: Mapping[str, Float32], context: int
+    ) -> None:
         self._nodes, self._stem, self._tensors = nodes, stem, tensors
-        self._architecture = architecture
+        self._architecture, self._context = architecture, context
 
     def logits(self, heard: str, newest: int, negated: bool) -> str:
         """Add the tower, and give the name of its logits, (batch, channels, frames or newest, bins)."""
@@ -161,7 +170,9 @@ class _Tower:
             values = add(f"{name}/tconv", "ConvTranspose", values, *kernel, pads=PADS, strides=[2, 2])
             values = self._finished(name, module, values)
         else:
-            values = self._phased(name, module, values, seen)
+            # A context with fewer rows is padded by the convolutions, which costs no multiplications.
+            given = self._context >> (len(self._architecture.filters) - step)
+            values = self._phased(name, module, values, 0 if 0 < given < seen else seen)
         return self._nodes.last(f"{name}/newest", values, rows) if rows else values
 
     def _phased(self, name: str, module: str, values: str, seen: int) -> str:

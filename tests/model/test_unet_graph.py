@@ -16,6 +16,7 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
+from onnx import helper
 from torch import nn
 
 from rtsep.engine.onnx import OnnxEngine
@@ -115,6 +116,16 @@ def test_contexts_that_are_shorter_than_what_the_kernels_see(newest: int) -> Non
         assert np.abs(found - wanted).max() < 2e-6 * wanted.max()
 
 
+@pytest.mark.parametrize("newest", [1, 2, 30])
+@pytest.mark.parametrize("context", [64, 128, 512])
+def test_a_graph_for_a_context_is_right_at_all_others(newest: int, context: int) -> None:
+    graph = unet_graph(WIDE, weights(WIDE).tensors, newest, context=context).SerializeToString()
+    for frames in (64, 128, 192, 512):
+        x = magnitudes(WIDE, frames, 1)
+        wanted = torchs(WIDE, x)[:, :, :, -newest:]
+        assert np.abs(run(graph, x) - wanted).max() < 2e-6 * wanted.max()
+
+
 def test_nothing_but_silence_is_lost_on_a_pass_of_large_logits() -> None:
     """Where exp overflows, the mask is 0 and no NaN."""
     described = replace(SHALLOW, stems=("a", "b"))
@@ -172,6 +183,27 @@ def test_it_computes_what_the_newest_frames_need() -> None:
     saved += 2 * 2 * 16 * 64 * 63  # the output's kernel of 4 x 4 for both channels
     assert whole - one == saved
     assert one < 0.75 * whole
+
+
+def test_rows_that_a_context_does_not_have_are_padded_by_the_convolutions() -> None:
+    """A step up wants three rows for one newest frame; a context of 16 has one and two for the deepest of four."""
+    described = UNetArchitecture(("a", "b"), filters=(8, 16, 16, 16), bins=64, context=16)
+
+    def above(context: int) -> list[bool]:
+        graph = unet_graph(described, weights(described).tensors, 1, context=context)
+        pads = {
+            node.name: helper.get_node_attr_value(node, "pads")
+            for node in graph.graph.node
+            if "phase00/conv" in node.name
+        }
+        return [pads[f"b/up{step}/phase00/conv"][0] > 0 for step in (1, 2, 3)]
+
+    assert above(0) == above(64) == [False, False, False]
+    assert above(32) == [True, False, False]
+    assert above(16) == [True, True, False]
+    spec = replace(described.spec("mine", "none"), newest=1)
+    ((_, graph),) = unet_graphs(weights(described), spec, 1)
+    assert operations(onnx.load_from_string(graph))["Pad"] == 2 * 2  # the third step up and the output of each stem
 
 
 class TestModel:
