@@ -52,6 +52,7 @@ def network(described: Architecture) -> nn.Module:
                 described.deconv,
                 described.output,
                 described.levelled,
+                described.ranks,
             )
             return _spleeters_start(made)
         case OpenUnmixArchitecture():
@@ -64,8 +65,10 @@ def _spleeters_start(made: UNet) -> UNet:
     """Give convolutions the first weights that the original's have: uniform by He and others (2015), no bias."""
     for module in made.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            if module.bias is None:  # a kernel of low rank; no activation follows it
+                nn.init.kaiming_uniform_(module.weight, nonlinearity="linear")
+                continue
             nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
-            assert module.bias is not None
             nn.init.zeros_(module.bias)
     return made
 

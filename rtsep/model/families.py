@@ -143,6 +143,11 @@ class UNetArchitecture(Architecture):
     levelled: bool = False  # every context is brought to one level first; Spleeter's are not
     exponent: float = 2.0  # of the ratio that makes masks of the stems' magnitudes
     extension: Extension = "average"
+    ahead: int = 0  # spectra that the masks lie after the newest one, where it was trained so
+    own_window: tuple[str, ...] = ()  # presets at which it sees its own window, not the preset's
+    # Channels that each convolution's kernel ends in before a 1 x 1 convolution makes its outputs, the steps down
+    # and then the steps up; 0: it makes them itself. Empty: so do all.
+    ranks: tuple[int, ...] = ()
 
     @property
     def step(self) -> int:
@@ -152,6 +157,15 @@ class UNetArchitecture(Architecture):
     def _check(self) -> None:
         if not 1 <= len(self.filters) <= 8 or not all(1 <= width <= 4096 for width in self.filters):
             raise ModelError(f"network: filters are {self.filters!s:.100}; they must be 1 to 8 widths of 1 to 4096")
+        outputs = (*self.filters, *reversed(self.filters[:-1]), 1)
+        if self.ranks and len(self.ranks) != len(outputs):
+            raise ModelError(
+                f"network: ranks are {len(self.ranks)} numbers; {len(self.filters)} filters want {len(outputs)}, of "
+                "the steps down and then up, or none"
+            )
+        for place, (rank, most) in enumerate(zip(self.ranks, outputs, strict=False)):
+            if not 0 <= rank <= most:
+                raise ModelError(f"network: ranks[{place}] is {rank}; allowed are 0 (full) to {most}, its outputs")
         for name in ("bins", "context"):
             if (value := getattr(self, name)) < 1 or value % self.step:
                 raise ModelError(
@@ -172,6 +186,8 @@ class UNetArchitecture(Architecture):
             extension=self.extension,
             states=states,
             context_step=self.step,
+            ahead=self.ahead,
+            own_window=self.own_window,
             family="spleeter",
         )
 

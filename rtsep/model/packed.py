@@ -27,7 +27,7 @@ from safetensors.numpy import load, save
 from rtsep.errors import ModelError
 from rtsep.model.families import Architecture, UNetArchitecture
 from rtsep.model.folder import JSON_NAME, Packing, told
-from rtsep.model.shapes import tensor_shapes
+from rtsep.model.shapes import MIX, tensor_shapes
 from rtsep.model.weights import (
     CURE,
     DESCRIPTION,
@@ -162,7 +162,7 @@ def _floats(stored: Mapping[str, NDArray[Any]], described: Architecture, base: W
 
 def _channels(name: str) -> int:
     """The axis of a kernel's output channels: the second of a transposed convolution."""
-    return 1 if ".decoders." in name else 0
+    return 1 if ".decoders." in name and f".{MIX}." not in name else 0
 
 
 def _squeezed(blob: bytes, strategy: int) -> bytes:

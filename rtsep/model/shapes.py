@@ -15,6 +15,7 @@ Shapes = dict[str, tuple[int, ...]]
 NORM = ("weight", "bias", "running_mean", "running_var")
 UNET_KERNEL = 5
 OUTPUT_KERNEL = 4
+KERNEL, MIX = "kernel", "mix"  # the two parts of a convolution of low rank
 
 
 def tensor_shapes(described: Architecture) -> Shapes:
@@ -38,17 +39,26 @@ def steps_up(filters: tuple[int, ...]) -> list[tuple[int, int]]:
 def _unet(described: UNetArchitecture) -> Shapes:
     found: Shapes = {}
     filters, channels = described.filters, described.channels
-    kernel = (UNET_KERNEL, UNET_KERNEL)
+    ranks = described.ranks or (0,) * (2 * len(filters))
     for tower in range(len(described.stems)):
         name = f"towers.{tower}"
         for step, (inputs, outputs) in enumerate(zip((channels, *filters[:-1]), filters, strict=True)):
-            found |= _conv(f"{name}.encoders.{step}.conv", (outputs, inputs, *kernel), outputs)
+            found |= _step(f"{name}.encoders.{step}.conv", inputs, outputs, ranks[step])
             found |= _norm(f"{name}.encoders.{step}.norm", outputs)
         for step, (inputs, outputs) in enumerate(steps_up(filters)):
-            found |= _conv(f"{name}.decoders.{step}.conv", (inputs, outputs, *kernel), outputs)
+            found |= _step(f"{name}.decoders.{step}.conv", inputs, outputs, ranks[len(filters) + step], transposed=True)
             found |= _norm(f"{name}.decoders.{step}.norm", outputs)
         found |= _conv(f"{name}.output", (channels, 1, OUTPUT_KERNEL, OUTPUT_KERNEL), channels)
     return found
+
+
+def _step(name: str, inputs: int, outputs: int, rank: int, transposed: bool = False) -> Shapes:
+    """The convolution of a step down or up: whole, or a kernel of low rank with a 1 x 1 convolution behind it."""
+    ends = rank or outputs
+    kernel = (*((inputs, ends) if transposed else (ends, inputs)), UNET_KERNEL, UNET_KERNEL)
+    if not rank:
+        return _conv(name, kernel, outputs)
+    return {f"{name}.{KERNEL}.weight": kernel} | _conv(f"{name}.{MIX}", (outputs, rank, 1, 1), outputs)
 
 
 def _causal(described: CausalArchitecture) -> Shapes:

@@ -7,6 +7,7 @@ order of the checkpoint's `conv2d`, `conv2d_transpose` and `batch_normalization`
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import get_args
 
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rtsep.errors import ModelError
+from rtsep.model import shapes
 from rtsep.model.families import STANDARD_FILTERS as STANDARD_FILTERS
 from rtsep.model.families import Activation as Activation
 from rtsep.model.families import OutputKind as OutputKind
@@ -50,12 +52,18 @@ def needed_columns(newest: int, steps: int) -> list[int]:
     return columns
 
 
+def low_rank(kernel: nn.Module, rank: int, outputs: int) -> nn.Sequential:
+    """Put a 1 x 1 convolution to `outputs` behind a kernel that ends in `rank` channels."""
+    return nn.Sequential(OrderedDict({shapes.KERNEL: kernel, shapes.MIX: nn.Conv2d(rank, outputs, 1)}))
+
+
 class Encoder(nn.Module):
     """One step down: a convolution with stride 2, and what stands between it and the next."""
 
-    def __init__(self, inputs: int, outputs: int, activation: Activation) -> None:
+    def __init__(self, inputs: int, outputs: int, activation: Activation, rank: int = 0) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, KERNEL, stride=2)
+        kernel = nn.Conv2d(inputs, rank or outputs, KERNEL, stride=2, bias=not rank)
+        self.conv = low_rank(kernel, rank, outputs) if rank else kernel
         self.norm = nn.BatchNorm2d(outputs, eps=EPSILON)
         self.activation = _ACTIVATIONS[activation]
 
@@ -73,11 +81,12 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """One step up: a transposed convolution with stride 2, activation, normalisation, dropout."""
 
-    def __init__(self, inputs: int, outputs: int, activation: Activation, dropout: float) -> None:
+    def __init__(self, inputs: int, outputs: int, activation: Activation, dropout: float, rank: int = 0) -> None:
         super().__init__()
         # The full result has 2n + 3 values; SAME crops 1 before and 2 after. `padding` crops 1
         # on both sides, `forward` the last one.
-        self.conv = nn.ConvTranspose2d(inputs, outputs, KERNEL, stride=2, padding=1)
+        kernel = nn.ConvTranspose2d(inputs, rank or outputs, KERNEL, stride=2, padding=1, bias=not rank)
+        self.conv = low_rank(kernel, rank, outputs) if rank else kernel
         self.norm = nn.BatchNorm2d(outputs, eps=EPSILON)
         self.activation = _ACTIVATIONS[activation]
         self.dropout = nn.Dropout(dropout)
@@ -92,18 +101,28 @@ class Decoder(nn.Module):
 class Tower(nn.Module):
     """The U-Net of one stem: magnitudes to logits of the same shape, (batch, channels, time, freq)."""
 
-    def __init__(self, channels: int, filters: Sequence[int], conv: Activation, deconv: Activation) -> None:
+    def __init__(
+        self,
+        channels: int,
+        filters: Sequence[int],
+        conv: Activation,
+        deconv: Activation,
+        ranks: Sequence[int] = (),
+    ) -> None:
         super().__init__()
+        down = ranks[: len(filters)] or (0,) * len(filters)
+        up = ranks[len(filters) :] or (0,) * len(filters)
         # The last step's normalisation is never used, but checkpoints hold it.
         self.encoders = nn.ModuleList(
-            Encoder(inputs, outputs, conv) for inputs, outputs in zip((channels, *filters), filters, strict=False)
+            Encoder(inputs, outputs, conv, rank)
+            for inputs, outputs, rank in zip((channels, *filters[:-1]), filters, down, strict=True)
         )
         rising = (*reversed(filters[:-1]), 1)
         # each step but the first gets the skip, as wide as its own input
         widths = (filters[-1], *(2 * width for width in rising[:-1]))
         self.decoders = nn.ModuleList(
-            Decoder(inputs, outputs, deconv, 0.5 if step < DROPPED else 0.0)
-            for step, (inputs, outputs) in enumerate(zip(widths, rising, strict=True))
+            Decoder(inputs, outputs, deconv, 0.5 if step < DROPPED else 0.0, rank)
+            for step, (inputs, outputs, rank) in enumerate(zip(widths, rising, up, strict=True))
         )
         self.output = nn.Conv2d(1, channels, 4, dilation=2, padding=3)
 
@@ -132,7 +151,8 @@ class UNet(nn.Module):
     of 2 ** depth. conv, deconv: activations on the way down and up; Spleeter's 2stems has
     leaky_relu and relu, its others elu and elu. output: `sigmoid`, each stem by itself, or
     `softmax` across the stems. levelled: the towers hear every context at an RMS magnitude of 1, so
-    that no level is strange to them; not Spleeter's. Raises `ModelError` for a value that is not allowed.
+    that no level is strange to them; not Spleeter's. ranks: see `UNetArchitecture`. Raises `ModelError`
+    for a value that is not allowed.
     """
 
     def __init__(
@@ -144,6 +164,7 @@ class UNet(nn.Module):
         deconv: Activation = "relu",
         output: OutputKind = "sigmoid",
         levelled: bool = False,
+        ranks: Sequence[int] = (),
     ) -> None:
         super().__init__()
         for name, value, allowed in (
@@ -157,7 +178,7 @@ class UNet(nn.Module):
             raise ModelError(f"U-Net: {stems} stems with filters {tuple(filters)}; all must be 1 or more")
         self.output, self.levelled = output, levelled
         self.step = 2 ** len(filters)
-        self.towers = nn.ModuleList(Tower(channels, tuple(filters), conv, deconv) for _ in range(stems))
+        self.towers = nn.ModuleList(Tower(channels, tuple(filters), conv, deconv, ranks) for _ in range(stems))
 
     def forward(self, magnitudes: Tensor, newest: int = 0) -> Tensor:
         """Give each stem's magnitudes, its mask times the input: of all spectra, or only of the `newest` ones.

@@ -23,7 +23,7 @@ from rtsep.errors import ModelError
 from rtsep.model.families import UNetArchitecture
 from rtsep.model.folder import JSON_NAME, ONNX_NAME
 from rtsep.model.nodes import Nodes
-from rtsep.model.shapes import NORM, steps_up
+from rtsep.model.shapes import KERNEL, MIX, NORM, steps_up
 from rtsep.model.weights import Weights
 from rtsep.spec import ModelSpec
 
@@ -39,6 +39,7 @@ REACH = 3  # rows before and after that a row of the masks sees through the outp
 # which is one before, the same, and one after for the odd.
 TAPS = ((3, 1), (4, 2, 0))
 NARROWEST = 8  # outputs; runtimes compute so many at once, and fewer are faster as they were
+TOGETHER = 16  # outputs of each of the four convolutions up to which one does all, with taps of zero: it reads once
 
 ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "relu": ("Relu", {}),
@@ -62,7 +63,9 @@ def unet_graphs(weights: Weights, spec: ModelSpec, most: int) -> list[tuple[int,
     parts = []
     for places in np.array_split(np.arange(len(spec.stems)), count):
         try:
-            graph = unet_graph(described, weights.tensors, spec.newest, tuple(int(place) for place in places))
+            graph = unet_graph(
+                described, weights.tensors, spec.newest, tuple(int(place) for place in places), spec.context
+            )
             parts.append((len(places), graph.SerializeToString()))
         except Exception as error:  # protobuf's errors share no base class
             raise ModelError(f"{spec.name} cannot be written as a graph ({error})") from error
@@ -70,12 +73,17 @@ def unet_graphs(weights: Weights, spec: ModelSpec, most: int) -> list[tuple[int,
 
 
 def unet_graph(
-    architecture: UNetArchitecture, tensors: Mapping[str, Float32], newest: int = 0, stems: tuple[int, ...] = ()
+    architecture: UNetArchitecture,
+    tensors: Mapping[str, Float32],
+    newest: int = 0,
+    stems: tuple[int, ...] = (),
+    context: int = 0,
 ) -> onnx.ModelProto:
     """Write the graph of a U-Net: `magnitudes` to `masks`, the stems' magnitudes; see `ModelSpec`.
 
     tensors: by the names of `tensor_shapes`, float32. newest: how many frames of each context it gives,
-    the newest; 0: all. stems: the places of those that it gives; all if empty. Batch and frames are free.
+    the newest; 0: all. stems: the places of those that it gives; all if empty. Batch and frames are free;
+    context: frames that it is to be fastest at; 0: many.
     """
     nodes = Nodes()
     heard = _levelled(nodes) if architecture.levelled else "magnitudes"
@@ -85,7 +93,7 @@ def unet_graph(
     given = []
     for place in stems or range(len(architecture.stems)):
         stem = architecture.stems[place]
-        tower = _Tower(nodes, stem, architecture, _of_tower(tensors, place))
+        tower = _Tower(nodes, stem, architecture, _of_tower(tensors, place), context)
         found = tower.logits(heard, newest, negated=not soft)
         if not soft:
             # Written out, since ONNX Runtime's sigmoid has only an absolute accuracy, and where all masks of a
@@ -119,11 +127,13 @@ def _of_tower(tensors: Mapping[str, Float32], place: int) -> dict[str, Float32]:
 
 
 class _Tower:
-    """The nodes of one stem's tower."""
+    """The nodes of one stem's tower; context: the frames that it is to be fastest at, 0: many."""
 
-    def __init__(self, nodes: Nodes, stem: str, architecture: UNetArchitecture, tensors: Mapping[str, Float32]) -> None:
+    def __init__(
+        self, nodes: Nodes, stem: str, architecture: UNetArchitecture, tensors: Mapping[str, Float32], context: int
+    ) -> None:
         self._nodes, self._stem, self._tensors = nodes, stem, tensors
-        self._architecture = architecture
+        self._architecture, self._context = architecture, context
 
     def logits(self, heard: str, newest: int, negated: bool) -> str:
         """Add the tower, and give the name of its logits, (batch, channels, frames or newest, bins)."""
@@ -131,13 +141,14 @@ class _Tower:
         skips: list[str] = []
         values = heard
         for step in range(len(filters)):
-            name = f"{self._stem}/down{step + 1}"
+            name, module = f"{self._stem}/down{step + 1}", f"encoders.{step}"
             if skips:
                 normal = self._normal(name, f"encoders.{step - 1}.norm", values)
                 values = self._activated(name, normal, self._architecture.conv)
             # all sizes are even, so SAME always pads alike
-            kernel = self._kernel(f"{name}/conv", f"encoders.{step}.conv")
+            kernel = self._kernel(f"{name}/conv", self._part(module))
             values = self._nodes.add(f"{name}/conv", "Conv", values, *kernel, pads=PADS, strides=[2, 2])
+            values = self._mixed(name, module, values)
             skips.append(values)
         values = skips.pop()  # the deepest goes up raw
         # From the top down: how many rows of its result each step up must give.
@@ -157,11 +168,13 @@ class _Tower:
             inputs = [self._nodes.last(f"{name}/last {place}", one, seen) for place, one in enumerate(inputs)]
         values = add(f"{name}/both", "Concat", *inputs, axis=1) if skip else inputs[0]
         if outputs < NARROWEST:
-            kernel = self._kernel(f"{name}/tconv", f"{module}.conv")
+            kernel = self._kernel(f"{name}/tconv", self._part(module))
             values = add(f"{name}/tconv", "ConvTranspose", values, *kernel, pads=PADS, strides=[2, 2])
-            values = self._finished(name, module, values)
+            values = self._finished(name, module, self._mixed(name, module, values))
         else:
-            values = self._phased(name, module, values, seen)
+            # A context with fewer rows is padded by the convolutions, which costs no multiplications.
+            given = self._context >> (len(self._architecture.filters) - step)
+            values = self._phased(name, module, values, 0 if 0 < given < seen else seen)
         return self._nodes.last(f"{name}/newest", values, rows) if rows else values
 
     def _phased(self, name: str, module: str, values: str, seen: int) -> str:
@@ -169,19 +182,44 @@ class _Tower:
         if seen:
             padded = self._nodes.zeros_before(f"{name}/padded", values, 1)  # for a context of no more rows
             values = self._nodes.last(f"{name}/seen", padded, seen)
+        if self._is_low(module):
+            return self._phased_low(name, module, values, seen)
         weight = self._tensors[f"{module}.conv.weight"]
         bias = self._nodes.constant(f"{name}/bias", self._tensors[f"{module}.conv.bias"])
         phases = []
         for row, vertical in enumerate(TAPS):
             for column, horizontal in enumerate(TAPS):
                 phase = f"{name}/phase{row}{column}"
-                taps = weight[:, :, list(vertical)][:, :, :, list(horizontal)].transpose(1, 0, 2, 3)
-                kernel = self._nodes.constant(f"{phase}/weight", taps)
+                kernel = self._nodes.constant(f"{phase}/weight", taps(weight, vertical, horizontal))
                 pads = [0 if seen else 1, 1, row, column]
                 grown = self._nodes.add(f"{phase}/conv", "Conv", values, kernel, bias, pads=pads)
                 phases.append(self._finished(phase, module, grown))
         stacked = self._nodes.add(f"{name}/phases", "Concat", *phases, axis=1)
         return self._nodes.add(f"{name}/interleaved", "DepthToSpace", stacked, blocksize=2, mode="DCR")
+
+    def _phased_low(self, name: str, module: str, values: str, seen: int) -> str:
+        """The same of low rank: what is interleaved are fewer channels than come of them."""
+        weight = self._tensors[f"{module}.conv.{KERNEL}.weight"]
+        kernels = {
+            (row, column): taps(weight, vertical, horizontal)
+            for row, vertical in enumerate(TAPS)
+            for column, horizontal in enumerate(TAPS)
+        }
+        if weight.shape[1] <= TOGETHER:
+            whole = [
+                np.pad(one, ((0, 0), (0, 0), (0, 1 - row), (0, 1 - column))) for (row, column), one in kernels.items()
+            ]
+            kernel = self._nodes.constant(f"{name}/weight", np.concatenate(whole))
+            stacked = self._nodes.add(f"{name}/conv", "Conv", values, kernel, pads=[0 if seen else 1, 1, 1, 1])
+        else:
+            phases = []
+            for (row, column), one in kernels.items():
+                kernel = self._nodes.constant(f"{name}/phase{row}{column}/weight", one)
+                pads = [0 if seen else 1, 1, row, column]
+                phases.append(self._nodes.add(f"{name}/phase{row}{column}/conv", "Conv", values, kernel, pads=pads))
+            stacked = self._nodes.add(f"{name}/phases", "Concat", *phases, axis=1)
+        grown = self._nodes.add(f"{name}/interleaved", "DepthToSpace", stacked, blocksize=2, mode="DCR")
+        return self._finished(name, module, self._mixed(name, module, grown))
 
     def _finished(self, name: str, module: str, values: str) -> str:
         """On the way up the activation comes first."""
@@ -198,10 +236,25 @@ class _Tower:
         pads = [0 if newest else REACH, REACH, REACH, REACH]
         return self._nodes.add(f"{name}/conv", "Conv", values, kernel, bias, pads=pads, dilations=[2, 2])
 
-    def _kernel(self, name: str, module: str) -> list[str]:
-        return [
-            self._nodes.constant(f"{name}/{part}", self._tensors[f"{module}.{part}"]) for part in ("weight", "bias")
-        ]
+    def _is_low(self, module: str) -> bool:
+        """Whether a step's convolution is of low rank."""
+        return f"{module}.conv.{MIX}.weight" in self._tensors
+
+    def _part(self, module: str) -> str:
+        """The convolution of a step that has the kernel."""
+        return f"{module}.conv.{KERNEL}" if self._is_low(module) else f"{module}.conv"
+
+    def _mixed(self, name: str, module: str, values: str) -> str:
+        """What follows a kernel of low rank; values as they are where it is full."""
+        if not self._is_low(module):
+            return values
+        mix = self._kernel(f"{name}/mix", f"{module}.conv.{MIX}")
+        return self._nodes.add(f"{name}/mix", "Conv", values, *mix)
+
+    def _kernel(self, name: str, part: str) -> list[str]:
+        """Weight and bias of a convolution, where it has one."""
+        found = {end: self._tensors.get(f"{part}.{end}") for end in ("weight", "bias")}
+        return [self._nodes.constant(f"{name}/{end}", tensor) for end, tensor in found.items() if tensor is not None]
 
     def _normal(self, name: str, module: str, values: str) -> str:
         constants = [
@@ -212,6 +265,11 @@ class _Tower:
     def _activated(self, name: str, values: str, activation: str) -> str:
         kind, attributes = ACTIVATIONS[activation]
         return self._nodes.add(f"{name}/{activation}", kind, values, **attributes)
+
+
+def taps(weight: Float32, vertical: tuple[int, ...], horizontal: tuple[int, ...]) -> Float32:
+    """The kernel (outputs, inputs, rows, columns) of those taps of a transposed convolution's."""
+    return weight[:, :, list(vertical)][:, :, :, list(horizontal)].transpose(1, 0, 2, 3)
 
 
 def pairs(rows: int) -> int:

@@ -102,6 +102,21 @@ def test_a_channel_has_a_scale_of_its_own_which_may_clip_its_peak(tmp_path: Path
     assert (scales < 0.99 * peaks / 7).any() and (scales > 0.4 * peaks / 7).all()
 
 
+def test_a_1_x_1_convolution_on_the_way_up_has_a_scale_for_each_output(tmp_path: Path) -> None:
+    described = replace(SHALLOW, ranks=(2, 4, 2, 1))
+    wanted = networks.weights(made(described), described)
+    mix = "towers.0.decoders.0.conv.mix.weight"
+    assert wanted.tensors[mix].shape == (3, 2, 1, 1)
+    tensors = {**wanted.tensors, mix: wanted.tensors[mix] * np.array([1e-3, 1.0, 1e3], np.float32).reshape(3, 1, 1, 1)}
+    entry = write_packed(Weights(described, tensors), tmp_path / "w", 8)
+    found = read_packed(tmp_path / "w", packing(entry))
+    assert found.architecture == described
+    np.testing.assert_allclose(found.tensors[mix] / tensors[mix], 1.0, atol=0.2)
+    stored = load(zlib.decompress((tmp_path / "w").read_bytes()))
+    assert stored[mix + ".scale"].shape == (3,)
+    assert stored["towers.0.decoders.0.conv.kernel.weight.scale"].shape == (2,)
+
+
 def test_floats_have_a_sum_of_their_own() -> None:
     one = {"b": np.array([1.0, 2.0], np.float32), "a": np.array([[3.0]], np.float32)}
     assert floats_sha256(one) == floats_sha256(dict(sorted(one.items())))

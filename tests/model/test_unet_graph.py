@@ -16,6 +16,7 @@ import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
+from onnx import helper
 from torch import nn
 
 from rtsep.engine.onnx import OnnxEngine
@@ -37,7 +38,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "2stems": {},
     "5stems": {"output": "softmax", "conv": "elu", "deconv": "elu"},
     "levelled": {"levelled": True, "conv": "relu", "deconv": "leaky_relu", "channels": 1},
+    # steps up of low rank: as many as one convolution makes and more, of none of 9 and of narrow ones
+    "low rank": {"filters": (4, 8, 9, 16, 30, 40), "ranks": (2, 8, 0, 5, 17, 20, 17, 16, 0, 3, 2, 1)},
 }
+CLOSE = 4e-6  # of the loudest; either has rounded up to half of that away
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -52,8 +56,7 @@ def made(described: UNetArchitecture) -> UNet:
                 nn.init.uniform_(tensor, -0.5, 0.5)  # type: ignore[arg-type]
             for tensor in (module.weight, module.running_var):
                 nn.init.uniform_(tensor, 0.5, 1.5)  # type: ignore[arg-type]
-        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            assert module.bias is not None
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.bias is not None:
             nn.init.uniform_(module.bias, -0.5, 0.5)
     assert isinstance(network, UNet)
     return network.eval()
@@ -86,7 +89,7 @@ def test_it_gives_what_torch_gives(kind: str, frames: int) -> None:
     onnx.checker.check_model(graph, full_check=True)
     x = magnitudes(described, frames)
     wanted = torchs(described, x)
-    assert np.abs(run(graph.SerializeToString(), x) - wanted).max() < 2e-6 * wanted.max()
+    assert np.abs(run(graph.SerializeToString(), x) - wanted).max() < CLOSE * wanted.max()
     assert wanted.std() > 0.1
 
 
@@ -101,7 +104,7 @@ def test_the_newest_frames_are_those_of_the_whole(kind: str, newest: int) -> Non
         wanted = torchs(described, x)
         found = run(graph.SerializeToString(), x)
         assert found.shape == (*wanted.shape[:3], newest, described.bins)
-        assert np.abs(found - wanted[:, :, :, -newest:]).max() < 2e-6 * wanted.max()
+        assert np.abs(found - wanted[:, :, :, -newest:]).max() < CLOSE * wanted.max()
 
 
 @pytest.mark.parametrize("newest", range(1, 9))
@@ -112,7 +115,17 @@ def test_contexts_that_are_shorter_than_what_the_kernels_see(newest: int) -> Non
         wanted = torchs(SHALLOW, x)[:, :, :, -newest:]
         found = run(graph, x)
         assert found.shape == wanted.shape
-        assert np.abs(found - wanted).max() < 2e-6 * wanted.max()
+        assert np.abs(found - wanted).max() < CLOSE * wanted.max()
+
+
+@pytest.mark.parametrize("newest", [1, 2, 30])
+@pytest.mark.parametrize("context", [64, 128, 512])
+def test_a_graph_for_a_context_is_right_at_all_others(newest: int, context: int) -> None:
+    graph = unet_graph(WIDE, weights(WIDE).tensors, newest, context=context).SerializeToString()
+    for frames in (64, 128, 192, 512):
+        x = magnitudes(WIDE, frames, 1)
+        wanted = torchs(WIDE, x)[:, :, :, -newest:]
+        assert np.abs(run(graph, x) - wanted).max() < CLOSE * wanted.max()
 
 
 def test_nothing_but_silence_is_lost_on_a_pass_of_large_logits() -> None:
@@ -140,6 +153,21 @@ def test_its_nodes() -> None:
     names = [node.name for node in graph.graph.node]
     assert len(set(names)) == len(names)
     assert {"a/down1/conv", "b/up2/phase01/norm", "c/up6/tconv", "c/output/conv"} <= set(names)
+
+
+def test_the_nodes_of_low_rank() -> None:
+    described = replace(WIDE, **KINDS["low rank"], stems=("a", "b"))
+    graph = unet_graph(described, weights(described).tensors)
+    found = operations(graph)
+    assert found["Pad"] == found["Slice"] == 0
+    assert found["ConvTranspose"] == 2 * 2  # steps with fewer than 8 outputs, whatever their rank
+    # Five of six down are two. Up: four and one at rank 17, one and one at 16 and 3, four full ones, one behind each
+    # that is transposed, and the output.
+    assert found["Conv"] == 2 * (6 + 5 + 5 + 2 + 4 + 2 + 1 + 1 + 1)
+    assert found["BatchNormalization"] == 2 * (5 + 1 + 1 + 4 + 1 + 1 + 1)
+    names = [node.name for node in graph.graph.node]
+    assert len(set(names)) == len(names)
+    assert {"a/down1/mix", "b/up1/phase01/conv", "b/up2/conv", "a/up6/mix"} <= set(names)
 
 
 def computed(graph: onnx.ModelProto, frames: int) -> int:
@@ -174,6 +202,27 @@ def test_it_computes_what_the_newest_frames_need() -> None:
     assert one < 0.75 * whole
 
 
+def test_rows_that_a_context_does_not_have_are_padded_by_the_convolutions() -> None:
+    """A step up wants three rows for one newest frame; a context of 16 has one and two for the deepest of four."""
+    described = UNetArchitecture(("a", "b"), filters=(8, 16, 16, 16), bins=64, context=16)
+
+    def above(context: int) -> list[bool]:
+        graph = unet_graph(described, weights(described).tensors, 1, context=context)
+        pads = {
+            node.name: helper.get_node_attr_value(node, "pads")
+            for node in graph.graph.node
+            if "phase00/conv" in node.name
+        }
+        return [pads[f"b/up{step}/phase00/conv"][0] > 0 for step in (1, 2, 3)]
+
+    assert above(0) == above(64) == [False, False, False]
+    assert above(32) == [True, False, False]
+    assert above(16) == [True, True, False]
+    spec = replace(described.spec("mine", "none"), newest=1)
+    ((_, graph),) = unet_graphs(weights(described), spec, 1)
+    assert operations(onnx.load_from_string(graph))["Pad"] == 2 * 2  # the third step up and the output of each stem
+
+
 class TestModel:
     @pytest.fixture
     def model(self, tmp_path: Path) -> StoredModel:
@@ -192,7 +241,7 @@ class TestModel:
         assert [stems for stems, _ in model.graphs(threads)] == {1: [3], 2: [2, 1], 3: [1, 1, 1]}[parts]
         x = magnitudes(WIDE, 64, 1)[0]
         wanted = torchs(WIDE, x[None])[0]
-        assert np.abs(self.infer(model, threads, x) - wanted).max() < 2e-6 * wanted.max()
+        assert np.abs(self.infer(model, threads, x) - wanted).max() < CLOSE * wanted.max()
 
     def test_helpers_have_the_priority_of_who_asks(self, model: StoredModel) -> None:
         engine, x = OnnxEngine(model, 2), magnitudes(WIDE, 64, 1)[0]
@@ -226,7 +275,7 @@ class TestModel:
             live = model.live(lookahead)
             assert live.spec.newest == lookahead + 1
             found = self.infer(live, threads, x)
-            assert np.abs(found - wanted[:, :, -lookahead - 1 :]).max() < 2e-6 * wanted.max()
+            assert np.abs(found - wanted[:, :, -lookahead - 1 :]).max() < CLOSE * wanted.max()
         assert model.live().with_context(128).spec.newest == 1
 
     def test_weights_of_another_network_or_family(self, model: StoredModel) -> None:
