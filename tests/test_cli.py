@@ -153,7 +153,7 @@ BAD_INPUT = {
     LIVE + "-i FOLDER/text.wav": "text.wav is not a sound file",
     LIVE + "-i demo -m FOLDER/text.wav": "model.json is missing beside",
     LIVE + "-i demo -m FOLDER/empty-folder": "a model is a folder with model.json and model.onnx",
-    LIVE + "-i demo -m nosuch": "rtsep: no model 'nosuch'; known are streaming-2stems",
+    LIVE + "-i demo -m nosuch": "rtsep: no model 'nosuch'; known are spleeter-2stems-live",
     LIVE + "-i demo -m WRONG-SPEC": "its spec wants",
     LIVE + "-i demo -m ALTERED": "get the model again",
     LIVE + "-i demo --route drums=1,2": "there is no stem 'drums'; choose from vocals, accompaniment, mix",
@@ -241,8 +241,8 @@ def test_live_as_fast_as_it_goes(tmp_path: Path) -> None:
     assert found["recorded_frames"] == sound.shape[1]
     assert found["held_masks"] == found["output_underflows"] == 0 and found["warning"] == ""
     lines = done.stdout.splitlines()
-    assert lines[0] == f"streaming-2stems on null, {RATE} Hz, 29.0 ms behind the input"
-    assert "latency  29.0 ms = block 5.8 + window 17.4 + compute 5.8" in lines
+    assert lines[0] == f"spleeter-2stems-live on null, {RATE} Hz, 46.4 ms behind the input"
+    assert "latency  46.4 ms = block 5.8 + window 17.4 + compute 23.2" in lines
     assert any(line.startswith("sound    no gaps in 2") for line in lines)
     assert str(stems) in done.stdout.replace("\n", "")
     assert lines[-1] == f"report   {report}"
@@ -268,6 +268,7 @@ def test_demo(song: Path, tmp_path: Path) -> None:
 def test_models(here: Here) -> None:
     code, out, err = here("models")
     assert code == 0 and not err
+    assert "spleeter-2stems-live   vocals, accompaniment" in out
     assert "streaming-2stems   vocals, accompaniment" in out
     assert max(map(len, out.splitlines())) <= 80
 
@@ -285,8 +286,8 @@ def test_bench_throughput(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_live_is_interrupted(tmp_path: Path, name: str) -> None:
     stems, report = tmp_path / "stems", tmp_path / "run.json"
-    started = program("live", "-i", "demo", "-o", "null", "--record", stems, "--report", report)
-    with subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    words = ("live", "-i", "demo", "-o", "null", "-m", "streaming-2stems", "--record", stems, "--report", report)
+    with subprocess.Popen(program(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert "streaming-2stems on null" in process.stdout.readline()
         time.sleep(1.5)

@@ -12,7 +12,7 @@ from rtsep.host import seat as seats
 from rtsep.host.seat import Seat, Wish, seat
 from rtsep.model import store
 
-BEST, CHEAP = "unet-2stems", "streaming-2stems"
+BEST, CHEAP = "spleeter-2stems-live", "streaming-2stems"
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ REFUSED: list[tuple[dict[str, Any], type[RtsepError], str]] = [
     ({"input": ""}, DeviceError, "null has no input of its own; name a file with --input"),
     ({"input": "Card"}, DeviceError, "'Card' is no file, and null plays files only"),
     ({"output": ""}, DeviceError, r"there is no sound device; use --output null"),
-    ({"model": "streaming-9stems"}, ModelError, "no model 'streaming-9stems'; known are streaming-2stems"),
+    ({"model": "streaming-9stems"}, ModelError, "no model 'streaming-9stems'; known are spleeter-2stems-live"),
     ({"engine": "tpu"}, EngineError, "unknown engine 'tpu'; allowed are onnx, openvino"),
     ({"engine": "onnx", "precision": "f16"}, EngineError, "precision is 'f16'"),
     ({"latency": "24"}, SpecError, "unknown latency preset '24'; choose one of exact, 46, 23, 12, 6, 3"),

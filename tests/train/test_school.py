@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 import signal
 import time
@@ -17,7 +18,7 @@ import torch
 from rtsep.data.examples import Example, Examples
 from rtsep.errors import FileError, ModelError, RtsepError, SpecError
 from rtsep.model.embed import embed
-from rtsep.model.store import find
+from rtsep.model.store import EMBEDDED, JSON_NAME, find
 from rtsep.train import checkpoint, school
 from rtsep.train.logs import read
 from rtsep.train.machine import Machine
@@ -59,9 +60,13 @@ def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path, family: st
 
 
 def test_a_model_that_is_only_a_graph_cannot_be_trained_on(tmp_path: Path) -> None:
-    settings = read_train_settings(runs.write(tmp_path, network={"family": "unet"}))
-    with pytest.raises(ModelError, match="unet-2stems is only a graph, without weights to train on; start from"):
-        school.describe(settings, "unet-2stems")
+    settings = read_train_settings(runs.write(tmp_path, network={"family": "causal"}))
+    graph = shutil.copytree(EMBEDDED / "streaming-2stems", tmp_path / "graph")
+    entries = json.loads((graph / JSON_NAME).read_text(encoding="utf-8"))
+    (graph / entries.pop("weights")["file"]).unlink()
+    (graph / JSON_NAME).write_text(json.dumps(entries), encoding="utf-8")
+    with pytest.raises(ModelError, match="streaming-2stems is only a graph, without weights"):
+        school.describe(settings, str(graph))
 
 
 def test_a_packed_model_can_be_trained_on(tmp_path: Path) -> None:
