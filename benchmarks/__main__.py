@@ -21,7 +21,7 @@ ORDER = (
     "inference",
     "throughput",
     "training",
-    "unet",
+    "live",
     "jitter",
     "endurance",
     "quality",

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.results import Figures
-from benchmarks.scores import HEADS
-from rtsep.evaluate.plots import BLUE, GREEN, GREY, ORANGE, STYLE
+from benchmarks.scores import HEADS, NAMED
+from rtsep.evaluate.plots import BLUE, GREEN, GREY, LINES, ORANGE, STYLE
 
 COLOURS = (BLUE, ORANGE, GREEN, GREY)
 PARTS = {"device": GREY, "block": BLUE, "window": ORANGE, "lookahead": GREY, "compute": GREEN}
@@ -127,45 +127,56 @@ def _inference(figures: Figures) -> Figure:
 
 
 def _quality(figures: Figures) -> Figure:
-    """SDR above the untouched mixture, a panel for each axis that was swept and a line for each model."""
+    """SDR above the untouched mixture, a panel for each axis, a colour for each model, a line for each preset."""
     colours = dict(zip((entry["model"]["name"] for entry in figures["models"]), COLOURS, strict=False))
     found = [(entry["model"]["name"], curve) for entry in figures["models"] for curve in entry["curves"]]
     fields = list(dict.fromkeys(curve["field"] for _, curve in found))
+    presets = list(dict.fromkeys(curve.get("around", "") for _, curve in found if curve["field"] != "latency"))
+    lines = {"": "o-"} | dict(zip(presets, LINES, strict=False))
     rows = -(-len(fields) // 3)
-    figure = Figure(figsize=(8, 0.4 + 2.5 * rows), layout="constrained")
+    figure = Figure(figsize=(8, 0.6 + 2.5 * rows), layout="constrained")
     panels = figure.subplots(rows, min(3, len(fields)), squeeze=False, sharey=True)
     for panel in panels.flat[len(fields) :]:
         panel.set_visible(False)
+    labels: dict[str, Any] = {}
     for panel, field in zip(panels.flat, fields, strict=False):
         mine = [(name, curve) for name, curve in found if curve["field"] == field]
-        if field != "late":  # what is swept spans decades, but for the age of masks
+        if field not in ("late", *NAMED):  # what is swept spans decades, but for the age of masks
             panel.set_xscale("log")
             panel.minorticks_off()
         for name, curve in mine:
-            _line(panel, curve, name, colours[name])
-        ticks = sorted({point["place"] for _, curve in mine for point in curve["points"]})
-        panel.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks], rotation=45, fontsize=7)
+            around = curve.get("around", "")
+            words = name if field == "latency" or not around else f"{name}, {around}"
+            labels[words] = _line(panel, curve, colours[name], lines[around])
+        _ticks(panel, field, [point for _, curve in mine for point in curve["points"]])
         panel.set_title(f"by {field}", fontsize=9, loc="left")
         panel.set_xlabel(HEADS[field], fontsize=8)
         panel.grid(alpha=0.3)
     for row in panels:
         row[0].set_ylabel("dB above the mix", fontsize=8)
-    handles, labels = panels.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, frameon=False, fontsize=9, ncols=len(colours), loc="outside lower center")
+    figure.legend(labels.values(), labels.keys(), frameon=False, fontsize=8, ncols=3, loc="outside lower center")
     return figure
 
 
-def _line(panel: Axes, curve: dict[str, Any], name: str, colour: str) -> None:
+def _ticks(panel: Axes, field: str, points: list[dict[str, Any]]) -> None:
+    names = {point["place"]: point["value"] if field in NAMED else f"{point['place']:.3g}" for point in points}
+    panel.set_xticks(sorted(names), [names[place] for place in sorted(names)], rotation=45, fontsize=7)
+    if field in NAMED:
+        panel.set_xlim(-0.5, 1.5)
+
+
+def _line(panel: Axes, curve: dict[str, Any], colour: str, style: str) -> Any:
     """The gain of the first stem along one axis; presets and lookaheads stand beside their points."""
     first = next(iter(curve["points"][0]["sdr_db"]))
     points = sorted(
         (point["place"], point["sdr_db"][first] - point["mix_sdr_db"][first], point["value"])
         for point in curve["points"]
     )
-    panel.plot([x for x, _, _ in points], [y for _, y, _ in points], "o-", color=colour, label=name, markersize=4)
+    (line,) = panel.plot([x for x, _, _ in points], [y for _, y, _ in points], style, color=colour, markersize=4)
     if curve["field"] in ("latency", "lookahead"):
         for x, y, value in points:
             panel.annotate(value, (x, y), textcoords="offset points", xytext=(3, -10), fontsize=7)
+    return line
 
 
 PLOTS = {

@@ -254,6 +254,6 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "training": ("Training", offline.training),
     "parity": ("The originals' numbers", systems.parity),
     "originals": ("The originals' speed", systems.originals),
-    "unet": ("Spleeter's U-Net live", systems.unet),
+    "live": ("Spleeter live", systems.live),
     "quality": ("Quality against latency", scores.quality),
 }

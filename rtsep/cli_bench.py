@@ -93,7 +93,8 @@ def throughput(
     "quality",
     epilog="Examples:\n\n"
     "  rtsep bench quality songs -o quality --latency 23,exact,46,12,6,3\n\n"
-    "  rtsep bench quality songs -o quality -m spleeter:2stems --lookahead 0,1,2,4,8 --context 512,256,128,64",
+    "  rtsep bench quality songs -o quality -m spleeter:2stems --around 46,23 --lookahead 0,1,2,4,8 "
+    "--context 64,128,256 --seen own,preset --late 0,1,2 --museval",
 )
 def quality(
     folder: Songs,
@@ -102,11 +103,13 @@ def quality(
     layout: LayoutName = "stems",
     changes: Changes = None,
     latency: Annotated[str, typer.Option("--latency", "-l", help="Presets.")] = "23,exact,46,12,6,3",
+    around: Annotated[str, typer.Option(help="Presets that the others are swept around; else the first one.")] = "",
     lookahead: Annotated[str, typer.Option(help="Model hops to look ahead (windowed models).")] = "0",
-    context: Annotated[str, typer.Option(help="Spectra that a windowed model sees; 0: its own.")] = "0",
+    context: Annotated[str, typer.Option(help="Spectra that a windowed model sees; 0: those of live use.")] = "0",
+    seen: Annotated[str, typer.Option(help="Windows that the network sees, own or preset; else its choice.")] = "",
     hop: Annotated[str, typer.Option(help="Frames of a hop; 0: the preset's.")] = "0",
     refresh: Annotated[str, typer.Option(help="Hops between two masks; 0: the preset's.")] = "0",
-    late: Annotated[str, typer.Option(help="Refreshes by which masks come late.")] = "0",
+    late: Annotated[str, typer.Option(help="Mask intervals by which masks come late.")] = "0",
     stems: Stems = "",
     start: Start = None,
     seconds: Seconds = None,
@@ -116,22 +119,24 @@ def quality(
     engine: EngineName = "onnx",
     precision: Precision = "f32",
 ) -> None:
-    """SDR against latency and all that buys or costs it: one axis at a time, the others at their first value."""
+    """SDR against latency and all that buys or costs it: one axis at a time, the others at their first value.
+
+    Along all other axes the network sees the window of its choice, unless --seen names just one.
+    """
     from rtsep.evaluate.report import report, write
     from rtsep.evaluate.summary import summarise
     from rtsep.evaluate.sweep import curves, swept
 
-    values = {"latency": words(latency)}
-    axes = {"lookahead": lookahead, "context": context, "hop": hop, "refresh": refresh, "late": late}
-    values |= {name: numbers(text, name, int) for name, text in axes.items()}
-    sweeps = swept(values)
-    settings = list(dict.fromkeys(setting for several in sweeps.values() for setting in several))
+    whole = {"lookahead": lookahead, "context": context, "hop": hop, "refresh": refresh, "late": late}
+    values = {name: numbers(text, name, int) for name, text in whole.items()}
+    sweeps = swept({"latency": words(latency), **values, "seen": words(seen)}, words(around))
+    settings = list(dict.fromkeys(setting for sweep in sweeps for setting in sweep.settings))
     songs, examination = prepare(
         folder, layout, changes, model, stems, start, seconds, rate, museval, settings, engine, precision
     )
     scores = score_all(examination, songs, settings, output, jobs)
     summary = summarise(scores, settings)
-    found = curves(sweeps, summary, examination.separator.model.spec, examination.rate(songs[0]))
+    found = curves(sweeps, summary, examination.separator.model, examination.rate(songs[0]))
     if scores:
         out.print(score_tables(summary))
     write(report("bench quality", examination, settings, scores, found), output / "quality.json")

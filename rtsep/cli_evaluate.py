@@ -73,8 +73,9 @@ def evaluate(
     hop: Annotated[Optional[int], typer.Option(help="Frames of a hop, instead of the preset's.")] = None,  # noqa: UP045
     refresh: Annotated[Optional[int], typer.Option(help="Hops between two masks.")] = None,  # noqa: UP045
     lookahead: Annotated[int, typer.Option(help="Model hops to look ahead (windowed models).")] = 0,
-    context: Annotated[int, typer.Option(help="Frames that a windowed model sees; 0: its own.")] = 0,
-    late: Annotated[int, typer.Option(help="Refreshes by which masks come late.")] = 0,
+    context: Annotated[int, typer.Option(help="Spectra that a windowed model sees; 0: those of live use.")] = 0,
+    seen: Annotated[str, typer.Option(help="Window that the network sees, own or preset; else its choice.")] = "",
+    late: Annotated[int, typer.Option(help="Mask intervals by which masks come late.")] = 0,
     offline: Annotated[bool, typer.Option("--offline", help="The model family's way with whole files too.")] = False,
     baseline: Annotated[str, typer.Option(help="centre: what is in the middle is the voice, no model.")] = "",
     level: Annotated[str, typer.Option(help="RMS of the mix in dBFS, as `-6,-26,-46`; else as it is.")] = "",
@@ -95,7 +96,7 @@ def evaluate(
 
     if baseline not in ("", "centre"):
         raise ConfigError(f"unknown baseline {baseline!r}; allowed is centre")
-    base = Setting(hop=hop, refresh=refresh, lookahead=lookahead, context=context, late=late)
+    base = Setting(hop=hop, refresh=refresh, lookahead=lookahead, context=context, seen=seen, late=late)
     settings = expanded(base, words(latency), numbers(level, "level", float), offline, bool(baseline))
     songs, examination = prepare(
         folder, layout, changes, model, stems, start, seconds, rate, museval, settings, engine, precision

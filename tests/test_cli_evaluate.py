@@ -165,19 +165,32 @@ def test_museval_is_in_a_table_of_its_own(songs: Path, here: Here, tmp_path: Pat
 
 def test_quality_sweeps_one_axis_at_a_time(songs: Path, tmp_path: Path, unet: Path, here: Here) -> None:
     command = ("bench", "quality", songs, "-m", unet, "-o", tmp_path, "--seconds", 1, "--jobs", 1)
-    axes = ("--latency", "12,6", "--lookahead", "0,2", "--context", "0,4", "--refresh", "0,4")
+    axes = (
+        "--latency",
+        "12,6",
+        "--lookahead",
+        "0,2",
+        "--context",
+        "0,4,16",
+        "--refresh",
+        "0,4",
+        "--seen",
+        "own,preset",
+    )
     code, out, err = here(*command, *axes)
     assert code == 0, err
     found = read(tmp_path / "quality.json")
     assert found["command"] == "bench quality"
     curves = {curve["field"]: curve for curve in found["curves"]}
-    assert list(curves) == ["latency", "lookahead", "context", "refresh"]
+    assert list(curves) == ["latency", "lookahead", "context", "refresh", "seen"]
     assert all(len(curve["points"]) == 2 for curve in curves.values())
     assert [point["place"] for point in curves["context"]["points"]] == [16, 4]
     assert curves["lookahead"]["fixed"] == "latency 12"
     kept = (tmp_path / "scores.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len(kept) == 2 * 5  # songs by settings; the first of each axis is the same
-    assert "12, ahead 2" in out
+    # songs by settings; the first of each axis is the same, as is what it stands for: context 16, the preset's window
+    assert len(kept) == 2 * 6
+    assert "12, ahead 2" in out and "12, sees own" in out
+    assert curves["context"]["points"][0]["false_p95_db"]["vocals"] is not None
     assert here(*command, *axes)[0] == 0
     assert (tmp_path / "scores.jsonl").read_text(encoding="utf-8").splitlines() == kept
 

@@ -11,10 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from rtsep import doctor
+from rtsep.budget import Budget, default_compute
 from rtsep.cli import app
 from rtsep.doctor import Finding, examine
 from rtsep.errors import DeviceError, ModelError
+from rtsep.host import standing
 from rtsep.host.audio import Device
+from rtsep.plan import plan
+from tests.models import unet_spec
 
 
 def found(subject: str) -> Finding:
@@ -123,7 +127,31 @@ def looks(*findings: Finding) -> tuple[Callable[[], Finding], ...]:
 )
 def test_the_command(monkeypatch: pytest.MonkeyPatch, finding: Finding, code: int) -> None:
     monkeypatch.setattr(doctor, "LOOKS", looks(Finding("other", "[fine]"), finding))
+    monkeypatch.setattr(doctor, "live_models", lambda named: ())
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == code
     assert result.stdout.splitlines()[:2] == ["● other: [fine]", f"● thing: {finding.state}"]
     assert result.stdout.splitlines()[2:] == (["    buy [one]"] if finding.cure else [])
+
+
+def test_the_command_says_what_holds_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LOOKS", ())
+    monkeypatch.setattr(standing, "pass_time_s", lambda engine, every_s: 0.0013)
+    result = CliRunner().invoke(app, ["doctor", "-m", "streaming-2stems"])
+    assert result.exit_code == 0
+    first, *rows = result.stdout.strip().splitlines()
+    assert first == "streaming-2stems, one thread: 1.3 ms for a mask"
+    assert rows[2] == "   23: a mask every 5.8 ms: yes, 1.3 ms of 5.8 ms; 29 ms in all"
+    assert [row.split(":")[0].strip() for row in rows] == ["exact", "46", "23", "12", "6", "3"]
+
+
+def test_a_model_that_does_not_hold_comes_with_the_setting_that_does() -> None:
+    model = unet_spec()
+    window = plan(model, 44100, "23")
+    budget = Budget(window, 256, default_compute(model, window, 256))
+    slow = standing.Standing("slow", 1, 0.029, (budget,))
+    assert slow.words(budget) == (
+        "   23: a mask every 23 ms: no, 29 ms of 21 ms; every 46 ms: yes, try --refresh 8 --compute 1792; 64 ms in all"
+    )
+    quick = standing.Standing("quick", 2, 0.010, (budget,))
+    assert quick.words(budget) == "   23: a mask every 23 ms: yes, 10 ms of 21 ms; 46 ms in all"

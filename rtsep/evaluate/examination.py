@@ -11,13 +11,14 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from rtsep import __version__
 from rtsep.data.songs import Song, Source
 from rtsep.errors import EngineError, RtsepError
 from rtsep.evaluate.bsseval import BYTES_PER_SAMPLE
 from rtsep.evaluate.ledger import Ledger
+from rtsep.evaluate.memory import MOST_BYTES
 from rtsep.evaluate.scores import TrackScore, score_track
 from rtsep.evaluate.separation import Separator
 from rtsep.evaluate.settings import Setting
@@ -48,11 +49,15 @@ class Examination:
         return self.sample_rate or song.sample_rate
 
     def key(self, song: Song, setting: Setting) -> str:
-        """What a score depends on, in one word: model, song, setting, and how it is scored."""
-        separator, files = self.separator, [song.mix, *(one for parts in song.stems.values() for one in parts)]
+        """What a score depends on, in one word: model, song, what the setting comes to, and how it is scored."""
+        rate, separator, files = (
+            self.rate(song),
+            self.separator,
+            [song.mix, *(one for parts in song.stems.values() for one in parts)],
+        )
         facts = [
             *(__version__, separator.model.sha256, separator.model.spec.to_dict(), separator.engine),
-            *(separator.precision, asdict(setting), asdict(self.clip), self.rate(song), self.stems, self.bsseval),
+            *(separator.precision, separator.facts(setting, rate), asdict(self.clip), rate, self.stems, self.bsseval),
             *(song.name, song.frames, list(song.stems), [_signature(one) for one in files if one]),
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -69,12 +74,19 @@ class Examination:
 
     def score(self, song: Song, setting: Setting) -> TrackScore:
         """Separate and score one song."""
+        return self.scores(song, [setting])[0]
+
+    def scores(self, song: Song, settings: Sequence[Setting]) -> list[TrackScore]:
+        """Separate and score one song by settings that share their passes, see `Separator.estimates`."""
         rate, separator = self.rate(song), self.separator
-        stems = stems_to_score(separator.stems(setting), self.stems)
+        stems = stems_to_score(separator.stems(settings[0]), self.stems)
         track = read_track(song, stems, self.clip, rate, separator.model.spec.channels)
-        estimates = pooled_estimates(separator.estimate(track.mix, rate, setting), stems)
-        found = score_track(track, setting, separator.latency_ms(setting, rate), estimates, self.bsseval)
-        return found.only(self.stems) if self.stems else found
+        scores = []
+        for setting, sounds in zip(settings, separator.estimates(track.mix, rate, settings), strict=True):
+            estimates = pooled_estimates(sounds, stems)
+            found = score_track(track, setting, separator.latency_ms(setting, rate), estimates, self.bsseval)
+            scores.append(found.only(self.stems) if self.stems else found)
+        return scores
 
 
 def examine(
@@ -82,25 +94,32 @@ def examine(
 ) -> Generator[TrackScore | tuple[Song, RtsepError], None, None]:
     """Score every song by every setting, in any order; a song that cannot be read comes with its error.
 
-    What the ledger holds already is taken from there, and what is new is kept in it at once. jobs:
-    processes, 0 for as many as cores and memory have room for.
+    What the ledger holds already is taken from there, and what is new is kept in it at once. Settings
+    that come to the same are scored once, and those that see the same contexts together. jobs: processes,
+    0 for as many as cores and memory have room for.
     """
-    left = []
+    asked: dict[str, list[Pair]] = {}
     for setting in settings:
         for song in songs:
-            kept = ledger.get(examination.key(song, setting))
-            if kept is not None:
-                yield kept
-            else:
-                left.append((song, setting))
-    count = min(len(left), jobs or room(examination, songs))
-    scored = _here(examination, left) if count <= 1 else _side_by_side(examination, left, count)
-    for song, setting, result in scored:
-        if isinstance(result, TrackScore):
-            ledger.put(examination.key(song, setting), result)
-            yield result
+            asked.setdefault(examination.key(song, setting), []).append((song, setting))
+    left: dict[tuple[int, Setting], Task] = {}
+    for key, pairs in asked.items():
+        kept, (song, setting) = ledger.get(key), pairs[0]
+        if kept is None:
+            task = left.setdefault((id(song), examination.separator.passes(setting)), Task(song, {}))
+            task.settings[setting] = key
         else:
-            yield song, result
+            yield from (replace(kept, setting=setting) for _, setting in pairs)
+    tasks = list(left.values())
+    shared = any(len(task.settings) > 1 for task in tasks)
+    count = min(len(tasks), jobs or room(examination, songs, shared))
+    for task, result in _here(examination, tasks) if count <= 1 else _side_by_side(examination, tasks, count):
+        if isinstance(result, RtsepError):
+            yield from ((task.song, result) for key in task.settings.values() for _ in asked[key])
+            continue
+        for score, key in zip(result, task.settings.values(), strict=True):
+            ledger.put(key, score)
+            yield from (replace(score, setting=setting) for _, setting in asked[key])
 
 
 def _signature(source: Source) -> tuple[str, int, int, int, float, float]:
@@ -108,48 +127,61 @@ def _signature(source: Source) -> tuple[str, int, int, int, float, float]:
     return source.path.name, facts.st_size, facts.st_mtime_ns, source.stream, source.offset_s, source.gain
 
 
-def room(examination: Examination, songs: Sequence[Song]) -> int:
-    """How many processes the cores and the memory of this machine have room for, at least one."""
+def room(examination: Examination, songs: Sequence[Song], shared: bool = False) -> int:
+    """How many processes the cores and the memory of this machine have room for, at least one.
+
+    shared: whether settings are scored together, with passes that are remembered.
+    """
     spec = examination.separator.model.spec
     longest = max((examination.clip.of(song, examination.rate(song))[1] for song in songs), default=0)
     samples = longest * len(spec.stems) * spec.channels
-    each = BASE_BYTES + samples * (BYTES_PER_SAMPLE if examination.bsseval else SEPARATION_BYTES)
+    base = BASE_BYTES + (MOST_BYTES if shared else 0)
+    each = base + samples * (BYTES_PER_SAMPLE if examination.bsseval else SEPARATION_BYTES)
     return max(1, min(cores(), int(0.8 * memory()) // each))
 
 
 Pair = tuple[Song, Setting]
-Scored = Iterator[tuple[Song, Setting, TrackScore | RtsepError]]
+Result = list[TrackScore] | RtsepError
 
 
-def _score(examination: Examination, song: Song, setting: Setting) -> TrackScore | RtsepError:
+@dataclass(frozen=True)
+class Task:
+    """A song, and the settings that are scored together, each with its key."""
+
+    song: Song
+    settings: dict[Setting, str]
+
+
+def _score(examination: Examination, song: Song, settings: Sequence[Setting]) -> Result:
     try:
-        return examination.score(song, setting)
+        return examination.scores(song, settings)
     except RtsepError as error:
         return error
     except MemoryError:
         return EngineError(f"{song.name}: memory ran out; try --jobs 1, or --seconds for a part of each song")
 
 
-def _here(examination: Examination, pairs: Sequence[Pair]) -> Scored:
-    for song, setting in pairs:
-        yield song, setting, _score(examination, song, setting)
+def _here(examination: Examination, tasks: Sequence[Task]) -> Iterator[tuple[Task, Result]]:
+    for task in tasks:
+        yield task, _score(examination, task.song, list(task.settings))
 
 
-def _side_by_side(examination: Examination, pairs: Sequence[Pair], count: int) -> Scored:
+def _side_by_side(examination: Examination, tasks: Sequence[Task], count: int) -> Iterator[tuple[Task, Result]]:
     before = multiprocessing.active_children()
     # spawned, since engines and numba have threads that do not survive a fork
     with (
         _one_thread(),
         ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _leave_interrupts) as pool,
     ):
-        running: dict[Future[TrackScore | RtsepError], Pair] = {
-            pool.submit(_score, examination, *pair): pair for pair in pairs
+        longest_first = sorted(tasks, key=lambda task: -len(task.settings))
+        running: dict[Future[Result], Task] = {
+            pool.submit(_score, examination, task.song, list(task.settings)): task for task in longest_first
         }
         try:
             while running:
                 ended, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in ended:
-                    yield *running.pop(future), future.result()
+                    yield running.pop(future), future.result()
         except BrokenProcessPool as error:
             raise EngineError("a process was killed, as happens when memory runs out; try --jobs 1") from error
         finally:

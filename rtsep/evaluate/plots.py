@@ -16,7 +16,7 @@ from rtsep.errors import FileError
 from rtsep.evaluate.scores import BSSEVAL, TrackScore
 from rtsep.evaluate.settings import Setting
 from rtsep.evaluate.summary import song_medians
-from rtsep.evaluate.sweep import AXES, Curve
+from rtsep.evaluate.sweep import AXES, Axis, Curve, Point
 
 BLUE, ORANGE, GREY, GREEN, RED = "#35658f", "#d07a2d", "#9a9a9a", "#5b9a72", "#b04a4a"
 COLOURS = (BLUE, ORANGE, GREEN, RED, GREY)
@@ -30,6 +30,8 @@ STYLE = {
     "axes.edgecolor": "#555555",
     "figure.facecolor": "white",
 }
+LINES = ("o-", "s--", "^-.", "v:")  # by the preset that was swept around
+SWEPT = {"sdr_db": "SDR, mean over songs, dB", "bsseval_sdr_db": "BSSEval SDR, dB", "false_p95_db": "false, 95 %, dB"}
 WORDS = {"sdr_db": "SDR, dB", "gain_db": "SDR above the mix, dB", "si_sdr_db": "SI-SDR, dB"}
 
 
@@ -54,22 +56,34 @@ def draw_boxes(path: Path, scores: Sequence[TrackScore], settings: Sequence[Sett
 
 
 def draw_sweep(path: Path, found: Sequence[Curve]) -> None:
-    """Mean SDR of each stem along each axis that was swept; a dotted line is the untouched mixture's.
+    """A column for each axis that was swept, a row for each figure: plain SDR, museval's, false levels.
 
-    `FileError` if it cannot be written.
+    A line for each stem, and a kind of line for each preset that was swept around; thin dots are the untouched
+    mixture's. Figures that no song has are left out. `FileError` if it cannot be written.
     """
     stems = list(dict.fromkeys(stem for curve in found for point in curve.points for stem in point.sdr_db))
+    fields = list(dict.fromkeys(curve.field for curve in found))
+    rows = [name for name in SWEPT if name == "sdr_db" or any(map(np.isfinite, _swept(found, name)))]
     with _style():
-        count = max(1, len(found))
-        figure = Figure(figsize=(0.8 + 4.0 * count, 3.6), layout="constrained")
-        panels = figure.subplots(1, count, squeeze=False, sharey=True)[0]
-        for axes, curve in zip(panels, found, strict=False):
-            _curve(axes, curve, stems)
-        panels[0].set_ylabel("SDR, mean over songs, dB")
-        handles, labels = panels[0].get_legend_handles_labels()
-        if stems:
-            figure.legend(handles, labels, frameon=False, ncols=len(stems), loc="outside upper center")
+        columns = max(1, len(fields))
+        figure = Figure(figsize=(0.8 + 4.0 * columns, 0.6 + 3.0 * len(rows)), layout="constrained")
+        panels = figure.subplots(len(rows), columns, squeeze=False, sharey="row")
+        for row, name in zip(panels, rows, strict=True):
+            row[0].set_ylabel(SWEPT[name])
+            for axes, field in zip(row, fields, strict=False):
+                _curves(axes, [curve for curve in found if curve.field == field], stems, name)
+        lines = dict(zip(*reversed(panels[0][0].get_legend_handles_labels()), strict=True))
+        for axes in panels[0][1:]:
+            lines |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        if lines:
+            figure.legend(lines.values(), lines.keys(), frameon=False, ncols=6, loc="outside upper center")
         _save(figure, path)
+
+
+def _swept(found: Sequence[Curve], figure: str) -> Iterator[float]:
+    for curve in found:
+        for point in curve.points:
+            yield from getattr(point, figure).values()
 
 
 def _values(
@@ -108,21 +122,33 @@ def _boxes(
     axes.grid(axis="y", alpha=0.3)
 
 
-def _curve(axes: Axes, curve: Curve, stems: Sequence[str]) -> None:
-    ordered = sorted(curve.points, key=lambda point: point.place)
-    for stem, colour in _coloured(stems):
-        mine = [point for point in ordered if stem in point.sdr_db]
-        places = [point.place for point in mine]
-        axes.plot(places, [point.sdr_db[stem] for point in mine], color=colour, marker="o", markersize=4, label=stem)
-        axes.plot(places, [point.mix_sdr_db[stem] for point in mine], color=colour, linestyle=":", linewidth=1)
-    if all(point.place > 0 for point in ordered):
+def _curves(axes: Axes, found: Sequence[Curve], stems: Sequence[str], figure: str) -> None:
+    axis = AXES[found[0].field]
+    ticks: dict[float, str] = {}
+    for curve, line in zip(found, LINES * len(found), strict=False):
+        ordered = sorted(curve.points, key=lambda point: point.place)
+        around = f", {curve.around}" if curve.around and len(found) > 1 else ""
+        for stem, colour in _coloured(stems):
+            mine = [point for point in ordered if stem in point.sdr_db]
+            places = [point.place for point in mine]
+            values = [getattr(point, figure)[stem] for point in mine]
+            axes.plot(places, values, line, color=colour, markersize=4, label=f"{stem}{around}")
+            if figure == "sdr_db":
+                axes.plot(places, [point.mix_sdr_db[stem] for point in mine], color=colour, linestyle=":", linewidth=1)
+        ticks |= {point.place: _tick(axis, point) for point in ordered if point.place not in ticks}
+    if ticks and min(ticks) > 0:
         axes.set_xscale("log")
         axes.minorticks_off()
-    labels = [f"{point.place:.3g}" + f" ({point.value})" * (point.value != "0") for point in ordered]
-    axes.set_xticks([point.place for point in ordered], labels, rotation=45, ha="right", fontsize=8)
-    axes.set_xlabel(AXES[curve.field].words)
-    axes.set_title(curve.fixed, fontsize=8, loc="left")
+    axes.set_xticks(list(ticks), list(ticks.values()), rotation=45, ha="right", fontsize=8)
+    axes.set_xlabel(axis.words)
+    axes.set_title("; ".join(dict.fromkeys(curve.fixed for curve in found)), fontsize=8, loc="left")
     axes.grid(alpha=0.3)
+
+
+def _tick(axis: Axis, point: Point) -> str:
+    if axis.named:
+        return point.value
+    return f"{point.place:.3g}" + f" ({point.value})" * (point.value != "0")
 
 
 def _coloured(stems: Sequence[str]) -> Iterator[tuple[str, str]]:

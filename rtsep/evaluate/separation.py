@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from rtsep.engine.base import Engine
 from rtsep.engine.build import build
 from rtsep.evaluate.centre import CentreEngine, centre_spec
 from rtsep.evaluate.lateness import LateEngine
+from rtsep.evaluate.memory import RememberingEngine
 from rtsep.evaluate.settings import Setting
 from rtsep.model.store import StoredModel
 from rtsep.offline.blocks import Process, run
@@ -52,15 +54,50 @@ class Separator:
             return 0.0
         return _window(self.model, setting, sample_rate).latency.ms(sample_rate)
 
+    def facts(self, setting: Setting, sample_rate: int) -> list[Any]:
+        """All that the estimates depend on beside model and sound; settings that come to the same have the same."""
+        if setting.way == "offline":
+            return [setting.way, setting.level_db]
+        window = asdict(_window(self.model, setting, sample_rate))
+        return [setting.way, setting.level_db, setting.late, _live(self.model, setting).spec.context, window]
+
+    def passes(self, setting: Setting) -> Setting:
+        """What the network's passes depend on; settings with equal ones may share them, see `estimates`."""
+        if setting.way != "stream" or self.model.spec.kind == "stateful":
+            return setting
+        return replace(setting, refresh=None, lookahead=0, late=0)
+
     def estimate(self, mix: Float32, sample_rate: int, setting: Setting) -> dict[str, Float32]:
         """The stems of a whole mix (channels, frames), each as long as it and in time with it."""
-        gain = np.float32(1.0 if setting.level_db is None else _gain(mix, setting.level_db))
-        sounds = _WAYS[setting.way](self, gain * mix, sample_rate, setting)
-        return {stem: sound / gain for stem, sound in zip(self.stems(setting), sounds, strict=True)}
+        return next(self.estimates(mix, sample_rate, [setting]))
+
+    def estimates(self, mix: Float32, sample_rate: int, settings: Sequence[Setting]) -> Iterator[dict[str, Float32]]:
+        """The stems by each of several settings whose `passes` are equal; no context is inferred twice.
+
+        Args:
+            mix: the whole of it, (channels, frames).
+            sample_rate: in Hz.
+            settings: one, or several.
+
+        Yields:
+            The stems of each setting, as long as the mix and in time with it.
+        """
+        engine = self._shared(settings) if len(settings) > 1 else None
+        for setting in settings:
+            gain = np.float32(1.0 if setting.level_db is None else _gain(mix, setting.level_db))
+            sounds = _WAYS[setting.way](self, gain * mix, sample_rate, setting, engine)
+            yield {stem: sound / gain for stem, sound in zip(self.stems(setting), sounds, strict=True)}
+
+    def _shared(self, settings: Sequence[Setting]) -> Engine:
+        assert len({self.passes(setting) for setting in settings}) == 1
+        farthest = max(settings, key=lambda setting: setting.lookahead)
+        return RememberingEngine(_engine(self, _live(self.model, farthest)), farthest.lookahead + 1)
 
 
-def _stream(separator: Separator, mix: Float32, sample_rate: int, setting: Setting) -> Float32:
-    engine = _engine(separator, separator.model.live(setting.lookahead, setting.context))
+def _stream(
+    separator: Separator, mix: Float32, sample_rate: int, setting: Setting, engine: Engine | None = None
+) -> Float32:
+    engine = engine or _engine(separator, _live(separator.model, setting))
     window = _window(separator.model, setting, sample_rate)
     if setting.late:
         return _run(StreamProcess(LateEngine(engine, setting.late), window), engine, mix, sample_rate)
@@ -69,14 +106,18 @@ def _stream(separator: Separator, mix: Float32, sample_rate: int, setting: Setti
     return _run(BatchProcess(engine, window) if batched else StreamProcess(engine, window), engine, mix, sample_rate)
 
 
-def _centre(separator: Separator, mix: Float32, sample_rate: int, setting: Setting) -> Float32:
-    engine = CentreEngine(centre_spec(separator.model.spec))
+def _centre(
+    separator: Separator, mix: Float32, sample_rate: int, setting: Setting, engine: Engine | None = None
+) -> Float32:
+    engine = engine or CentreEngine(centre_spec(separator.model.spec))
     return _run(StreamProcess(engine, _window(separator.model, setting, sample_rate)), engine, mix, sample_rate)
 
 
-def _offline(separator: Separator, mix: Float32, sample_rate: int, setting: Setting) -> Float32:
+def _offline(
+    separator: Separator, mix: Float32, sample_rate: int, setting: Setting, engine: Engine | None = None
+) -> Float32:
     method, spec = Method(), separator.model.spec
-    engine = _engine(separator, separator.model)
+    engine = engine or _engine(separator, separator.model)
     sounds = _joined(separate([engine], Signal(mix, sample_rate), method))
     rate = method.sample_rate(spec, sample_rate)
     found = np.zeros((*sounds.shape[:2], mix.shape[1]), np.float32)
@@ -86,7 +127,7 @@ def _offline(separator: Separator, mix: Float32, sample_rate: int, setting: Sett
     return found
 
 
-_WAYS: dict[str, Callable[[Separator, Float32, int, Setting], Float32]] = {
+_WAYS: dict[str, Callable[[Separator, Float32, int, Setting, Engine | None], Float32]] = {
     "stream": _stream,
     "offline": _offline,
     "centre": _centre,
@@ -96,7 +137,11 @@ _WAYS: dict[str, Callable[[Separator, Float32, int, Setting], Float32]] = {
 def _window(model: StoredModel, setting: Setting, sample_rate: int) -> WindowSpec:
     if setting.way == "centre":  # a new mask at every hop, as it costs nothing
         return plan(centre_spec(model.spec), sample_rate, setting.latency, setting.hop, refresh=1)
-    return setting.window(model.spec, sample_rate)
+    return setting.window(_live(model, setting).spec, sample_rate)
+
+
+def _live(model: StoredModel, setting: Setting) -> StoredModel:
+    return model.live(setting.lookahead, setting.context)
 
 
 def _run(process: Process, engine: Engine, mix: Float32, sample_rate: int) -> Float32:

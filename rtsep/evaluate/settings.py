@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from rtsep.errors import SpecError
 from rtsep.plan import plan
 from rtsep.spec import ModelSpec, WindowSpec
 
 Way = Literal["stream", "offline", "centre"]
-Seen = Literal["", "own", "preset"]
+SEEN = ("", "own", "preset")
 MOST_LATE = 100  # refreshes: the masks that wait, each a context long, must fit into memory
 
 
@@ -31,14 +31,14 @@ class Setting:
     refresh: int | None = None
     lookahead: int = 0
     context: int = 0
-    seen: Seen = ""
+    seen: str = ""
     late: int = 0
     level_db: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.late <= MOST_LATE:
             raise SpecError(f"masks late by {self.late} refreshes are out of range; allowed are 0 to {MOST_LATE}")
-        if self.seen not in get_args(Seen):
+        if self.seen not in SEEN:
             raise SpecError(f"the network sees the window {self.seen!r}; allowed are own and preset")
         if self.level_db is not None and not -120.0 <= self.level_db <= 20.0:
             raise SpecError(f"level {self.level_db:g} dB is out of range; allowed are -120 to 20")

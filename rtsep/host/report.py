@@ -58,6 +58,8 @@ def host_report(host: Host, command: str = "live") -> dict[str, Any]:
         "spacing": window.spacing,
         "refresh": window.refresh,
         "lookahead_hops": window.lookahead_hops,
+        "ahead": window.ahead,
+        "own_window": window.own_window,
         **latency_report(host.latency, audio.sample_rate),
         "seconds": round(seconds, 3),
         "callbacks": int(border["callbacks"]),

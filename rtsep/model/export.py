@@ -76,7 +76,7 @@ def export(
         # A GRU's batch is 1 here, and its initial state an input, as this warning asks.
         warnings.filterwarnings("ignore", "Exporting a model to ONNX with a batch_size", UserWarning)
         torch.onnx.export(
-            network,
+            _Exported(network),
             inputs,
             str(path),
             input_names=["magnitudes", *(state.name for state in spec.states)],
@@ -96,6 +96,18 @@ def export(
         write_weights(weights, folder / WEIGHTS_NAME, half_weights)
         files["weights"] = told(folder / WEIGHTS_NAME)
     return write_json(folder, spec, files)
+
+
+class _Exported(nn.Module):
+    """A network that takes its inputs and nothing else: the exporter would make inputs of arguments with defaults."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        found: torch.Tensor | tuple[torch.Tensor, ...] = self.network(*inputs)
+        return found
 
 
 def _check(network: nn.Module, spec: ModelSpec, inputs: tuple[torch.Tensor, ...]) -> None:

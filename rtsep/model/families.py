@@ -143,6 +143,8 @@ class UNetArchitecture(Architecture):
     levelled: bool = False  # every context is brought to one level first; Spleeter's are not
     exponent: float = 2.0  # of the ratio that makes masks of the stems' magnitudes
     extension: Extension = "average"
+    ahead: int = 0  # spectra that the masks lie after the newest one, where it was trained so
+    own_window: tuple[str, ...] = ()  # presets at which it sees its own window, not the preset's
     # Channels that each convolution's kernel ends in before a 1 x 1 convolution makes its outputs, the steps down
     # and then the steps up; 0: it makes them itself. Empty: so do all.
     ranks: tuple[int, ...] = ()
@@ -184,6 +186,8 @@ class UNetArchitecture(Architecture):
             extension=self.extension,
             states=states,
             context_step=self.step,
+            ahead=self.ahead,
+            own_window=self.own_window,
             family="spleeter",
         )
 

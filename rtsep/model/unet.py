@@ -134,9 +134,10 @@ class Tower(nn.Module):
             raw.append(encoder(x))
             x = encoder.between(raw[-1])
         x = raw.pop()  # the deepest goes up raw
-        wanted = needed_columns(newest or int(x.shape[2]) << len(self.encoders), len(self.decoders))
+        # of all frames nothing is cut: sizes that Python sees would become constants of an exported graph
+        wanted = needed_columns(newest, len(self.decoders)) if newest else [0] * (len(self.decoders) + 1)
         for step, (decoder, columns) in enumerate(zip(self.decoders, wanted, strict=False)):
-            below = x if step == 0 else torch.cat([raw.pop()[:, :, -x.shape[2] :], x], 1)
+            below = x if step == 0 else torch.cat([raw.pop()[:, :, -x.shape[2] :] if newest else raw.pop(), x], 1)
             x = decoder(below[:, :, -columns:])
             x = x[:, :, -wanted[step + 1] :]
         logits: Tensor = self.output(x)

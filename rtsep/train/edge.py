@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rtsep.dsp.masks import EPSILON
-from rtsep.dsp.windows import magnitude_scale, window_pair
+from rtsep.dsp.windows import magnitude_scale, model_window, window_pair
 from rtsep.errors import ConfigError, SpecError
 from rtsep.model.unet import UNet
 from rtsep.plan import plan
@@ -30,11 +30,11 @@ from rtsep.train.spectra import analysis_windows
 
 
 class Pair(NamedTuple):
-    """A preset's windows at the model's rate: analysis (window,) and synthesis (M,), and its hop in frames."""
+    """A preset's windows at the model's rate, and its hop in frames."""
 
-    analysis: Tensor
-    gain: float  # that makes magnitudes under it as loud as under the model's own window
-    synthesis: Tensor
+    shown: Tensor  # (window,) to the network, scaled as live use scales
+    analysis: Tensor  # (window,) of the sound
+    synthesis: Tensor  # (M,)
     hop: int
 
 
@@ -95,7 +95,7 @@ class EdgeObjective:
     def _context(self, mix: Tensor, end: int, pair: Pair) -> Tensor:
         """The spectra of a context that ends at a frame, (batch, channels, context, bins), as live use shows them."""
         pieces = mix[..., end - self._reach() : end].unfold(-1, self.spec.window, self.spec.hop)
-        spectra: Tensor = torch.fft.rfft(pieces * (pair.gain * pair.analysis))
+        spectra: Tensor = torch.fft.rfft(pieces * pair.shown)
         return spectra[..., : self.spec.bins]
 
     def _newest(self, sounds: Tensor, ends: list[int], pair: Pair) -> Tensor:
@@ -161,14 +161,9 @@ def edge_objective(
     for preset in presets:
         window = plan(spec, spec.sample_rate, preset)
         pair = window_pair(spec, window)
-        pairs.append(
-            Pair(
-                torch.from_numpy(pair.analysis).to(device),
-                magnitude_scale(spec, pair.analysis),
-                torch.from_numpy(pair.synthesis).to(device),
-                window.hop,
-            )
-        )
+        shown = model_window(spec.analysis, spec.window).astype(np.float32) if window.own_window else pair.analysis
+        parts = (shown * np.float32(magnitude_scale(spec, shown)), pair.analysis, pair.synthesis)
+        pairs.append(Pair(*(torch.from_numpy(part).to(device) for part in parts), window.hop))
     own = analysis_windows(spec, ("exact",))[0].to(device)
     still = teacher.eval().requires_grad_(False).to(device) if teacher else None
     return EdgeObjective(spec, edge, tuple(pairs), own, still)

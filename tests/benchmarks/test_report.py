@@ -22,10 +22,6 @@ PATH = {
     "seconds": 8.0, "underflows": 0, "overflows": 0, "frames_missed": 0, "late": 0,
     "callback_interval": TIMES, "hop_time": TIMES, "interval_bins": BINS, "hop_bins": BINS,
 }  # fmt: skip
-LIVE = {
-    "latency_ms": 116.0, "cpu_cores": 0.8, "times": {"inference_time": TIMES, "mask_age": TIMES},
-    "counts": {"missed_masks": 0, "inferences": 1700, "output_underflows": 0, "input_overflows": 0},
-}  # fmt: skip
 FIGURES: dict[str, dict[str, Any]] = {
     "quality": {
         "songs": ["a song"], "seconds": 0.0, "ours": False,
@@ -150,18 +146,19 @@ FIGURES: dict[str, dict[str, Any]] = {
         ],
         "long": {"seconds": 7200.0, "took_s": 180.0, "times_real_time": 40.0, "peak_mib": 800.0},
     },
-    "unet": {
-        "sample_rate": 44100, "block": 256, "absent": {},
-        "inference": [
-            {"engine": "onnx", "precision": "f32", "context": 64, "p50_ms": 40.0, "p99_ms": 50.0, "max_ms": 60.0}
-        ],
-        "held": [
+    "live": {
+        "sample_rate": 44100, "block": 256, "song": "a song", "ours": False, "absent": {"other": "no model 'other'"},
+        "rows": [
             {
-                "precision": "f32", "context": 64, "preset": "46", "hop": 512, "refresh": 6, "refresh_ms": 69.7,
-                "compute": 3072, "seconds": 120.0, "long": LIVE,
+                "model": "m", "preset": "46", "threads": 2, "pass_ms": 15.0, "allowed_ms": 21.2, "interval_ms": 23.2,
+                "refresh": 2, "seconds": 120.0, "late_share": 0.0021, "cpu_cores": 0.8,
+                "latency_ms": {part: frames / 44.1 for part, frames in PARTS.items()},
+                "times": {"inference_time": TIMES, "mask_age": TIMES},
+                "counts": {"output_underflows": 1, "input_overflows": 0},
+                "echo": {"underflows": 2, "overflows": 0},
+                "mix_sdr_db": {"vocals": -5.0}, "heard_sdr_db": {"vocals": 4.0}, "in_time_sdr_db": {"vocals": 4.25},
             }
         ],
-        "aged": [{"context": 64, "preset": "46", **LIVE}],
     },
 }  # fmt: skip
 
@@ -189,6 +186,10 @@ def test_every_section_and_plot_is_rendered(tmp_path: Path) -> None:
     assert "p99 under a third of the model's hop of 2.00 ms. Found:" in text
     assert "of the time between two masks the p99 is 40 % at most." in text
     assert "| a GPU | f32 | 32 | 15 | 290.0 | 42.0 % | 500.0 |" in text
+    assert "| `m` | `46` | 2 | 15.0 of 21.2 | 23.2 (2) | 0.21 % | 0.50 | 0.70 | 1 / 0 | 2 / 0 | 80 % | 120 s |" in text
+    assert "| `m` | `46` | 4.00 (+9.00) | 4.25 (+9.25) |" in text
+    assert "Not here: `other` (no model 'other')." in text
+    assert "no dropouts beyond the control's. Found: 1 in 1 runs, the control 2. Met." in text
     assert text.count("**Not met.**") == 3  # inference, the starts that differ, a run that idles
     for plot in (page.parent / "figures").iterdir():
         assert f"](figures/{plot.name})" in text

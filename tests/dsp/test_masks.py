@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rtsep.dsp.masks import EDGE_BINS, EXTENSION_CODE, ratio_masks
+from rtsep.dsp.limits import EDGE_BINS
+from rtsep.dsp.masks import EXTENSION_CODE, ratio_masks
 from rtsep.spec import Extension
 
 Float32 = NDArray[np.float32]

@@ -112,7 +112,7 @@ def test_every_song_by_every_setting_and_what_was_kept(tmp_path: Path) -> None:
     assert len(kept.read_text().splitlines()) == 4
 
     class Forbidden(Examination):
-        def score(self, song: object, setting: Setting) -> TrackScore:
+        def scores(self, song: object, settings: object) -> list[TrackScore]:
             raise AssertionError("it is kept already")
 
     again = Forbidden(identity(), bsseval=False)
@@ -145,7 +145,7 @@ def test_a_broken_song_is_told_and_the_others_go_on(tmp_path: Path) -> None:
 
 def test_a_song_that_is_too_large_is_told(tmp_path: Path) -> None:
     class Full(Examination):
-        def score(self, song: object, setting: Setting) -> TrackScore:
+        def scores(self, song: object, settings: object) -> list[TrackScore]:
             raise MemoryError
 
     (found,) = examine(Full(identity()), [song(tmp_path, "one", sounds())], [SETTING], Ledger(), 1)
@@ -183,6 +183,7 @@ def test_processes_have_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(examination, "cores", lambda: 12)
     monkeypatch.setattr(examination, "memory", lambda: 4_000_000_000)
     assert room(identity_examination(True), songs) == 6
+    assert room(identity_examination(True), songs, shared=True) == 2
     hour = replace(songs[0], frames=44100 * 3600)
     assert room(identity_examination(True), [hour]) == 1
     assert room(identity_examination(True, clip=Clip(seconds=10.0)), [hour]) == 4

@@ -44,17 +44,28 @@ def test_boxes_of_nothing(tmp_path: Path) -> None:
 
 def test_curves(tmp_path: Path) -> None:
     def point(place: float, value: str) -> Point:
-        return Point(place, value, {"vocals": 3.0 + place / 10, "accompaniment": math.nan}, {"vocals": -5.0,
-                     "accompaniment": 5.0})  # fmt: skip
+        sdr = {"vocals": 3.0 + place / 10, "accompaniment": math.nan}
+        nothing = dict.fromkeys(sdr, math.nan)
+        return Point(place, value, place, sdr, {"vocals": -5.0, "accompaniment": 5.0}, sdr, nothing, nothing)
 
     found = [
-        Curve("latency", "context 64", (point(17.4, "23"), point(2.9, "6"))),
-        Curve("context", "latency 23", (point(512, "0"), point(64, "64"))),
+        Curve("latency", "", "context 64", (point(17.4, "23"), point(2.9, "6"))),
+        Curve("context", "23", "latency 23", (point(512, "0"), point(64, "64"))),
+        Curve("context", "46", "latency 46", (point(512, "0"), point(64, "64"))),
+        Curve("seen", "23", "latency 23", (point(1.0, "own"), point(0.0, "preset"))),
     ]
     draw_sweep(tmp_path / "curves.svg", found)
     text = (tmp_path / "curves.svg").read_text(encoding="utf-8")
     for words in ("17.4 (23)", "2.9 (6)", "512", "64 (64)", "latency of the separator in ms (preset)", "context 64"):
         assert words in text, words
+    for words in ("vocals, 46", "latency 23; latency 46", ">own<", ">preset<", "BSSEval SDR, dB"):
+        assert words in text, words
+    assert "false, 95 %" not in text  # no song has a silent second
+
+
+def test_nothing_that_was_swept(tmp_path: Path) -> None:
+    draw_sweep(tmp_path / "nothing.svg", [Curve("latency", "", "", ())])
+    assert "SDR, mean over songs" in (tmp_path / "nothing.svg").read_text(encoding="utf-8")
 
 
 def test_a_plot_that_cannot_be_written(tmp_path: Path) -> None:

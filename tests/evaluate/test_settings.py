@@ -7,9 +7,10 @@ import pytest
 from rtsep.errors import SpecError
 from rtsep.evaluate.settings import Setting, expanded
 from rtsep.evaluate.summary import summarise
-from rtsep.evaluate.sweep import curves, swept
+from rtsep.evaluate.sweep import Sweep, curves, swept
 from tests.engines import windowed_spec
 from tests.evaluate.rows import row
+from tests.evaluate.scenes import stored
 
 RATE = 44100
 
@@ -23,6 +24,7 @@ RATE = 44100
         (Setting("centre", "6"), "centre, 6"),
         (Setting(latency="6", hop=64, refresh=2, lookahead=1, context=64), "6, hop 64, refresh 2, ahead 1, context 64"),
         (Setting(latency="23", late=3), "23, late 3"),
+        (Setting(latency="46", seen="own"), "46, sees own"),
     ],
 )
 def test_labels(setting: Setting, label: str) -> None:
@@ -63,19 +65,45 @@ def test_all_that_is_asked_for() -> None:
 
 def test_one_axis_is_swept_at_a_time() -> None:
     sweeps = swept({"latency": ("23", "46", "6"), "lookahead": (0, 2), "context": (0,), "hop": (0, 128), "refresh": ()})
-    assert list(sweeps) == ["latency", "lookahead", "hop"]
-    assert [one.label for one in sweeps["latency"]] == ["23", "46", "6"]
-    assert [one.label for one in sweeps["lookahead"]] == ["23", "23, ahead 2"]
-    assert [one.hop for one in sweeps["hop"]] == [None, 128]
-    assert swept({"latency": ("6",), "hop": (0,)}) == {"latency": [Setting(latency="6")]}
+    labels = {sweep.field: [one.label for one in sweep.settings] for sweep in sweeps}
+    assert list(labels) == ["latency", "lookahead", "hop"]
+    assert labels["latency"] == ["23", "46", "6"]
+    assert labels["lookahead"] == ["23", "23, ahead 2"]
+    assert labels["hop"] == ["23", "23, hop 128"]
+    assert swept({"latency": ("6",), "hop": (0,)}) == [Sweep("latency", (Setting(latency="6"),))]
+
+
+def test_axes_are_swept_around_each_preset() -> None:
+    sweeps = swept({"latency": ("exact", "46", "23"), "late": (0, 1)}, ("46", "23"))
+    labels = [(sweep.field, [one.label for one in sweep.settings]) for sweep in sweeps]
+    assert labels == [
+        ("latency", ["exact", "46", "23"]),
+        ("late", ["46", "46, late 1"]),
+        ("late", ["23", "23, late 1"]),
+    ]
+    assert [one.settings for one in swept({"latency": ("exact",)}, ("46", "23"))] == [
+        (Setting(latency="46"), Setting(latency="23"))
+    ]
+
+
+def test_the_network_sees_what_it_likes_along_other_axes() -> None:
+    late, seen = swept({"latency": ("46",), "late": (0, 1), "seen": ("own", "preset")})
+    assert [one.seen for one in late.settings] == ["", ""]
+    assert [one.seen for one in seen.settings] == ["own", "preset"]
+    (late,) = swept({"latency": ("46",), "late": (0, 1), "seen": ("own",)})
+    assert [one.seen for one in late.settings] == ["own", "own"]
 
 
 def test_curves() -> None:
-    axes = {"lookahead": (0, 2), "context": (0, 4), "hop": (0, 128), "refresh": (0, 4), "late": (0, 3)}
-    sweeps = swept({"latency": ("23", "6"), **axes})
-    settings = list(dict.fromkeys(one for several in sweeps.values() for one in several))
-    scores = [row("one", float(place), setting, latency_ms=17.0) for place, setting in enumerate(settings)]
-    found = {one.field: one for one in curves(sweeps, summarise(scores, settings), windowed_spec(context_step=4), RATE)}
+    axes = {"lookahead": (0, 2), "context": (0, 4), "hop": (0, 128), "refresh": (0, 2, 4), "late": (0, 3)}
+    sweeps = swept({"latency": ("23", "6"), **axes, "seen": ("own", "preset")})
+    settings = list(dict.fromkeys(one for sweep in sweeps for one in sweep.settings))
+    scores = [
+        row("one", float(place), setting, latency_ms=17.0, sdr=(1.0, 3.0), false=(-30.0,) * place)
+        for place, setting in enumerate(settings)
+    ]
+    summary = summarise(scores, settings)
+    found = {one.field: one for one in curves(sweeps, summary, stored(windowed_spec(context_step=4)), RATE)}
     places = {field: [round(point.place, 1) for point in one.points] for field, one in found.items()}
     assert places == {
         "latency": [17.4, 2.9],
@@ -84,7 +112,14 @@ def test_curves() -> None:
         "hop": [256, 128],
         "refresh": [11.6, 23.2],
         "late": [0.0, 34.8],
+        "seen": [1.0, 0.0],
     }
+    assert [point.value for point in found["refresh"].points] == ["0", "4"]  # 2 is what 0 stands for
+    assert [point.value for point in found["seen"].points] == ["own", "preset"]
+    assert found["latency"].around == "" and found["hop"].around == "23"
+    ahead = found["lookahead"].points[1]
+    assert ahead.latency_ms == pytest.approx(40.6, abs=0.1)
+    assert ahead.bsseval_sdr_db == {"vocals": 2.0} and ahead.false_p95_db == {"vocals": -30.0}
     assert [point.value for point in found["hop"].points] == ["0", "128"]
     assert [point.value for point in found["latency"].points] == ["23", "6"]
     assert [point.sdr_db["vocals"] for point in found["latency"].points] == [0.0, 1.0]
@@ -95,5 +130,5 @@ def test_curves() -> None:
 def test_points_without_a_song_are_left_out() -> None:
     sweeps = swept({"latency": ("23", "6")})
     scores = [row("one", 1.0, Setting(latency="6"))]
-    (found,) = curves(sweeps, summarise(scores, sweeps["latency"]), windowed_spec(), RATE)
+    (found,) = curves(sweeps, summarise(scores, sweeps[0].settings), stored(windowed_spec()), RATE)
     assert [point.value for point in found.points] == ["6"]

@@ -68,12 +68,13 @@ def test_masks_are_those_of_live_use() -> None:
     assert np.allclose(found[..., 256:], refined[..., 256:], atol=1e-6)
 
 
-@pytest.mark.parametrize("preset", ["exact", "46", "23", "12"])
-def test_a_context_is_what_live_use_shows(preset: str) -> None:
-    made = objective(presets=(preset,))
+@pytest.mark.parametrize(("preset", "own"), [("exact", ()), ("46", ()), ("23", ()), ("12", ()), ("46", ("46",))])
+def test_a_context_is_what_live_use_shows(preset: str, own: tuple[str, ...]) -> None:
+    spec = replace(SPEC, own_window=own)
+    made = edge_objective(spec, Edge(contexts=1), (preset,), None)
     sound = noise(90_000)
-    window = plan(SPEC, 44100, preset)
-    stream = stft.open_stream(SPEC, window)
+    window = plan(spec, 44100, preset)
+    stream = stft.open_stream(spec, window)
     shown = np.zeros((2, SPEC.bins), np.float32)
     hops = 80_000 // window.hop
     for hop in range(hops):

@@ -33,8 +33,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frames = LENGTH_S * RATE
         floats(folder / place / "vocals.wav", sine(frames, 300.0 + 50.0 * seed, RATE, 0.2), RATE)
         floats(folder / place / "drums.wav", noise(frames, seed=seed, level=0.1), RATE)
-    changes = ("network.filters=[4,4,4,4,4,4]", "optimisation.batch=1", f"optimisation.steps={STEPS}")
-    changes += ("rhythm.log_steps=1", "judging.seconds=12.0")
+    course = ("optimisation.batch=1", f"optimisation.steps={STEPS}", "rhythm.log_steps=1", "judging.seconds=12.0")
+    changes = ("network.filters=[4,4,4,4,4,4]", *course)
     told = [word for change in changes for word in ("--set", change)]
     trained = run("train", folder / "seed.toml", "-o", folder / "run", *told, "--threads", 1, "--workers", 0)
     assert trained.returncode == 0, trained.stderr

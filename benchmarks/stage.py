@@ -1,0 +1,122 @@
+"""A model live on the virtual card, playing a song: what the host says of it, a control beside it, and what was heard.
+
+The deck plays the song's mix into the card and records the stems, each from outputs of its own. The control
+is the native echo with the same slack on the same server: where it loses sound the machine has stalled, and
+no host could have played on.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.card import Samples, VirtualCard
+from benchmarks.endurance import GRACE_S, SETTLE_S, echo
+from rtsep.budget import Budget
+from rtsep.evaluate.metrics import sdr_db
+from rtsep.evaluate.tracks import Track
+from rtsep.host.live import Host
+from rtsep.host.report import host_report, latency_report
+from rtsep.host.session import LiveOptions, open_host
+from rtsep.host.standing import Standing
+from rtsep.host.stats import histogram
+
+LOST = ("output_underflows", "output_frames_missed", "input_overflows", "input_frames_refused")
+DEVICE = ("device_underflows", "device_overflows")
+MASKS = ("hops", "inferences", "missed_masks", "held_masks", "skipped_masks")
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The setting of a model that holds on this machine, as `rtsep doctor` tells it."""
+
+    threads: int
+    pass_s: float
+    budget: Budget
+
+
+def advised(standings: Sequence[Standing], preset: str) -> Advice:
+    """The setting nearest to a preset's own at which masks come in time: most masks, least slack, fewest threads."""
+    found = []
+    for standing in standings:
+        (budget,) = (one for one in standing.budgets if one.window.preset == preset)
+        holds = budget if budget.holds(standing.pass_s) else budget.fitted(standing.pass_s)
+        found.append(Advice(standing.threads, standing.pass_s, holds))
+    return min(found, key=lambda one: (one.budget.interval_s, one.budget.compute, one.threads))
+
+
+def options(model: str, stems: Sequence[str], advice: Advice) -> LiveOptions:
+    """The card's input, separated as advised, each stem to two outputs of its own."""
+    window = advice.budget.window
+    return LiveOptions(
+        input="system",
+        output="system",
+        model=model,
+        threads=advice.threads,
+        latency=window.preset,
+        refresh=window.refresh,
+        compute=advice.budget.compute,
+        block=advice.budget.block,
+        routes=tuple(f"{stem}={2 * place + 1},{2 * place + 2}" for place, stem in enumerate(stems)),
+    )
+
+
+def play(choices: LiveOptions, track: Track) -> tuple[dict[str, Any], Samples]:
+    """A song live from its beginning to its end, with the control beside it.
+
+    Args:
+        choices: of the live run; each stem has two outputs of its own, in the order of the track's.
+        track: the song.
+
+    Returns:
+        What was found, and the stems as they were heard, (stems, 2, frames), in time with the mix.
+    """
+    frames, stems = track.mix.shape[1], len(track.references)
+    with (
+        VirtualCard(track.sample_rate, choices.block, outputs=2 * stems, realtime=True) as card,
+        open_host(choices) as host,
+    ):
+        latency = host.latency
+        total = frames + latency.total
+        seconds = total / track.sample_rate
+        with card.deck(track.mix, record=2 * stems, frames=total) as deck:
+            deck.connect()
+            with echo(card, seconds + GRACE_S + SETTLE_S, latency.compute) as control:
+                time.sleep(SETTLE_S)
+                before = _fresh(host)
+                recording = deck.run()
+                report = host_report(host)
+                printed, _ = control.communicate(timeout=60)
+            heard = np.array(recording.samples[:, latency.total : total]).reshape(stems, 2, frames)
+            server = {"xruns": recording.xruns, "skipped_cycles": recording.skipped, "late_cycles": recording.jumps}
+    counts = {key: report[key] - before[key] for key in (*LOST, *DEVICE, *MASKS)}
+    found = {
+        "engine": report["engine"],
+        "note": host.settings.note,
+        "seconds": seconds,
+        **latency_report(latency, track.sample_rate),
+        "counts": counts,
+        "late_share": counts["missed_masks"] / max(1.0, counts["hops"] / report["refresh"]),
+        "times": {name: report["times"][name] for name in ("inference_time", "mask_age", "hop_time")},
+        "cpu_cores": (report["cpu_s"] - before["cpu_s"]) / (report["seconds"] - before["seconds"]),
+        "server": server,
+        "echo": json.loads(printed),
+    }
+    return found, heard
+
+
+def plain_sdr_db(heard: Samples, references: Mapping[str, Samples]) -> dict[str, float]:
+    """Plain SDR in dB of the stems that were heard, (stems, channels, frames), by name."""
+    return {stem: sdr_db(sound, mine) for mine, (stem, sound) in zip(heard, references.items(), strict=True)}
+
+
+def _fresh(host: Host) -> dict[str, Any]:
+    """Empty the histograms: clients that joined the server have held it up. Give the counters so far."""
+    for times in (host.path.hop_times, host.path.mask_ages, host.worker.times):
+        times[...] = histogram()
+    return host_report(host)
