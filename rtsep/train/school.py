@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,12 +22,16 @@ from rtsep.errors import ConfigError, EngineError, FileError, ModelError, SpecEr
 from rtsep.model import architecture as networks
 from rtsep.model.architecture import Architecture
 from rtsep.model.export import export_model
+from rtsep.model.families import UNetArchitecture
+from rtsep.model.low_rank import lowered
 from rtsep.model.store import PLAIN_NAME, StoredModel, find
-from rtsep.model.weights import Float32
+from rtsep.model.unet import UNet
+from rtsep.model.weights import Weights
 from rtsep.spec import ModelSpec
 from rtsep.train.edge import EdgeObjective, edge_objective
 from rtsep.train.judging import Clip, chosen_setting, held_out
 from rtsep.train.machine import Machine
+from rtsep.train.moments import moments
 from rtsep.train.settings import Songs, TrainSettings
 from rtsep.train.spectra import analysis_windows, spectra
 from rtsep.train.trainer import Tell, Trainer
@@ -69,21 +73,22 @@ def gather(settings: TrainSettings, sample_rate: int, thorough: bool = False) ->
     return Material(tuple(collections), tuple(song for one in valid for song in one), tuple(complaints))
 
 
-def describe(settings: TrainSettings, init: str) -> tuple[Architecture, Mapping[str, Float32]]:
-    """The network that the settings and `init` ask for, and the weights that it starts from (none: new ones).
+def describe(settings: TrainSettings, init: str) -> tuple[Architecture, Weights | None]:
+    """The network that the settings and `init` ask for, and the weights that it starts from (None: new ones).
 
     init: a model's name or path. A network table that says nothing is that of `init`, with the
     run's stems. Raises `ConfigError`, `ModelError`.
     """
     if not init:
-        return networks.from_dict({**settings.network, "stems": list(settings.stems)}), {}
+        return networks.from_dict({**settings.network, "stems": list(settings.stems)}), None
     model = find(init)
     if model.weights is None:
         raise ModelError(
             f"{model.name} is only a graph, without weights to train on; start from streaming-2stems or a model of "
             "your own, or import it again with this rtsep"
         )
-    found, weights = model.read_weights()
+    weights = model.read_weights()
+    found = weights.architecture
     if len(found.stems) != len(settings.stems):
         raise SpecError(
             f"{model.name} has {len(found.stems)} stems ({', '.join(found.stems)}), the settings name "
@@ -100,9 +105,9 @@ def prepare(settings: TrainSettings, init: str) -> tuple[Architecture, ModelSpec
     torch.manual_seed(settings.seed)
     described, weights = describe(settings, init)
     network = networks.network(described)
-    if weights:
+    if weights and not _is_lowered(described, weights):
         try:
-            networks.load(network, weights)
+            networks.load(network, weights.tensors)
         except ModelError as error:
             raise ModelError(f"{init}: {error}") from error
     if settings.optimisation.carry and described.family != "causal":
@@ -164,8 +169,8 @@ def train(
     if unpack is not None:
         material = replace(material, collections=unpacked(material.collections, unpack, unpacking))
         examples = _examples(settings, spec, material)
-    if not init and not resume:
-        _fit(network, described, spec, examples)
+    if not resume:
+        _begin(network, described, spec, examples, settings, init)
     with _worded(settings):
         trainer = Trainer(
             settings, described, spec, network, folder, machine, fingerprint, edge_of(settings, spec, machine.device)
@@ -258,13 +263,43 @@ def _settle(folder: Path, settings: TrainSettings, init: str, resume: bool) -> s
     return hashlib.sha256(json.dumps(course, sort_keys=True).encode()).hexdigest()
 
 
-def _fit(network: nn.Module, described: Architecture, spec: ModelSpec, examples: Examples) -> None:
-    """Give a new network the statistics of its music."""
-    (window,) = analysis_windows(spec, ("exact",))
+def _is_lowered(described: Architecture, weights: Weights) -> bool:
+    """Whether a run begins by bringing a full U-Net to low ranks. Raises `ModelError` where it cannot be brought."""
+    found = weights.architecture
+    if not isinstance(described, UNetArchitecture) or not isinstance(found, UNetArchitecture):
+        return False
+    if described.filters != found.filters or not any((*described.ranks, *found.ranks)):
+        return False  # weights of other filters are refused as any that do not fit
+    if described.ranks == found.ranks:
+        return False
+    if any(found.ranks):
+        raise ModelError(
+            f"network: ranks are {list(described.ranks)}, those of --init {list(found.ranks)}; leave them out, or "
+            "start from a full network"
+        )
+    return True
 
-    def magnitudes() -> Iterator[Tensor]:
+
+def _begin(
+    network: nn.Module, described: Architecture, spec: ModelSpec, examples: Examples, settings: TrainSettings, init: str
+) -> None:
+    """Give a network what it must have heard of its music: a new one its statistics, one of low rank its weights."""
+
+    def magnitudes(preset: str, most: int | None) -> Iterator[Tensor]:
+        (window,) = analysis_windows(spec, (preset,))
         for number in range(SCALED):
             mix = torch.from_numpy(examples[number].stems.sum(0))
-            yield spectra(mix, spec, window).abs()[None]
+            yield spectra(mix, spec, window).abs()[None, :, :most]
 
-    networks.fit_scalers(network, described, magnitudes())
+    if not init:
+        networks.fit_scalers(network, described, magnitudes("exact", None))
+        return
+    _, weights = describe(settings, init)
+    if weights and _is_lowered(described, weights):
+        assert isinstance(described, UNetArchitecture)
+        full = networks.network(weights.architecture)
+        assert isinstance(full, UNet)
+        networks.load(full, weights.tensors)
+        context, newest = (settings.edge.context, settings.edge.frames) if settings.edge else (spec.context, 0)
+        heard = moments(full, magnitudes(settings.optimisation.presets[0], context), newest)
+        networks.load(network, lowered(weights, described.ranks, heard).tensors)

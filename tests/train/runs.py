@@ -53,7 +53,7 @@ def write(folder: Path, layout: str = "stems", network: dict[str, Any] = CAUSAL,
         "judging": {"seconds": 1.0},
     }
     for name, value in more.items():
-        entries[name] = {**entries[name], **value} if isinstance(value, dict) and name != "network" else value
+        entries[name] = {**entries.get(name, {}), **value} if isinstance(value, dict) and name != "network" else value
     path = folder / "run.toml"
     path.write_text("".join(f"{key} = {toml(value)}\n" for key, value in entries.items()), encoding="utf-8")
     return path

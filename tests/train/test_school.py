@@ -17,8 +17,9 @@ import torch
 
 from rtsep.data.examples import Example, Examples
 from rtsep.errors import FileError, ModelError, RtsepError, SpecError
+from rtsep.model import architecture as networks
 from rtsep.model.embed import embed
-from rtsep.model.store import EMBEDDED, JSON_NAME, find
+from rtsep.model.store import EMBEDDED, JSON_NAME, StoredModel, find
 from rtsep.train import checkpoint, school
 from rtsep.train.logs import read
 from rtsep.train.machine import Machine
@@ -78,6 +79,60 @@ def test_a_packed_model_can_be_trained_on(tmp_path: Path) -> None:
     wanted = {name: torch.from_numpy(tensor) for name, tensor in packed.read_weights().tensors.items()}
     assert same(wanted, network.state_dict())
     assert not np.array_equal(wanted[KERNEL], model.read_weights().tensors[KERNEL])
+
+
+class TestLowRanks:
+    RANKS = (4, 5, 4, 0)  # of filters 4, 8
+
+    @pytest.fixture
+    def full(self, tmp_path: Path) -> StoredModel:
+        settings = read_train_settings(runs.write(tmp_path, network=runs.UNET, steps=2, valid=[]))
+        return school.train(settings, tmp_path / "full", HERE)
+
+    def settings(self, folder: Path, ranks: tuple[int, ...], **more: Any) -> TrainSettings:
+        return read_train_settings(runs.write(folder, network={"ranks": list(ranks)}, valid=[], **more))
+
+    @pytest.mark.parametrize("edge", [{}, {"edge": {"context": 16, "future": 2}}])
+    def test_a_run_begins_with_what_the_full_network_gives(
+        self, tmp_path: Path, full: StoredModel, edge: dict[str, Any]
+    ) -> None:
+        course = {"learning_rate": 1e-9, "freeze_norms": True}
+        again = {"steps": 1, "optimisation": course, "examples": {"seconds": 0.5}, **edge}
+        model = school.train(
+            self.settings(tmp_path, (4, 8, 4, 1), **again), tmp_path / "run", HERE, init=str(full.path.parent)
+        )
+        described, tensors = model.read_weights()
+        assert described == replace(full.read_weights().architecture, ranks=(4, 8, 4, 1))
+        network = networks.network(described)
+        networks.load(network, tensors)
+        before = networks.network(full.read_weights().architecture)
+        networks.load(before, full.read_weights().tensors)
+        x = torch.rand(1, 2, 16, 256)
+        with torch.no_grad():
+            found, wanted = network.eval()(x), before.eval()(x)
+        assert (found - wanted).abs().max() < 1e-4 * wanted.abs().max()
+
+    def test_a_run_that_goes_on(self, tmp_path: Path, full: StoredModel) -> None:
+        settings, init = self.settings(tmp_path, self.RANKS, steps=6), str(full.path.parent)
+        school.train(settings, tmp_path / "whole", HERE, init=init)
+        with pytest.raises(runs.StoppedError):
+            school.train(settings, tmp_path / "parts", HERE, init=init, tell=runs.stop_at(5))
+        model = school.train(settings, tmp_path / "parts", HERE, init=init, resume=True)
+        assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
+        small = replace(settings, network={})  # and it is trained on as any other
+        assert school.describe(small, str(model.path.parent))[0] == model.read_weights().architecture
+        school.prepare(replace(settings, network={"ranks": list(self.RANKS)}), str(model.path.parent))
+
+    def test_other_ranks_want_a_full_network(self, tmp_path: Path, full: StoredModel) -> None:
+        settings = self.settings(tmp_path, self.RANKS, steps=1)
+        model = school.train(settings, tmp_path / "low", HERE, init=str(full.path.parent))
+        other = replace(settings, network={"ranks": [0, 5, 0, 0]})
+        with pytest.raises(
+            ModelError, match=r"ranks are \[0, 5, 0, 0\], those of --init \[4, 5, 4, 0\]; leave them out"
+        ):
+            school.prepare(other, str(model.path.parent))
+        with pytest.raises(ModelError, match="the weights do not fit the network"):
+            school.prepare(replace(settings, network={"filters": [4, 9], "ranks": [0, 5, 0, 0]}), str(full.path.parent))
 
 
 def interrupted(step: int, what: str) -> Any:
