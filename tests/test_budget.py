@@ -10,8 +10,8 @@ from tests.models import unet_spec
 UNET = unet_spec()
 
 
-def budget(preset: str = "23", block: int = 256, refresh: int | None = None, **changes: int) -> Budget:
-    model = unet_spec(**changes)
+def budget(preset: str = "23", block: int = 256, refresh: int | None = None, ahead: int = 0) -> Budget:
+    model = unet_spec(ahead=ahead)
     window = plan(model, 44100, preset, refresh=refresh)
     return Budget(window, block, default_compute(model, window, block))
 

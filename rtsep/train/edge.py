@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rtsep.dsp.masks import EPSILON
+from rtsep.dsp.limits import EPSILON
 from rtsep.dsp.windows import magnitude_scale, model_window, window_pair
 from rtsep.errors import ConfigError, SpecError
 from rtsep.model.unet import UNet
@@ -162,8 +162,11 @@ def edge_objective(
         window = plan(spec, spec.sample_rate, preset)
         pair = window_pair(spec, window)
         shown = model_window(spec.analysis, spec.window).astype(np.float32) if window.own_window else pair.analysis
-        parts = (shown * np.float32(magnitude_scale(spec, shown)), pair.analysis, pair.synthesis)
-        pairs.append(Pair(*(torch.from_numpy(part).to(device) for part in parts), window.hop))
+        scaled, analysis, synthesis = (
+            torch.from_numpy(part).to(device)
+            for part in (shown * np.float32(magnitude_scale(spec, shown)), pair.analysis, pair.synthesis)
+        )
+        pairs.append(Pair(scaled, analysis, synthesis, window.hop))
     own = analysis_windows(spec, ("exact",))[0].to(device)
     still = teacher.eval().requires_grad_(False).to(device) if teacher else None
     return EdgeObjective(spec, edge, tuple(pairs), own, still)

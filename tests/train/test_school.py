@@ -19,6 +19,7 @@ from rtsep.data.examples import Example, Examples
 from rtsep.errors import FileError, ModelError, RtsepError, SpecError
 from rtsep.model import architecture as networks
 from rtsep.model.embed import embed
+from rtsep.model.families import UNetArchitecture
 from rtsep.model.store import EMBEDDED, JSON_NAME, StoredModel, find
 from rtsep.train import checkpoint, school
 from rtsep.train.logs import read
@@ -102,7 +103,9 @@ class TestLowRanks:
             self.settings(tmp_path, (4, 8, 4, 1), **again), tmp_path / "run", HERE, init=str(full.path.parent)
         )
         described, tensors = model.read_weights()
-        assert described == replace(full.read_weights().architecture, ranks=(4, 8, 4, 1))
+        whole = full.read_weights().architecture
+        assert isinstance(whole, UNetArchitecture)
+        assert described == replace(whole, ranks=(4, 8, 4, 1))
         network = networks.network(described)
         networks.load(network, tensors)
         before = networks.network(full.read_weights().architecture)
