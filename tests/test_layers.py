@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "rtsep"
 MAX_LINES = 320
 COMMANDS = tuple(path.stem for path in sorted(PACKAGE.glob("cli_*.py")))
 LAYERS = (  # each room imports only from its own layer and from those before
-    {"errors", "spec", "plan", "params", "demo"},
+    {"errors", "spec", "plan", "budget", "params", "demo"},
     {"config", "files", "sources", "wav", "writers", "dsp", "model"},
     {"engine"},
     {"separator", "mixer", "effects"},
