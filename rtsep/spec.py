@@ -15,7 +15,7 @@ Output = Literal["mask", "magnitude"]
 Extension = Literal["zeros", "average", "edge"]
 Family = Literal["rtsep", "spleeter", "openunmix"]
 
-BUNDLED = ("spleeter-2stems-live", "streaming-2stems")  # of two stems, the best first
+BUNDLED = ("spleeter-2stems-live", "spleeter-2stems-small", "streaming-2stems")  # of two stems, the best first
 DEFAULT_MODEL = BUNDLED[0]  # where none is named; live use takes the best that holds
 RESIDUAL = "residual"  # the stem that an Open-Unmix model's targets leave of the mix
 PLAIN_STEM = re.compile(r"(?!mix$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # a file's name, and a word in routes

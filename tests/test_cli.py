@@ -153,7 +153,7 @@ BAD_INPUT = {
     LIVE + "-i FOLDER/text.wav": "text.wav is not a sound file",
     LIVE + "-i demo -m FOLDER/text.wav": "model.json is missing beside",
     LIVE + "-i demo -m FOLDER/empty-folder": "a model is a folder with model.json and model.onnx",
-    LIVE + "-i demo -m nosuch": "rtsep: no model 'nosuch'; known are spleeter-2stems-live",
+    LIVE + "-i demo -m nosuch": "rtsep: no model 'nosuch'; known are spleeter-2stems-ahead",
     LIVE + "-i demo -m WRONG-SPEC": "its spec wants",
     LIVE + "-i demo -m ALTERED": "get the model again",
     LIVE + "-i demo --route drums=1,2": "there is no stem 'drums'; choose from vocals, accompaniment, mix",
@@ -230,7 +230,8 @@ def test_wrong_usage(here: Here, line: str) -> None:
 def test_live_as_fast_as_it_goes(tmp_path: Path) -> None:
     """The main job: stems on disk that sum to the song, and a report that fits its schema."""
     stems, report = tmp_path / "stems", tmp_path / "new" / "run.json"
-    done = run("live", "--input", "demo", "--output", "null", "--fast", "--record", stems, "--report", report)
+    words = ("--input", "demo", "--output", "null", "--fast", "--record", stems, "--report", report)
+    done = run("live", *words, "-m", "streaming-2stems")
     assert done.returncode == 0 and not done.stderr
     sound = soundfile.read(SONG, dtype="float32", always_2d=True)[0].T
     heard = stems_in(stems)
@@ -241,8 +242,8 @@ def test_live_as_fast_as_it_goes(tmp_path: Path) -> None:
     assert found["recorded_frames"] == sound.shape[1]
     assert found["held_masks"] == found["output_underflows"] == 0 and found["warning"] == ""
     lines = done.stdout.splitlines()
-    assert lines[0] == f"spleeter-2stems-live on null, {RATE} Hz, 46.4 ms behind the input"
-    assert "latency  46.4 ms = block 5.8 + window 17.4 + compute 23.2" in lines
+    assert lines[0] == f"streaming-2stems on null, {RATE} Hz, 29.0 ms behind the input"
+    assert "latency  29.0 ms = block 5.8 + window 17.4 + compute 5.8" in lines
     assert any(line.startswith("sound    no gaps in 2") for line in lines)
     assert str(stems) in done.stdout.replace("\n", "")
     assert lines[-1] == f"report   {report}"

@@ -37,7 +37,7 @@ def test_it_looks_at_everything_here() -> None:
     assert len({finding.subject for finding in findings}) == len(doctor.LOOKS)
     assert all(finding.state and "\n" not in finding.state + finding.cure for finding in findings)
     assert not found("ONNX Runtime").cure
-    assert found("models").state.startswith("spleeter-2stems-live")
+    assert found("models").state.startswith("spleeter-2stems-ahead, spleeter-2stems-live")
 
 
 @pytest.mark.parametrize(

@@ -67,13 +67,18 @@ def test_a_model_is_found_by_folder_json_or_graph(model: Path) -> None:
 def test_the_users_models_stand_beside_the_embedded(model: Path, no_user_models: Path) -> None:
     shutil.copytree(model, no_user_models / "mine")
     (no_user_models / "no model").mkdir()
-    assert names() == ["spleeter-2stems-live", "streaming-2stems", "streaming-4stems", "mine"]
+    assert names() == [
+        *(f"spleeter-2stems-{kind}" for kind in ("ahead", "live", "small")),
+        "streaming-2stems",
+        "streaming-4stems",
+        "mine",
+    ]
     assert [found.origin for found in catalogue()] == ["embedded", "embedded", "embedded", "user"]
     assert find("mine").path == no_user_models / "mine" / "model.onnx"
 
 
 def test_unknown_name_lists_the_known() -> None:
-    assert "no model 'nothing'; known are spleeter-2stems-live" in refused("nothing")
+    assert "no model 'nothing'; known are spleeter-2stems-ahead" in refused("nothing")
 
 
 def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
