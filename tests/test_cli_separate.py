@@ -65,7 +65,7 @@ BAD_INPUT = {
     "SONG -o FOLDER/out --stems residual -p tiny": "there is no stem 'residual'",
     "SONG SONG -o FOLDER/out": "separate them into different folders",
     "SONG -o FOLDER/out -m FOLDER/text.wav": "model.json is missing",
-    "SONG -o FOLDER/out -p nosuch": "known are spleeter-2stems-ahead, spleeter-2stems-live, spleeter-2stems-small, streaming-2",
+    "SONG -o FOLDER/out -p nosuch": "known are spleeter-2stems-ahead, spleeter-2stems-live, spleeter-2stems-small",
     "SONG -o FOLDER/out -p spleeter:4stems": "get it with: rtsep models pull spleeter:4stems",
     "SONG -o FOLDER/out -p openunmix:umxhq": "get it with: rtsep models pull openunmix:umxhq",
     "SONG -o FOLDER/out -c mp4": "rtsep: unknown codec 'mp4'; allowed are wav, mp3, ogg, m4a, wma, flac",
