@@ -76,7 +76,7 @@ def export(
         # A GRU's batch is 1 here, and its initial state an input, as this warning asks.
         warnings.filterwarnings("ignore", "Exporting a model to ONNX with a batch_size", UserWarning)
         torch.onnx.export(
-            _Exported(network),
+            _Exported(network).eval(),  # else the exporter leaves the network in training
             inputs,
             str(path),
             input_names=["magnitudes", *(state.name for state in spec.states)],

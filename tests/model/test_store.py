@@ -73,7 +73,7 @@ def test_the_users_models_stand_beside_the_embedded(model: Path, no_user_models:
         "streaming-4stems",
         "mine",
     ]
-    assert [found.origin for found in catalogue()] == ["embedded", "embedded", "embedded", "user"]
+    assert [found.origin for found in catalogue()] == [*5 * ["embedded"], "user"]
     assert find("mine").path == no_user_models / "mine" / "model.onnx"
 
 
