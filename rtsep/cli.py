@@ -15,7 +15,6 @@ from rtsep.cli_options import (
     EngineName,
     Precision,
     Report,
-    Threads,
     complain,
     out,
     say,
@@ -85,7 +84,9 @@ def live(
     channels: Annotated[str, typer.Option(help="Input channels of the device, from 1.")] = "1,2",
     engine: EngineName = "onnx",
     precision: Precision = "f32",
-    threads: Threads = 1,
+    threads: Annotated[
+        int, typer.Option(min=0, max=64, help="CPU threads of one inference; 0: one, or two where one does not hold.")
+    ] = 0,
     loop: Annotated[bool, typer.Option("--loop", help="Play the file over and over.")] = False,
     fast: Annotated[
         bool, typer.Option("--fast", help="Wait for every mask instead of the clock (null, files).")

@@ -151,7 +151,7 @@ def test_a_model_that_does_not_hold_comes_with_the_setting_that_does() -> None:
     budget = Budget(window, 256, default_compute(model, window, 256))
     slow = standing.Standing("slow", 1, 0.029, (budget,))
     assert slow.words(budget) == (
-        "   23: a mask every 23 ms: no, 29 ms of 21 ms; every 46 ms: yes, try --refresh 8 --compute 1792; 64 ms in all"
+        "   23: a mask every 23 ms: no, 29 ms of 21 ms; every 46 ms: yes, try --refresh 8 --compute 2048; 70 ms in all"
     )
     quick = standing.Standing("quick", 2, 0.010, (budget,))
     assert quick.words(budget) == "   23: a mask every 23 ms: yes, 10 ms of 21 ms; 46 ms in all"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 
 from rtsep.budget import Budget, default_compute
 from rtsep.engine.base import Engine
@@ -15,6 +16,7 @@ from rtsep.plan import plan
 from rtsep.spec import BUNDLED, WindowSpec
 
 USUAL_BLOCK = 256  # frames, where the device has not told its own yet
+TOWERS = 2  # threads that a network of Spleeter's kind makes use of: it has a part for each stem
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Wish:
     model: str = ""  # empty: the best that holds
     engine: str = "onnx"
     precision: str = "f32"
-    threads: int = 1
+    threads: int = 0  # 0: one, or one for each of two stems where one does not hold
     latency: str = "23"
     hop: int | None = None
     refresh: int | None = None
@@ -62,17 +64,27 @@ def seat(wish: Wish, rate: int) -> Seat:
         ModelError, EngineError, SpecError: for a model, an engine or a setting that cannot be.
     """
     if wish.model:
-        found = _built(resolve(wish.model), wish, rate)
-        return _noted(found, warning(found.engine.spec.name, found.budget, found.pass_s))
+        found = _holding(resolve(wish.model), wish, rate)
+        return replace(found, note=warning(found.engine.spec.name, found.budget, found.pass_s))
     refused: list[str] = []
-    there = [name for name in BUNDLED if name in names()]
-    for name in there:
-        found = _built(find(name), wish, rate)
-        if found.holds or name == there[-1]:
-            return _noted(found, _why(found, refused))
+    *better, last = [name for name in BUNDLED if name in names()]
+    for name in better:
+        found = _holding(find(name), wish, rate)
+        if found.holds:
+            return replace(found, note=_why(found, refused))
         found.engine.close()
         refused.append(f"{name} takes {_ms(found.pass_s)}, {_ms(found.budget.allowed_s)} are there")
-    raise AssertionError("the package has at least one model")
+    found = _holding(find(last), wish, rate)
+    return replace(found, note=_why(found, refused))
+
+
+def _holding(stored: StoredModel, wish: Wish, rate: int) -> Seat:
+    """The model with the fewest threads that hold, of those that may be taken; with the most if none do."""
+    found = _built(stored, replace(wish, threads=wish.threads or 1), rate)
+    if wish.threads or found.holds or stored.spec.kind == "stateful" or (os.cpu_count() or 1) < TOWERS:
+        return found
+    found.engine.close()
+    return _built(stored, replace(wish, threads=TOWERS), rate)
 
 
 def _built(stored: StoredModel, wish: Wish, rate: int) -> Seat:
@@ -84,10 +96,6 @@ def _built(stored: StoredModel, wish: Wish, rate: int) -> Seat:
     budget = Budget(window, block, compute)
     engine.warmup(playable.spec.context)
     return Seat(engine, window, budget, pass_time_s(engine, budget.interval_s) if wish.timed else 0.0)
-
-
-def _noted(found: Seat, note: str) -> Seat:
-    return Seat(found.engine, found.window, found.budget, found.pass_s, note)
 
 
 def _why(found: Seat, refused: list[str]) -> str:

@@ -29,7 +29,7 @@ class LiveOptions:
     model: str = ""  # the best one that this machine holds
     engine: str = "onnx"
     precision: str = "f32"
-    threads: int = 1
+    threads: int = 0  # of one inference; 0: one, or two where one does not hold
     latency: str = "23"
     hop: int | None = None
     refresh: int | None = None

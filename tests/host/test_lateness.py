@@ -44,7 +44,7 @@ def look(host: Host, seen: Lateness, looks: int, missed_each: int, pass_s: float
 def test_how_late_and_what_to_do(host: Host) -> None:
     seen = Lateness(host.path, host.worker, BUDGET)
     assert look(host, seen, LOOKS - 1, 1) == "", "not before two seconds"
-    assert look(host, seen, 1, 1) == "masks 46 ms late: try --refresh 8 --compute 1792"
+    assert look(host, seen, 1, 1) == "masks 46 ms late: try --refresh 8 --compute 2048"
 
 
 def test_it_goes_when_masks_come_in_time_again(host: Host) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -54,10 +55,10 @@ def test_what_is_named_plays_and_what_would_hold_is_said(taking: Callable[[dict[
     found = seated(model=BEST)
     assert found.engine.spec.name == BEST and not found.holds
     assert found.note == (
-        f"{BEST} takes 30 ms for a mask here, 18 ms are there at this setting: masks will be late; "
-        "try --refresh 8 --compute 1792"
+        f"{BEST} takes 30 ms for a mask here, 15 ms are there at this setting: masks will be late; "
+        "try --refresh 8 --compute 2048"
     )
-    assert not seated(model=BEST, refresh=8, compute=1792).note
+    assert not seated(model=BEST, refresh=8, compute=2048).note
 
 
 def test_what_holds_is_not_talked_about(taking: Callable[[dict[str, float]], None]) -> None:
@@ -85,3 +86,22 @@ def test_live_a_network_of_spleeter_s_kind_sees_64_spectra() -> None:
 def test_a_model_that_is_not_there() -> None:
     with pytest.raises(ModelError, match="no model 'nothing'"):
         seated(model="nothing")
+
+
+@pytest.mark.parametrize(("times", "threads"), [((0.010, 0.010), 1), ((0.017, 0.010), 2), ((0.030, 0.025), 2)])
+def test_two_threads_where_one_does_not_hold(
+    monkeypatch: pytest.MonkeyPatch, times: tuple[float, float], threads: int
+) -> None:
+    taken = iter(times)
+    monkeypatch.setattr(seats, "pass_time_s", lambda engine, every_s: next(taken))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    built: list[int] = []
+    real = seats.build
+    monkeypatch.setattr(seats, "build", lambda *args: (built.append(args[2]), real(*args))[1])
+    assert seated(model=BEST).pass_s == times[threads - 1]
+    assert built == [1, 2][:threads]
+
+
+def test_threads_that_are_asked_for_are_taken(taking: Callable[[dict[str, float]], None]) -> None:
+    taking({BEST: 0.030})
+    assert not seated(model=BEST, threads=1).holds
