@@ -164,7 +164,13 @@ def measure(
     length = seconds or (QUICK_SECONDS if quick else SECONDS)
     tape = music(song)
     options = LiveOptions(
-        latency=PRESET, compute=compute, threads=1, input="system", output="system", routes=("mix=1,2",)
+        model="streaming-2stems",
+        latency=PRESET,
+        compute=compute,
+        threads=1,
+        input="system",
+        output="system",
+        routes=("mix=1,2",),
     )
     with (
         VirtualCard(SAMPLE_RATE, BLOCK, realtime=realtime) as card,

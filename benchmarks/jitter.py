@@ -31,9 +31,8 @@ from rtsep.host.stats import BINS_PER_OCTAVE, histogram, percentiles, record
 from rtsep.mixer import mix, open_mixer, parse_routes
 from rtsep.model.store import find
 from rtsep.plan import host_block, plan
-from rtsep.spec import DEFAULT_MODEL
 
-MODEL, PRESET = DEFAULT_MODEL, "23"
+MODEL, PRESET = "streaming-2stems", "23"
 SAMPLE_RATE, BLOCK = 48000, 256
 PERIOD_MS = 1000.0 * BLOCK / SAMPLE_RATE
 SLICES, SLICE_S = 5, 8.0

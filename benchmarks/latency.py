@@ -17,9 +17,8 @@ from rtsep.host.report import latency_report
 from rtsep.host.session import LiveOptions, open_host
 from rtsep.model.store import find
 from rtsep.plan import PRESETS, plan
-from rtsep.spec import DEFAULT_MODEL
 
-MODEL = DEFAULT_MODEL
+MODEL = "streaming-2stems"
 CARDS = ((48000, 64), (48000, 128), (48000, 256), (44100, 256))  # Hz, frames of a block
 STARTS = 10
 STARTED_PRESET = "23"

@@ -17,9 +17,8 @@ from rtsep.errors import EngineError
 from rtsep.model.store import find, names
 from rtsep.offline.method import Method
 from rtsep.offline.team import build_team
-from rtsep.spec import DEFAULT_MODEL
 
-MODEL, OFFICIAL = DEFAULT_MODEL, "spleeter-2stems"  # measured where it is installed
+MODEL, OFFICIAL = "streaming-2stems", "spleeter-2stems"  # measured where it is installed
 ENGINES = (("onnx", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
 THREADS = (1, 2)
 PRESETS = ("exact", "23")

@@ -52,7 +52,18 @@ def read(path: Path) -> dict[str, Any]:
 def test_the_embedded_model_is_scored(songs: Path, tmp_path: Path) -> None:
     """As a process of its own, with all that can be asked for beside."""
     done = run(
-        *("evaluate", songs, "--latency", "23,6", "--offline", "--baseline", "centre", "--no-museval"),
+        *(
+            "evaluate",
+            songs,
+            "-m",
+            "streaming-2stems",
+            "--latency",
+            "23,6",
+            "--offline",
+            "--baseline",
+            "centre",
+            "--no-museval",
+        ),
         *("--jobs", 1, "-o", tmp_path / "out"),
     )
     assert done.returncode == 0, done.stderr
@@ -129,7 +140,7 @@ def test_a_broken_song_is_told_and_the_others_are_scored(songs: Path, tmp_path: 
         (("--start", "60"), "start 60 s is not inside"),
         (("--model", "nosuch"), "no model 'nosuch'"),
         (("--engine", "abacus"), "unknown engine 'abacus'"),
-        (("--lookahead", "1"), "cannot look ahead"),
+        (("--lookahead", "1", "-m", "streaming-2stems"), "cannot look ahead"),
     ],
 )
 def test_what_cannot_be(songs: Path, here: Here, arguments: tuple[str, ...], words: str) -> None:

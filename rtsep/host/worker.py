@@ -90,8 +90,10 @@ class EngineWorker(threading.Thread):
     def _think(self, newest: int) -> None:
         due = newest - newest % self._refresh
         if not self._inference.stateful:
-            self.skipped += max(0, (due - self._next) // self._refresh)
-            self._next = max(self._next, due)
+            useful = newest - int(self._path.state[0]["ahead"])  # masks of before have had their time
+            useful -= useful % self._refresh
+            self.skipped += max(0, (useful - self._next) // self._refresh)
+            self._next = max(self._next, useful)
         elif due - self._next > LAPSE_HOPS:
             self.lapses += 1
             self._inference.reset()
