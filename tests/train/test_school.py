@@ -268,7 +268,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_word(tmp_path: Path) -> N
     prepare = school.prepare
     with pytest.MonkeyPatch.context() as patch, pytest.raises(RtsepError, match="not finite for 20 steps"):
         patch.setattr(school, "prepare", burst)
-        patch.setattr(school, "_fit", lambda *found: None)
+        patch.setattr(school, "_begin", lambda *found: None)
         school.train(settings, tmp_path / "run", HERE)
     (row,) = read(tmp_path / "run" / "log.csv")
     assert (row["step"], row["skipped"]) == (10, 10)
