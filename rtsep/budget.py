@@ -69,9 +69,14 @@ class Budget:
         """What a pass may take."""
         return min(self.interval_s, self.wait_s)
 
+    @property
+    def room_s(self) -> float:
+        """What a pass may be measured to take, so that others have their margin."""
+        return self.allowed_s / MARGIN
+
     def holds(self, pass_s: float) -> bool:
         """Whether passes that were measured to take so long come in time, with a margin."""
-        return MARGIN * pass_s <= self.allowed_s
+        return pass_s <= self.room_s
 
     def fitted(self, pass_s: float) -> Budget:
         """The setting nearest to this one that holds: masks as often as they can be made, and the slack for them."""

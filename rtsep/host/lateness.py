@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from rtsep.budget import MARGIN, Budget
+from rtsep.budget import Budget
 from rtsep.host.path import Path
 from rtsep.host.stats import percentiles
 from rtsep.host.worker import EngineWorker
@@ -58,6 +58,6 @@ def warning(name: str, budget: Budget, pass_s: float) -> str:
     if budget.holds(pass_s):
         return ""
     return (
-        f"{name} takes {1000.0 * pass_s:.0f} ms for a mask here, {1000.0 * budget.allowed_s / MARGIN:.0f} ms are there "
+        f"{name} takes {1000.0 * pass_s:.0f} ms for a mask here, {1000.0 * budget.room_s:.0f} ms are there "
         f"at this setting: masks will be late; {cure(budget, pass_s)}"
     )

@@ -73,7 +73,7 @@ def seat(wish: Wish, rate: int) -> Seat:
         if found.holds:
             return replace(found, note=_why(found, refused))
         found.engine.close()
-        refused.append(f"{name} takes {_ms(found.pass_s)}, {_ms(found.budget.allowed_s)} are there")
+        refused.append(f"{name} takes {_ms(found.pass_s)}, {_ms(found.budget.room_s)} are there")
     found = _holding(find(last), wish, rate)
     return replace(found, note=_why(found, refused))
 
@@ -101,7 +101,7 @@ def _built(stored: StoredModel, wish: Wish, rate: int) -> Seat:
 def _why(found: Seat, refused: list[str]) -> str:
     if not found.pass_s:
         return ""
-    name, taken, there = found.engine.spec.name, _ms(found.pass_s), _ms(found.budget.allowed_s)
+    name, taken, there = found.engine.spec.name, _ms(found.pass_s), _ms(found.budget.room_s)
     if not refused:
         return f"{name}: {taken} for a mask here, {there} are there"
     return f"{name}: {taken} for a mask; {'; '.join(refused)}"

@@ -31,10 +31,10 @@ class Standing:
         """A preset's verdict in a line: `46: a mask every 23 ms: yes, 15 ms of 21; 70 ms in all`."""
         told = f"{budget.window.preset:>5}: a mask every {_ms(budget.interval_s)}"
         if budget.holds(self.pass_s):
-            return f"{told}: yes, {_ms(self.pass_s)} of {_ms(budget.allowed_s)}; {_total_ms(budget)} in all"
+            return f"{told}: yes, {_ms(self.pass_s)} of {_ms(budget.room_s)}; {_total_ms(budget)} in all"
         fitted = budget.fitted(self.pass_s)
         return (
-            f"{told}: no, {_ms(self.pass_s)} of {_ms(budget.allowed_s)}; every {_ms(fitted.interval_s)}: yes, "
+            f"{told}: no, {_ms(self.pass_s)} of {_ms(budget.room_s)}; every {_ms(fitted.interval_s)}: yes, "
             f"{cure(budget, self.pass_s)}; {_total_ms(fitted)} in all"
         )
 

@@ -79,9 +79,9 @@ def test_each_example_carries_its_own_memory_on_or_begins_afresh(tmp_path: Path,
     heard: list[tuple[torch.Tensor, ...]] = []
     real = Trainer._loss_of
 
-    def listening(self: Trainer, network: Any, sounds: Any, window: torch.Tensor, memory: Any) -> Any:
+    def listening(self: Trainer, network: Any, sounds: Any, window: torch.Tensor, rng: Any, memory: Any) -> Any:
         heard.append(memory)
-        return real(self, network, sounds, window, memory)
+        return real(self, network, sounds, window, rng, memory)
 
     monkeypatch.setattr(Trainer, "_loss_of", listening)
     trainer._learn((noise(), KNOWN))
