@@ -8,10 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from rtsep.engine.base import Engine
+from rtsep.engine.build import build
 from rtsep.errors import ModelError, SpecError
 from rtsep.host import seat as seats
 from rtsep.host.seat import Seat, Wish, seat
 from rtsep.model import store
+from rtsep.model.store import StoredModel
 
 BEST, CHEAP = "spleeter-2stems-live", "streaming-2stems"
 
@@ -96,8 +98,12 @@ def test_two_threads_where_one_does_not_hold(
     monkeypatch.setattr(seats, "pass_time_s", lambda engine, every_s: next(taken))
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     built: list[int] = []
-    real = seats.build
-    monkeypatch.setattr(seats, "build", lambda *args: (built.append(args[2]), real(*args))[1])
+
+    def counted(stored: StoredModel, engine: str, threads: int, precision: str) -> Engine:
+        built.append(threads)
+        return build(stored, engine, threads, precision)
+
+    monkeypatch.setattr(seats, "build", counted)
     assert seated(model=BEST).pass_s == times[threads - 1]
     assert built == [1, 2][:threads]
 
