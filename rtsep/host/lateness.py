@@ -59,5 +59,5 @@ def warning(name: str, budget: Budget, pass_s: float) -> str:
         return ""
     return (
         f"{name} takes {1000.0 * pass_s:.0f} ms for a mask here, {1000.0 * budget.room_s:.0f} ms are there "
-        f"at this setting: masks will be late; {cure(budget, pass_s)}"
+        f"at this setting: masks may come late; {cure(budget, pass_s)}"
     )

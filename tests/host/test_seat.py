@@ -57,7 +57,7 @@ def test_what_is_named_plays_and_what_would_hold_is_said(taking: Callable[[dict[
     found = seated(model=BEST)
     assert found.engine.spec.name == BEST and not found.holds
     assert found.note == (
-        f"{BEST} takes 30 ms for a mask here, 15 ms are there at this setting: masks will be late; "
+        f"{BEST} takes 30 ms for a mask here, 15 ms are there at this setting: masks may come late; "
         "try --refresh 8 --compute 2048"
     )
     assert not seated(model=BEST, refresh=8, compute=2048).note
