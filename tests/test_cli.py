@@ -210,7 +210,7 @@ def filled(line: str, bad: dict[str, Path]) -> list[str]:
     "line",
     [
         "live --seconds soon",
-        "live --threads 0",
+        "live --threads -1",
         "live --nosuch",
         "models nosuch",
         "models pull",

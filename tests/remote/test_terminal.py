@@ -222,7 +222,10 @@ def tmux(tmp_path: Path) -> Iterator[Tmux]:
 
 @pytest.mark.parametrize("end", ["q", "C-c"])
 def test_a_session_in_a_real_terminal(tmux: Tmux, tmp_path: Path, end: str) -> None:
-    tmux.type(f"stty -a > {tmp_path}/before; {sys.executable} -m rtsep live -i demo -o null --loop", "Enter")
+    tmux.type(
+        f"stty -a > {tmp_path}/before; {sys.executable} -m rtsep live -i demo -o null -m streaming-2stems --loop",
+        "Enter",
+    )
     assert tmux.shows(r"1  vocals .* M S ")
     assert not tmux.shows(r"\x1b\[[\d;]*41m", styles=True, seconds=0.2)
     tmux.type("1", "a")
