@@ -41,5 +41,5 @@ setup(
         "bench": ["matplotlib>=3.9", "psutil>=6", "JACK-Client>=0.5.5"],
         "test": ["pytest>=8", "pytest-timeout>=2", "jsonschema>=4", "mypy>=1.15", "ruff>=0.11"],
     },
-    entry_points={"console_scripts": ["rtsep = rtsep.cli:main"]},
+    entry_points={"console_scripts": ["rtsep = rtsep.cli.app:main"]},
 )

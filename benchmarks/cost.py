@@ -17,18 +17,18 @@ import psutil
 from numpy.typing import NDArray
 
 from benchmarks.results import Figures, run
+from rtsep.audio.readers import open_audio
+from rtsep.audio.sources import Resampled
+from rtsep.core.presets import PRESETS, plan
+from rtsep.core.spec import ModelSpec, WindowSpec
 from rtsep.demo import SONG
-from rtsep.dsp.context import Context, commit, context_ring, next_frame
 from rtsep.dsp.native import kernel
+from rtsep.dsp.spectrogram_ring import Context, commit, context_ring, next_frame
 from rtsep.dsp.stft import Stream, analyse, delayed, open_stream, set_masks, synthesise
 from rtsep.engine.identity import IdentityEngine
-from rtsep.files import open_audio
-from rtsep.host.audio import NullClock
-from rtsep.host.live import Host, HostSettings
-from rtsep.mixer import Mixer, Route, mix, open_mixer
-from rtsep.plan import PRESETS, plan
-from rtsep.sources import Resampled
-from rtsep.spec import ModelSpec, WindowSpec
+from rtsep.host.device import NullClock
+from rtsep.host.host import Host, HostSettings
+from rtsep.host.mixer import Mixer, Route, mix, open_mixer
 
 STEMS = ("vocals", "drums", "bass", "other")
 MODEL = ModelSpec(

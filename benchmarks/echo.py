@@ -22,8 +22,8 @@ from typing import Any, Self
 import numpy as np
 from numba import carray, types
 
-from benchmarks.card import CardError, VirtualCard, bounded, restart_portaudio, system_device
 from rtsep.dsp.native import callback_kernel, clock_ns, kernel, load_acquire, store_release
+from tests.support.card import CardError, VirtualCard, bounded, restart_portaudio, system_device
 
 CHANNELS = 2
 RING = 1 << 15  # frames of either ring

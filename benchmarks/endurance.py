@@ -26,15 +26,15 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from benchmarks.card import ROOT, CardError, Samples, VirtualCard
-from benchmarks.load import cpu_burner, gil_holder
 from benchmarks.results import Figures, run
+from rtsep.audio.readers import open_audio
+from rtsep.audio.sources import Resampled
 from rtsep.demo import SONG
-from rtsep.files import open_audio
-from rtsep.host.live import Host
+from rtsep.host.factory import LiveOptions, open_host
+from rtsep.host.host import Host
 from rtsep.host.report import host_report
-from rtsep.host.session import LiveOptions, open_host
-from rtsep.sources import Resampled
+from tests.support.card import ROOT, CardError, Samples, VirtualCard
+from tests.support.load import cpu_burner, gil_holder
 
 SAMPLE_RATE, BLOCK, PRESET = 48000, 256, "23"
 SECONDS, QUICK_SECONDS = 600.0, 4.0

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.results import Figures
 from benchmarks.scores import HEADS, NAMED
-from rtsep.evaluate.plots import BLUE, GREEN, GREY, LINES, ORANGE, STYLE
+from rtsep.evaluation.plots import BLUE, GREEN, GREY, LINES, ORANGE, STYLE
 
 COLOURS = (BLUE, ORANGE, GREEN, GREY)
 PARTS = {"device": GREY, "block": BLUE, "window": ORANGE, "lookahead": GREY, "compute": GREEN}

@@ -8,8 +8,8 @@ from typing import Any
 from benchmarks.results import Figures, run
 from rtsep.demo import SONG
 from rtsep.errors import EngineError
+from rtsep.host.factory import LiveOptions, open_host
 from rtsep.host.report import host_report
-from rtsep.host.session import LiveOptions, open_host
 from rtsep.model.store import find
 
 # the one that answers at every hop; those that take longer than a hop are in benchmarks/live.py

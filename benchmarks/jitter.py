@@ -16,21 +16,21 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.card import VirtualCard
 from benchmarks.endurance import music
-from benchmarks.load import cpu_burner, gil_holder
 from benchmarks.results import Figures, run
-from rtsep.budget import default_compute
+from rtsep.core.budget import default_compute
+from rtsep.core.presets import host_block, plan
 from rtsep.demo import SONG
 from rtsep.dsp.ring import Ring, accept, deliver, read, write
 from rtsep.dsp.stft import analyse, delayed, open_stream, synthesise
-from rtsep.host.hygiene import SIGNAL_PRIORITY, become_realtime, quiet_python
+from rtsep.host.factory import LiveOptions, open_host
+from rtsep.host.histogram import BINS_PER_OCTAVE, histogram, percentiles, record
+from rtsep.host.mixer import mix, open_mixer, parse_routes
+from rtsep.host.realtime import SIGNAL_PRIORITY, become_realtime, quiet_python
 from rtsep.host.report import host_report
-from rtsep.host.session import LiveOptions, open_host
-from rtsep.host.stats import BINS_PER_OCTAVE, histogram, percentiles, record
-from rtsep.mixer import mix, open_mixer, parse_routes
 from rtsep.model.store import find
-from rtsep.plan import host_block, plan
+from tests.support.card import VirtualCard
+from tests.support.load import cpu_burner, gil_holder
 
 MODEL, PRESET = "streaming-2stems", "23"
 SAMPLE_RATE, BLOCK = 48000, 256

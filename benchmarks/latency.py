@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.card import VirtualCard
 from benchmarks.results import Figures, run
+from rtsep.core.presets import PRESETS, plan
 from rtsep.errors import SpecError
+from rtsep.host.factory import LiveOptions, open_host
 from rtsep.host.report import latency_report
-from rtsep.host.session import LiveOptions, open_host
 from rtsep.model.store import find
-from rtsep.plan import PRESETS, plan
+from tests.support.card import VirtualCard
 
 MODEL = "streaming-2stems"
 CARDS = ((48000, 64), (48000, 128), (48000, 256), (44100, 256))  # Hz, frames of a block

@@ -17,17 +17,17 @@ from typing import Any
 from benchmarks.quality import demo_songs
 from benchmarks.results import Figures, run
 from benchmarks.stage import Advice, advised, options, plain_sdr_db, play
-from rtsep.data.layouts import LayoutOptions
-from rtsep.data.songs import Song
+from rtsep.dataset.layouts import LayoutOptions
+from rtsep.dataset.songs import Song
+from rtsep.diagnostics.capacity import BLOCK, SAMPLE_RATE, standings
 from rtsep.errors import ConfigError, ModelError
-from rtsep.evaluate.examination import Examination, examine
-from rtsep.evaluate.ledger import Ledger
-from rtsep.evaluate.metrics import sdr_db
-from rtsep.evaluate.scores import TrackScore
-from rtsep.evaluate.separation import Separator
-from rtsep.evaluate.settings import Setting
-from rtsep.evaluate.tracks import Clip, read_track, songs_to_score, stems_to_score
-from rtsep.host.standing import BLOCK, SAMPLE_RATE, standings
+from rtsep.evaluation.estimation import Separator
+from rtsep.evaluation.metrics import sdr_db
+from rtsep.evaluation.runner import Examination, examine
+from rtsep.evaluation.score_cache import Ledger
+from rtsep.evaluation.scores import TrackScore
+from rtsep.evaluation.settings import Setting
+from rtsep.evaluation.tracks import Clip, read_track, songs_to_score, stems_to_score
 from rtsep.model.store import StoredModel, find
 
 MODELS = "spleeter-2stems,spleeter-2stems-live,streaming-2stems"

@@ -22,7 +22,7 @@ from benchmarks.parity.environment import SPLEETER
 from benchmarks.results import Figures, program, run
 from benchmarks.throughput import tape
 from rtsep.errors import EngineError
-from rtsep.model.spleeter import import_spleeter
+from rtsep.model.importers.spleeter import import_spleeter
 
 LENGTHS_S, QUICK_LENGTHS_S = (30.0, 180.0), (2.0,)
 ALBUM = 6  # files of 30 s

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from rtsep import __version__
 from rtsep.dsp.native import clock_ns, kernel, semaphore, sleep_until
-from rtsep.host.hygiene import SIGNAL_PRIORITY, become_realtime
-from rtsep.host.stats import histogram, percentiles, record
+from rtsep.host.histogram import histogram, percentiles, record
+from rtsep.host.realtime import SIGNAL_PRIORITY, become_realtime
 
 Figures = dict[str, Any]
 

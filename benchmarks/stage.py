@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.card import Samples, VirtualCard
 from benchmarks.endurance import GRACE_S, SETTLE_S, echo
-from rtsep.budget import Budget
-from rtsep.evaluate.metrics import sdr_db
-from rtsep.evaluate.tracks import Track
-from rtsep.host.live import Host
+from rtsep.core.budget import Budget
+from rtsep.diagnostics.capacity import Standing
+from rtsep.evaluation.metrics import sdr_db
+from rtsep.evaluation.tracks import Track
+from rtsep.host.factory import LiveOptions, open_host
+from rtsep.host.histogram import histogram
+from rtsep.host.host import Host
 from rtsep.host.report import host_report, latency_report
-from rtsep.host.session import LiveOptions, open_host
-from rtsep.host.standing import Standing
-from rtsep.host.stats import histogram
+from tests.support.card import Samples, VirtualCard
 
 LOST = ("output_underflows", "output_frames_missed", "input_overflows", "input_frames_refused")
 DEVICE = ("device_underflows", "device_overflows")

@@ -11,12 +11,12 @@ from pathlib import Path
 import soundfile
 
 from benchmarks.results import Figures, program, run
-from rtsep import bench
 from rtsep.demo import SONG
+from rtsep.diagnostics import benchmarks as bench
 from rtsep.errors import EngineError
 from rtsep.model.store import find, names
-from rtsep.offline.method import Method
-from rtsep.offline.team import build_team
+from rtsep.separation.engine_pool import build_team
+from rtsep.separation.options import Method
 
 MODEL, OFFICIAL = "streaming-2stems", "spleeter-2stems"  # measured where it is installed
 ENGINES = (("onnx", "f32"), ("openvino", "f32"), ("openvino", "bf16"))

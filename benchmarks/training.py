@@ -14,13 +14,13 @@ import torch
 
 from benchmarks.results import ROOT, Figures, run
 from benchmarks.throughput import tape
-from rtsep.data.examples import Collection, Examples
-from rtsep.data.layouts import find_songs
-from rtsep.train import school
-from rtsep.train.batches import batches
-from rtsep.train.logs import read
-from rtsep.train.machine import choose
-from rtsep.train.settings import Songs, TrainSettings, read_train_settings
+from rtsep.dataset.examples import Collection, Examples
+from rtsep.dataset.layouts import find_songs
+from rtsep.training import run as school
+from rtsep.training.batches import batches
+from rtsep.training.device import choose
+from rtsep.training.logs import read
+from rtsep.training.settings import Songs, TrainSettings, read_train_settings
 
 SETTINGS = ROOT / "configs" / "training" / "streaming-2stems.toml"  # the network and the recipe of the default
 FORMATS = ("wav", "flac")

@@ -7,10 +7,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {  # loaded when they are asked for: `import rtsep` stays light
-    "Separator": "rtsep.offline.separator",
-    "separate_waveform": "rtsep.offline.separator",
-    "Refinement": "rtsep.offline.method",
-    "StreamSeparator": "rtsep.separator",
+    "Separator": "rtsep.separation.separator",
+    "separate_waveform": "rtsep.separation.separator",
+    "Refinement": "rtsep.separation.options",
+    "StreamSeparator": "rtsep.separation.stream",
 }
 __all__ = ["Refinement", "Separator", "StreamSeparator", "__version__", "separate_waveform"]
 

@@ -1,4 +1,4 @@
-"""Imports point down (law 10): the plan of the house, checked."""
+"""Imports point down (invariant 10): the order of the packages, checked."""
 
 from __future__ import annotations
 
@@ -12,43 +12,51 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "rtsep"
 MAX_LINES = 320
-COMMANDS = tuple(path.stem for path in sorted(PACKAGE.glob("cli_*.py")))
-LAYERS = (  # each room imports only from its own layer and from those before
-    {"errors", "spec", "plan", "budget", "params", "demo"},
-    {"config", "files", "sources", "wav", "writers", "dsp", "model"},
-    {"engine"},
-    {"separator", "mixer", "effects"},
-    {"offline", "host", "data", "evaluate", "corpus", "train"},
-    {"remote"},
-    {"bench", "doctor"},
-    {"cli", *COMMANDS, "__main__"},
+LAYERS = (  # each package imports only from itself and from those before it
+    "errors",
+    "core",
+    "demo",
+    "audio",
+    "dsp",
+    "model",
+    "engine",
+    "separation",
+    "host",
+    "surfaces",
+    "dataset",
+    "evaluation",
+    "training",
+    "corpus",
+    "diagnostics",
+    "cli",
+    "__main__",
 )
-LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
+LAYER = {package: number for number, package in enumerate(LAYERS)}
 FOREIGN = {  # modules of others, and where alone they may be imported
-    "torch": ("model", "train", "engine.torch"),
+    "torch": ("model.networks", "model.embed", "training", "cli.train"),
     "onnx": ("model",),
     "safetensors": ("model",),
-    "onnxruntime": ("engine", "doctor"),
-    "openvino": ("engine", "doctor"),
+    "onnxruntime": ("engine", "diagnostics"),
+    "openvino": ("engine", "diagnostics"),
     "tensorrt": ("engine",),
     "pycuda": ("engine",),
-    "sounddevice": ("host.audio", "host.portaudio"),
-    "pedalboard": ("effects", "files", "corpus"),
+    "sounddevice": ("host.device", "host.portaudio"),
+    "pedalboard": ("corpus",),
     "pyworld": ("corpus",),
     "tinysoundfont": ("corpus",),
     "debian": ("corpus",),
-    "museval": ("evaluate",),
-    "rtmidi": ("remote.midi",),
+    "museval": ("evaluation",),
+    "rtmidi": ("surfaces.midi",),
     "rocket_fft": ("dsp",),
-    "scipy": ("data.filters", "model.installation"),
-    "soundfile": ("files", "bench", "demo", "data.codec", "corpus.recording"),
-    "soxr": ("sources",),
+    "scipy": ("dataset.filters", "cli.train"),
+    "soundfile": ("audio", "diagnostics", "demo", "dataset.codec", "corpus.recording"),
+    "soxr": ("audio.sources",),
     "pooch": ("model",),
     "requests": ("model",),
     "urllib3": ("model",),
     "crc32c": ("model",),
-    "typer": ("cli", *COMMANDS, "__main__"),
-    "rich": ("cli", *COMMANDS, "remote"),
+    "typer": ("cli",),
+    "rich": ("cli", "surfaces"),
 }
 
 
@@ -58,7 +66,7 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def room(module: str) -> str:
+def package_of(module: str) -> str:
     return module.partition(".")[0]
 
 
@@ -100,13 +108,15 @@ def own_imports() -> dict[str, set[str]]:
     return found
 
 
-def test_every_room_has_its_place() -> None:
-    assert {room(module) for module in sources()} - {""} <= set(LAYER)
+def test_every_package_has_its_place() -> None:
+    assert {package_of(module) for module in sources()} - {""} <= set(LAYER)
 
 
 @pytest.mark.parametrize("module", sources())
 def test_imports_point_down(module: str) -> None:
-    upward = {target for target in own_imports()[module] if module and LAYER[room(target)] > LAYER[room(module)]}
+    upward = {
+        target for target in own_imports()[module] if module and LAYER[package_of(target)] > LAYER[package_of(module)]
+    }
     assert not upward, f"rtsep.{module} imports from above: {upward}"
 
 
@@ -128,12 +138,12 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
     return next((found for node in graph if (found := walk(node, []))), [])
 
 
-def test_there_is_no_circle_of_modules_nor_of_rooms() -> None:
+def test_there_is_no_circle_of_modules_nor_of_packages() -> None:
     assert not circle(own_imports())
-    rooms: dict[str, set[str]] = {}
+    packages: dict[str, set[str]] = {}
     for module, targets in own_imports().items():
-        rooms.setdefault(room(module), set()).update(room(target) for target in targets)
-    assert not circle({name: targets - {name} for name, targets in rooms.items()})
+        packages.setdefault(package_of(module), set()).update(package_of(target) for target in targets)
+    assert not circle({name: targets - {name} for name, targets in packages.items()})
 
 
 def test_the_search_for_circles_finds_one() -> None:
@@ -143,14 +153,14 @@ def test_the_search_for_circles_finds_one() -> None:
 
 def test_the_demo_is_a_leaf() -> None:
     for module, targets in own_imports().items():
-        if room(module) == "demo":
-            assert {room(target) for target in targets} <= {"demo"}, module
-        elif any(room(target) == "demo" for target in targets):
-            assert room(module) in ("bench", "cli", "cli_bench"), module
+        if package_of(module) == "demo":
+            assert {package_of(target) for target in targets} <= {"demo"}, module
+        elif any(package_of(target) == "demo" for target in targets):
+            assert package_of(module) in ("cli", "diagnostics"), module
 
 
 @pytest.mark.parametrize("foreign", FOREIGN)
-def test_foreign_modules_stay_in_their_rooms(foreign: str) -> None:
+def test_foreign_modules_stay_in_their_packages(foreign: str) -> None:
     for module, names in imports().items():
         if any(name == foreign or name.startswith(f"{foreign}.") for name in names):
             allowed = FOREIGN[foreign]
@@ -161,7 +171,7 @@ def test_foreign_modules_stay_in_their_rooms(foreign: str) -> None:
 
 def test_a_live_run_imports_no_torch() -> None:
     program = (
-        "import sys, rtsep.host.live, rtsep.host.session, rtsep.engine.onnx, rtsep.model.store;"
+        "import sys, rtsep.host.host, rtsep.host.factory, rtsep.engine.onnx, rtsep.model.store;"
         "print([name for name in ('torch', 'onnx', 'openvino', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

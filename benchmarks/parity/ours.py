@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.parity.cases import OPENUNMIX_SETS, SPLEETER_MODELS, Case, OpenUnmixCase, SpleeterCase, config_path
-from rtsep.model.openunmix_files import import_openunmix
-from rtsep.model.spleeter import import_spleeter
-from rtsep.offline.method import Refinement
-from rtsep.offline.separator import Separator
+from rtsep.model.importers.openunmix import import_openunmix
+from rtsep.model.importers.spleeter import import_spleeter
+from rtsep.separation.options import Refinement
+from rtsep.separation.separator import Separator
 
 Float32 = NDArray[np.float32]
 

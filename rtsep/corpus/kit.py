@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from rtsep.audio.sources import to_channels
 from rtsep.corpus import production
 from rtsep.corpus.arrangement import bars_in, draw_grid, draw_playing
 from rtsep.corpus.rhythm import GROOVES, ROLES, draw_strokes, drum
 from rtsep.corpus.score import SAMPLE_RATE, Float32, Hit, humanised
 from rtsep.errors import SpecError
-from rtsep.sources import to_channels
 
 INSTEAD: Mapping[str, Sequence[str]] = {  # who plays what a kit lacks; nobody for the rest
     "kick": ("tom", "percussion"),

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from rtsep.audio.writers import part_of
 from rtsep.errors import FileError
-from rtsep.writers import part_of
 
 NAME = "manifest.json"
 VERSION = 1

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.audio.sources import resampled
 from rtsep.corpus.inventory import Ingredient
 from rtsep.corpus.recording import SAMPLE_RATE, is_silent, read_raw
 from rtsep.errors import FileError
-from rtsep.sources import resampled
 
 Float32 = NDArray[np.float32]
 Speech = tuple[Float32, int]  # (frames,) and its rate in Hz

@@ -10,10 +10,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from rtsep.audio.readers import AudioReader, open_audio
+from rtsep.audio.sources import resampled, to_channels
+from rtsep.audio.writers import part_of
 from rtsep.errors import FileError
-from rtsep.files import AudioReader, open_audio
-from rtsep.sources import resampled, to_channels
-from rtsep.writers import part_of
 
 Float32 = NDArray[np.float32]
 

@@ -16,10 +16,10 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
+from rtsep.audio.sources import resampled
 from rtsep.corpus.melody import wander
 from rtsep.corpus.score import SAMPLE_RATE, Float32, Track
 from rtsep.errors import FileError, SpecError
-from rtsep.sources import resampled
 
 FRAME_S = 0.005
 LEAST_VOICE_S = 0.3

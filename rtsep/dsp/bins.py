@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.core.spec import ModelSpec, WindowSpec
 from rtsep.dsp.native import kernel
-from rtsep.spec import ModelSpec, WindowSpec
 
 
 class BinMap(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.core.spec import Extension
 from rtsep.dsp.limits import EDGE_BINS, EPSILON, LARGEST
 from rtsep.dsp.native import kernel
-from rtsep.spec import Extension
 
 EXTENSION_CODE: dict[Extension, int] = {"zeros": 0, "average": 1, "edge": 2}
 ZEROS, AVERAGE = EXTENSION_CODE["zeros"], EXTENSION_CODE["average"]

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rocket_fft import c2r, r2c
 
+from rtsep.core.spec import ModelSpec, WindowSpec
 from rtsep.dsp.bins import interpolate, to_device, to_model
 from rtsep.dsp.limits import LOUDEST
 from rtsep.dsp.masks import EXTENSION_CODE, ratio_masks
 from rtsep.dsp.native import kernel
 from rtsep.dsp.windows import magnitude_scale, model_window, window_pair
-from rtsep.spec import ModelSpec, WindowSpec
 
 LAST_OF_2, LAST_OF_3 = np.array([1]), np.array([2])  # axes of transforms
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.spec import Analysis, ModelSpec, WindowSpec
+from rtsep.core.spec import Analysis, ModelSpec, WindowSpec
 
 
 class WindowPair(NamedTuple):

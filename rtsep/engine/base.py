@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.spec import ModelSpec
+from rtsep.core.spec import ModelSpec
 
 Float32 = NDArray[np.float32]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from rtsep.core.spec import ModelSpec
 from rtsep.engine.base import Float32
 from rtsep.errors import EngineError, ModelError
 from rtsep.model.store import StoredModel
-from rtsep.spec import ModelSpec
 
 MAX_STATE = 16_777_216  # values in one state: 64 MB
 MAX_FRAMES = 16384  # spectra in one call: 3 minutes, and 390 MB of masks for two stereo stems

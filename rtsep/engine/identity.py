@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rtsep.core.spec import ModelSpec
 from rtsep.engine.base import Float32
 from rtsep.engine.graph import check_call, check_frames, masks_shape
 from rtsep.errors import EngineError
-from rtsep.spec import ModelSpec
 
 
 class IdentityEngine:

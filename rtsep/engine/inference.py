@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtsep.dsp.context import Context, gather
+from rtsep.core.spec import WindowSpec
+from rtsep.dsp.spectrogram_ring import Context, gather
 from rtsep.engine.base import Engine, Float32
 from rtsep.engine.graph import masks_shape
 from rtsep.errors import SpecError
-from rtsep.spec import WindowSpec
 
 
 class Inference:

@@ -12,8 +12,8 @@ import numpy as np
 import onnxruntime
 
 from rtsep.engine.base import Float32
-from rtsep.engine.bound import BoundEngine, Plan, one_line, threads_in_words
 from rtsep.engine.graph import GraphValue, check_graph
+from rtsep.engine.io_binding import BoundEngine, Plan, one_line, threads_in_words
 from rtsep.errors import ModelError
 from rtsep.model.store import StoredModel
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from rtsep.engine.base import Float32
-from rtsep.engine.bound import BoundEngine, Plan, one_line, threads_in_words
 from rtsep.engine.graph import GraphValue, check_graph
+from rtsep.engine.io_binding import BoundEngine, Plan, one_line, threads_in_words
 from rtsep.errors import EngineError, ModelError
 from rtsep.model.store import StoredModel
 

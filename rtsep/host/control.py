@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from rtsep.core.parameters import Parameter, lookup, parameters
+from rtsep.core.spec import Latency
 from rtsep.errors import ParameterError
-from rtsep.mixer import Mixer, set_parameters
-from rtsep.params import Parameter, lookup, parameters
-from rtsep.spec import Latency
+from rtsep.host.mixer import Mixer, set_parameters
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.audio.sources import Resampled
 from rtsep.dsp.ring import writable, write
 from rtsep.errors import FileError
-from rtsep.host.border import Border
-from rtsep.sources import Resampled
+from rtsep.host.callback import Border
 
 AHEAD_S = 1.0  # the ring holds twice this; half a second is the least that a disk's pause needs
 CHUNK_S = 0.1

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rtsep.audio.writers import StemWriter
 from rtsep.dsp.ring import RingMemory, read
 from rtsep.errors import FileError
-from rtsep.writers import StemWriter
 
 PERIOD_S = 0.1
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rtsep import __version__
+from rtsep.core.spec import Latency
 from rtsep.errors import FileError
-from rtsep.host.live import Host
-from rtsep.host.stats import percentiles
-from rtsep.spec import Latency
+from rtsep.host.histogram import percentiles
+from rtsep.host.host import Host
 
 SCHEMA = Path(__file__).with_name("report.schema.json")
 FORMAT = 1

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from rtsep.errors import ModelError
-from rtsep.model.registry import Member
+from rtsep.model.published.registry import Member
 
 SUFFIXES = (".tar.gz", ".tgz")
 MAX_MEMBERS = 1000

@@ -9,8 +9,8 @@ import hashlib
 from pathlib import Path
 
 from rtsep.errors import ModelError
-from rtsep.model.downloads import own_checkpoint
-from rtsep.model.registry import FINETUNE, SPLEETER, store_name
+from rtsep.model.published.downloads import own_checkpoint
+from rtsep.model.published.registry import FINETUNE, SPLEETER, store_name
 from rtsep.model.store import StoredModel, find, names, user_folder
 
 
@@ -23,7 +23,7 @@ def resolve(descriptor: str | Path, checkpoint: Path | None = None) -> StoredMod
     """
     path = Path(descriptor)
     if path.suffix == ".json" and path.is_file():
-        from rtsep.model.spleeter_config import read_json
+        from rtsep.model.importers.spleeter_config import read_json
 
         entries = read_json(path)
         if "instrument_list" in entries:
@@ -36,7 +36,7 @@ def resolve(descriptor: str | Path, checkpoint: Path | None = None) -> StoredMod
         folder = _spleeters_own(str(descriptor))
         if folder is None:
             raise
-    from rtsep.model.spleeter import import_spleeter
+    from rtsep.model.importers.spleeter import import_spleeter
 
     name = str(descriptor)
     return import_spleeter(folder, store_name(name), name)
@@ -50,8 +50,8 @@ def _spleeters_own(name: str) -> Path | None:
 
 
 def _described(path: Path, folder: Path) -> StoredModel:
-    from rtsep.model.bundle import INDEX, find_prefix
-    from rtsep.model.spleeter import import_spleeter
+    from rtsep.model.importers.spleeter import import_spleeter
+    from rtsep.model.importers.tf_checkpoint import INDEX, find_prefix
 
     prefix = find_prefix(folder)
     # the index holds the checksum of every tensor, so the two files say all that there is to know

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from rtsep.errors import ModelError
-from rtsep.model.families import UNetArchitecture
+from rtsep.model.architectures import UNetArchitecture
 from rtsep.model.folder import PACKED_NAME, write_json
 from rtsep.model.packed import write_packed
 from rtsep.model.store import EMBEDDED, StoredModel, find
@@ -55,8 +55,8 @@ def _pack(model: StoredModel, weights: Weights, folder: Path, bits: int, base: S
 
 
 def _halve(model: StoredModel, weights: Weights, folder: Path, trainable: bool) -> Path:
-    from rtsep.model import architecture
-    from rtsep.model.export import export
+    from rtsep.model.networks import factory as architecture
+    from rtsep.model.networks.export import export
 
     network = architecture.network(weights.architecture)
     architecture.load(network, weights.tensors)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rtsep.core.spec import ModelSpec
 from rtsep.errors import ModelError
-from rtsep.spec import ModelSpec
 
 FORMAT = 1
 JSON_NAME = "model.json"

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.errors import ModelError
-from rtsep.model.families import UNetArchitecture
+from rtsep.model.architectures import UNetArchitecture
 from rtsep.model.shapes import KERNEL, MIX
 from rtsep.model.weights import Float32, Weights
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.core.spec import StateSpec
 from rtsep.errors import ModelError
-from rtsep.model.families import OpenUnmixArchitecture
-from rtsep.spec import StateSpec
+from rtsep.model.architectures import OpenUnmixArchitecture
 
 Float32 = NDArray[np.float32]
 

@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from rtsep.errors import ModelError
-from rtsep.model.families import Architecture, UNetArchitecture
+from rtsep.model.architectures import Architecture, UNetArchitecture
 from rtsep.model.folder import JSON_NAME, Packing, told
 from rtsep.model.shapes import MIX, tensor_shapes
 from rtsep.model.weights import (

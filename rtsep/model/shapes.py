@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from rtsep.model.families import Architecture, CausalArchitecture, OpenUnmixArchitecture, UNetArchitecture
+from rtsep.model.architectures import Architecture, CausalArchitecture, OpenUnmixArchitecture, UNetArchitecture
 from rtsep.model.openunmix_tensors import openunmix_sizes, target_shapes
 
 Shapes = dict[str, tuple[int, ...]]

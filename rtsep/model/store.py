@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from rtsep.core.spec import ModelSpec
 from rtsep.errors import ModelError
-from rtsep.model import registry
 from rtsep.model.folder import JSON_NAME as JSON_NAME
 from rtsep.model.folder import ONNX_NAME as ONNX_NAME
 from rtsep.model.folder import PLAIN_NAME as PLAIN_NAME
 from rtsep.model.folder import WEIGHTS_NAME as WEIGHTS_NAME
 from rtsep.model.folder import Base, Packing, StoredFile, file_entry, packing_entry, read_json
 from rtsep.model.folder import digest as digest
-from rtsep.model.registry import store_name
-from rtsep.spec import ModelSpec
+from rtsep.model.published import registry
+from rtsep.model.published.registry import store_name
 
 if TYPE_CHECKING:
     from rtsep.model.weights import Weights
@@ -95,7 +95,7 @@ class StoredModel:
                 return [(len(self.spec.stems), self.path.read_bytes())]
             except OSError as error:
                 raise ModelError(f"{self.path} cannot be read ({error.strerror})") from error
-        from rtsep.model.unet_graph import unet_graphs
+        from rtsep.model.graphs.unet import unet_graphs
 
         return unet_graphs(self.read_weights(), self.spec, most)
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from rtsep.core.spec import ModelSpec
 from rtsep.errors import ModelError
-from rtsep.model.families import Architecture, from_dict
+from rtsep.model.architectures import Architecture, from_dict
 from rtsep.model.folder import WEIGHTS_NAME, told, write_json
 from rtsep.model.shapes import tensor_shapes
-from rtsep.spec import ModelSpec
 
 Float32 = NDArray[np.float32]
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from benchmarks import cost, endurance, inference, jitter, latency, startup, throughput, training
-from benchmarks.card import missing
 from benchmarks.results import Figures, load, run, stalls
-from tests.train import runs
+from tests.support.card import missing
+from tests.training import runs
 
 needs_jack = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 PERCENTILES = {"count", "p50_ms", "p95_ms", "p99_ms", "p99_9_ms", "max_ms"}

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 
 from benchmarks import live
-from benchmarks.card import missing
 from benchmarks.stage import advised, options, plain_sdr_db
-from rtsep.budget import Budget, default_compute
-from rtsep.data.layouts import LayoutOptions
+from rtsep.core.budget import Budget, default_compute
+from rtsep.core.presets import plan
+from rtsep.dataset.layouts import LayoutOptions
+from rtsep.diagnostics.capacity import Standing
 from rtsep.errors import ConfigError
-from rtsep.evaluate.tracks import songs_to_score
-from rtsep.host.standing import Standing
-from rtsep.plan import plan
-from tests.engines import windowed_spec
-from tests.recordings import floats
-from tests.signals import noise
+from rtsep.evaluation.tracks import songs_to_score
+from tests.support.card import missing
+from tests.support.engines import windowed_spec
+from tests.support.recordings import floats
+from tests.support.signals import noise
 
 RATE, BLOCK = 44100, 256
 MODEL = windowed_spec(window=4096, hop=1024)

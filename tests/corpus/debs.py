@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from rtsep.corpus.catalogue import MUSIC, Audit, Package
-from tests.signals import Float32, noise
+from tests.support.signals import Float32, noise
 
 DEP5 = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
 FREE = DEP5 + "\nFiles: *\nCopyright: 2020, Ada Author\nLicense: CC-BY-SA-4.0\n"

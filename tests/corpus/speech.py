@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rtsep.audio.sources import resampled
 from rtsep.corpus.score import Float32, Track
 from rtsep.demo.voice import Sung, dry_voice
-from rtsep.sources import resampled
 
 RATE = 16_000
 SYLLABLES = ("L AA", "S IY", "N OW", "T EH")

@@ -16,11 +16,11 @@ from rtsep.corpus.catalogue import KIT, SPEECH, Package
 from rtsep.corpus.credits import NAME as CREDITS
 from rtsep.corpus.jobs import Amounts, Job
 from rtsep.corpus.manifest import NAME, Manifest, check, read_manifest, sha256_of
-from rtsep.data.layouts import find_songs
+from rtsep.dataset.layouts import find_songs
 from rtsep.errors import FileError
 from tests.corpus.debs import DEP5, FREE, music_deb, music_package, needs_dpkg, packed, sound_file, tree
 from tests.corpus.kits import kit
-from tests.signals import noise
+from tests.support.signals import noise
 
 pytestmark = [needs_dpkg, pytest.mark.usefixtures("apt")]
 

@@ -12,7 +12,7 @@ from rtsep.corpus.phrases import PHRASE_S, phrases, sung
 from rtsep.corpus.recording import SAMPLE_RATE
 from rtsep.errors import FileError
 from tests.corpus.ingredients import ingredient
-from tests.signals import Float32, sine
+from tests.support.signals import Float32, sine
 
 
 def spoken(folder: Path, count: int, rate: int = 16000, level: float = 0.3) -> list[Ingredient]:

@@ -5,6 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
+from rtsep.audio.sources import resampled
 from rtsep.corpus import vocoder
 from rtsep.corpus.score import SAMPLE_RATE, Float32
 from rtsep.corpus.vocoder import (
@@ -22,7 +23,6 @@ from rtsep.corpus.vocoder import (
     widened,
 )
 from rtsep.errors import FileError, SpecError
-from rtsep.sources import resampled
 from tests.corpus.speech import PITCH, RATE, SPOKEN_S, cents_off, needs_world, speech
 
 pytestmark = needs_world

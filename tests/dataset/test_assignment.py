@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rtsep.data.assignment import is_blurred, parts, unclaimed
-from rtsep.data.songs import Song
+from rtsep.dataset.assignment import is_blurred, parts, unclaimed
+from rtsep.dataset.songs import Song
 
 FOUR = ("vocals", "drums", "bass", "other")
 TWO = ("vocals", "accompaniment")

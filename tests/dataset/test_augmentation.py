@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtsep.config import read_settings
-from rtsep.data import augmentation
-from rtsep.data.augmentation import (
+from rtsep.core.config import read_settings
+from rtsep.dataset import augmentation
+from rtsep.dataset.augmentation import (
     MIX_STEPS,
     RANGES,
     STEM_STEPS,

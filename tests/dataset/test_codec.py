@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtsep.data.codec import CODECS, coded
+from rtsep.dataset.codec import CODECS, coded
 from rtsep.errors import FileError
 from tests.dataset.sounds import RATE, delay, music, rms_db
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtsep.data.augmentation import Augmentation
-from rtsep.data.examples import Collection, Examples, Recipe, too_short
-from rtsep.data.layouts import find_songs
+from rtsep.dataset.augmentation import Augmentation
+from rtsep.dataset.examples import Collection, Examples, Recipe, too_short
+from rtsep.dataset.layouts import find_songs
 from rtsep.errors import ConfigError, SpecError
-from tests import songs as data_sets
-from tests.recordings import RATE
-from tests.signals import Float32, sine
+from tests.support import songs as data_sets
+from tests.support.recordings import RATE
+from tests.support.signals import Float32, sine
 
 FOUR = ("vocals", "drums", "bass", "other")
 PLAIN = Recipe(seconds=0.5, remix=0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtsep.data.filters import equalised, reverberated
+from rtsep.dataset.filters import equalised, reverberated
 from tests.dataset.sounds import FRAMES, RATE, delay, music, near, rms_db, tone
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsep.data import inspection
-from rtsep.data.inspection import Complaint, inspect
-from rtsep.data.layouts import LAYOUTS, find_songs
-from rtsep.data.songs import Song, Source, song_of
-from tests.recordings import RATE, floats, made
-from tests.signals import Float32, noise
-from tests.songs import mixed, stems, write
+from rtsep.dataset import inspection
+from rtsep.dataset.inspection import Complaint, inspect
+from rtsep.dataset.layouts import LAYOUTS, find_songs
+from rtsep.dataset.songs import Song, Source, song_of
+from tests.support.recordings import RATE, floats, made
+from tests.support.signals import Float32, noise
+from tests.support.songs import mixed, stems, write
 
 
 def song(

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsep.data.finders import MUSDB_VALIDATION
-from rtsep.data.layouts import LAYOUTS, LayoutOptions, find_songs
-from rtsep.data.songs import Song, read_mix, read_stem
+from rtsep.dataset.finders import MUSDB_VALIDATION
+from rtsep.dataset.layouts import LAYOUTS, LayoutOptions, find_songs
+from rtsep.dataset.songs import Song, read_mix, read_stem
 from rtsep.errors import ConfigError, FileError
-from tests.recordings import RATE, floats
-from tests.signals import Float32, error_db, noise, rms
-from tests.songs import WRITERS, Written, write
+from tests.support.recordings import RATE, floats
+from tests.support.signals import Float32, error_db, noise, rms
+from tests.support.songs import WRITERS, Written, write
 
 START, FRAMES = 20_000, 30_000
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtsep.data.pitch import changed_tempo, resampled_pitch, shifted_pitch
+from rtsep.dataset.pitch import changed_tempo, resampled_pitch, shifted_pitch
 from tests.dataset.sounds import FRAMES, RATE, Float32, music, near, rms_db, tone
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsep.data import songs
-from rtsep.data.songs import Header, Song, Source, header, read_mix, read_source, read_stem, song_of
+from rtsep.audio.sources import resampled
+from rtsep.dataset import songs
+from rtsep.dataset.songs import Header, Song, Source, header, read_mix, read_source, read_stem, song_of
 from rtsep.errors import FileError
-from rtsep.sources import resampled
-from tests.recordings import RATE, floats, made, music
-from tests.signals import Float32, error_db, noise
-from tests.songs import mixed, stem_file, stems
+from tests.support.recordings import RATE, floats, made, music
+from tests.support.signals import Float32, error_db, noise
+from tests.support.songs import mixed, stem_file, stems
 
 
 def song(tmp_path: Path, **sounds: Float32) -> Song:

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtsep.data import unpacking
-from rtsep.data.examples import Collection, Examples, Recipe
-from rtsep.data.layouts import find_songs
-from rtsep.data.songs import Song, Source, read_source, read_stem, song_of
-from rtsep.data.unpacking import unpacked
+from rtsep.dataset import unpacking
+from rtsep.dataset.examples import Collection, Examples, Recipe
+from rtsep.dataset.layouts import find_songs
+from rtsep.dataset.songs import Song, Source, read_source, read_stem, song_of
+from rtsep.dataset.unpacking import unpacked
 from rtsep.errors import FileError
-from tests import songs as data_sets
-from tests.recordings import RATE, floats, made
-from tests.signals import Float32, noise
+from tests.support import songs as data_sets
+from tests.support.recordings import RATE, floats, made
+from tests.support.signals import Float32, noise
 
 
 def one(song: Song, folder: Path, **more: unpacking.Tell) -> Song:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rtsep.core.presets import plan
+from rtsep.core.spec import ModelSpec, WindowSpec
 from rtsep.dsp.bins import BinMap, interpolate, to_device, to_model
-from rtsep.plan import plan
-from rtsep.spec import ModelSpec, WindowSpec
-from tests.engines import RATES, windowed_spec
+from tests.support.engines import RATES, windowed_spec
 
 Float32 = NDArray[np.float32]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rtsep.core.spec import Extension
 from rtsep.dsp.limits import EDGE_BINS
 from rtsep.dsp.masks import EXTENSION_CODE, ratio_masks
-from rtsep.spec import Extension
 
 Float32 = NDArray[np.float32]
 BINS = 100

@@ -19,7 +19,7 @@ from rtsep.dsp.ring import (
     writable,
     write,
 )
-from tests.signals import Float32, counting
+from tests.support.signals import Float32, counting
 
 FRAMES = 10_000_000
 

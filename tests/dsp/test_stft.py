@@ -5,15 +5,15 @@ import pytest
 from numba.core.runtime import _nrt_python as nrt
 from numpy.typing import NDArray
 
+from rtsep.core.presets import PRESETS, plan
+from rtsep.core.spec import Analysis, ModelSpec, WindowSpec
 from rtsep.dsp import stft
-from rtsep.dsp.context import Context, commit, context_ring, gather, next_frame
 from rtsep.dsp.native import kernel
+from rtsep.dsp.spectrogram_ring import Context, commit, context_ring, gather, next_frame
 from rtsep.dsp.stft import Stream
 from rtsep.dsp.windows import model_window
-from rtsep.plan import PRESETS, plan
-from rtsep.spec import Analysis, ModelSpec, WindowSpec
-from tests.engines import RATES, stateful_spec, windowed_spec
-from tests.signals import Float32, error_db, late, noise, sine
+from tests.support.engines import RATES, stateful_spec, windowed_spec
+from tests.support.signals import Float32, error_db, late, noise, sine
 
 
 def steady_magnitudes(model: ModelSpec, window: WindowSpec, sound: Float32) -> Float32:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rtsep.core.presets import PRESETS, plan
+from rtsep.core.spec import Analysis
 from rtsep.dsp.windows import asymmetric, hann, magnitude_scale, model_window, window_pair
-from rtsep.plan import PRESETS, plan
-from rtsep.spec import Analysis
-from tests.engines import windowed_spec
+from tests.support.engines import windowed_spec
 
 RATES = (22050, 32000, 44100, 48000, 88200, 96000, 192000)
 

@@ -10,7 +10,7 @@ import pytest
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import EngineError
-from tests.models import unet_spec
+from tests.support.models import unet_spec
 
 
 def test_shares_are_equal_unless_chosen() -> None:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rtsep.core.presets import plan
 from rtsep.engine.build import build
 from rtsep.errors import SpecError
 from rtsep.model.store import StoredModel, find
 from rtsep.model.weights import write_model
-from rtsep.plan import plan
-from rtsep.separator import StreamSeparator
-from tests.model.test_unet_graph import SHALLOW, weights
+from rtsep.separation.stream import StreamSeparator
+from tests.model.graphs.test_unet import SHALLOW, weights
 
 RATE = SHALLOW.sample_rate
 

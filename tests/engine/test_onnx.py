@@ -15,7 +15,7 @@ from rtsep.engine.graph import MAX_FRAMES
 from rtsep.engine.onnx import OnnxEngine
 from rtsep.errors import EngineError, ModelError
 from rtsep.model.store import StoredModel, find
-from tests.models import narrow_unet
+from tests.support.models import narrow_unet
 
 
 def streaming() -> OnnxEngine:

@@ -14,7 +14,7 @@ from rtsep.engine.openvino import OpenVinoEngine
 from rtsep.errors import EngineError, ModelError
 from rtsep.model.store import find
 from tests.engine.test_onnx import music
-from tests.models import narrow_unet
+from tests.support.models import narrow_unet
 
 
 def test_the_cure_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

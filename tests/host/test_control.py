@@ -6,10 +6,10 @@ import threading
 import numpy as np
 import pytest
 
+from rtsep.core.parameters import parameters
 from rtsep.errors import ParameterError
 from rtsep.host.control import Command, Controls
-from rtsep.mixer import Mixer, Route, mix, open_mixer
-from rtsep.params import parameters
+from rtsep.host.mixer import Mixer, Route, mix, open_mixer
 
 STEMS = ("vocals", "drums")
 HOP = 256

@@ -15,22 +15,22 @@ import soundfile
 from numba.core.runtime import _nrt_python, rtsys
 from numpy.typing import NDArray
 
-from benchmarks.card import ROOT
-from benchmarks.load import cpu_burner, gil_holder
 from rtsep.demo import SONG
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
-from rtsep.host.border import RUNNING, STOPPED, null_clock
-from rtsep.host.path import signal_path, warm_up
+from rtsep.host.callback import RUNNING, STOPPED, null_clock
+from rtsep.host.pipeline import signal_path, warm_up
 from rtsep.host.report import host_report
-from tests.engines import stateful_spec
-from tests.hosts import card_host, file_host, until, windows_db
-from tests.signals import Float32, late
+from tests.support.card import ROOT
+from tests.support.engines import stateful_spec
+from tests.support.hosts import card_host, file_host, until, windows_db
+from tests.support.load import cpu_burner, gil_holder
+from tests.support.signals import Float32, late
 
 if TYPE_CHECKING:
-    from tests.virtual_card import CardFactory
+    from tests.support.virtual_card import CardFactory
 
-pytest_plugins = ("tests.virtual_card",)
+pytest_plugins = ("tests.support.virtual_card",)
 
 RATE = 48000
 SECONDS = 20

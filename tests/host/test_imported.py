@@ -11,11 +11,11 @@ import pytest
 import soundfile
 
 from rtsep.errors import SpecError
+from rtsep.host.factory import LiveOptions, open_host
 from rtsep.host.report import host_report
-from rtsep.host.session import LiveOptions, open_host
-from rtsep.model.openunmix_files import import_openunmix
-from rtsep.model.spleeter import import_spleeter
-from tests.signals import Float32, error_db, noise
+from rtsep.model.importers.openunmix import import_openunmix
+from rtsep.model.importers.spleeter import import_spleeter
+from tests.support.signals import Float32, error_db, noise
 
 KEPT = Path(__file__).parents[1] / "data" / "parity"
 RATE, FRAMES = 44100, 30_000

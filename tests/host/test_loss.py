@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.card import ROOT, VirtualCard, missing
+from tests.support.card import ROOT, VirtualCard, missing
 
 pytestmark = [pytest.mark.jack, pytest.mark.skipif(missing() is not None, reason=str(missing()))]
 
@@ -18,14 +18,14 @@ HEAD = """
 import json, threading, time
 from contextlib import ExitStack
 import numpy as np
-from benchmarks.card import VirtualCard
+from tests.support.card import VirtualCard
 from rtsep.engine.identity import IdentityEngine
 from rtsep.host.control import Command
 from rtsep.host.portaudio import release
 from rtsep.host.report import host_report
-from tests.engines import stateful_spec
-from tests.hosts import card_host, until
-from tests.signals import error_db, late, noise
+from tests.support.engines import stateful_spec
+from tests.support.hosts import card_host, until
+from tests.support.signals import error_db, late, noise
 
 host = card = None
 ROUTES = "vocals=1,2 accompaniment=3,4 mix=5,6"

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import soundfile
 
+from rtsep.audio.readers import open_audio
+from rtsep.audio.sources import Resampled
 from rtsep.dsp.ring import read, readable, skip_to
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError
-from rtsep.files import open_audio
-from rtsep.host.border import Border, open_border
+from rtsep.host.callback import Border, open_border
 from rtsep.host.player import Player, ring_frames
-from rtsep.sources import Resampled
-from tests.engines import stateful_spec
-from tests.hosts import file_host, until
-from tests.signals import Float32, counting, error_db, noise, sine
+from tests.support.engines import stateful_spec
+from tests.support.hosts import file_host, until
+from tests.support.signals import Float32, counting, error_db, noise, sine
 
 RATE = 8000  # a ring of 16,000 frames, read in chunks of 800
 LONG = 5 * RATE + 123

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 import soundfile
 
+from rtsep.audio.writers import StemWriter
 from rtsep.dsp.ring import accept, ring_memory
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError
 from rtsep.host.recorder import Recorder
 from rtsep.host.report import host_report
-from rtsep.writers import StemWriter
-from tests.engines import FrameEngine, stateful_spec, windowed_spec
-from tests.hosts import file_host, play, until
-from tests.signals import Float32, counting, error_db, noise
+from tests.support.engines import FrameEngine, stateful_spec, windowed_spec
+from tests.support.hosts import file_host, play, until
+from tests.support.signals import Float32, counting, error_db, noise
 
 RATE = 44100
 STEMS = ("vocals", "accompaniment")

@@ -9,16 +9,16 @@ from typing import Any
 import jsonschema
 import pytest
 
+from rtsep.core.presets import PRESETS
+from rtsep.core.spec import Latency
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError
-from rtsep.host.live import Host
+from rtsep.host.histogram import TIMES
+from rtsep.host.host import Host
 from rtsep.host.report import SCHEMA, check_writable, host_report, latency_report, write_json
-from rtsep.host.stats import TIMES
-from rtsep.plan import PRESETS
-from rtsep.spec import Latency
-from tests.engines import stateful_spec
-from tests.hosts import file_host, play
-from tests.signals import noise
+from tests.support.engines import stateful_spec
+from tests.support.hosts import file_host, play
+from tests.support.signals import noise
 
 FRAMES = 30_000
 

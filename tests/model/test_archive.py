@@ -14,7 +14,7 @@ import pytest
 
 from rtsep.errors import ModelError
 from rtsep.model.archive import opened, take, unpack
-from rtsep.model.registry import Member as Wanted
+from rtsep.model.published.registry import Member as Wanted
 
 Member = tuple[tarfile.TarInfo, bytes]
 

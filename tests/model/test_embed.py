@@ -10,10 +10,10 @@ import torch
 
 from rtsep.engine.build import build
 from rtsep.errors import ModelError
-from rtsep.model import architecture
+from rtsep.model.architectures import CausalArchitecture
 from rtsep.model.embed import embed
-from rtsep.model.export import export
-from rtsep.model.families import CausalArchitecture
+from rtsep.model.networks import factory as architecture
+from rtsep.model.networks.export import export
 from rtsep.model.store import find
 from rtsep.model.weights import Weights, read_weights
 

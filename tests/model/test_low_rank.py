@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from rtsep.errors import ModelError
-from rtsep.model import architecture as networks
-from rtsep.model.families import UNetArchitecture
+from rtsep.model.architectures import UNetArchitecture
 from rtsep.model.low_rank import Moments, lowered
-from rtsep.model.unet import UNet
+from rtsep.model.networks import factory as networks
+from rtsep.model.networks.unet import UNet
 from rtsep.model.weights import Weights, check_tensors
-from rtsep.train.moments import moments
-from tests.model.test_architecture import CAUSAL
-from tests.model.test_unet_graph import made, magnitudes, weights
+from rtsep.training.moments import moments
+from tests.model.graphs.test_unet import made, magnitudes, weights
+from tests.model.networks.test_factory import CAUSAL
 
 FULL = UNetArchitecture(("a", "b"), window=256, hop=64, bins=32, context=16, filters=(8, 12, 16))
 TOP = (8, 12, 16, 12, 8, 1)  # outputs of each step

@@ -20,15 +20,15 @@ from safetensors.numpy import load, save
 
 from rtsep.engine.build import build
 from rtsep.errors import ModelError
-from rtsep.model import architecture as networks
 from rtsep.model import packed, store
 from rtsep.model.embed import embed
 from rtsep.model.folder import Base, Packing, digest
+from rtsep.model.networks import factory as networks
 from rtsep.model.packed import floats_sha256, read_packed, write_packed
 from rtsep.model.store import StoredModel, find
 from rtsep.model.weights import Weights, write_model
-from tests.model.test_architecture import CAUSAL
-from tests.model.test_unet_graph import SHALLOW, made
+from tests.model.graphs.test_unet import SHALLOW, made
+from tests.model.networks.test_factory import CAUSAL
 
 Arrays = dict[str, NDArray[Any]]
 

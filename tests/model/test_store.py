@@ -13,7 +13,7 @@ import pytest
 from rtsep.errors import ModelError
 from rtsep.model import store
 from rtsep.model.store import catalogue, find, names
-from tests.models import narrow_unet
+from tests.support.models import narrow_unet
 
 
 @pytest.fixture(scope="module")

@@ -21,20 +21,20 @@ from torch import nn
 
 from rtsep.engine.onnx import OnnxEngine
 from rtsep.errors import ModelError
-from rtsep.model import architecture as networks
 from rtsep.model import store, weights
-from rtsep.model.architecture import Architecture, deployed, estimates, network, spec
-from rtsep.model.causal import CausalNet
-from rtsep.model.export import export
-from rtsep.model.families import OpenUnmixArchitecture, UNetArchitecture
-from rtsep.model.openunmix_files import import_openunmix
+from rtsep.model.architectures import OpenUnmixArchitecture, UNetArchitecture
+from rtsep.model.importers.openunmix import import_openunmix
+from rtsep.model.importers.spleeter import import_spleeter
+from rtsep.model.networks import factory as networks
+from rtsep.model.networks.causal import CausalNet
+from rtsep.model.networks.export import export
+from rtsep.model.networks.factory import Architecture, deployed, estimates, network, spec
 from rtsep.model.shapes import tensor_shapes
-from rtsep.model.spleeter import import_spleeter
 from rtsep.model.store import find
 from rtsep.model.weights import Weights, read_weights, write_model, write_weights
-from tests.model.test_architecture import CAUSAL, UNET, each, music
-from tests.model.test_openunmix import random_weights
-from tests.spleeters import FIVE, SMALL, network_of, small
+from tests.model.networks.test_factory import CAUSAL, UNET, each, music
+from tests.model.networks.test_openunmix import random_weights
+from tests.support.spleeters import FIVE, SMALL, network_of, small
 
 
 @pytest.fixture(autouse=True)

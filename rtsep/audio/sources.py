@@ -1,0 +1,121 @@
+"""Sources of sound that are made from others: at another rate, a part of one, a signal in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from rtsep.audio.readers import AudioReader
+from rtsep.errors import SpecError
+
+Float32 = NDArray[np.float32]
+
+
+def to_channels(block: Float32, channels: int) -> Float32:
+    """Fit (any, frames) to a number of channels: mono is doubled or averaged, more than two are cut."""
+    if len(block) == channels:
+        return block
+    if channels == 1:
+        mono: Float32 = block[:2].mean(axis=0, keepdims=True)
+        return mono
+    return np.repeat(block, channels, axis=0) if len(block) == 1 else np.ascontiguousarray(block[:channels])
+
+
+def resampled(sound: Float32, source: int, target: int) -> Float32:
+    """A whole sound (channels, frames) at another rate in Hz; `SpecError` for a rate that cannot be."""
+    for rate in (source, target):
+        if not 1000 <= rate <= 768_000:
+            raise SpecError(f"sample rate {rate} Hz is out of range; allowed are 1000 to 768000 Hz")
+    if source == target or not sound.shape[1]:
+        return sound
+    return np.ascontiguousarray(soxr.resample(sound.T, source, target).T)
+
+
+class Resampled:
+    """A reader at another sample rate and channel count, for a device that has its own."""
+
+    def __init__(self, reader: AudioReader, sample_rate: int, channels: int) -> None:
+        self._reader = reader
+        self._channels = channels
+        self._ratio = sample_rate / reader.sample_rate
+        self.path, self.sample_rate = reader.path, sample_rate
+        self.frames = round(reader.frames * self._ratio)
+        self._open()
+
+    def _open(self) -> None:
+        source = self._reader.sample_rate
+        same = source == self.sample_rate
+        self._stream = None if same else soxr.ResampleStream(source, self.sample_rate, self._channels, "float32")
+        self._ended = False
+
+    def read(self, frames: int) -> Float32:
+        """About `frames` more, (channels, frames); none at all only at the end."""
+        while not self._ended:
+            wanted = max(1, round(frames / self._ratio))
+            block = to_channels(self._reader.read(wanted), self._channels)
+            self._ended = block.shape[1] < wanted
+            if self._stream is not None:
+                block = np.ascontiguousarray(self._stream.resample_chunk(block.T, last=self._ended).T)
+            if block.shape[1] or self._ended:
+                return block
+        return np.zeros((self._channels, 0), np.float32)
+
+    def seek(self, frame: int) -> None:
+        """Go on at a frame of this rate."""
+        self._reader.seek(round(frame / self._ratio))
+        self._open()
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._reader.close()
+
+
+class Section:
+    """A part of a reader, from one frame on, at most so many; a part beyond the end is empty."""
+
+    def __init__(self, reader: AudioReader, start: int, frames: int) -> None:
+        self._reader, self._start = reader, start
+        self.path, self.sample_rate, self.channels = reader.path, reader.sample_rate, reader.channels
+        self.frames = max(0, min(frames, reader.frames - start))
+        self.seek(0)
+
+    def read(self, frames: int) -> Float32:
+        """The next frames; fewer only at the end."""
+        block = self._reader.read(min(frames, self.frames - self._position))
+        self._position += block.shape[1]
+        return block
+
+    def seek(self, frame: int) -> None:
+        """Go on reading at a frame of the part."""
+        self._position = min(max(frame, 0), self.frames)
+        self._reader.seek(self._start + self._position)
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._reader.close()
+
+
+class Signal:
+    """Sound in memory, (channels, frames), as a reader."""
+
+    def __init__(self, sound: Float32, sample_rate: int, path: Path = Path("signal")) -> None:
+        self.path, self.sample_rate = path, sample_rate
+        self.channels, self.frames = sound.shape
+        self._sound = sound
+        self._position = 0
+
+    def read(self, frames: int) -> Float32:
+        """The next frames; fewer only at the end."""
+        block = self._sound[:, self._position : self._position + frames]
+        self._position += block.shape[1]
+        return block
+
+    def seek(self, frame: int) -> None:
+        """Go on reading at a frame."""
+        self._position = frame
+
+    def close(self) -> None:
+        """Nothing is held."""

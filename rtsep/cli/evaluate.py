@@ -1,0 +1,272 @@
+"""The command `rtsep evaluate`, and what `rtsep bench quality` shares with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from rtsep.cli.options import EngineName, Model, Precision, complain, out, say
+from rtsep.core.spec import DEFAULT_MODEL
+from rtsep.errors import ConfigError, RtsepError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from rtsep.dataset.layouts import LayoutOptions
+    from rtsep.dataset.songs import Song
+    from rtsep.evaluation.runner import Examination
+    from rtsep.evaluation.scores import TrackScore
+    from rtsep.evaluation.settings import Setting
+    from rtsep.evaluation.summary import Figures
+
+EPILOG = (
+    "Examples:\n\n"
+    "  rtsep evaluate songs -m streaming-2stems --latency exact,23,6 --baseline centre\n\n"
+    "  rtsep evaluate MUSDB18-HQ --layout musdb-hq -m spleeter:2stems --offline -o results\n\n"
+    "  rtsep evaluate songs --level=-6,-16,-26,-36,-46 --seconds 30 --no-museval"
+)
+KEPT, JSON, BOXES = "scores.jsonl", "evaluation.json", "boxes.svg"
+PLAIN = {
+    "ms": "latency_ms",
+    "SDR": "sdr_db",
+    "gain": "gain_db",
+    "SI-SDR": "si_sdr_db",
+    "mag": "magnitude_error",
+    "false": "false_median_db",
+}
+BSSEVAL = {
+    f"BSSEval {name}" if name == "SDR" else name: f"bsseval_{name.lower()}_db" for name in ("SDR", "SIR", "SAR", "ISR")
+}
+NOTES = (
+    "dB, means over songs (BSSEval: medians); gain: above the untouched mixture; mag: difference of magnitudes, "
+    "thousandths; false: level against the mix where the stem is silent"
+)
+
+Songs = Annotated[Path, typer.Argument(metavar="FOLDER", help="Songs in stems.")]
+LayoutName = Annotated[str, typer.Option(help="How they lie there: stems, musdb, musdb-hq, spleeter-csv, ...")]
+Changes = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option("--set", help="What the layout must know, as subset=test or target_file=guitar.wav."),
+]
+Start = Annotated[Optional[float], typer.Option(min=0.0, help="Score from here on in each song.")]  # noqa: UP045
+Seconds = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option(min=1.0, help="Score only so much of each song: its middle, if no start is given."),
+]
+Rate = Annotated[int, typer.Option(help="Sample rate that is played at, in Hz; 0: each song's own.")]
+Jobs = Annotated[int, typer.Option(min=0, help="Processes; 0: as many as cores and memory have room for.")]
+Stems = Annotated[str, typer.Option(help="Only these, as `vocals`; `accompaniment` is all but vocals.")]
+Museval = Annotated[bool, typer.Option("--museval/--no-museval", help="BSSEval v4 too, which takes the longest.")]
+
+
+def evaluate(
+    folder: Songs,
+    model: Model = DEFAULT_MODEL,
+    layout: LayoutName = "stems",
+    changes: Changes = None,
+    latency: Annotated[str, typer.Option("--latency", "-l", help="Presets, as `exact,46,23`.")] = "exact",
+    hop: Annotated[Optional[int], typer.Option(help="Frames of a hop, instead of the preset's.")] = None,  # noqa: UP045
+    refresh: Annotated[Optional[int], typer.Option(help="Hops between two masks.")] = None,  # noqa: UP045
+    lookahead: Annotated[int, typer.Option(help="Model hops to look ahead (windowed models).")] = 0,
+    context: Annotated[int, typer.Option(help="Spectra that a windowed model sees; 0: those of live use.")] = 0,
+    seen: Annotated[str, typer.Option(help="Window that the network sees, own or preset; else its choice.")] = "",
+    late: Annotated[int, typer.Option(help="Mask intervals by which masks come late.")] = 0,
+    offline: Annotated[bool, typer.Option("--offline", help="The model family's way with whole files too.")] = False,
+    baseline: Annotated[str, typer.Option(help="centre: what is in the middle is the voice, no model.")] = "",
+    level: Annotated[str, typer.Option(help="RMS of the mix in dBFS, as `-6,-26,-46`; else as it is.")] = "",
+    stems: Stems = "",
+    start: Start = None,
+    seconds: Seconds = None,
+    rate: Rate = 0,
+    jobs: Jobs = 0,
+    museval: Museval = True,
+    output: Annotated[Optional[Path], typer.Option("--output", "-o", help="Folder for JSON and plots.")] = None,  # noqa: UP045
+    engine: EngineName = "onnx",
+    precision: Precision = "f32",
+) -> None:
+    """Score a model on songs in stems, separated as they would play live."""
+    from rtsep.evaluation.report import report, write
+    from rtsep.evaluation.settings import Setting, expanded
+    from rtsep.evaluation.summary import summarise
+
+    if baseline not in ("", "centre"):
+        raise ConfigError(f"unknown baseline {baseline!r}; allowed is centre")
+    base = Setting(hop=hop, refresh=refresh, lookahead=lookahead, context=context, seen=seen, late=late)
+    settings = expanded(base, words(latency), numbers(level, "level", float), offline, bool(baseline))
+    songs, examination = prepare(
+        folder, layout, changes, model, stems, start, seconds, rate, museval, settings, engine, precision
+    )
+    scores = score_all(examination, songs, settings, output, jobs)
+    if scores:
+        out.print(score_tables(summarise(scores, settings)))
+    if output:
+        write(report("evaluate", examination, settings, scores), output / JSON)
+        say(f"report   {output / JSON}")
+        draw(output / BOXES, lambda plots, path: plots.draw_boxes(path, scores, settings))
+    if len(scores) < len(songs) * len(settings):
+        raise typer.Exit(1)
+
+
+def prepare(
+    folder: Path,
+    layout: str,
+    changes: Sequence[str] | None,
+    model: str,
+    stems: str,
+    start: float | None,
+    seconds: float | None,
+    rate: int,
+    museval: bool,
+    settings: Sequence[Setting],
+    engine: str,
+    precision: str,
+) -> tuple[list[Song], Examination]:
+    """The songs, and how they are scored; all that can be wrong with either is said now."""
+    from rtsep.evaluation.bsseval import need_museval
+    from rtsep.evaluation.estimation import Separator
+    from rtsep.evaluation.runner import Examination
+    from rtsep.evaluation.tracks import Clip, songs_to_score
+    from rtsep.model.descriptor import resolve
+
+    if not settings:
+        raise ConfigError("latency is empty; name a preset, as 23")
+    if museval:
+        need_museval()
+    separator = Separator(resolve(model), engine, 1, precision)
+    examination = Examination(separator, words(stems), Clip(start, seconds), rate, museval)
+    songs = songs_to_score(layout, folder, _layout_options(layout, changes or ()))
+    examination.check(songs, settings)
+    return songs, examination
+
+
+def score_all(
+    examination: Examination, songs: Sequence[Song], settings: Sequence[Setting], folder: Path | None, jobs: int
+) -> list[TrackScore]:
+    """Every song by every setting, with a progress bar; what is kept in the folder is not made again."""
+    from contextlib import closing
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from rtsep.evaluation.report import prepare as writable
+    from rtsep.evaluation.runner import examine
+    from rtsep.evaluation.score_cache import Ledger
+    from rtsep.evaluation.scores import TrackScore
+
+    if folder:
+        writable(folder)
+    ledger = Ledger(folder / KEPT if folder else None)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    scores: list[TrackScore] = []
+    try:
+        with (
+            Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress,
+            closing(examine(examination, songs, settings, ledger, jobs)) as found,
+        ):
+            task = progress.add_task("scoring", total=len(songs) * len(settings))
+            for one in found:
+                if isinstance(one, TrackScore):
+                    scores.append(one)
+                else:
+                    complain(one[1])
+                progress.advance(task)
+    except KeyboardInterrupt:
+        kept = f"what was scored is kept in {folder}; the same command goes on" if folder else "nothing was kept"
+        complain(RtsepError(f"stopped; {kept}"))
+        raise typer.Exit(130) from None
+    return scores
+
+
+def draw(path: Path, plot: Callable[[Any, Path], None]) -> None:
+    """Draw by matplotlib, or say that it is missing."""
+    try:
+        from rtsep.evaluation import plots
+    except ImportError as error:
+        say(f"no plots: {error}; pip install 'rtsep[evaluate]'")
+        return
+    plot(plots, path)
+    say(f"plot     {path}")
+
+
+def score_tables(summary: Sequence[Figures]) -> RenderableType:
+    """A row for each setting and stem, plain figures and museval's; what no song has is left out."""
+    from rich.console import Group
+    from rich.text import Text
+
+    notes = Text(NOTES, "dim")
+    parts: list[RenderableType] = [_table(summary, PLAIN)]
+    if _has(summary, BSSEVAL):
+        parts += [Text(), _table(summary, BSSEVAL)]
+    return Group(*parts, Text(), notes)
+
+
+def _table(summary: Sequence[Figures], columns: Mapping[str, str]) -> Table:
+    from rtsep.surfaces.summary import figures
+
+    shown = {head: name for head, name in columns.items() if _has(summary, {head: name})}
+    table = figures("setting", "stem", *shown)
+    table.columns[1].justify = "left"
+    last = ""
+    for row in summary:
+        label = row["setting"]["label"]
+        table.add_row("" if label == last else label, row["stem"], *(_cell(head, row[shown[head]]) for head in shown))
+        last = label
+    return table
+
+
+def _has(summary: Sequence[Figures], columns: Mapping[str, str]) -> bool:
+    return any(math.isfinite(row[name]) for row in summary for name in columns.values())
+
+
+def _cell(head: str, value: float) -> str:
+    if not math.isfinite(value):
+        return "-"
+    return f"{1000.0 * value:.2f}" if head == "mag" else f"{value:.1f}" if head == "ms" else f"{value:.2f}"
+
+
+def words(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def numbers(text: str, name: str, kind: Callable[[str], Any]) -> tuple[Any, ...]:
+    """Numbers between commas; `ConfigError` for anything else."""
+    try:
+        return tuple(kind(part) for part in words(text))
+    except ValueError:
+        raise ConfigError(f"{name} {text!r}: write numbers with commas between them") from None
+
+
+def _layout_options(layout: str, changes: Sequence[str]) -> LayoutOptions:
+    """The options of a layout from texts as `subset=test`; MUSDB is scored on its test part."""
+    from dataclasses import fields
+
+    from rtsep.dataset.layouts import LayoutOptions
+
+    known = {field.name for field in fields(LayoutOptions)}
+    found: dict[str, Any] = {"subset": "test"} if layout.startswith("musdb") else {}
+    for change in changes:
+        name, equals, value = (part.strip() for part in change.partition("="))
+        if not equals or name not in known:
+            raise ConfigError(f"--set {change!r}: write it as subset=test; allowed are {', '.join(sorted(known))}")
+        found[name] = _OPTION.get(name, str)(value)
+    return LayoutOptions(**found)
+
+
+def _flag(name: str, text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ConfigError(f"{name} is {text!r}; allowed are true and false")
+    return text.lower() == "true"
+
+
+_OPTION: dict[str, Callable[[str], Any]] = {
+    "stems": words,
+    "interferer_files": words,
+    "interferer_dirs": words,
+    "silence_missing": lambda text: _flag("silence_missing", text),
+    "csv": Path,
+}

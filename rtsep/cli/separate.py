@@ -1,0 +1,143 @@
+"""The command `rtsep separate`: files and folders to stems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from rtsep.cli.options import EngineName, Precision, complain, out, say
+from rtsep.core.spec import DEFAULT_MODEL
+from rtsep.errors import RtsepError
+
+EPILOG = (
+    "Examples:\n\n  rtsep separate song.mp3 -o stems\n\n"
+    "  rtsep separate album/ -o stems -p spleeter:4stems -c mp3 -b 192k --resume\n\n"
+    "  rtsep separate song.wav -o stems -p openunmix:umxhq --niter 1 --residual"
+)
+Niter = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--niter", help="Open-Unmix: rounds of expectation-maximisation; 1 if left out."),
+]
+Offset = Annotated[float, typer.Option("--offset", "-s", min=0.0, help="Begin so many seconds into each file.")]
+Duration = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option("--duration", "-d", min=0.001, help="Separate only so many seconds; all if left out."),
+]
+Names = Annotated[
+    str,
+    typer.Option(
+        "--filename-format",
+        "--filename_format",
+        "-f",
+        help="Of {filename}, {foldername}, {instrument} and {codec}.",
+    ),
+]
+
+
+def separate(
+    inputs: Annotated[list[Path], typer.Argument(help="Audio files, and folders of them.", metavar="INPUT...")],
+    output: Annotated[Path, typer.Option("--output", "--output_path", "-o", help="Folder for the stems.")],
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", "--params_filename", "-p", help="A model's name, path or JSON."),
+    ] = DEFAULT_MODEL,
+    latency: Annotated[str, typer.Option("--latency", "-l", help="The preset to separate with.")] = "exact",
+    stems: Annotated[str, typer.Option(help="Only these, as `vocals,drums`.")] = "",
+    codec: Annotated[str, typer.Option("--codec", "-c", help="wav (32 bit), mp3, ogg, m4a, wma or flac.")] = "wav",
+    bitrate: Annotated[str, typer.Option("--bitrate", "-b", help="Of the codecs that have one.")] = "128k",
+    offset: Offset = 0.0,
+    duration: Duration = None,
+    filename_format: Names = "{filename}/{instrument}.{codec}",
+    mwf: Annotated[bool, typer.Option("--mwf", help="Spleeter: multichannel Wiener filter.")] = False,
+    niter: Niter = None,
+    softmask: Annotated[bool, typer.Option("--softmask", help="Open-Unmix: targets share the mix.")] = False,
+    residual: Annotated[bool, typer.Option("--residual", help="Open-Unmix: one more stem, the rest.")] = False,
+    wiener_window: Annotated[int, typer.Option(help="Open-Unmix: frames that are refined together.")] = 300,
+    resume: Annotated[bool, typer.Option("--resume", help="Leave out files whose stems are there.")] = False,
+    engine: EngineName = "onnx",
+    precision: Precision = "f32",
+    threads: Annotated[int, typer.Option(min=0, max=256, help="CPU threads; 0: all processors.")] = 0,
+) -> None:
+    """Separate files: OUTPUT/<name>/<stem>.wav."""
+    from concurrent.futures import ThreadPoolExecutor
+    from contextlib import closing
+    from importlib import import_module
+
+    pool = ThreadPoolExecutor(1)
+    if engine == "onnx":  # loaded while the model's bytes are checked, which needs no GIL
+        pool.submit(import_module, "onnxruntime")
+    from rtsep.model.descriptor import resolve
+
+    stored = resolve(model)
+
+    from rtsep.separation.engine_pool import build_team
+    from rtsep.separation.jobs import Output, Span, find_sources, plan_jobs
+    from rtsep.separation.options import Method, Refinement
+    from rtsep.separation.separate import get_ready
+
+    asked = niter is not None or softmask or residual or wiener_window != 300
+    refinement = Refinement(1 if niter is None else niter, softmask, residual, wiener_window) if asked else None
+    method = Method(latency, mwf, refinement)
+    method.check(stored.spec)
+    chosen = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
+    target = Output(output, codec, bitrate, filename_format, chosen)
+    span = Span(offset, duration)
+    jobs = plan_jobs(find_sources(inputs, output), method.stems(stored.spec), target)
+    left = [job for job in jobs if not (resume and job.done)]
+    if len(left) < len(jobs):
+        say(f"{len(jobs) - len(left)} of {len(jobs)} files have their stems already")
+    if not left:
+        return
+    with pool:  # a network is loaded without the GIL; meanwhile the rest gets ready
+        building = pool.submit(build_team, stored, method, len(left), engine, threads, precision)
+        from rtsep.separation.files import separate_files
+
+        get_ready(stored.spec, method)
+        team = building.result()
+    done = failed = 0
+    try:
+        with _Bars() as bars, closing(separate_files(left, team, method, target, span, bars.show)) as ended:
+            for job, error in ended:
+                bars.end(job.source)
+                if error is None:
+                    done += 1
+                    for path in job.paths:
+                        say(str(path))
+                else:
+                    failed += 1
+                    complain(error)
+    except KeyboardInterrupt:
+        complain(RtsepError(f"stopped; {done} of {len(left)} files are whole; --resume goes on from there"))
+        raise typer.Exit(130) from None
+    if failed:
+        raise typer.Exit(1)
+
+
+class _Bars:
+    """A progress bar for every file that is being separated."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:3.0f} %"))
+        self._bars = Progress(*columns, TimeRemainingColumn(), console=out, transient=True, disable=not out.is_terminal)
+        self._tasks: dict[Path, TaskID] = {}
+
+    def __enter__(self) -> _Bars:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.stop()
+
+    def show(self, source: Path, done: int, total: int) -> None:
+        """Any thread: a file is so far."""
+        if source not in self._tasks:
+            self._tasks[source] = self._bars.add_task(source.name)
+        self._bars.update(self._tasks[source], completed=done, total=total)
+
+    def end(self, source: Path) -> None:
+        """A file is done with."""
+        if source in self._tasks:
+            self._bars.remove_task(self._tasks.pop(source))

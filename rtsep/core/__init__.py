@@ -1,0 +1,1 @@
+"""Specs, presets, latency and settings: arithmetic and words, no sound."""

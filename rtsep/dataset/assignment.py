@@ -1,0 +1,30 @@
+"""Which of a song's stems make up a stem of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rtsep.dataset.songs import Song
+
+VOCALS, ACCOMPANIMENT = "vocals", "accompaniment"
+
+
+def is_blurred(song: Song, stems: Sequence[str]) -> bool:
+    """Whether the song has its accompaniment in one piece, and the model (`stems`) wants to see into it."""
+    return ACCOMPANIMENT in song.stems and bool(set(stems[:-1]) - {VOCALS} - set(song.stems))
+
+
+def parts(song: Song, stem: str, stems: Sequence[str]) -> tuple[str, ...]:
+    """Name the song's stems whose sum is the model's `stem`; none where the song cannot tell.
+
+    stems: all of the model's, in order. The last one is the rest: all that no other claims, whatever
+    the song calls it.
+    """
+    if stem != stems[-1]:
+        return (stem,) if stem in song.stems else ()
+    return () if is_blurred(song, stems) else unclaimed(song, stems)
+
+
+def unclaimed(song: Song, stems: Sequence[str]) -> tuple[str, ...]:
+    """Name the song's stems that are none of the model's but its last."""
+    return tuple(name for name in song.stems if name not in stems[:-1])

@@ -1,0 +1,175 @@
+"""What is wrong with songs, in words, before training begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.audio.sources import to_channels
+from rtsep.dataset.songs import Header, Song, Source, header, read_source
+from rtsep.errors import FileError
+
+Float32 = NDArray[np.float32]
+
+RATES = range(1000, 768_001)  # Hz
+SAME_LENGTH_S = 0.05  # lossy formats add up to this at the end
+SILENT = 1e-4  # peak, -80 dBFS
+SAME_MIX_DB = -24.0  # lossy stems differ by less from their lossy mix (-27 of short tones in noise, AAC)
+BLOCK_S = 20.0  # read at once
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What is wrong with a song or one of its files; where `fatal`, training would fail on it."""
+
+    song: str
+    file: Path | None
+    words: str
+    fatal: bool
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.song, str(self.file or ""), self.words) if part)
+
+
+def inspect(songs: Iterable[Song], stems: Sequence[str], sample_rate: int, thorough: bool) -> list[Complaint]:
+    """All complaints, song by song; `stems` names the songs' own that matter (none: all), the rate is in Hz.
+
+    Without `thorough` only headers are read: unreadable files, other sample rates, mono beside
+    stereo, unequal lengths. With it all sound: truncated and broken files, samples that are not
+    finite, silent stems, a mix that is not the sum of all its stems.
+    """
+    found: list[Complaint] = []
+    songs = tuple(songs)
+    offered = dict.fromkeys(stem for song in songs for stem in song.stems)
+    for stem in stems:
+        if stem not in offered:
+            found.append(Complaint("", None, f"no song has the stem {stem!r}; they have: {', '.join(offered)}", False))
+    for song in songs:
+        headers, complaints = _headers(song, stems)
+        complaints += _rates(song, headers, sample_rate)
+        complaints += _channels(song, headers)
+        complaints += _lengths(song, headers)
+        if thorough and not any(complaint.fatal for complaint in complaints):
+            complaints += _sound(song, stems)
+        found += complaints
+    return found
+
+
+def _sources(song: Song, stems: Sequence[str]) -> dict[Source, str]:
+    """The files that matter, each once, and what they are: a stem's name or `mix`."""
+    named = {song.mix: "mix"} if song.mix else {}
+    parts = ((source, stem) for stem, sources in song.stems.items() if not stems or stem in stems for source in sources)
+    for source, stem in parts:
+        named.setdefault(Source(source.path, source.stream, source.offset_s), stem)
+    return named
+
+
+def _headers(song: Song, stems: Sequence[str]) -> tuple[dict[Source, Header], list[Complaint]]:
+    headers, complaints = {}, []
+    for source in _sources(song, stems):
+        try:
+            headers[source] = header(source)
+        except FileError as error:
+            complaints.append(_broken(song, source, error))
+    return headers, complaints
+
+
+def _rates(song: Song, headers: dict[Source, Header], sample_rate: int) -> list[Complaint]:
+    complaints = []
+    for rate in sorted({head.sample_rate for head in headers.values()} - {sample_rate}):
+        files = [source for source, head in headers.items() if head.sample_rate == rate]
+        words = f"{rate} Hz, resampled to {sample_rate} Hz{_others(files)}"
+        if rate not in RATES:
+            words = f"sample rate {rate} Hz is out of range; allowed are {RATES[0]} to {RATES[-1]} Hz"
+        complaints.append(Complaint(song.name, files[0].path, words, rate not in RATES))
+    return complaints
+
+
+def _channels(song: Song, headers: dict[Source, Header]) -> list[Complaint]:
+    mono = [source for source, head in headers.items() if head.channels == 1]
+    wide = {source: head.channels for source, head in headers.items() if head.channels > 2}
+    complaints = [
+        Complaint(song.name, source.path, f"{channels} channels, only the first two are used", False)
+        for source, channels in wide.items()
+    ]
+    if mono and len(mono) < len(headers):
+        words = f"mono beside stereo, goes to both sides{_others(mono)}"
+        complaints.append(Complaint(song.name, mono[0].path, words, False))
+    return complaints
+
+
+def _lengths(song: Song, headers: dict[Source, Header]) -> list[Complaint]:
+    lengths_s = {source: head.frames / head.sample_rate - source.offset_s for source, head in headers.items()}
+    longest_s = max(lengths_s.values(), default=0.0)
+    shorter = [source for source, length_s in lengths_s.items() if length_s < longest_s - SAME_LENGTH_S]
+    complaints = []
+    for source in shorter:
+        end = "the song ends with it" if source == song.mix else "silence follows"
+        words = f"unequal lengths: {lengths_s[source]:.2f} s, the longest file has {longest_s:.2f} s; {end}"
+        complaints.append(Complaint(song.name, source.path, words, False))
+    return complaints
+
+
+def _sound(song: Song, stems: Sequence[str]) -> list[Complaint]:
+    """Read a song block by block, and complain of what is heard."""
+    rate, block = song.sample_rate, round(BLOCK_S * song.sample_rate)
+    sources = _sources(song, stems)
+    sums = song.mix is not None and all(_plain(source) in sources for one in song.stems.values() for source in one)
+    complaints: dict[Source, Complaint] = {}
+    peaks = dict.fromkeys(sources, 0.0)
+    difference = power = 0.0
+    for start in range(0, song.frames, block):
+        frames = min(block, song.frames - start)
+        sounds: dict[Source, Float32] = {}
+        for source in sources:
+            if source in complaints:
+                continue
+            try:
+                sound = read_source(source, start, frames, rate)
+            except FileError as error:
+                complaints[source] = _broken(song, source, error)
+                continue
+            peaks[source] = max(peaks[source], float(np.abs(sound).max(initial=0.0)))
+            sounds[source] = to_channels(sound, 2)
+        if sums and not complaints and song.mix is not None:
+            difference += _energy(sounds[song.mix] - _summed(song, sounds))
+            power += _energy(sounds[song.mix])
+    found = list(complaints.values())
+    for source, peak in peaks.items():
+        if peak < SILENT and source not in complaints:
+            found.append(Complaint(song.name, source.path, f"{sources[source]} is silent: never above -80 dBFS", False))
+    if sums and not complaints and song.mix is not None and power > 0.0 and difference > 0.0:
+        level_db = 10.0 * float(np.log10(difference / power))
+        if level_db > SAME_MIX_DB:
+            words = f"the mix is not the sum of its stems: the difference is {level_db:.1f} dB against the mix"
+            found.append(Complaint(song.name, song.mix.path, words, False))
+    return found
+
+
+def _summed(song: Song, sounds: dict[Source, Float32]) -> Float32:
+    total = np.zeros_like(next(iter(sounds.values())))
+    for sources in song.stems.values():
+        for source in sources:
+            total += np.float32(source.gain) * sounds[_plain(source)]
+    return total
+
+
+def _plain(source: Source) -> Source:
+    """The same sound at its own level."""
+    return Source(source.path, source.stream, source.offset_s)
+
+
+def _energy(sound: Float32) -> float:
+    return float(np.sum(np.square(sound, dtype=np.float64)))
+
+
+def _broken(song: Song, source: Source, error: FileError) -> Complaint:
+    return Complaint(song.name, source.path, str(error).removeprefix(f"{source.path} ").removeprefix(": "), True)
+
+
+def _others(files: list[Source]) -> str:
+    return f" (so are {len(files) - 1} more of the song's files)" if len(files) > 1 else ""

@@ -1,0 +1,240 @@
+"""A song in stems on disk, and any part of it as sound. Nothing stays open between two parts.
+
+Opening a file costs a tenth of reading three seconds of it, so readers are not kept; only headers
+are remembered. Threads and processes may therefore read at will.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.audio.readers import open_audio
+from rtsep.audio.sources import resampled, to_channels
+from rtsep.errors import FileError
+
+Float32 = NDArray[np.float32]
+
+# what libsndfile cannot read; such a file may hold several streams of sound
+CONTAINERS = frozenset((".mp4", ".m4a", ".mov", ".mkv", ".mka", ".webm", ".aac", ".wma"))
+LOCAL = ("-protocol_whitelist", "file")  # a list of addresses that calls itself mp4 is not followed
+LEAD = 4096  # frames decoded before a part of a container: AAC needs its neighbours to be exact
+MARGIN = 4096  # frames read on both sides of a part that is resampled: longer than the filter
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a sound lies: a file, which of its streams of sound, and where in it the song begins.
+
+    A gain of -1 takes it away: the rest of a mix is the mix and, so, its stem.
+    """
+
+    path: Path
+    stream: int = 0
+    offset_s: float = 0.0
+    gain: float = 1.0
+
+
+@dataclass(frozen=True)
+class Song:
+    """A song in stems; it need not have all stems that a model has.
+
+    The sources of one stem are summed, none at all is silence. `frames` count at `sample_rate`;
+    they end with the longest stem, or with the mix where that is shorter.
+    """
+
+    name: str
+    stems: Mapping[str, tuple[Source, ...]]
+    mix: Source | None
+    frames: int
+    sample_rate: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return self.frames / self.sample_rate
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself."""
+
+    sample_rate: int
+    channels: int
+    frames: int
+
+
+def song_of(name: str, stems: Mapping[str, tuple[Source, ...]], mix: Source | None = None) -> Song:
+    """A song from its files, measured by their headers; `FileError` for a file that cannot be read."""
+    parts = [source for sources in stems.values() for source in sources]
+    first = mix or next(iter(parts), None)
+    if first is None:
+        raise FileError(f"{name}: a song without any sound file")
+    rate = header(first).sample_rate
+    ends_s = [max(map(length_s, parts))] if parts else []
+    if mix is not None:
+        ends_s.append(length_s(mix))
+    return Song(name, stems, mix, max(0, round(min(ends_s) * rate)), rate)
+
+
+def length_s(source: Source) -> float:
+    """Seconds from the song's beginning to the file's end."""
+    head = header(source)
+    return head.frames / head.sample_rate - source.offset_s
+
+
+def header(source: Source) -> Header:
+    """What the file says of this stream; `FileError` if it cannot be read. Remembered until the file changes."""
+    try:
+        facts = source.path.stat()
+    except OSError as error:
+        raise FileError(f"{source.path} cannot be read: {error.strerror}") from error
+    found = _headers(source.path, facts.st_mtime_ns, facts.st_size)
+    if source.stream >= len(found):
+        raise FileError(f"{source.path} has no stream of sound {source.stream}; it has {len(found)}, counted from 0")
+    return found[source.stream]
+
+
+def read_stem(song: Song, stem: str, start: int, frames: int, sample_rate: int, channels: int = 2) -> Float32:
+    """A part of one stem, (channels, frames), contiguous; `start` and `frames` count at `sample_rate` in Hz.
+
+    Mono is doubled; outside of the files there is silence. Raises `FileError` for a stem that the
+    song does not have, for a broken file, and for a sample that is not finite, with file and time.
+    """
+    if stem not in song.stems:
+        raise FileError(f"{song.name} has no stem {stem!r}; it has: {', '.join(song.stems)}")
+    return _sum(song.stems[stem], start, frames, sample_rate, channels)
+
+
+def read_mix(song: Song, start: int, frames: int, sample_rate: int, channels: int = 2) -> Float32:
+    """A part of the mix, as `read_stem`: of the song's own mix file, else the sum of all its stems."""
+    everything = tuple(source for sources in song.stems.values() for source in sources)
+    return _sum(everything if song.mix is None else (song.mix,), start, frames, sample_rate, channels)
+
+
+def summed(parts: Iterable[Float32], channels: int, frames: int) -> Float32:
+    """Sounds of one shape, (channels, frames), as one; silence if there are none. A single one comes back itself."""
+    total = None
+    for part in parts:
+        total = part if total is None else total + part
+    return np.zeros((channels, frames), np.float32) if total is None else total
+
+
+def _sum(sources: tuple[Source, ...], start: int, frames: int, sample_rate: int, channels: int) -> Float32:
+    return summed((_fitted(source, start, frames, sample_rate, channels) for source in sources), channels, frames)
+
+
+def _fitted(source: Source, start: int, frames: int, sample_rate: int, channels: int) -> Float32:
+    sound = to_channels(read_source(source, start, frames, sample_rate), channels)
+    return sound if source.gain == 1.0 else np.float32(source.gain) * sound
+
+
+def read_source(source: Source, start: int, frames: int, sample_rate: int) -> Float32:
+    """A part of one source, (its own channels, frames), without its gain; counts are at `sample_rate` in Hz."""
+    head = header(source)
+    offset = round(source.offset_s * head.sample_rate)
+    if head.sample_rate == sample_rate:
+        return _part(source, head, offset + start, frames)
+    # whole blocks of both rates, so that a part falls on the same instants wherever it begins
+    common = math.gcd(head.sample_rate, sample_rate)
+    theirs, ours = head.sample_rate // common, sample_rate // common
+    margin = math.ceil(MARGIN / theirs)
+    first, last = start // ours - margin, -(-(start + frames) // ours) + margin
+    sound = _part(source, head, offset + first * theirs, (last - first) * theirs)
+    begin = start - first * ours
+    return np.ascontiguousarray(resampled(sound, head.sample_rate, sample_rate)[:, begin : begin + frames])
+
+
+def _part(source: Source, head: Header, start: int, frames: int) -> Float32:
+    """A part at the file's own rate, zeros outside of the file."""
+    first, last = (min(max(at, 0), head.frames) for at in (start, start + frames))
+    if last == first:
+        return np.zeros((head.channels, frames), np.float32)
+    read = _from_container if _is_container(source.path) else _from_file
+    found = read(source, head, first, last - first)
+    finite = np.isfinite(found)
+    if not finite.all():
+        time_s = (first + int(np.argmin(finite.all(axis=0)))) / head.sample_rate
+        raise FileError(f"{source.path} holds a sample that is not a finite number at {time_s:.3f} s")
+    if found.shape[1] == frames:
+        return found
+    sound = np.zeros((head.channels, frames), np.float32)
+    sound[:, first - start : first - start + found.shape[1]] = found
+    return sound
+
+
+def _from_file(source: Source, head: Header, start: int, frames: int) -> Float32:
+    reader = open_audio(source.path)
+    try:
+        reader.seek(start)
+        return reader.read(frames)
+    finally:
+        reader.close()
+
+
+def _from_container(source: Source, head: Header, start: int, frames: int) -> Float32:
+    lead = min(start, LEAD)
+    begin_s, length_s = (start - lead) / head.sample_rate, (lead + frames) / head.sample_rate
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", *LOCAL, "-ss", f"{begin_s:.6f}", "-i"]
+    command += [f"file:{source.path}", "-map", f"0:a:{source.stream}", "-t", f"{length_s:.6f}", "-f", "f32le", "-"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        raise FileError(f"{source.path} is broken: ffmpeg cannot decode it at {start / head.sample_rate:.3f} s")
+    whole = len(done.stdout) // (4 * head.channels)
+    sound = np.frombuffer(done.stdout, np.float32, whole * head.channels).reshape(whole, head.channels).T
+    found = np.array(sound[:, lead : lead + frames], order="C")  # a buffer's bytes cannot be written to
+    if found.shape[1] < frames - head.sample_rate // 10:  # a container's length is rounded
+        ends_s = (start + found.shape[1]) / head.sample_rate
+        raise FileError(f"{source.path} is truncated: it ends at {ends_s:.3f} s, not {_seconds(head)} s")
+    return found
+
+
+@lru_cache(maxsize=1 << 16)
+def _headers(path: Path, modified_ns: int, size: int) -> tuple[Header, ...]:
+    """The header of each stream; time and size of the file tell when to look again."""
+    if size and _is_container(path):
+        return _probed(path)
+    reader = open_audio(path)
+    try:
+        return (Header(reader.sample_rate, reader.channels, reader.frames),)
+    finally:
+        reader.close()
+
+
+def _probed(path: Path) -> tuple[Header, ...]:
+    if not shutil.which("ffmpeg") or not shutil.which("ffprobe"):
+        raise FileError(f"{path} needs ffmpeg, which is not installed; install it, or decode the songs to wav")
+    entries = "stream=sample_rate,channels,duration:format=duration"
+    command = ["ffprobe", "-v", "error", *LOCAL, "-select_streams", "a", "-show_entries", entries, "-of", "json"]
+    done = subprocess.run([*command, f"file:{path}"], capture_output=True, check=False)
+    try:
+        found = json.loads(done.stdout)
+        whole = found["format"]["duration"]
+        headers = tuple(
+            Header(
+                rate := int(one["sample_rate"]), int(one["channels"]), round(float(one.get("duration", whole)) * rate)
+            )
+            for one in found["streams"]
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileError(f"{path} is not a sound file, or it is truncated: ffprobe cannot read it") from error
+    if not all(head.sample_rate > 0 and head.channels > 0 and head.frames > 0 for head in headers):
+        raise FileError(f"{path} holds no sound")
+    return headers
+
+
+def _is_container(path: Path) -> bool:
+    return path.suffix.lower() in CONTAINERS
+
+
+def _seconds(head: Header) -> str:
+    return f"{head.frames / head.sample_rate:.3f}"

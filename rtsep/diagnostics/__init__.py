@@ -1,0 +1,1 @@
+"""What this machine can do: the doctor, and the benchmarks that any user can run."""

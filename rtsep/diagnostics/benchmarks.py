@@ -1,0 +1,212 @@
+"""Benchmarks that any user can run; the ones with virtual sound cards are in benchmarks/."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from ctypes import PyDLL
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from rtsep.audio.readers import open_audio
+from rtsep.audio.sources import Resampled
+from rtsep.core.presets import PRESETS, plan
+from rtsep.core.spec import ModelSpec, WindowSpec
+from rtsep.demo import SONG
+from rtsep.engine.base import Engine
+from rtsep.engine.build import build
+from rtsep.engine.graph import masks_shape
+from rtsep.engine.identity import IdentityEngine
+from rtsep.errors import RtsepError, SpecError
+from rtsep.host.device import NullClock
+from rtsep.host.factory import LiveOptions, open_host
+from rtsep.host.histogram import histogram, percentiles, record
+from rtsep.host.host import Host, HostSettings
+from rtsep.host.mixer import parse_routes
+from rtsep.host.report import FORMAT, PROGRAM, host_report, latency_report
+from rtsep.model.store import find
+from rtsep.separation.batches import STATEFUL_FRAMES
+from rtsep.separation.engine_pool import build_team
+from rtsep.separation.files import separate_file
+from rtsep.separation.jobs import Output, plan_jobs
+from rtsep.separation.options import EXACT, Method
+
+HOLD_S, HOLD_EVERY_S = 0.030, 0.200  # of the GIL
+IMPULSE_AT = 20_000  # frames
+INFERENCES = 200
+RUNS = 3
+
+
+def latency(model: str, sample_rate: int, block: int) -> dict[str, Any]:
+    """Every preset that the model can do: parts, the total, and an impulse through the host on the null device."""
+    stored = find(model).live()
+    engine = build(stored)
+    plan(stored.spec, sample_rate, "exact")  # what every model can do: an error here is the rate's
+    rows = []
+    for preset in PRESETS:
+        try:
+            window = plan(stored.spec, sample_rate, preset)
+        except SpecError:
+            continue  # its window is longer than the model's
+        host, measured = _impulse(stored.spec, window, block)
+        rows.append(
+            {
+                "preset": preset,
+                "hop": window.hop,
+                **latency_report(host.latency, sample_rate),
+                "measured_frames": measured,
+                "inference_time": inference_times(engine).to_dict(),
+            }
+        )
+    return {
+        "format": FORMAT,
+        "program": PROGRAM,
+        "command": "bench latency",
+        "model": {"name": stored.name},
+        "engine": engine.provider,
+        "sample_rate": sample_rate,
+        "block": block,
+        "presets": rows,
+    }
+
+
+def inference_times(engine: Any) -> Any:
+    """Percentiles of one frame's (or context's) inference on random magnitudes."""
+    spec: ModelSpec = engine.spec
+    engine.warmup(spec.context)
+    magnitudes = np.random.default_rng(0).random((spec.channels, spec.context, spec.bins), np.float32)
+    masks = np.zeros(masks_shape(spec, spec.context), np.float32)
+    times = histogram()
+    for _ in range(INFERENCES):
+        started = time.perf_counter_ns()
+        engine.infer(magnitudes, masks)
+        record(times, time.perf_counter_ns() - started)
+    return percentiles(times)
+
+
+def _impulse(model: ModelSpec, window: WindowSpec, block: int) -> tuple[Host, int]:
+    """The host that an impulse went through, and by how many frames it was late."""
+    rate = window.sample_rate
+    sound = np.zeros((IMPULSE_AT + rate // 2, model.channels), np.float32)
+    sound[IMPULSE_AT] = 1.0
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "impulse.wav"
+        soundfile.write(path, sound, rate, subtype="FLOAT")
+        clock = NullClock(rate, 2, block, capture=len(sound) + 2 * rate)
+        settings = HostSettings(window, parse_routes([], model.stems, model.channels), waiting=True)
+        with Host(IdentityEngine(model), clock, settings, Resampled(open_audio(path), rate, model.channels)) as host:
+            while not host.finished:
+                time.sleep(0.005)
+    return host, int(np.abs(clock.captured[:, 0]).argmax()) - IMPULSE_AT
+
+
+@contextmanager
+def held_gil() -> Iterator[None]:
+    """Another Python thread that holds the GIL 30 ms at a time, five times a second."""
+    stopped = threading.Event()
+    libc = PyDLL(None)  # calls through it keep the GIL
+
+    def hold() -> None:
+        while not stopped.wait(HOLD_EVERY_S):
+            libc.usleep(int(HOLD_S * 1e6))
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def jitter(model: str, preset: str, seconds: float, output: str) -> dict[str, Any]:
+    """The report of a live run under a held GIL."""
+    options = LiveOptions(input=str(SONG), output=output, model=model, latency=preset, loop=True)
+    with held_gil(), open_host(options) as host:
+        while host.seconds < seconds and not host.finished:
+            time.sleep(0.05)
+        return host_report(host, "bench jitter")
+
+
+def throughput(model: str, preset: str, seconds: float, engine: str, threads: int, precision: str) -> dict[str, Any]:
+    """Seconds of music separated in a second, file to files, median of several runs after one to warm up."""
+    method = Method(preset)
+    team = build_team(find(model), method, 1, engine, threads, precision)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "music.wav"
+        _lengthen(SONG, path, seconds)
+        output = Output(Path(folder) / "stems")
+        (job,) = plan_jobs([path], method.stems(team[0].spec), output)
+        network = Network(team, method, seconds, soundfile.info(path).samplerate)
+        speeds, alone = [], []
+        for _ in range(RUNS + 1):  # in turns, so that both see the same machine
+            started = time.perf_counter()
+            separate_file(job, team, method, output)
+            speeds.append(seconds / (time.perf_counter() - started))
+            alone.append(seconds / network.think())
+    return {
+        "format": FORMAT,
+        "program": PROGRAM,
+        "command": "bench throughput",
+        "model": {"name": model},
+        "engine": f"{team[0].provider}, {len(team)} side by side" if len(team) > 1 else team[0].provider,
+        "preset": preset,
+        "seconds": seconds,
+        "runs": RUNS,
+        "times_real_time": round(statistics.median(speeds[1:]), 2),
+        "all_times_real_time": [round(speed, 2) for speed in speeds[1:]],
+        "network_times_real_time": round(statistics.median(alone[1:]), 2),
+        "share_of_network": round(statistics.median(a / b for a, b in zip(speeds[1:], alone[1:], strict=True)), 3),
+    }
+
+
+class Network:
+    """All that a file asks of the network, and nothing else: what no pipeline around it can beat."""
+
+    def __init__(self, team: Sequence[Engine], method: Method, seconds: float, sample_rate: int) -> None:
+        model = team[0].spec
+        window = plan(model, method.sample_rate(model, sample_rate), method.preset)
+        tiles = model.family == "spleeter" and method.preset == EXACT
+        self._engines = list(team) if tiles else [team[0]]
+        stateful = model.kind == "stateful"
+        frames = STATEFUL_FRAMES if stateful else model.context
+        batched = stateful or method.preset == EXACT
+        hops = frames * window.spacing if batched else window.refresh
+        phases = window.spacing // window.refresh if stateful else window.spacing if batched else 1
+        length = seconds * window.sample_rate + (window.window if tiles else window.latency.total)
+        self._calls = phases * math.ceil(length / (hops * window.hop))
+        shape = (model.channels, frames, model.bins)
+        self._magnitudes = np.random.default_rng(0).random(shape, np.float32)
+        self._masks = [np.empty((len(model.stems), *shape), np.float32) for _ in self._engines]
+
+    def think(self) -> float:
+        """Seconds for every call, the engines side by side."""
+        left = iter(range(self._calls))
+
+        def work(engine: Engine, masks: NDArray[np.float32]) -> None:
+            while next(left, None) is not None:
+                engine.infer(self._magnitudes, masks)
+
+        with ThreadPoolExecutor(len(self._engines)) as pool:
+            started = time.perf_counter()
+            for future in [pool.submit(work, *pair) for pair in zip(self._engines, self._masks, strict=True)]:
+                future.result()
+            return time.perf_counter() - started
+
+
+def _lengthen(song: Path, path: Path, seconds: float) -> None:
+    sound, rate = soundfile.read(song, dtype="float32")
+    if not len(sound):
+        raise RtsepError(f"{song} is empty")
+    copies = int(np.ceil(seconds * rate / len(sound)))
+    soundfile.write(path, np.tile(sound, (copies, 1))[: int(seconds * rate)], rate, subtype="FLOAT")

@@ -1,0 +1,131 @@
+"""What this machine can do, and for each lack its cure."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtsep.diagnostics.capacity import SAMPLE_RATE, Standing, standings
+from rtsep.dsp.native import compiled
+from rtsep.errors import RtsepError
+from rtsep.host.device import devices
+from rtsep.host.realtime import SIGNAL_PRIORITY, become_realtime, lock_memory, unlock_memory
+from rtsep.model.store import catalogue, find
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `cure` is empty where nothing is amiss."""
+
+    subject: str
+    state: str
+    cure: str = ""
+    needed: bool = False  # without it nothing plays
+
+
+def examine() -> tuple[Finding, ...]:
+    """Look at everything; nothing here raises."""
+    return tuple(look() for look in LOOKS)
+
+
+def live_models(named: Sequence[str]) -> Iterator[Standing]:
+    """Time models live: those named, or the two-stem models that are here. Raises `RtsepError`s for names."""
+    chosen = [find(name) for name in named] or [
+        stored for stored in catalogue() if len(stored.spec.stems) == 2 and stored.spec.sample_rate == SAMPLE_RATE
+    ]
+    for stored in chosen:
+        yield from standings(stored, os.cpu_count() or 1)
+
+
+def _system() -> Finding:
+    state = f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    cure = "" if platform.system() == "Linux" else "live use is made for Linux; elsewhere only files are separated"
+    return Finding("system", state, cure)
+
+
+def _sound() -> Finding:
+    try:
+        found = devices()
+    except RtsepError as error:
+        return Finding("PortAudio", "missing", str(error), needed=True)
+    if not found:
+        return Finding("sound devices", "none", "plug one in or start JACK; or play to --output null")
+    return Finding("sound devices", f"{len(found)}, see `rtsep devices`")
+
+
+def _models() -> Finding:
+    try:
+        found = catalogue()
+    except RtsepError as error:
+        return Finding("models", "broken", str(error), needed=True)
+    return Finding("models", ", ".join(stored.name for stored in found))
+
+
+def _library(subject: str, module: str, cure: str, needed: bool = False) -> Callable[[], Finding]:
+    def look() -> Finding:
+        there = importlib.util.find_spec(module) is not None
+        return Finding(subject, "installed" if there else "not installed", "" if there else cure, needed)
+
+    return look
+
+
+def _bf16() -> Finding:
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        flags = ""
+    known = [name for name in ("amx_bf16", "avx512_bf16") if name in flags]
+    return Finding("bf16 arithmetic", ", ".join(known) or "not on this CPU")
+
+
+def _ffmpeg() -> Finding:
+    there = shutil.which("ffmpeg") is not None
+    return Finding(
+        "ffmpeg",
+        "installed" if there else "not installed",
+        "" if there else "for mp4, m4a and the like: sudo apt-get install ffmpeg",
+    )
+
+
+def _priority() -> Finding:
+    limits = "add your user to the group audio, or `@audio - rtprio 90` to /etc/security/limits.d/audio.conf"
+    before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    granted = become_realtime(SIGNAL_PRIORITY)
+    if granted:
+        os.sched_setscheduler(0, before, parameters)
+    return Finding("real-time priority", "granted" if granted else "refused", "" if granted else limits)
+
+
+def _memory() -> Finding:
+    granted = lock_memory()
+    if granted:
+        unlock_memory()
+    return Finding(
+        "locked memory",
+        "granted" if granted else "refused",
+        "" if granted else "add `@audio - memlock unlimited` to /etc/security/limits.d/audio.conf",
+    )
+
+
+def _cache() -> Finding:
+    return Finding("signal path", "compiled" if compiled() else "not compiled yet: the first start takes half a minute")
+
+
+LOOKS: tuple[Callable[[], Finding], ...] = (
+    _system,
+    _sound,
+    _models,
+    _library("ONNX Runtime", "onnxruntime", "pip install onnxruntime", needed=True),
+    _library("OpenVINO", "openvino", "pip install 'rtsep[openvino]'"),
+    _library("PyTorch (only for training and export)", "torch", "pip install 'rtsep[train]'"),
+    _bf16,
+    _ffmpeg,
+    _priority,
+    _memory,
+    _cache,
+)

@@ -1,0 +1,86 @@
+"""How a mix is separated to be scored, and what that means for a model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from rtsep.core.presets import plan
+from rtsep.core.spec import ModelSpec, WindowSpec
+from rtsep.errors import SpecError
+
+Way = Literal["stream", "offline", "centre"]
+SEEN = ("", "own", "preset")
+MOST_LATE = 100  # refreshes: the masks that wait, each a context long, must fit into memory
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way through the separator.
+
+    way: `stream` as it plays, `offline` as the model's family treats a whole file, `centre` without
+    a model. latency: the preset; hop in frames, refresh in hops, lookahead in the model's hops and
+    context in spectra, 0 for what live use has: see `plan`. seen: the window that the network sees,
+    the model's own or the preset's, empty for the model's choice. late: by how many refreshes each
+    mask comes late. level_db: RMS of the mix against full scale, None for as it is.
+    """
+
+    way: Way = "stream"
+    latency: str = "exact"
+    hop: int | None = None
+    refresh: int | None = None
+    lookahead: int = 0
+    context: int = 0
+    seen: str = ""
+    late: int = 0
+    level_db: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.late <= MOST_LATE:
+            raise SpecError(f"masks late by {self.late} refreshes are out of range; allowed are 0 to {MOST_LATE}")
+        if self.seen not in SEEN:
+            raise SpecError(f"the network sees the window {self.seen!r}; allowed are own and preset")
+        if self.level_db is not None and not -120.0 <= self.level_db <= 20.0:
+            raise SpecError(f"level {self.level_db:g} dB is out of range; allowed are -120 to 20")
+
+    @property
+    def label(self) -> str:
+        """What tells this setting from others, in a few letters."""
+        parts: list[str] = [] if self.way == "stream" else [self.way]
+        if self.way != "offline":
+            parts.append(self.latency)
+        named = {
+            "hop": self.hop,
+            "refresh": self.refresh,
+            "ahead": self.lookahead,
+            "context": self.context,
+            "sees": self.seen,
+            "late": self.late,
+        }
+        parts += [f"{word} {value}" for word, value in named.items() if value]
+        return ", ".join([*parts, *([] if self.level_db is None else [f"{self.level_db:g} dB"])])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"label": self.label, **asdict(self)}
+
+    def window(self, model: ModelSpec, sample_rate: int) -> WindowSpec:
+        """How the model is run by this setting at a device rate in Hz; `SpecError` for what cannot be."""
+        model = model.with_context(self.context) if self.context else model
+        own_window = None if not self.seen else self.seen == "own"
+        return plan(model, sample_rate, self.latency, self.hop, self.refresh, self.lookahead, own_window)
+
+
+def expanded(
+    base: Setting, latencies: tuple[str, ...], levels_db: tuple[float, ...], offline: bool, baseline: bool
+) -> list[Setting]:
+    """Every preset at every level, and beside them the whole-file way and the centre where they are asked for."""
+    found = []
+    for level in levels_db or (None,):
+        here = replace(base, level_db=level)
+        found += [replace(here, latency=latency) for latency in latencies]
+        if offline:
+            found.append(Setting("offline", level_db=level))
+        if baseline:
+            found += [Setting("centre", latency, here.hop, level_db=level) for latency in latencies]
+    return list(dict.fromkeys(found))

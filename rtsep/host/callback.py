@@ -1,0 +1,248 @@
+"""The real-time border: what the audio callback does, and nothing else.
+
+A C function that copies between the device and two rings, counts, and wakes the signal path. It
+never takes the GIL, a lock or memory. The same kernel serves PortAudio and the null device.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from rtsep.dsp.native import (
+    callback_kernel,
+    clock_ns,
+    kernel,
+    load_acquire,
+    pointer_at,
+    post,
+    semaphore,
+    store_release,
+    wait_until,
+)
+from rtsep.dsp.ring import STATE as RING_STATE
+from rtsep.dsp.ring import RingMemory, accept, deliver, read, readable, ring_memory, skip_to, writable
+from rtsep.host.histogram import HISTOGRAM, histogram, record
+
+LARGEST_BLOCK = 8192  # frames
+PRIMING, RUNNING, STOPPED = 0, 1, 2
+OVERFLOW_FLAG, UNDERFLOW_FLAG = 0x2, 0x4  # paInputOverflow, paOutputUnderflow
+ABORT = 2  # paAbort
+POLL_NS = 20_000_000  # a waiter looks up this often, should a post have been missed
+
+STATE = np.dtype(
+    [
+        ("phase", np.int64),  # PRIMING: silence, and blocks are measured
+        ("waiting", np.int64),  # 1: the clock waits for the signal path, nothing is ever late
+        ("block", np.int64),  # largest block seen
+        ("callbacks", np.int64),
+        ("last_ns", np.int64),  # when the last block came
+        ("device_overflows", np.int64),  # told by the device
+        ("device_underflows", np.int64),
+        ("from_file", np.int64),  # 1: the input is the file ring
+        ("file_end", np.int64),  # frames in the file ring when the file has ended, else -1
+        ("file_skip", np.int64),  # frames before this one are of before a seek
+        ("file_dropped", np.int64),  # frames that a seek has passed over
+        ("file_from", np.int64),  # the last `file_skip` that was followed
+        ("file_starved", np.int64),  # frames that the file did not have in time
+        ("tail", np.int64),  # frames of silence played behind the file's end
+        ("device_inputs", np.int64),  # channels of the device
+        ("left", np.int64),  # device channels, from 0, that are taken in
+        ("right", np.int64),
+        ("channels", np.int64),  # of the model
+        ("outputs", np.int64),  # channels of the device
+        ("in_state", np.int64),  # addresses, for the callback
+        ("in_data", np.int64),
+        ("in_capacity", np.int64),
+        ("out_state", np.int64),
+        ("out_data", np.int64),
+        ("out_capacity", np.int64),
+        ("file_state", np.int64),
+        ("file_data", np.int64),
+        ("file_capacity", np.int64),
+        ("staged", np.int64),
+        ("intervals", np.int64),
+        ("wake", np.int64),  # semaphore of the signal path
+        ("done", np.int64),  # semaphore that the signal path posts after every hop, for a waiting clock
+    ],
+    align=True,
+)
+
+
+STREAM = np.dtype(
+    [
+        ("border", np.int64),  # address of a STATE record
+        ("retired", np.int64),  # 1: given up; should its device come back, it must not play
+    ],
+    align=True,
+)
+
+
+class Border(NamedTuple):
+    """The callback's side of the host; keeps alive what STATE points to."""
+
+    state: NDArray[np.void]  # (1,) of STATE
+    inputs: RingMemory
+    outputs: RingMemory
+    file: RingMemory
+    staged: NDArray[np.float32]  # (LARGEST_BLOCK, channels)
+    intervals: NDArray[np.void]  # histogram
+    wake: NDArray[np.int64]
+    done: NDArray[np.int64]
+
+
+def open_border(channels: int, outputs: int, capacity: int, file_capacity: int) -> Border:
+    """A border in its priming phase; `capacity` frames in each of the rings to and from the signal path."""
+    border = Border(
+        state=np.zeros(1, STATE),
+        inputs=ring_memory(capacity, channels),
+        outputs=ring_memory(capacity, outputs),
+        file=ring_memory(file_capacity, channels),
+        staged=np.zeros((LARGEST_BLOCK, channels), np.float32),
+        intervals=histogram(),
+        wake=semaphore(),
+        done=semaphore(),
+    )
+    state = border.state[0]
+    state["channels"], state["outputs"], state["file_end"] = channels, outputs, -1
+    state["right"] = channels - 1
+    for name, ring in (("in", border.inputs), ("out", border.outputs), ("file", border.file)):
+        state[f"{name}_state"] = ring.state.ctypes.data
+        state[f"{name}_data"] = ring.data.ctypes.data
+        state[f"{name}_capacity"] = len(ring.data)
+    for name in ("staged", "intervals", "wake", "done"):
+        state[name] = getattr(border, name).ctypes.data
+    return border
+
+
+@kernel
+def _ring(state: int, data: int, capacity: int, channels: int) -> RingMemory:
+    return RingMemory(
+        numba.carray(pointer_at(state), (1,), RING_STATE),
+        numba.carray(pointer_at(data), (capacity, channels), np.float32),
+    )
+
+
+@kernel
+def _wait_for(state: NDArray[np.void], ring: RingMemory, frames: int, room: bool) -> None:
+    """In a waiting clock: until the signal path has brought frames, or made room for them."""
+    while load_acquire(state, "phase") == RUNNING and (writable(ring) if room else readable(ring)) < frames:
+        wait_until(state[0].done, clock_ns() + POLL_NS)
+
+
+@kernel
+def _wait_for_file(state: NDArray[np.void], ring: RingMemory, frames: int) -> None:
+    while load_acquire(state, "phase") == RUNNING and readable(ring) < frames and load_acquire(state, "file_end") < 0:
+        wait_until(state[0].done, clock_ns() + 500_000)
+
+
+@kernel
+def _stage_file(state: NDArray[np.void], ring: RingMemory, staged: NDArray[np.float32]) -> None:
+    """Take the next frames of the file, or silence behind its end."""
+    before = ring.state[0].read
+    skip = load_acquire(state, "file_skip")
+    if skip != state[0].file_from:  # a seek
+        state[0].file_from = skip
+        store_release(state, "tail", 0)
+        skip_to(ring, skip)
+    state[0].file_dropped += ring.state[0].read - before
+    if state[0].waiting:
+        _wait_for_file(state, ring, len(staged))
+    end = load_acquire(state, "file_end")
+    frames = read(ring, staged)
+    staged[frames:] = 0.0
+    if end >= 0 and ring.state[0].read >= end:
+        store_release(state, "tail", state[0].tail + len(staged) - frames)
+    else:
+        state[0].file_starved += len(staged) - frames
+
+
+@kernel
+def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray[np.float32]) -> bool:
+    """One block of the device: block (frames, device inputs; empty without), out (frames, outputs).
+
+    True if it was a block of the stream, False before it runs and when it has stopped.
+    """
+    border = state[0]
+    frames = len(out)
+    now = clock_ns()
+    border.block = max(border.block, frames)
+    border.callbacks += 1
+    if load_acquire(state, "phase") != RUNNING or frames > LARGEST_BLOCK:
+        border.last_ns = now
+        out[:, :] = 0.0
+        return False
+    record(numba.carray(pointer_at(border.intervals), (1,), HISTOGRAM), now - border.last_ns)
+    inputs = _ring(border.in_state, border.in_data, border.in_capacity, border.channels)
+    outputs = _ring(border.out_state, border.out_data, border.out_capacity, border.outputs)
+    staged = numba.carray(pointer_at(border.staged), (LARGEST_BLOCK, border.channels), np.float32)[:frames]
+    if border.from_file:
+        _stage_file(state, _ring(border.file_state, border.file_data, border.file_capacity, border.channels), staged)
+    elif not len(block):
+        staged[:, :] = 0.0
+    else:
+        for frame in range(frames):
+            staged[frame, 0] = block[frame, border.left]
+            if border.channels == 2:
+                staged[frame, 1] = block[frame, border.right]
+    if border.waiting:
+        _wait_for(state, inputs, frames, True)
+    accept(inputs, staged)
+    if border.waiting:
+        post(border.wake)
+        _wait_for(state, outputs, frames, False)
+        if load_acquire(state, "phase") != RUNNING:  # stopped while waiting is no underflow
+            out[:, :] = 0.0
+            return False
+    deliver(outputs, out)
+    # Only now: the signal path takes its deadline from this time and from what is left in the ring.
+    store_release(state, "last_ns", now)
+    post(border.wake)
+    return True
+
+
+@callback_kernel(types.int32(types.voidptr, types.voidptr, types.uint64, types.voidptr, types.uint64, types.voidptr))
+def portaudio_callback(block, out, frames, time_info, flags, userdata):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """PortAudio's PaStreamCallback; userdata is the address of a STREAM record."""
+    stream = numba.carray(userdata, (1,), STREAM)
+    state = numba.carray(pointer_at(stream[0].border), (1,), STATE)
+    border = state[0]
+    if load_acquire(stream, "retired"):
+        numba.carray(out, (np.int64(frames), border.outputs), np.float32)[:, :] = 0.0
+        return np.int32(ABORT)
+    if flags & OVERFLOW_FLAG:
+        border.device_overflows += 1
+    if flags & UNDERFLOW_FLAG:
+        border.device_underflows += 1
+    count = np.int64(frames)
+    taken = numba.carray(block, (count if border.device_inputs else 0, border.device_inputs), np.float32)
+    pass_block(state, taken, numba.carray(out, (count, border.outputs), np.float32))
+    return np.int32(0)
+
+
+@kernel
+def null_clock(
+    state: NDArray[np.void], out: NDArray[np.float32], sample_rate: int, nap: int, captured: NDArray[np.float32]
+) -> None:
+    """A device that is not there: blocks at absolute times, or as fast as they come, until stopped.
+
+    captured (frames, outputs) takes what is played, from the first block on, as far as it goes.
+    """
+    start, blocks, kept = clock_ns(), 0, 0
+    silence = out[:0]
+    while load_acquire(state, "phase") != STOPPED:
+        playing = pass_block(state, silence, out)
+        blocks += 1
+        if playing:
+            for frame in range(min(len(out), len(captured) - kept)):
+                captured[kept + frame] = out[frame]
+            kept = min(len(captured), kept + len(out))
+        due = start + blocks * len(out) * 1_000_000_000 // sample_rate
+        while not state[0].waiting and clock_ns() < due:
+            wait_until(nap, due)
+        if state[0].waiting and load_acquire(state, "phase") == PRIMING:
+            wait_until(nap, clock_ns() + 100_000)

@@ -1,0 +1,276 @@
+"""Sound devices and clocks: PortAudio's, and one for where there is no device."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.core.spec import AudioSpec
+from rtsep.dsp.native import semaphore
+from rtsep.errors import DeviceError
+from rtsep.host.callback import STREAM, Border, null_clock, portaudio_callback
+from rtsep.host.portaudio import module, portaudio, refresh, release, replace
+from rtsep.host.realtime import SIGNAL_PRIORITY, become_realtime
+
+NULL = "null"
+NULL_BLOCK = 256
+JACK = "JACK Audio Connection Kit"
+CLOSE_S = 3.0  # a stream whose server has died may hang for much longer
+
+_left_behind: list[Any] = []  # what the callbacks of streams that could not be closed may still touch
+
+
+@dataclass(frozen=True)
+class Device:
+    """A sound device as PortAudio lists it."""
+
+    index: int
+    name: str
+    host_api: str
+    inputs: int  # channels
+    outputs: int
+    sample_rate: int  # Hz, its default
+
+
+def devices() -> tuple[Device, ...]:
+    """All devices that PortAudio knows."""
+    sounddevice = portaudio()
+    apis = [api["name"] for api in sounddevice.query_hostapis()]
+    return tuple(
+        Device(
+            index,
+            entry["name"],
+            apis[entry["hostapi"]],
+            entry["max_input_channels"],
+            entry["max_output_channels"],
+            round(entry["default_samplerate"]),
+        )
+        for index, entry in enumerate(sounddevice.query_devices())
+    )
+
+
+def default_output() -> Device | None:
+    """The system's default output, if it has one."""
+    try:
+        index = portaudio().default.device[1]
+        found = {device.index: device for device in devices() if device.outputs}
+    except DeviceError:
+        return None
+    return found.get(index)
+
+
+def find_device(text: str, kind: str) -> Device:
+    """A device by number, name or part of a name; kind is `inputs` or `outputs`."""
+    usable = [device for device in devices() if getattr(device, kind)]
+    found = [d for d in usable if text.isdecimal() and d.index == int(text)]
+    found = found or [d for d in usable if d.name == text]
+    found = found or [d for d in usable if text.lower() in f"{d.name} ({d.host_api})".lower()]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(f"{d.index} {d.name}" for d in (found or usable)) or "none"
+    word = kind.removesuffix("s")
+    if found:
+        raise DeviceError(f"{text!r} fits several {word} devices: {names}; name one by its number")
+    raise DeviceError(f"no {word} device {text!r}; there are: {names} (see `rtsep devices`)")
+
+
+class Clock(Protocol):
+    """What drives the border block by block."""
+
+    name: str
+    spec: AudioSpec  # block 0 until `open` has measured it
+
+    def open(self, border: Border) -> None:
+        """Start calling; the border is in its priming phase."""
+
+    def reopen(self, border: Border) -> bool:
+        """Try to go on after a loss; True if it did."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the device still runs."""
+
+    @property
+    def latency(self) -> int:
+        """The device's own part of the latency, in frames."""
+
+    def close(self) -> None:
+        """Stop calling."""
+
+
+class NullClock:
+    """No device: blocks by the monotonic clock, or, when the border waits, as fast as they come."""
+
+    def __init__(self, sample_rate: int, outputs: int, block: int = NULL_BLOCK, capture: int = 0) -> None:
+        """capture: frames of the output to keep in `captured`, (frames, outputs)."""
+        self.name = NULL
+        self.captured = np.zeros((capture, outputs), np.float32)
+        self.spec = AudioSpec(sample_rate, block, 0, outputs)
+        self.latency = 0
+        self._nap = semaphore()
+        self._thread: threading.Thread | None = None
+
+    def open(self, border: Border) -> None:
+        """Start the clock on its own thread."""
+        out = np.zeros((self.spec.block, self.spec.outputs), np.float32)
+        arguments = (border.state, out, self.spec.sample_rate, self._nap.ctypes.data, self.captured)
+        patient = bool(border.state[0]["waiting"])
+
+        def run() -> None:
+            if not patient:
+                become_realtime(SIGNAL_PRIORITY)
+            null_clock(*arguments)
+
+        self._thread = threading.Thread(target=run, name="rtsep-null", daemon=True)
+        self._thread.start()
+
+    def reopen(self, border: Border) -> bool:
+        """It is never lost."""
+        return True
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def close(self) -> None:
+        """The border is stopped by now; wait for the thread."""
+        if self._thread is not None:
+            self._thread.join()
+
+
+class DeviceClock:
+    """A PortAudio stream whose callback is the native border."""
+
+    def __init__(self, output: Device, source: Device | None, sample_rate: int, outputs: int, block: int = 0) -> None:
+        """Check that the device takes these settings; block 0 leaves the block to the device."""
+        self.name = output.name
+        self._output = output
+        self._source = source
+        inputs = min(source.inputs, 256) if source else 0
+        self.spec = AudioSpec(sample_rate, block, inputs, outputs)
+        self._stream: Any = None
+        self._records: list[tuple[NDArray[np.void], Border]] = []  # of all streams that were opened
+        if outputs > output.outputs:
+            raise DeviceError(f"{output.name} has {output.outputs} output channels; the routes ask for {outputs}")
+        if source and source.index != output.index and not source.host_api == output.host_api == JACK:
+            raise DeviceError(
+                f"input {source.name!r} and output {output.name!r} are different devices without a common clock; "
+                f"choose one device for both"
+            )
+        self._check(output.index, outputs, "output")
+        if source:
+            self._check(source.index, inputs, "input")
+
+    def _check(self, index: int, channels: int, kind: str) -> None:
+        sounddevice = portaudio()
+        check = getattr(sounddevice, f"check_{kind}_settings")
+        try:
+            check(device=index, channels=channels, dtype="float32", samplerate=self.spec.sample_rate)
+        except (sounddevice.PortAudioError, ValueError) as error:
+            own = self._output.sample_rate
+            raise DeviceError(
+                f"{self.name} refuses {self.spec.sample_rate} Hz with {channels} {kind} channels "
+                f"({_reason(error)}); its own rate is {own} Hz: try --rate {own}"
+            ) from error
+
+    def open(self, border: Border) -> None:
+        """Open the stream and start it."""
+        sounddevice = portaudio()
+        border.state["device_inputs"] = self.spec.inputs
+        duplex = self._source is not None
+        self._retire()
+        record = np.zeros(1, STREAM)
+        record["border"] = border.state.ctypes.data
+        self._records.append((record, border))
+        foreign = sounddevice._ffi
+        try:
+            self._stream = sounddevice._StreamBase(
+                "duplex" if duplex else "output",
+                samplerate=self.spec.sample_rate,
+                blocksize=self.spec.block,
+                device=(self._source.index, self._output.index) if self._source else self._output.index,
+                channels=(self.spec.inputs, self.spec.outputs) if duplex else self.spec.outputs,
+                dtype="float32",
+                latency="low",
+                callback=foreign.cast("PaStreamCallback*", portaudio_callback.address),
+                userdata=foreign.cast("void*", record.ctypes.data),
+                wrap_callback=None,
+            )
+            self._stream.start()
+        except (sounddevice.PortAudioError, ValueError) as error:
+            raise DeviceError(f"{self.name} cannot be opened: {_reason(error)}") from error
+
+    def reopen(self, border: Border) -> bool:
+        """Close what is left of the stream, look for the device by name and start it again."""
+        self._retire()
+        if self._output.host_api == JACK and self._stream is not None:
+            self._leave_behind()  # a dead server never lets go of what it had
+        elif not self._close_within(CLOSE_S):
+            self._leave_behind()
+        try:
+            refresh()
+            self._output = find_device(self._output.name, "outputs")
+            self._source = find_device(self._source.name, "inputs") if self._source else None
+            self.open(border)
+        except (DeviceError, module().PortAudioError):
+            self._stream = None
+            release()  # while it can be done: the server that was found may die before the next try
+            return False
+        return True
+
+    @property
+    def alive(self) -> bool:
+        """Whether PortAudio thinks that the stream runs; a dead server may still look alive."""
+        try:
+            return self._stream is not None and bool(self._stream.active)
+        except module().PortAudioError:
+            return False
+
+    @property
+    def latency(self) -> int:
+        """What PortAudio says of the way in and out, in frames."""
+        latency = self._stream.latency
+        seconds = sum(latency) if isinstance(latency, tuple) else latency
+        return round(seconds * self.spec.sample_rate)
+
+    def close(self) -> None:
+        """Stop and close; a stream that hangs is left behind, and the library with it."""
+        dead = self._stream is not None and not self.alive  # its JACK server has gone a moment ago
+        if not self._close_within(CLOSE_S) or (dead and self._output.host_api == JACK):
+            self._leave_behind()  # or Python would hang or abort when it ends PortAudio
+
+    def _retire(self) -> None:
+        """Let no stream that was opened so far play, should its device come back."""
+        for record, _ in self._records:
+            record["retired"] = 1
+
+    def _leave_behind(self) -> None:
+        self._retire()
+        _left_behind.append(self._records)
+        self._stream = None
+        replace()
+
+    def _close_within(self, seconds: float) -> bool:
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return True
+        thread = threading.Thread(target=_close_quietly, args=(stream,), name="rtsep-close", daemon=True)
+        thread.start()
+        thread.join(seconds)
+        return not thread.is_alive()
+
+
+def _close_quietly(stream: Any) -> None:
+    stream.abort(ignore_errors=True)
+    stream.close(ignore_errors=True)
+
+
+def _reason(error: BaseException) -> str:
+    """PortAudio's own words, without its numbers."""
+    text = str(error.args[0]) if error.args else str(error)
+    return text.splitlines()[0].split(" [")[0]

@@ -1,0 +1,299 @@
+"""The host: a clock, the signal path, the engine, and what is known of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from types import TracebackType
+
+from rtsep.audio.sources import Resampled
+from rtsep.audio.writers import StemWriter
+from rtsep.core.budget import Budget, default_compute, reserve_s
+from rtsep.core.presets import host_block
+from rtsep.core.spec import AudioSpec, Latency, WindowSpec
+from rtsep.engine.base import Engine
+from rtsep.engine.inference import Inference
+from rtsep.errors import DeviceError, RtsepError
+from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, Border, open_border
+from rtsep.host.control import Command, Controls, Snapshot
+from rtsep.host.device import Clock
+from rtsep.host.inference_worker import EngineWorker
+from rtsep.host.late_masks import Lateness
+from rtsep.host.mixer import MIX, Route, read_meters
+from rtsep.host.pipeline import open_path, signal_path, warm_up
+from rtsep.host.player import Player, ring_frames
+from rtsep.host.realtime import SIGNAL_PRIORITY, become_realtime, lock_memory, quiet_python, tidy, unlock_memory
+from rtsep.host.recorder import Recorder
+
+MEASURED_CALLBACKS = 4  # blocks in the priming phase
+PRIMING_S = 5.0
+RING_S = 0.5  # capacity of the rings to and from the signal path
+LOST_S = 1.0  # without a callback for so long a device is lost
+STALLED_S = 10.0  # for so long it may go on by itself, while it says that it runs
+WATCH_S = 0.1
+TIDY_S = 10.0
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    """How a host runs; `compute` is the slack of the out ring in frames, None for the default."""
+
+    window: WindowSpec
+    routes: tuple[Route, ...]
+    compute: int | None = None
+    input_channels: tuple[int, int] = (1, 2)  # of the device, counted from 1
+    record: FilePath | None = None
+    loop: bool = False
+    waiting: bool = False  # files without pacing, JACK freewheel: every mask is fresh
+    note: str = ""  # what is to be said before the sound
+
+
+class Host:
+    """`with Host(engine, clock, settings, file) as host:` plays until the block is left.
+
+    An error in any worker stops the sound and is raised when the block is left.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, settings: HostSettings, file: Resampled | None = None) -> None:
+        self.engine, self.clock, self.settings = engine, clock, settings
+        self._file = file
+        model, window = engine.spec, settings.window
+        self.border = self._open_border()
+        recording = settings.record is not None
+        self.path = open_path(model, window, self.border, settings.routes, recording)
+        self.controls = Controls(self.path.mixer, model.stems)
+        inference = Inference(engine, window, self.path.context)
+        self.worker = EngineWorker(inference, self.path, window.refresh, self._fail)
+        self.player = Player(file, self.border, settings.loop) if file else None
+        self.recorder: Recorder | None = None
+        self.losses = 0
+        self._lost = False
+        self._latency = Latency()
+        self._lateness: Lateness | None = None
+        self._failed = threading.Event()
+        self._signal = threading.Thread(target=self._run_signal_path, name="rtsep-signal", daemon=True)
+        self._watch = threading.Thread(target=self._run_watch, name="rtsep-watch", daemon=True)
+        self._cleanup = ExitStack()
+        self._started = self._cpu_started = 0.0
+        self._load, self._load_mark = 0.0, (0.0, 0.0)
+
+    # What others may ask and tell -----------------------------------------------------------
+
+    def send(self, command: Command) -> None:
+        """Turn a knob; any thread."""
+        self.controls.send(command)
+
+    @property
+    def audio(self) -> AudioSpec:
+        """The stream as the device runs it."""
+        spec = self.clock.spec
+        return AudioSpec(spec.sample_rate, int(self.border.state[0]["block"]), spec.inputs, spec.outputs)
+
+    @property
+    def latency(self) -> Latency:
+        """Every part of the way from the device's input to its output; complete once it runs."""
+        return self._latency
+
+    @property
+    def finished(self) -> bool:
+        """Whether the file has been played to its end, or something failed."""
+        if self._failed.is_set():
+            return True
+        # The tail is counted as it is taken in; one block more and all of it has been played.
+        return self._file is not None and int(self.border.state[0]["tail"]) >= self._latency.total + self.audio.block
+
+    @property
+    def seconds(self) -> float:
+        """Sound that has been played."""
+        return int(self.border.inputs.state[0]["written"]) / self.clock.spec.sample_rate
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time used since the sound started."""
+        return time.process_time() - self._cpu_started
+
+    def snapshot(self) -> Snapshot:
+        """What is to be seen now; one thread at a time."""
+        peaks = read_meters(self.path.mixer)
+        path = self.path.state[0]
+        return Snapshot(
+            running_s=self.seconds,
+            position_s=self.player.position_s if self.player else None,
+            length_s=self.player.seconds if self.player else None,
+            latency=self._latency,
+            parameters=self.controls.values(),
+            peaks={name: float(peak) for name, peak in zip((*self.controls.stems, MIX), peaks, strict=True)},
+            missed=int(path["missed"]),
+            held=int(path["held"]),
+            hops=int(path["hops"]),
+            underflows=int(self.border.outputs.state[0]["underflows"]),
+            overflows=int(self.border.inputs.state[0]["overflows"]),
+            load=self._load,
+            device_lost=self._lost,
+            finished=self.finished,
+            warning=self._warning(),
+        )
+
+    # Building ---------------------------------------------------------------------------------
+
+    def _open_border(self) -> Border:
+        model, settings = self.engine.spec, self.settings
+        spec = self.clock.spec
+        capacity = int(RING_S * spec.sample_rate) + (settings.compute or 0) + 2 * settings.window.hop + 2 * spec.block
+        border = open_border(model.channels, spec.outputs, capacity, ring_frames(spec.sample_rate) if self._file else 1)
+        state = border.state[0]
+        state["waiting"] = settings.waiting
+        state["from_file"] = self._file is not None
+        if self._file is None and spec.inputs:
+            wanted = settings.input_channels if spec.inputs > 1 else (1, 1)
+            if not all(1 <= channel <= spec.inputs for channel in wanted):
+                raise DeviceError(f"input channels {wanted}: {self.clock.name} has 1 to {spec.inputs}")
+            state["left"], state["right"] = wanted[0] - 1, wanted[1] - 1
+        return border
+
+    # Running ----------------------------------------------------------------------------------
+
+    def __enter__(self) -> Host:
+        """Compile, fill the rings, start the threads, then let the sound through."""
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def _start(self) -> None:
+        warm_up(self.path)
+        if self.settings.record:
+            writer = StemWriter(
+                self.settings.record, self.engine.spec.stems, self.clock.spec.sample_rate, self.engine.spec.channels
+            )
+            latency = self.settings.window.latency.total
+            self.recorder = Recorder(writer, self.path.tape, len(self.engine.spec.stems), latency, self._end)
+            self.recorder.start()
+        if self.player:
+            self.player.fill()
+        self.clock.open(self.border)
+        self._measure_block()
+        self._prime()
+        if not self.settings.waiting:
+            self._cleanup.enter_context(quiet_python())
+            if lock_memory():
+                self._cleanup.callback(unlock_memory)
+        self.worker.start()
+        self._signal.start()
+        # It needs the GIL once more, which others may hold.
+        while self._signal.is_alive() and not int(self.path.state[0]["entered"]):
+            time.sleep(0.0005)
+        self._started = time.monotonic()
+        self._cpu_started = time.process_time()
+        self._load_mark = (self._started, self._cpu_started)
+        self.border.state["phase"] = RUNNING
+        self._watch.start()
+
+    def _measure_block(self) -> None:
+        deadline = time.monotonic() + PRIMING_S
+        while int(self.border.state[0]["callbacks"]) < MEASURED_CALLBACKS:
+            if time.monotonic() > deadline:
+                raise DeviceError(f"{self.clock.name} was opened but sends no blocks; is it in use or suspended?")
+            time.sleep(0.002)
+        if self.audio.block > LARGEST_BLOCK:
+            raise DeviceError(
+                f"{self.clock.name} sends blocks of {self.audio.block} frames; allowed are 1 to {LARGEST_BLOCK}"
+            )
+
+    def _prime(self) -> None:
+        """Fill the out ring so that neither block nor hop nor a late mask runs it dry."""
+        hop, block = self.settings.window.hop, self.audio.block
+        rate = self.clock.spec.sample_rate
+        compute = self.settings.compute
+        if compute is None:
+            compute = default_compute(self.engine.spec, self.settings.window, block)
+        own = self.settings.window.latency
+        self.border.outputs.state["written"] = host_block(block, hop) + compute
+        self.path.state["reserve_ns"] = int(reserve_s(block, compute, rate) * 1e9)
+        self._lateness = Lateness(self.path, self.worker, Budget(self.settings.window, block, compute))
+        self._latency = Latency(
+            device=self.clock.latency,
+            block=host_block(block, hop),
+            window=own.window,
+            lookahead=own.lookahead,
+            compute=compute,
+        )
+
+    def _run_signal_path(self) -> None:
+        if not self.settings.waiting:
+            become_realtime(SIGNAL_PRIORITY)
+        signal_path(self.path)
+
+    def _run_watch(self) -> None:
+        """See a device that was lost, measure the load, collect garbage now and then."""
+        callbacks, since, tidied = -1, time.monotonic(), time.monotonic()
+        while int(self.border.state[0]["phase"]) == RUNNING:
+            time.sleep(WATCH_S)
+            now = time.monotonic()
+            if now - tidied > TIDY_S:
+                tidy()
+                tidied = now
+            self._measure_load(now)
+            if self._lateness and not self.settings.waiting:
+                self._lateness.look()
+            if int(self.border.state[0]["callbacks"]) != callbacks:
+                callbacks, since, self._lost = int(self.border.state[0]["callbacks"]), now, False
+            elif now - since > LOST_S and not self.settings.waiting:
+                self.losses += not self._lost
+                self._lost = True
+                if not self.clock.alive or now - since > STALLED_S:
+                    self.clock.reopen(self.border)
+                time.sleep(LOST_S)
+
+    def _measure_load(self, now: float) -> None:
+        then, used = self._load_mark
+        if now - then > 1.0:
+            cpu = time.process_time()
+            self._load, self._load_mark = (cpu - used) / (now - then), (now, cpu)
+
+    def _end(self) -> int | None:
+        """Length of what is recorded, once the file has ended."""
+        border = self.border.state[0]
+        end, dropped, starved = (int(border[name]) for name in ("file_end", "file_dropped", "file_starved"))
+        return end - dropped + starved if end >= 0 else None
+
+    def _fail(self) -> None:
+        self._failed.set()
+
+    def _warning(self) -> str:
+        if self._lost:
+            return f"{self.clock.name} is gone; waiting for it to come back"
+        error = (self.recorder and self.recorder.error) or (self.player and self.player.error)
+        return str(error) if error else self._lateness.advice if self._lateness else ""
+
+    def _stop(self) -> None:
+        self.border.state["phase"] = STOPPED
+        if self._watch.is_alive():
+            self._watch.join()
+        self.clock.close()
+        if self._signal.is_alive():
+            self._signal.join()
+        self.worker.stop()
+        if self.player:
+            self.player.stop()
+        if self.recorder:
+            self.recorder.stop()
+        self._cleanup.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop everything; raise what a worker failed with, unless another error is under way."""
+        self._stop()
+        if kind is not None and not issubclass(kind, KeyboardInterrupt):
+            return
+        failure = self.worker.error or (self.recorder and self.recorder.error) or (self.player and self.player.error)
+        if isinstance(failure, RtsepError):
+            raise failure
+        if failure:
+            raise RtsepError(f"the engine worker failed: {failure}") from failure

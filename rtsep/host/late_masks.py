@@ -1,0 +1,63 @@
+"""Whether masks come late while it plays, and what to do about it: in words, from the host's own counters."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from rtsep.core.budget import Budget
+from rtsep.host.histogram import percentiles
+from rtsep.host.inference_worker import EngineWorker
+from rtsep.host.pipeline import Path
+
+LOOKS = 20  # over which lateness is judged: two seconds
+TOLERATED = 0.02  # share of late masks that nobody is told of
+
+
+class Lateness:
+    """Looks at the counters ten times a second; `advice` is one line while masks come late, else empty.
+
+    Thread: the host's watch; not real-time safe.
+    """
+
+    def __init__(self, path: Path, worker: EngineWorker, budget: Budget) -> None:
+        self.advice = ""
+        self._path, self._worker, self._budget = path, worker, budget
+        self._seen: deque[tuple[int, int, int]] = deque(maxlen=LOOKS)  # hops, missed masks, age of the mask in hops
+
+    def look(self) -> None:
+        """Take one look, and judge the last ones."""
+        state = self._path.state[0]
+        hops, window = int(state["hops"]), self._budget.window
+        age = max(0, hops - 1 - window.ahead - int(state["taken"])) // window.refresh * window.refresh
+        self._seen.append((hops, int(state["missed"]), age))
+        due = (hops - self._seen[0][0]) / window.refresh
+        missed = self._seen[-1][1] - self._seen[0][1]
+        late = len(self._seen) == LOOKS and missed > max(1.0, TOLERATED * due)
+        self.advice = self._words(max(age for *_, age in self._seen)) if late else ""
+
+    def _words(self, age: int) -> str:
+        window = self._budget.window
+        late_ms = 1000.0 * max(age, window.refresh) * window.hop / window.sample_rate
+        taken_s = percentiles(self._worker.times).p95_ms / 1000.0
+        return f"masks {late_ms:.0f} ms late: {cure(self._budget, taken_s)}"
+
+
+def cure(budget: Budget, pass_s: float) -> str:
+    """The options that give a pass the time that it takes, as `try --refresh 4 --compute 1536`."""
+    holds = budget.fitted(pass_s)
+    changes = []
+    if holds.window.refresh != budget.window.refresh:
+        changes.append(f"--refresh {holds.window.refresh}")
+    if holds.compute != budget.compute:
+        changes.append(f"--compute {holds.compute}")
+    return f"try {' '.join(changes)}" if changes else "close other programs, or try a shorter --context"
+
+
+def warning(name: str, budget: Budget, pass_s: float) -> str:
+    """One line before the sound, where passes that take so long do not hold; else empty."""
+    if budget.holds(pass_s):
+        return ""
+    return (
+        f"{name} takes {1000.0 * pass_s:.0f} ms for a mask here, {1000.0 * budget.room_s:.0f} ms are there "
+        f"at this setting: masks may come late; {cure(budget, pass_s)}"
+    )

@@ -1,0 +1,160 @@
+"""Open-Unmix's networks as one ONNX graph, from their weights: with NumPy and onnx alone.
+
+The scalers and the batch normalisations, which only scale and shift, are taken into the weights of
+the layers beside them. Within the graph frames come first, as the recurrent layers want them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from rtsep.core.spec import ModelSpec
+from rtsep.model.graphs.nodes import Nodes, Shape
+from rtsep.model.openunmix_tensors import Float32, Sizes, Target, states
+
+Float64 = NDArray[np.float64]
+
+EPSILON = 1e-5  # of the batch normalisations, torch's default
+GATES = [0, 3, 1, 2]  # ONNX's input, output, forget, cell, of torch's input, forget, cell, output
+
+
+def openunmix_graph(targets: Mapping[str, Target], residual: bool, spec: ModelSpec) -> onnx.ModelProto:
+    """Write the graph of a system: magnitudes (batch, channels, frames, bins), and the states, to stems.
+
+    targets: by name, in the order of the stems; of one number of channels and bins, and all
+    bidirectional or none. residual: whether one more stem follows, what the mix has above the sum of
+    the targets. Outputs are (batch, stems, channels, frames, bins), and the states after.
+    """
+    nodes = Nodes()
+    nodes.add("frames first", "Transpose", "magnitudes", perm=[2, 0, 1, 3])
+    found = [_target(nodes, name, target) for name, target in targets.items()]
+    stems = [
+        nodes.add(f"{name}/stem", "Unsqueeze", one, nodes.whole("1", 1))
+        for name, one in zip(targets, found, strict=True)
+    ]
+    if residual:
+        claimed = nodes.add("claimed", "Sum", *found)
+        rest = nodes.add("residual", "Relu", nodes.add("unclaimed", "Sub", "magnitudes", claimed))
+        stems.append(nodes.add("residual/stem", "Unsqueeze", rest, nodes.whole("1", 1)))
+    nodes.add("stems", "Concat", *stems, to="masks", axis=1)
+    return nodes.model(*_shapes(targets, residual, spec))
+
+
+def _shapes(
+    targets: Mapping[str, Target], residual: bool, spec: ModelSpec
+) -> tuple[dict[str, Shape], dict[str, Shape]]:
+    sizes = next(iter(targets.values())).sizes
+    windowed = spec.kind == "windowed"
+    batch: int | str = "batch" if windowed else 1
+    frames: int | str = "frames" if spec.context_step or not windowed else spec.context
+    inputs: dict[str, Shape] = {"magnitudes": (batch, sizes.channels, frames, sizes.bins)}
+    outputs: dict[str, Shape] = {"masks": (batch, len(targets) + residual, sizes.channels, frames, sizes.bins)}
+    for state in states({name: target.sizes for name, target in targets.items()}):
+        inputs[state.name] = outputs[f"{state.name}_out"] = tuple(state.shape)
+    return inputs, outputs
+
+
+def _target(nodes: Nodes, name: str, target: Target) -> str:
+    """Add the network of one target; give its magnitudes (batch, channels, frames, bins)."""
+    sizes, p = target.sizes, target.tensors
+    seen = f"lowest {sizes.seen}"  # frames, batch, channels, bins; for all targets that see so many
+    if sizes.seen < sizes.bins and not nodes.has(seen):
+        ends = [nodes.whole(str(value), value) for value in (0, sizes.seen, 3)]
+        nodes.add(seen, "Slice", "frames first", *ends)
+    seen = seen if sizes.seen < sizes.bins else "frames first"
+    rows = f"{seen}/rows"  # frames, batch, values of all channels
+    if not nodes.has(rows):
+        nodes.add(rows, "Reshape", seen, nodes.whole("rows", 0, 0, -1))
+
+    scale = np.tile(p["input_scale"].astype(np.float64), sizes.channels)
+    shift = np.tile(p["input_mean"].astype(np.float64), sizes.channels)
+    weight = p["fc1.weight"] * scale
+    encoded = nodes.add(
+        f"{name}/encoded", "Tanh", _layer(nodes, f"{name}/fc1", rows, *_normed(p, "bn1", weight, weight @ shift))
+    )
+    recurrent = _lstm(nodes, name, target, encoded)
+    both = nodes.add(f"{name}/both", "Concat", encoded, recurrent, axis=2)
+    decoded = nodes.add(
+        f"{name}/decoded", "Relu", _layer(nodes, f"{name}/fc2", both, *_normed(p, "bn2", p["fc2.weight"]))
+    )
+    weight, bias = _normed(p, "bn3", p["fc3.weight"])
+    scale, shift = np.tile(p["output_scale"], sizes.channels), np.tile(p["output_mean"], sizes.channels)
+    flat = nodes.add(
+        f"{name}/flat", "Relu", _layer(nodes, f"{name}/fc3", decoded, weight * scale[:, None], bias * scale + shift)
+    )
+    mask = nodes.add(
+        f"{name}/mask", "Reshape", flat, nodes.whole("channels and bins", 0, 0, sizes.channels, sizes.bins)
+    )
+    # frames, batch, channels, bins -> batch, channels, frames, bins
+    return nodes.add(
+        f"{name}/magnitudes", "Mul", nodes.add(f"{name}/turned", "Transpose", mask, perm=[1, 2, 0, 3]), "magnitudes"
+    )
+
+
+def _normed(
+    p: Mapping[str, Float32], norm: str, weight: Float64 | Float32, bias: Float64 | float = 0.0
+) -> tuple[Float64, Float64]:
+    """Take a batch normalisation into the weight and bias of the layer before it."""
+    mean, variance, gain, offset = (
+        p[f"{norm}.{part}"].astype(np.float64) for part in ("running_mean", "running_var", "weight", "bias")
+    )
+    gain = gain / np.sqrt(variance + EPSILON)
+    return weight * gain[:, None], (bias - mean) * gain + offset
+
+
+def _layer(nodes: Nodes, name: str, values: str, weight: Float64, bias: Float64) -> str:
+    """Add a linear layer over the last axis; weight: (outputs, inputs)."""
+    product = nodes.add(
+        f"{name}/product", "MatMul", values, nodes.constant(f"{name}.weight", weight.T.astype(np.float32))
+    )
+    return nodes.add(name, "Add", product, nodes.constant(f"{name}.bias", bias.astype(np.float32)))
+
+
+def _lstm(nodes: Nodes, name: str, target: Target, values: str) -> str:
+    """Add the recurrent layers; frames, batch, values in and out."""
+    sizes, after = target.sizes, []
+    for layer in range(sizes.layers):
+        here = f"{name}/lstm {layer}"
+        parts = [nodes.constant(f"{here}.{part}", array) for part, array in _lstm_weights(target, layer).items()]
+        direction = "bidirectional" if sizes.bidirectional else "forward"
+        if sizes.bidirectional:
+            nodes.add(here, "LSTM", values, *parts, hidden_size=sizes.width, direction=direction)
+            # frames, directions, batch, values -> frames, batch, directions * values
+            turned = nodes.add(f"{here}/turned", "Transpose", here, perm=[0, 2, 1, 3])
+            values = nodes.add(f"{here}/rows", "Reshape", turned, nodes.whole("rows", 0, 0, -1))
+            continue
+        before = [_row(nodes, f"{name}_{kind}", layer, sizes) for kind in ("hidden", "cell")]
+        after.append([f"{here}/hidden", f"{here}/cell"])
+        nodes.add_all(
+            here, "LSTM", [here, *after[-1]], values, *parts, "", *before, hidden_size=sizes.width, direction=direction
+        )
+        values = nodes.add(f"{here}/rows", "Squeeze", here, nodes.whole("1", 1))
+    for kind, ends in zip(("hidden", "cell"), zip(*after, strict=True), strict=False):
+        nodes.add(f"{name}/{kind} after", "Concat", *ends, to=f"{name}_{kind}_out", axis=0)
+    return values
+
+
+def _row(nodes: Nodes, state: str, layer: int, sizes: Sizes) -> str:
+    """The state of one layer, of (layers, batch, values)."""
+    if sizes.layers == 1:
+        return state
+    ends = [nodes.whole(str(value), value) for value in (layer, layer + 1, 0)]
+    return nodes.add(f"{state}/{layer}", "Slice", state, *ends)
+
+
+def _lstm_weights(target: Target, layer: int) -> dict[str, Float32]:
+    """Give one layer's weights as ONNX wants them: a direction each on the first axis, gates in its order."""
+
+    def gates(kind: str) -> Float32:
+        tensors = [target.tensors[f"lstm.{kind}_l{layer}{way}"] for way in target.sizes.ways]
+        turned = [
+            tensor.reshape(4, target.sizes.width, *tensor.shape[1:])[GATES].reshape(tensor.shape) for tensor in tensors
+        ]
+        return np.stack(turned)
+
+    biases = np.concatenate([gates("bias_ih"), gates("bias_hh")], axis=1)
+    return {"weight": gates("weight_ih"), "recurrence": gates("weight_hh"), "bias": biases}

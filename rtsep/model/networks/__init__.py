@@ -1,0 +1,1 @@
+"""Networks in PyTorch, made from their descriptions; nothing else in `model` needs torch."""

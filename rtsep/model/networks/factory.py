@@ -1,0 +1,188 @@
+"""Networks from their descriptions: made, fitted to music, trained on, and made ready for export."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rtsep.core.spec import ModelSpec, StateSpec
+from rtsep.errors import ModelError
+from rtsep.model.architectures import Architecture as Architecture
+from rtsep.model.architectures import CausalArchitecture, OpenUnmixArchitecture, UNetArchitecture
+from rtsep.model.architectures import from_dict as from_dict
+from rtsep.model.networks.causal import CausalNet, LevelNorm, Merged, compressed
+from rtsep.model.networks.openunmix import OpenUnmix, TargetNet
+from rtsep.model.networks.unet import UNet
+from rtsep.model.openunmix_tensors import openunmix_sizes
+from rtsep.model.shapes import tensor_shapes
+from rtsep.model.weights import Float32, Weights
+
+CAUSAL_FLOOR = 1e-2  # of a bin's deviation, against the largest
+UNMIX_FLOOR = 1e-4  # likewise, the original's
+COUNTER = "num_batches_tracked"  # of a batch normalisation
+MEMORIES = 2  # the last two of a causal network's states are those of its GRUs
+
+Memory = tuple[Tensor, ...]
+
+
+def network(described: Architecture) -> nn.Module:
+    """Make the network of an architecture with new random weights, from torch's global generator."""
+    match described:
+        case CausalArchitecture():
+            level = LevelNorm(
+                described.spec("level", "none"),
+                described.level_target_db,
+                described.level_time_s,
+                described.level_gate_db,
+            )
+            return CausalNet(
+                level, described.bands, described.channels, described.masks, described.features, described.hidden
+            )
+        case UNetArchitecture():
+            made = UNet(
+                len(described.stems),
+                described.channels,
+                described.filters,
+                described.conv,
+                described.deconv,
+                described.output,
+                described.levelled,
+                described.ranks,
+            )
+            return _spleeters_start(made)
+        case OpenUnmixArchitecture():
+            sizes = openunmix_sizes(described)
+            return OpenUnmix({target: TargetNet(sizes) for target in described.targets}, described.residual)
+    raise TypeError(type(described).__name__)
+
+
+def _spleeters_start(made: UNet) -> UNet:
+    """Give convolutions the first weights that the original's have: uniform by He and others (2015), no bias."""
+    for module in made.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            if module.bias is None:  # a kernel of low rank; no activation follows it
+                nn.init.kaiming_uniform_(module.weight, nonlinearity="linear")
+                continue
+            nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)
+    return made
+
+
+def weights(made: nn.Module, described: Architecture) -> Weights:
+    """Give what a network has learnt, a copy, as files hold it."""
+    state = {name: tensor.detach().float().cpu().numpy() for name, tensor in made.state_dict().items()}
+    return Weights(described, {name: state[name].copy() for name in tensor_shapes(described)})
+
+
+def load(made: nn.Module, tensors: Mapping[str, Float32]) -> None:
+    """Give a network the weights of a file. Raises `ModelError` where they are not of its names and shapes."""
+    state = {name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()}
+    # what counts the steps of a training means nothing, and no file has it
+    counters = {name: value for name, value in made.state_dict().items() if name.endswith(COUNTER)}
+    try:
+        made.load_state_dict({**counters, **state})
+    except RuntimeError as error:
+        raise ModelError(f"the weights do not fit the network ({' '.join(str(error).split())[:200]})") from error
+
+
+def spec(described: Architecture, name: str, licence: str) -> ModelSpec:
+    """Give the spec of a model with this network."""
+    with torch.device("meta"):  # shapes only
+        made = network(described)
+    states: tuple[StateSpec, ...] = made.states() if isinstance(made, CausalNet | OpenUnmix) else ()
+    return described.spec(name, licence, states)
+
+
+def estimates(
+    made: nn.Module, described: Architecture, magnitudes: Tensor, memory: Memory = ()
+) -> tuple[Tensor, Memory]:
+    """The stems' magnitudes, (batch, stems, channels, frames, bins), and what the network remembers in the end.
+
+    magnitudes: (batch, channels, frames, bins) of the spec's bins, any batch and number of frames.
+    memory: that of an earlier call, (1, batch, hidden) each, for a causal network; without any it has
+    heard nothing before. The level and the last spectra of before are forgotten in any case.
+    """
+    after: Memory = ()
+    match made:
+        case CausalNet():
+            states = made.fresh(magnitudes)
+            if memory:
+                states[-len(memory) :] = memory
+            masks, *ends = made(magnitudes, *states)
+            after = tuple(ends[-MEMORIES:])
+            if isinstance(described, CausalArchitecture) and described.masks_per_stem:
+                masks = torch.stack([part.sum(1) for part in masks.split(described.masks_per_stem, 1)], 1)
+            found: Tensor = masks * magnitudes[:, None]
+        case UNet():
+            frames = magnitudes.shape[2]
+            found = made(F.pad(magnitudes, (0, 0, 0, -frames % made.step)))[:, :, :, :frames]
+        case OpenUnmix():
+            stems = made(magnitudes)
+            found = stems[0] if isinstance(stems, tuple) else stems
+        case _:
+            raise TypeError(type(made).__name__)
+    return found, after
+
+
+def deployed(made: nn.Module, described: Architecture) -> nn.Module:
+    """The network as `export` takes it, for inference: a copy where it differs from what is trained."""
+    made = made.eval()
+    if isinstance(made, CausalNet) and isinstance(described, CausalArchitecture) and described.masks_per_stem:
+        return Merged(copy.deepcopy(made), described.masks_per_stem)
+    return made
+
+
+def freeze_norms(made: nn.Module) -> None:
+    """Let batch normalisation use its moving statistics as they are; gain and offset go on learning.
+
+    Dropout layers rest too: so Spleeter's checkpoints were trained. Call it after each `train()`.
+    """
+    for module in made.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.Dropout):
+            module.eval()
+
+
+@torch.no_grad()
+def fit_scalers(made: nn.Module, described: Architecture, magnitudes: Iterable[Tensor]) -> None:
+    """Give a new network the mean and deviation of each bin over music; a U-Net needs none.
+
+    magnitudes: (batch, channels, frames, bins) each, of mixes. Raises `ModelError` where there are none.
+    """
+    match made:
+        case CausalNet():
+            gained = (found * made.level(found, found.new_zeros(len(found), 2))[0] for found in magnitudes)
+            mean, deviation = _moments(compressed(found).flatten(0, 2) for found in gained)
+            made.mean.copy_(mean)
+            made.inverse_deviation.copy_(1.0 / _floored(deviation, CAUSAL_FLOOR))
+        case OpenUnmix():
+            # as the original: of the mean over the channels
+            mean, deviation = _moments(found.mean(1).flatten(0, 1) for found in magnitudes)
+            for target in made.networks:
+                assert isinstance(target, TargetNet)
+                seen = target.sizes.seen
+                target.input_mean.copy_(-mean[:seen])
+                target.input_scale.copy_(1.0 / _floored(deviation[:seen], UNMIX_FLOOR))
+
+
+def _moments(groups: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each column over all rows of all groups, (rows, columns) each; float64."""
+    count, total, squares = 0, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    for group in groups:
+        rows = group.double().cpu()
+        count += len(rows)
+        total, squares = total + rows.sum(0), squares + rows.square().sum(0)
+    if not count:
+        raise ModelError("there are no examples to measure the music by; give songs to train on")
+    mean = total / count
+    return mean, (squares / count - mean.square()).clamp_min(0.0).sqrt()
+
+
+def _floored(deviation: Tensor, share: float) -> Tensor:
+    """Keep bins that hardly ever sound from being blown up; all silence is left as it is."""
+    largest = float(deviation.max())
+    return deviation.clamp_min(share * largest) if largest > 0.0 else torch.ones_like(deviation)

@@ -1,0 +1,1 @@
+"""Published models: which there are, how they are pulled, what proves them."""

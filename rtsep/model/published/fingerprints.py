@@ -1,0 +1,26 @@
+"""Tell released models by what is in them: their data and their configuration, whatever the folder is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rtsep.model.architectures import UNetArchitecture
+from rtsep.model.importers.spleeter_config import PREFIX, RELEASED
+from rtsep.model.published import registry
+from rtsep.model.store import digest
+
+
+def released(index: Path, data: Path, described: UNetArchitecture) -> dict[str, str] | None:
+    """Give the `origin` of a Spleeter checkpoint for model.json: the released model that it is; None if it is none.
+
+    index, data: the two files of the checkpoint. described: the network that its configuration
+    makes; the variants for 16 kHz have the same data, and see up to a higher bin.
+    """
+    known = digest(index)
+    for name, weights in registry.SPLEETER.items():
+        archive = registry.ARCHIVES[weights]
+        if archive.index_sha256 != known or RELEASED[name.removeprefix(PREFIX)].architecture() != described:
+            continue
+        if digest(data) == archive.data_sha256:
+            return {"released": name, "data_sha256": archive.data_sha256}
+    return None

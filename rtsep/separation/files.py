@@ -1,0 +1,98 @@
+"""Files to files: one after the other or side by side."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from pathlib import Path
+from queue import SimpleQueue
+
+from rtsep.audio.readers import open_audio
+from rtsep.audio.writers import StemFiles, keep_source
+from rtsep.engine.base import Engine
+from rtsep.errors import FileError, RtsepError
+from rtsep.separation.jobs import EVERYTHING, Job, Output, Span, pick_stems
+from rtsep.separation.options import Method
+from rtsep.separation.separate import separate
+
+Progress = Callable[[Path, int, int], None]  # the source, its frames done, its frames in all
+
+
+def separate_file(
+    job: Job,
+    engines: Sequence[Engine],
+    method: Method,
+    output: Output,
+    span: Span = EVERYTHING,
+    progress: Progress = lambda source, done, total: None,
+) -> None:
+    """Write the stems of one file. Raises `FileError`, `RouteError`, `SpecError`; then nothing is left of them."""
+    model = engines[0].spec
+    method.check(model)
+    chosen = pick_stems(method.stems(model), output.stems)
+    reader = open_audio(job.source)
+    try:
+        keep_source(job.source, job.paths)
+        part = span.of(reader)
+        rate = method.sample_rate(model, part.sample_rate)
+        total = round(part.frames * rate / part.sample_rate)
+        with (
+            # closed in any case: an engine may still think of this file when the next one wants it
+            closing(separate(engines, part, method)) as blocks,
+            StemFiles(job.paths, rate, model.channels, total, output.codec, output.bitrate) as files,
+        ):
+            done, every = 0, chosen == list(range(len(method.stems(model))))
+            for block in blocks:
+                files.write(block if every else block[chosen])
+                done += block.shape[2]
+                progress(job.source, done, max(done, total))
+    finally:
+        reader.close()
+
+
+def separate_files(
+    jobs: Sequence[Job],
+    engines: Sequence[Engine],
+    method: Method,
+    output: Output,
+    span: Span = EVERYTHING,
+    progress: Progress = lambda source, done, total: None,
+) -> Generator[tuple[Job, RtsepError | None], None, None]:
+    """Separate many files; give each as it ends, with what went wrong.
+
+    Where there are as many files as engines each file has one engine, else one file has them all.
+    When the generator is closed, the files under way are given up.
+    """
+    teams = [[engine] for engine in engines] if len(jobs) >= len(engines) else [list(engines)]
+    free: SimpleQueue[list[Engine]] = SimpleQueue()
+    for team in teams:
+        free.put(team)
+    stopped = threading.Event()
+
+    def told(source: Path, done: int, total: int) -> None:
+        if stopped.is_set():
+            raise FileError(f"{source}: stopped")
+        progress(source, done, total)
+
+    def work(job: Job) -> RtsepError | None:
+        team = free.get()
+        try:
+            told(job.source, 0, 1)
+            separate_file(job, team, method, output, span, told)
+        except RtsepError as error:
+            return error
+        finally:
+            free.put(team)
+        return None
+
+    with ThreadPoolExecutor(len(teams), "rtsep-file") as pool:
+        running: dict[Future[RtsepError | None], Job] = {pool.submit(work, job): job for job in jobs}
+        try:
+            while running:
+                ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    yield running.pop(future), future.result()
+        finally:
+            stopped.set()

@@ -1,0 +1,201 @@
+"""Spleeter's `Separator`, for every model that rtsep has."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.audio.sources import Signal, resampled, to_channels
+from rtsep.audio.writers import StemFiles
+from rtsep.errors import FileError
+from rtsep.model.descriptor import resolve
+from rtsep.separation.engine_pool import build_team
+from rtsep.separation.files import separate_file
+from rtsep.separation.jobs import Job, Output, Span, plan_jobs
+from rtsep.separation.options import Method, Refinement
+from rtsep.separation.separate import separate
+
+Float32 = NDArray[np.float32]
+
+BLOCK = 1 << 18  # frames that are written at once
+
+
+class Separator:
+    """Whole signals and files to stems, with Spleeter's arguments, axes and results.
+
+    params_descriptor: a model (`spleeter:2stems`, `openunmix:umxhq`, the name of an imported one), or
+    the path of a Spleeter JSON; its checkpoint is then in `checkpoint_dir`, or where the JSON's own
+    `model_dir` says. MWF: the multichannel Wiener filter. multiprocess: let `separate_to_file` and
+    `save_to_file` go on in the background. engine, threads (0: all), precision: as `rtsep separate`
+    has them. refinement: of Open-Unmix models. As in Spleeter the second argument may be MWF, the
+    third is multiprocess then. Any thread may call; one at a time is served.
+
+    Raises `ModelError`, `EngineError`, `SpecError`.
+    """
+
+    def __init__(
+        self,
+        params_descriptor: str | Path = "spleeter:2stems",
+        checkpoint_dir: str | Path | bool | None = None,
+        MWF: bool | None = None,  # noqa: N803 - Spleeter's name
+        multiprocess: bool = True,
+        *,
+        engine: str = "onnx",
+        threads: int = 0,
+        precision: str = "f32",
+        refinement: Refinement | None = None,
+    ) -> None:
+        if isinstance(checkpoint_dir, bool):  # Spleeter's order: MWF, multiprocess
+            checkpoint_dir, MWF, multiprocess = None, checkpoint_dir, multiprocess if MWF is None else MWF  # noqa: N806
+        stored = resolve(params_descriptor, None if checkpoint_dir is None else Path(checkpoint_dir))
+        self.method = Method(mwf=bool(MWF), refinement=refinement)
+        self.method.check(stored.spec)
+        self.model = stored.spec
+        self._engines = build_team(stored, self.method, 1, engine, threads, precision)
+        self._thinking = threading.Lock()  # the engines serve one signal at a time
+        self._pool = ThreadPoolExecutor(1, "rtsep-separator")
+        self._background = multiprocess
+        self._tasks: list[Future[None]] = []
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The instruments, in their order."""
+        return self.method.stems(self.model)
+
+    def separate(self, waveform: NDArray[np.floating], audio_descriptor: str = "") -> dict[str, Float32]:
+        """Separate a waveform (frames, channels) or (frames,) at the model's own rate.
+
+        Gives each stem as (frames, channels), as long as the waveform. audio_descriptor is not used.
+        """
+        sound = _sound(waveform)
+        stems = np.zeros((len(self.stems), self.model.channels, sound.shape[1]), np.float32)
+        done = 0
+        if sound.shape[1]:
+            with self._thinking:
+                for block in separate(self._engines, Signal(sound, self.model.sample_rate), self.method):
+                    stems[:, :, done : done + block.shape[2]] = block
+                    done += block.shape[2]
+        return {name: np.ascontiguousarray(stem.T) for name, stem in zip(self.stems, stems, strict=True)}
+
+    def separate_at(self, waveform: NDArray[np.floating], sample_rate: int) -> dict[str, Float32]:
+        """Separate a waveform at any rate (Hz); the stems have its rate and length."""
+        own, sound = self.model.sample_rate, _sound(waveform)
+        found = self.separate(resampled(sound, sample_rate, own).T)
+        stems = {}
+        for name, stem in found.items():
+            back = resampled(stem.T, own, sample_rate)[:, : sound.shape[1]]
+            stems[name] = np.ascontiguousarray(np.pad(back, ((0, 0), (0, sound.shape[1] - back.shape[1]))).T)
+        return stems
+
+    def separate_to_file(
+        self,
+        audio_descriptor: str | Path,
+        destination: str | Path,
+        audio_adapter: object = None,
+        offset: float = 0.0,
+        duration: float | None = 600.0,
+        codec: str = "wav",
+        bitrate: str = "128k",
+        filename_format: str = "{filename}/{instrument}.{codec}",
+        synchronous: bool = True,
+    ) -> None:
+        """Separate a file into files; offset and duration in seconds, None for all of it.
+
+        audio_adapter is there for programs written for Spleeter: libsndfile and ffmpeg do the work.
+        Raises `FileError`; where not synchronous, from `join`.
+        """
+        output = Output(Path(destination), _plain(codec), bitrate, filename_format)
+        (job,) = plan_jobs([Path(audio_descriptor)], self.stems, output)
+        span = Span(offset, duration)
+
+        def work() -> None:
+            with self._thinking:
+                separate_file(job, self._engines, self.method, output, span)
+
+        self._do(work, synchronous)
+
+    def save_to_file(
+        self,
+        sources: Mapping[str, NDArray[np.floating]],
+        audio_descriptor: str | Path,
+        destination: str | Path,
+        filename_format: str = "{filename}/{instrument}.{codec}",
+        codec: str = "wav",
+        audio_adapter: object = None,
+        bitrate: str = "128k",
+        synchronous: bool = True,
+    ) -> None:
+        """Write what `separate` gave; the names as for `separate_to_file`."""
+        output = Output(Path(destination), _plain(codec), bitrate, filename_format)
+        (job,) = plan_jobs([Path(audio_descriptor)], tuple(sources), output)
+        sounds = [_sound(waveform) for waveform in sources.values()]
+        self._do(lambda: _save(job, sounds, self.model.sample_rate, output), synchronous)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for all that goes on in the background, at most so many seconds.
+
+        Raises what went wrong first; what did afterwards is for the next call.
+        """
+        wait_for(self._tasks, timeout)
+        while self._tasks and self._tasks[0].done():  # they are done in their order
+            self._tasks.pop(0).result()
+
+    def close(self) -> None:
+        """Finish what goes on in the background and let the engines go."""
+        self._pool.shutdown()
+        for engine in self._engines:
+            engine.close()
+
+    def _do(self, work: Callable[[], None], synchronous: bool) -> None:
+        if synchronous or not self._background:
+            work()
+        else:
+            self._tasks.append(self._pool.submit(work))
+
+
+def separate_waveform(
+    waveform: NDArray[np.floating],
+    sample_rate: int,
+    params_descriptor: str | Path = "spleeter:2stems",
+    checkpoint_dir: str | Path | None = None,
+) -> dict[str, Float32]:
+    """Every source of a waveform (frames, channels) or (frames,) at any rate (Hz), by its name.
+
+    The sources have the waveform's rate and length, (frames, channels). For many waveforms make one
+    `Separator` and call `separate_at`.
+    """
+    separator = Separator(params_descriptor, checkpoint_dir)
+    try:
+        return separator.separate_at(waveform, sample_rate)
+    finally:
+        separator.close()
+
+
+def _sound(waveform: NDArray[np.floating]) -> Float32:
+    """(frames, channels) or (frames,) to our (channels, frames)."""
+    array = np.asarray(waveform, np.float32)
+    if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
+        raise FileError(f"a waveform is (frames, channels) or (frames,), not {array.shape}")
+    return np.ascontiguousarray(np.atleast_2d(array.T))
+
+
+def _plain(codec: str) -> str:
+    """Spleeter's codecs are members of an enumeration."""
+    return str(getattr(codec, "value", codec))
+
+
+def _save(job: Job, sounds: list[Float32], sample_rate: int, output: Output) -> None:
+    channels = max((len(sound) for sound in sounds), default=1)
+    longest = max((sound.shape[1] for sound in sounds), default=0)
+    even = np.zeros((len(sounds), channels, longest), np.float32)
+    for place, sound in zip(even, sounds, strict=True):
+        place[:, : sound.shape[1]] = to_channels(sound, channels)
+    with StemFiles(job.paths, sample_rate, channels, longest, output.codec, output.bitrate) as files:
+        for start in range(0, longest, BLOCK):
+            files.write(even[:, :, start : start + BLOCK])

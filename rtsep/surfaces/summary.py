@@ -1,0 +1,91 @@
+"""A report in words and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from rtsep.host.histogram import TIMES
+
+TIME_WORDS = {
+    "callback_interval": "between two callbacks",
+    "hop_time": "signal path, one hop",
+    "inference_time": "inference",
+    "mask_age": "age of the mask",
+}
+FAULT_WORDS = {  # what a good run has none of, and does not mention
+    "output_underflows": "output underflows",
+    "input_overflows": "input overflows",
+    "device_underflows": "underflows told by the device",
+    "device_overflows": "overflows told by the device",
+    "device_losses": "losses of the device",
+    "file_frames_starved": "frames that the file brought too late",
+    "record_overflows": "gaps in the recording",
+    "broken_samples": "samples that were no numbers",
+    "broken_masks": "mask values that were no numbers",
+}
+PERCENTILES = ("p50", "p95", "p99", "p99_9", "max")
+
+
+def latency_text(parts_ms: Mapping[str, float]) -> Text:
+    """The total, and the parts that are not zero; a `total` among them is not counted."""
+    parts = {name: ms for name, ms in parts_ms.items() if ms and name != "total"}
+    words = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
+    return Text.assemble("latency  ", (f"{sum(parts.values()):.1f} ms", "bold"), (f" = {words}", "dim"))
+
+
+def summary(report: dict[str, Any]) -> RenderableType:
+    """The end of a run: latency, what was missed, times, and where the stems are."""
+    faults = [f"{report[name]} {words}" for name, words in FAULT_WORDS.items() if report[name]]
+    verdict = (", ".join(faults), "bold red") if faults else ("no gaps", "bold green")
+    sound = Text.assemble("sound    ", verdict, f" in {report['seconds']:.1f} s", overflow="fold")
+    masks = Text.assemble(
+        "masks    ",
+        (f"{report['held_masks']} held", "yellow" if report["held_masks"] else ""),
+        f" in {report['hops']} hops; {report['inferences']} inferences; {report['cpu_s']:.1f} s of processor time",
+    )
+    if report["lapses"]:
+        masks.append(f"; the model fell behind and began anew {report['lapses']} times", "yellow")
+    lines: list[RenderableType] = [latency_text(report["latency_ms"]), sound, masks, Text(), _times(report["times"])]
+    if report["recorded"]:
+        lines += [Text(), _recorded([Path(path) for path in report["recorded"]])]
+    return Group(*lines)
+
+
+def _recorded(paths: list[Path]) -> Text:
+    names = ", ".join(path.name for path in paths)
+    return Text.assemble("stems    ", (f"{paths[0].parent}/", "bold"), f"  {names}", overflow="fold")
+
+
+def _times(times: dict[str, dict[str, float]]) -> Table:
+    table = figures("ms", *(key.replace("_", ".") for key in PERCENTILES))
+    for name in TIMES:
+        table.add_row(TIME_WORDS[name], *(f"{times[name][f'{key}_ms']:.2f}" for key in PERCENTILES))
+    return table
+
+
+def latency_table(report: dict[str, Any]) -> Table:
+    """Computed beside measured latency, by preset."""
+    parts = ("block", "window", "compute", "total")
+    table = figures("preset", "hop", *parts, "measured", "ms", "infer p99")
+    table.title = f"frames at {report['sample_rate']} Hz in blocks of {report['block']}; infer p99 in ms"
+    table.title_style, table.title_justify = "dim", "left"
+    for row in report["presets"]:
+        frames = [row["hop"], *(row["latency_frames"][part] for part in parts), row["measured_frames"]]
+        ends = (f"{row['latency_ms']['total']:.1f}", f"{row['inference_time']['p99_ms']:.2f}")
+        table.add_row(row["preset"], *map(str, frames), *ends)
+    return table
+
+
+def figures(first: str, *others: str) -> Table:
+    """A plain table: words on the left, figures on the right."""
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(first)
+    for head in others:
+        table.add_column(head, justify="right", no_wrap=True)
+    return table

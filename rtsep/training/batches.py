@@ -1,0 +1,107 @@
+"""Examples to batches, made ahead by worker processes; batch n is the same however many there are."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+from collections import deque
+from collections.abc import Generator, Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
+
+from rtsep.dataset.examples import CHANNELS, Examples
+from rtsep.errors import EngineError, RtsepError
+
+Sounds = tuple[Tensor, Tensor]  # stems (batch, stems, channels, frames), known (batch, stems)
+
+AHEAD = 4  # batches that each worker makes ahead
+SHARED_CURE = "lower optimisation.batch, go on with --workers 0, or give /dev/shm more room (docker run --shm-size)"
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+
+
+class _Batches(Dataset[Sounds | RtsepError]):
+    """Batch by number, or the first fault among its examples.
+
+    A worker writes its batches to the same few places in turn, as shared memory is slow when it is
+    new. There is one for each that is made ahead, and one for that which is in use.
+    """
+
+    def __init__(self, examples: Examples, size: int) -> None:
+        self._examples, self._size = examples, size
+        self._places: deque[Sounds] = deque()
+
+    def __getitem__(self, number: int) -> Sounds | RtsepError:
+        try:
+            stems, known = self._place()
+            for row in range(self._size):
+                example = self._examples[number * self._size + row]
+                stems[row] = torch.from_numpy(example.stems)
+                known[row] = torch.from_numpy(example.known)
+        except RtsepError as error:  # as a value: what a process raises comes with its traceback among the words
+            return error
+        return stems, known
+
+    def _place(self) -> Sounds:
+        if len(self._places) == AHEAD + 1:
+            self._places.rotate()  # the oldest
+            return self._places[0]
+        count = len(self._examples.stems)
+        stems = torch.empty(self._size, count, CHANNELS, self._examples.frames)
+        known = torch.empty(self._size, count, dtype=torch.bool)
+        if get_worker_info() is not None:
+            try:
+                stems.share_memory_()  # type: ignore[no-untyped-call]
+                known.share_memory_()  # type: ignore[no-untyped-call]
+            except RuntimeError as error:
+                raise EngineError(f"no shared memory for a batch ({error}); {SHARED_CURE}") from error
+            self._places.appendleft((stems, known))
+        return stems, known
+
+
+class _From(Sampler[int]):
+    """Numbers from one on, without end."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+
+    def __iter__(self) -> Iterator[int]:
+        number = self._first
+        while True:
+            yield number
+            number += 1
+
+
+def batches(examples: Examples, size: int, first: int, workers: int, pinned: bool = False) -> Generator[Sounds]:
+    """Batches of `size` examples without end, beginning with batch number `first`; each holds until the next.
+
+    workers: processes that make them ahead; 0: made when asked for. pinned: in memory that a GPU
+    copies fast. Raises the `RtsepError` of an example that cannot be made.
+    """
+    loader = DataLoader(
+        _Batches(examples, size),
+        batch_size=None,
+        sampler=_From(first),
+        num_workers=workers,
+        pin_memory=pinned,
+        worker_init_fn=_prepare,
+        prefetch_factor=AHEAD if workers else None,
+        generator=torch.Generator(),  # else it would draw from the one that dropout draws from
+    )
+    for batch in loader:
+        if isinstance(batch, RtsepError):
+            raise batch
+        yield batch
+
+
+def _prepare(worker: int) -> None:
+    """Let the run alone hear Ctrl-C: it ends its workers, when nothing waits for what they make.
+
+    And let the heap keep what is freed: every sound in it is megabytes long, and to get pages from
+    the system anew for each takes a fifth of an example's time.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    libc = ctypes.CDLL(None)
+    libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that glibc allows
+    libc.mallopt(M_TRIM_THRESHOLD, 1 << 30)

@@ -1,0 +1,273 @@
+"""`rtsep separate` as a user meets it: its options, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.support.commands import PATIENCE_S, Here, check_complaint, program, run, run_here
+from tests.support.models import TINY, tiny_spleeter
+from tests.support.recordings import RATE, floats, heard, made, music
+from tests.support.signals import Float32, error_db, noise
+
+STEMS = ("vocals", "accompaniment")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_spleeter(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(autouse=True)
+def only_ours(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RTSEP_MODELS", str(models))
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
+    yield from run_here(monkeypatch, capsys)
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    return floats(tmp_path / "song.wav", noise(20_000))
+
+
+def stems_in(folder: Path, ending: str = "wav") -> Float32:
+    return np.stack([heard(folder / f"{stem}.{ending}") for stem in STEMS])
+
+
+def there(folder: Path) -> list[str]:
+    """Every file below a folder, from there on."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def said(folder: Path, *names: str, ending: str = "wav") -> str:
+    """What is printed for songs that are separated."""
+    return "".join(f"{folder}/{name}/{stem}.{ending}\n" for name in names for stem in STEMS)
+
+
+# What goes wrong -------------------------------------------------------------------------------
+
+
+BAD_INPUT = {
+    "SONG -o FOLDER/in-the-way": "stems cannot be written there",
+    "SONG -o FOLDER/out --stems drums": "there is no stem 'drums'; choose from vocals, accompaniment",
+    "SONG -o FOLDER/out --stems residual -p tiny": "there is no stem 'residual'",
+    "SONG SONG -o FOLDER/out": "separate them into different folders",
+    "SONG -o FOLDER/out -m FOLDER/text.wav": "model.json is missing",
+    "SONG -o FOLDER/out -p nosuch": "known are spleeter-2stems-ahead, spleeter-2stems-live, spleeter-2stems-small",
+    "SONG -o FOLDER/out -p spleeter:4stems": "get it with: rtsep models pull spleeter:4stems",
+    "SONG -o FOLDER/out -p openunmix:umxhq": "get it with: rtsep models pull openunmix:umxhq",
+    "SONG -o FOLDER/out -c mp4": "rtsep: unknown codec 'mp4'; allowed are wav, mp3, ogg, m4a, wma, flac",
+    "SONG -o FOLDER/out -c mp3 -b plenty": "rtsep: bitrate 'plenty' is not bits per second; write it as 128k",
+    "SONG -o FOLDER/out -l 24": "rtsep: unknown latency preset '24'; choose one of exact, 46, 23, 12, 6, 3",
+    "SONG -o FOLDER/out -s 60": "offset 60 s is not inside its 0.5 s",
+    "SONG -o FOLDER/out -s inf": "offset inf s is out of range",
+    "SONG -o FOLDER/out -d inf": "duration inf s is out of range",
+    "SONG -o FOLDER/out -f {artist}/{instrument}": "{artist} is unknown; allowed are filename, instrument, ",
+    "SONG -o FOLDER/out -f {filename.__class__}/{instrument}": "{filename.__class__} is unknown",
+    "SONG -o FOLDER/out -f ../{instrument}.wav": "not to a file inside",
+    "SONG -o FOLDER/out -f {filename}.{codec}": "add {instrument}",
+    "SONG -o FOLDER/out -p streaming-2stems --mwf": "rtsep: --mwf is Spleeter's, with latency exact; streaming-2",
+    "SONG -o FOLDER/out -p tiny --mwf -l 23": "rtsep: --mwf is Spleeter's, with latency exact; tiny at 23 has none",
+    "SONG -o FOLDER/out -p streaming-2stems --niter 2": "are Open-Unmix's, with latency exact; streaming-2",
+    "SONG -o FOLDER/out -p tiny --niter 0": "are Open-Unmix's, with latency exact; tiny at exact has none",
+    "SONG -o FOLDER/out -p tiny --residual": "are Open-Unmix's",
+    "SONG -o FOLDER/out -p tiny --softmask": "are Open-Unmix's",
+    "SONG -o FOLDER/out -p tiny --wiener-window 200": "are Open-Unmix's",
+    "SONG -o FOLDER/out --niter 101": "rtsep: niter 101 is out of range; allowed are 0 to 100",
+    "SONG -o FOLDER/out --wiener-window 0": "rtsep: Wiener window 0 is out of range",
+    "SONG -o FOLDER/out --engine abacus": "rtsep: unknown engine 'abacus'",
+    "FOLDER/missing.wav -o FOLDER/out": "missing.wav: no such file",
+    "FOLDER/empty.wav -o FOLDER/out": "empty.wav is empty",
+    "FOLDER/empty-folder -o FOLDER/out": "empty-folder holds no sound files; known endings are aac, ",
+    "FOLDER/text.wav -o FOLDER/out": "text.wav is not a sound file",
+    "FOLDER/truncated.wav -o FOLDER/out": "truncated.wav is truncated",
+    "TOO-LONG -o FOLDER/out": "cannot be read: File name too long",
+}
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("bad")
+    (folder / "empty.wav").touch()
+    (folder / "text.wav").write_text("This is no sound at all, whatever its name says.\n" * 20)
+    song = made(folder / "long.wav", noise(20_000))
+    (folder / "truncated.wav").write_bytes(song.read_bytes()[:30_000])
+    (folder / "in-the-way").write_text("a file")
+    (folder / "empty-folder").mkdir()
+    return {"SONG": str(song), "FOLDER": str(folder), "TOO-LONG": "x" * 300}
+
+
+def filled(line: str, bad: dict[str, str]) -> list[str]:
+    words = line.split()
+    for name, path in bad.items():
+        words = [word.replace(name, path) for word in words]
+    return ["separate", *words]
+
+
+@pytest.mark.parametrize("line", BAD_INPUT)
+def test_bad_input_is_one_clear_line(here: Here, bad: dict[str, str], line: str) -> None:
+    check_complaint(BAD_INPUT[line], *here(*filled(line, bad)))
+    assert not there(Path(bad["FOLDER"]) / "out"), "nothing is left of it"
+
+
+@pytest.mark.parametrize("line", list(BAD_INPUT)[::12])
+def test_bad_input_of_a_real_process(bad: dict[str, str], line: str) -> None:
+    done = run(*filled(line, bad))
+    check_complaint(BAD_INPUT[line], done.returncode, done.stdout, done.stderr)
+
+
+def test_without_ffmpeg(here: Here, song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    check_complaint("codec 'mp3' needs ffmpeg", *here("separate", song, "-o", tmp_path / "out", "-c", "mp3"))
+
+
+@pytest.mark.parametrize(
+    "line", ["separate", "separate x.wav", "separate x.wav -o out -s -1", "separate x.wav -o out -d 0",
+             "separate x.wav -o out -d soon", "separate x.wav -o out --threads -1", "separate x.wav -o out --nosuch"]
+)  # fmt: skip
+def test_wrong_usage(here: Here, line: str) -> None:
+    code, out, err = here(*line.split())
+    assert code == 2
+    assert "Usage" in err and not out
+
+
+def test_names_may_hold_anything(tmp_path: Path) -> None:
+    """Brackets are no markup."""
+    odd = made(tmp_path / "a [live] [bold] :smile: {codec} song.wav", noise(3000))
+    done = run("separate", odd, tmp_path / "[/red] none.wav", "-o", tmp_path / "[out]")
+    assert done.stdout == said(tmp_path / "[out]", odd.stem)
+    assert done.stderr == f"rtsep: {tmp_path}/[/red] none.wav: no such file\n"
+    assert done.returncode == 1
+
+
+# What goes right -------------------------------------------------------------------------------
+
+
+def test_help_shows_spleeters_letters(here: Here) -> None:
+    code, out, err = here("separate", "--help")
+    assert code == 0 and not err
+    for letter in "opmcbsdfl":
+        assert re.search(rf"[ ,]-{letter}\b", out), letter
+
+
+def test_one_broken_file_does_not_stop_the_others(song: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.wav").write_text("no sound")
+    done = run("separate", tmp_path / "broken.wav", song, "-o", tmp_path / "out")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1 and "broken.wav" in done.stderr
+    assert error_db(heard(song), stems_in(tmp_path / "out" / "song").sum(axis=0)) < -100.0
+    assert not (tmp_path / "out" / "broken").exists()
+
+
+def test_separate_some_stems(here: Here, song: Path, tmp_path: Path) -> None:
+    code, out, err = here("separate", song, "-o", tmp_path / "out", "--stems", " vocals ", "-l", "23", "--threads", "1")
+    assert (code, out, err) == (0, f"{tmp_path}/out/song/vocals.wav\n", "")
+    assert there(tmp_path / "out") == ["song/vocals.wav"]
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_threads_change_nothing_else(here: Here, song: Path, tmp_path: Path, threads: int) -> None:
+    for model in ("streaming-2stems", TINY):
+        assert here("separate", song, "-o", tmp_path / model, "-p", model, "--threads", threads)[0] == 0
+        assert error_db(heard(song), stems_in(tmp_path / model / "song").sum(axis=0)) < -100.0
+
+
+def test_folders_codecs_names_and_spans(here: Here, tmp_path: Path, ffmpeg: str) -> None:
+    """As one would call Spleeter, a whole album at once."""
+    for name in ("cd1/one.wav", "cd1/two.wav", "cd2/one.wav"):
+        floats(tmp_path / "album" / name, music(2 * RATE))
+    (tmp_path / "album" / "cover.jpg").touch()
+    out = tmp_path / "album" / "stems"
+    settings = ["-p", TINY, "-c", "mp3", "-b", "192k", "-s", "0.5", "-d", "1", "--mwf"]
+    code, printed, err = here(
+        "separate", tmp_path / "album", "-o", out, *settings, "-f", "{foldername}_{filename}/{instrument}.{codec}"
+    )
+    assert code == 0 and not err
+    wanted = [f"{name}/{stem}.mp3" for name in ("cd1_one", "cd1_two", "cd2_one") for stem in sorted(STEMS)]
+    assert there(out) == wanted
+    assert sorted(printed.splitlines()) == [f"{out}/{path}" for path in wanted]
+    assert stems_in(out / "cd2_one", "mp3").shape[2] == pytest.approx(RATE, abs=RATE // 10)
+    assert (out / "cd1_one" / "vocals.mp3").stat().st_size == pytest.approx(24_000, rel=0.15)
+
+
+def test_another_rate_is_the_models_with_spleeters_way_and_the_files_own_with_ours(here: Here, tmp_path: Path) -> None:
+    song = floats(tmp_path / "song.wav", music(48_000, 48000), 48000)
+    for model, rate in ((TINY, RATE), ("streaming-2stems", 48000)):
+        assert here("separate", song, "-o", tmp_path / model, "-p", model)[0] == 0
+        assert soundfile.info(tmp_path / model / "song" / "vocals.wav").samplerate == rate
+        assert stems_in(tmp_path / model / "song").shape[2] == rate
+
+
+def test_the_wiener_filter_makes_a_difference(here: Here, song: Path, tmp_path: Path) -> None:
+    for folder, choice in (("plain", ()), ("mwf", ("--mwf",))):
+        assert here("separate", song, "-o", tmp_path / folder, "-p", TINY, *choice)[0] == 0
+    plain, filtered = stems_in(tmp_path / "plain" / "song"), stems_in(tmp_path / "mwf" / "song")
+    assert plain.shape == filtered.shape == (2, 2, 20_000)
+    assert error_db(plain, filtered) > -40.0
+
+
+def test_resume(here: Here, tmp_path: Path) -> None:
+    songs = [floats(tmp_path / "in" / f"{name}.wav", noise(5000)) for name in "abc"]
+    out = tmp_path / "out"
+    resumed = ("separate", tmp_path / "in", "-o", out, "--resume")
+    assert here("separate", songs[1], "-o", out)[0] == 0
+    floats(out / "c" / "vocals.wav", noise(10))  # of a run that was ended in the middle
+    (out / "c" / "accompaniment.wav.part").touch()
+    before = (out / "b" / "vocals.wav").stat().st_mtime_ns
+    code, printed, err = here(*resumed)
+    assert code == 0 and not err
+    first, *rest = printed.splitlines()
+    assert first == "1 of 3 files have their stems already"
+    assert sorted(rest) == sorted(said(out, "a", "c").splitlines())
+    assert (out / "b" / "vocals.wav").stat().st_mtime_ns == before
+    assert stems_in(out / "c").shape[2] == 5000 and len(there(out)) == 6
+    assert here(*resumed) == (0, "3 of 3 files have their stems already\n", "")
+    assert here(*resumed[:-1])[1].count("\n") == 6, "without the word all is done again"
+
+
+# Interrupted -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "all_of_them"),
+    [("SIGINT", "wav", False), ("SIGTERM", "wav", False), ("SIGINT", "flac", True)],  # as Ctrl-C does, ffmpeg too
+)
+def test_separate_is_interrupted(tmp_path: Path, ffmpeg: str, name: str, codec: str, all_of_them: bool) -> None:
+    """The first file is whole, of the second nothing is there; what is left can be done later."""
+    for file, seconds in (("short.wav", 1), ("long.wav", 400)):
+        made(tmp_path / file, np.tile(noise(RATE), (1, seconds)))
+    out = tmp_path / "out"
+    arguments = ("separate", tmp_path / "short.wav", tmp_path / "long.wav", "-o", out, "-c", codec, "--threads", 2)
+    with subprocess.Popen(
+        program(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout
+        lines = [process.stdout.readline() for _ in STEMS]
+        growing = out / "long" / f"accompaniment.{codec}.part"
+        deadline = time.monotonic() + PATIENCE_S
+        while not growing.exists() or growing.stat().st_size < 500_000:
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.02)
+        (os.killpg if all_of_them else os.kill)(process.pid, getattr(signal, name))
+        rest, err = process.communicate(timeout=10.0)
+    assert process.returncode == 130
+    assert err == "rtsep: stopped; 1 of 2 files are whole; --resume goes on from there\n"
+    assert "".join(lines) == said(out, "short", ending=codec) and not rest
+    assert there(out) == [f"short/{stem}.{codec}" for stem in sorted(STEMS)]
+    assert stems_in(out / "short", codec).shape[2] == RATE
+    made(tmp_path / "long.wav", noise(RATE))
+    done = run(*arguments, "--resume")
+    assert done.stdout == "1 of 2 files have their stems already\n" + said(out, "long", ending=codec)
+    assert done.returncode == 0 and not done.stderr

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from rtsep.core.budget import MARGIN, RESERVE_S, Budget, default_compute, patience_s, reserve_s
+from rtsep.core.presets import plan
+from tests.support.engines import stateful_spec
+from tests.support.models import unet_spec
+
+UNET = unet_spec()
+
+
+def budget(preset: str = "23", block: int = 256, refresh: int | None = None, ahead: int = 0) -> Budget:
+    model = unet_spec(ahead=ahead)
+    window = plan(model, 44100, preset, refresh=refresh)
+    return Budget(window, block, default_compute(model, window, block))
+
+
+class TestSlack:
+    def test_a_stateful_network_gets_5_3_ms_in_steps_that_the_ring_can_use(self) -> None:
+        model = stateful_spec()
+        for block, rate, frames in ((256, 48000, 256), (64, 48000, 256), (441, 44100, 236), (1024, 48000, 256)):
+            window = plan(model, rate, "23")
+            assert default_compute(model, window, block) == frames
+
+    @pytest.mark.parametrize("preset", ["exact", "46", "23", "12"])
+    def test_a_windowed_network_gets_the_time_between_two_masks(self, preset: str) -> None:
+        assert budget(preset).compute == 1024
+        assert budget(preset, refresh=plan(UNET, 44100, preset).refresh * 2).compute == 2048
+
+    def test_masks_for_a_later_frame_need_no_slack_of_their_own(self) -> None:
+        assert budget("23", ahead=1).compute == 256
+
+    def test_half_of_a_short_time_is_kept_for_scheduling_and_8_ms_of_a_long_one(self) -> None:
+        assert reserve_s(256, 0, 48000) == pytest.approx(128 / 48000)
+        assert reserve_s(256, 2048, 48000) == RESERVE_S
+        assert patience_s(256, 1024, 44100) == pytest.approx(1280 / 44100 - RESERVE_S)
+
+
+class TestBudget:
+    def test_what_a_pass_may_take(self) -> None:
+        found = budget("23")
+        assert found.interval_s == pytest.approx(1024 / 44100)
+        assert found.wait_s == pytest.approx(1280 / 44100 - RESERVE_S)
+        assert found.allowed_s == found.wait_s
+        assert found.holds(found.wait_s / MARGIN - 1e-6) and not found.holds(found.wait_s / MARGIN + 1e-6)
+
+    def test_masks_for_a_later_frame_have_that_time_too_but_only_one_is_made_at_a_time(self) -> None:
+        found = budget("23", ahead=1)
+        assert found.wait_s == pytest.approx(1024 / 44100 + 512 / 44100 / 2)
+        assert found.allowed_s == found.interval_s
+
+    def test_what_holds_is_left_as_it_is(self) -> None:
+        assert budget("46").fitted(0.010) == budget("46")
+
+    @pytest.mark.parametrize("pass_s", [0.0185, 0.030, 0.047, 0.2])
+    @pytest.mark.parametrize("preset", ["exact", "46", "23", "12", "3"])
+    @pytest.mark.parametrize("ahead", [0, 1])
+    def test_the_nearest_setting_that_holds(self, ahead: int, preset: str, pass_s: float) -> None:
+        asked = budget(preset, ahead=ahead)
+        found = asked.fitted(pass_s)
+        assert found.holds(pass_s) or MARGIN * pass_s == pytest.approx(found.allowed_s)
+        assert found.window.refresh % asked.window.refresh == 0
+        times = found.window.refresh // asked.window.refresh
+        assert times == 1 or (times - 1) * asked.interval_s < MARGIN * pass_s, "masks as often as they can be made"
+        step = 1 if found.compute == asked.compute else 256
+        assert (
+            found.compute == asked.compute or Budget(found.window, 256, found.compute - step).wait_s < MARGIN * pass_s
+        )

@@ -1,0 +1,157 @@
+"""The doctor: each lack has its cure, and what nothing plays without makes it fail."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from rtsep.cli.app import app
+from rtsep.core.budget import Budget, default_compute
+from rtsep.core.presets import plan
+from rtsep.diagnostics import capacity as standing
+from rtsep.diagnostics import doctor
+from rtsep.diagnostics.doctor import Finding, examine
+from rtsep.errors import DeviceError, ModelError
+from rtsep.host.device import Device
+from tests.support.models import unet_spec
+
+
+def found(subject: str) -> Finding:
+    return next(finding for finding in examine() if finding.subject.startswith(subject))
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def fail(*arguments: object) -> Any:
+        raise error
+
+    return fail
+
+
+def test_it_looks_at_everything_here() -> None:
+    findings = examine()
+    assert len({finding.subject for finding in findings}) == len(doctor.LOOKS)
+    assert all(finding.state and "\n" not in finding.state + finding.cure for finding in findings)
+    assert not found("ONNX Runtime").cure
+    assert found("models").state.startswith("spleeter-2stems-ahead, spleeter-2stems-live")
+
+
+@pytest.mark.parametrize(
+    ("subject", "module", "cure", "needed"),
+    [
+        ("ONNX Runtime", "onnxruntime", "pip install onnxruntime", True),
+        ("OpenVINO", "openvino", "pip install 'rtsep[openvino]'", False),
+        ("PyTorch", "torch", "pip install 'rtsep[train]'", False),
+    ],
+)
+def test_a_missing_library(monkeypatch: pytest.MonkeyPatch, subject: str, module: str, cure: str, needed: bool) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else real(name))
+    assert found(subject).state == "not installed"
+    assert found(subject).cure == cure
+    assert found(subject).needed is needed
+
+
+def test_no_portaudio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "devices", raising(DeviceError("PortAudio is not installed; sudo apt-get install it")))
+    assert found("PortAudio") == Finding(
+        "PortAudio", "missing", "PortAudio is not installed; sudo apt-get install it", True
+    )
+
+
+def test_no_sound_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "devices", tuple)
+    assert found("sound devices").state == "none"
+    assert "--output null" in found("sound devices").cure
+    assert not found("sound devices").needed
+
+
+def test_a_sound_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "devices", lambda: (Device(0, "Card", "ALSA", 2, 2, 48000),))
+    assert found("sound devices") == Finding("sound devices", "1, see `rtsep devices`")
+
+
+def test_a_broken_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "catalogue", raising(ModelError("model.onnx is missing; get it again")))
+    assert found("models") == Finding("models", "broken", "model.onnx is missing; get it again", True)
+
+
+def test_no_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert found("ffmpeg").state == "not installed"
+    assert "apt-get install ffmpeg" in found("ffmpeg").cure
+
+
+def test_another_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Plan9")
+    assert found("system").cure.startswith("live use is made for Linux")
+
+
+@pytest.mark.parametrize(
+    ("subject", "name"), [("real-time priority", "become_realtime"), ("locked memory", "lock_memory")]
+)
+def test_refused_by_the_system(monkeypatch: pytest.MonkeyPatch, subject: str, name: str) -> None:
+    monkeypatch.setattr(doctor, name, lambda *arguments: False)
+    assert found(subject).state == "refused"
+    assert "/etc/security/limits.d/audio.conf" in found(subject).cure
+
+
+def test_looking_leaves_the_priority_as_it_was() -> None:
+    before = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+    examine()
+    assert (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority) == before
+
+
+def test_nothing_compiled_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "compiled", lambda: False)
+    assert found("signal path").state.startswith("not compiled yet")
+    assert not found("signal path").cure, "it cures itself"
+
+
+def looks(*findings: Finding) -> tuple[Callable[[], Finding], ...]:
+    return tuple((lambda finding=finding: finding) for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("finding", "code"),
+    [
+        (Finding("thing", "well"), 0),
+        (Finding("thing", "well", needed=True), 0),
+        (Finding("thing", "lacking", "buy [one]"), 0),
+        (Finding("thing", "lacking", "buy [one]", needed=True), 1),
+    ],
+)
+def test_the_command(monkeypatch: pytest.MonkeyPatch, finding: Finding, code: int) -> None:
+    monkeypatch.setattr(doctor, "LOOKS", looks(Finding("other", "[fine]"), finding))
+    monkeypatch.setattr(doctor, "live_models", lambda named: ())
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == code
+    assert result.stdout.splitlines()[:2] == ["● other: [fine]", f"● thing: {finding.state}"]
+    assert result.stdout.splitlines()[2:] == (["    buy [one]"] if finding.cure else [])
+
+
+def test_the_command_says_what_holds_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LOOKS", ())
+    monkeypatch.setattr(standing, "pass_time_s", lambda engine, every_s: 0.0013)
+    result = CliRunner().invoke(app, ["doctor", "-m", "streaming-2stems"])
+    assert result.exit_code == 0
+    first, *rows = result.stdout.strip().splitlines()
+    assert first == "streaming-2stems, one thread: 1.3 ms for a mask"
+    assert rows[2] == "   23: a mask every 5.8 ms: yes, 1.3 ms of 4.1 ms; 29 ms in all"
+    assert [row.split(":")[0].strip() for row in rows] == ["exact", "46", "23", "12", "6", "3"]
+
+
+def test_a_model_that_does_not_hold_comes_with_the_setting_that_does() -> None:
+    model = unet_spec()
+    window = plan(model, 44100, "23")
+    budget = Budget(window, 256, default_compute(model, window, 256))
+    slow = standing.Standing("slow", 1, 0.029, (budget,))
+    assert slow.words(budget) == (
+        "   23: a mask every 23 ms: no, 29 ms of 15 ms; every 46 ms: yes, try --refresh 8 --compute 2048; 70 ms in all"
+    )
+    quick = standing.Standing("quick", 2, 0.010, (budget,))
+    assert quick.words(budget) == "   23: a mask every 23 ms: yes, 10 ms of 15 ms; 46 ms in all"

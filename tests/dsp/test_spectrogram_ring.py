@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rtsep.core.presets import plan
+from rtsep.dsp.spectrogram_ring import RESERVE_HOPS, Context, commit, context_ring, gather, next_frame
+from tests.support.engines import stateful_spec, windowed_spec
+
+CHANNELS, BINS = 2, 16
+
+
+def ring(context: int = 4, preset: str = "23") -> tuple[Context, int]:
+    """A context ring and the spacing of its frames."""
+    model = windowed_spec(context=context, bins=BINS)
+    window = plan(model, 44100, preset)
+    return context_ring(model, window), window.spacing
+
+
+def push(memory: Context, hop: int) -> None:
+    """Write a frame that says which hop it is of."""
+    slot = next_frame(memory)
+    assert slot.shape == (CHANNELS, BINS)
+    slot[0], slot[1] = hop, -hop
+    commit(memory)
+
+
+def test_the_ring_is_large_enough_for_its_model() -> None:
+    memory, spacing = ring(context=8, preset="3")
+    assert spacing == 8 and len(memory.frames) >= 8 * spacing + RESERVE_HOPS
+
+
+@pytest.mark.parametrize("spacing", [1, 2, 8])
+def test_every_spacing_th_frame_up_to_the_newest(spacing: int) -> None:
+    memory, _ = ring(context=4, preset="3")
+    out = np.full((CHANNELS, 4, BINS), np.nan, np.float32)
+    rng = np.random.default_rng(spacing)
+    for hop in range(400):
+        push(memory, hop)
+        newest = hop - int(rng.integers(0, min(hop + 1, RESERVE_HOPS // 2)))
+        assert gather(memory, newest, spacing, out)
+        expected = [max(0, newest - spacing * back) for back in (3, 2, 1, 0)]
+        assert (out[0] == np.array(expected)[:, np.newaxis]).all()
+        assert (out[1] == -out[0]).all()
+
+
+def test_before_the_first_frame_is_silence() -> None:
+    memory, _ = ring()
+    memory.frames[...] = 99.0
+    push(memory, 5)
+    out = np.full((CHANNELS, 4, BINS), np.nan, np.float32)
+    assert gather(memory, 0, 2, out)
+    assert (out[:, :3] == 0.0).all() and (out[0, 3] == 5.0).all()
+
+
+def test_a_reset_forgets() -> None:
+    memory, _ = ring()
+    for hop in range(10):
+        push(memory, hop + 1)
+    memory.state["hops"] = 0
+    push(memory, 7)
+    out = np.full((CHANNELS, 4, BINS), np.nan, np.float32)
+    assert gather(memory, 0, 1, out)
+    assert (out[:, :3] == 0.0).all() and (out[0, 3] == 7.0).all()
+
+
+def test_a_lapped_reader_is_told() -> None:
+    memory, spacing = ring()
+    capacity = len(memory.frames)
+    out = np.zeros((CHANNELS, 4, BINS), np.float32)
+    newest = 3 * spacing  # its oldest frame is hop 0
+    hop = 0
+    while hop <= newest:
+        push(memory, hop)
+        hop += 1
+    while hop < capacity - 1:  # the frame being written may be the oldest's slot when hops == capacity
+        push(memory, hop)
+        hop += 1
+        assert gather(memory, newest, spacing, out), hop
+    push(memory, hop)
+    hop += 1
+    assert hop == capacity and not gather(memory, newest, spacing, out)
+    assert gather(memory, newest + spacing, spacing, out)
+
+
+def test_a_stateful_model_sees_one_frame() -> None:
+    model = stateful_spec(bins=BINS)
+    memory = context_ring(model, plan(model, 44100, "3"))
+    for hop in range(20):
+        push(memory, hop)
+    out = np.zeros((CHANNELS, 1, BINS), np.float32)
+    assert gather(memory, 11, 8, out) and (out[0] == 11.0).all()

@@ -1,0 +1,108 @@
+"""Devices: what they refuse, and the clock that is none."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from rtsep.core.presets import plan
+from rtsep.engine.identity import IdentityEngine
+from rtsep.errors import DeviceError
+from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, open_border
+from rtsep.host.device import Device, DeviceClock, NullClock, find_device
+from rtsep.host.host import Host
+from tests.support.engines import stateful_spec
+from tests.support.hosts import card_host, settings, until
+
+if TYPE_CHECKING:
+    from tests.support.virtual_card import CardFactory
+
+pytest_plugins = ("tests.support.virtual_card",)
+
+
+@pytest.mark.jack
+def test_a_missing_device_is_named_with_what_there_is(card: CardFactory) -> None:
+    card(inputs=2, outputs=8)
+    with pytest.raises(DeviceError, match=r"no output device 'Zanzibar'.*system.*rtsep devices"):
+        find_device("Zanzibar", "outputs")
+    with pytest.raises(DeviceError, match="no input device '999'"):
+        find_device("999", "inputs")
+    found = find_device("system", "outputs")
+    assert (found.inputs, found.outputs, found.sample_rate) == (2, 8, 48000)
+    assert find_device(str(found.index), "inputs") == found
+    assert find_device("SYSTEM", "outputs") == found
+
+
+@pytest.mark.jack
+def test_what_the_card_lacks_is_refused_before_anything_starts(card: CardFactory) -> None:
+    card(sample_rate=48000, inputs=2, outputs=8)
+    device = find_device("system", "outputs")
+    with pytest.raises(DeviceError, match="system has 8 output channels; the routes ask for 9"):
+        DeviceClock(device, device, 48000, 9)
+    with pytest.raises(DeviceError, match=r"refuses 44100 Hz.*own rate is 48000 Hz: try --rate 48000"):
+        DeviceClock(device, device, 44100, 2)
+    with pytest.raises(DeviceError, match=r"input channels \(1, 3\): system has 1 to 2"):
+        card_host(IdentityEngine(stateful_spec()), input_channels=(1, 3))
+    with pytest.raises(DeviceError, match=r"input channels \(0, 1\)"):
+        card_host(IdentityEngine(stateful_spec()), input_channels=(0, 1))
+
+
+def test_two_devices_without_a_common_clock_are_refused() -> None:
+    output = Device(0, "speakers", "ALSA", 0, 2, 48000)
+    source = Device(1, "microphone", "ALSA", 2, 0, 48000)
+    with pytest.raises(DeviceError, match=r"'microphone' and output 'speakers'.*common clock.*one device for both"):
+        DeviceClock(output, source, 48000, 2)
+
+
+def test_several_fitting_devices_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    twins = (Device(3, "Loop A", "ALSA", 2, 2, 48000), Device(4, "Loop B", "ALSA", 2, 2, 48000))
+    monkeypatch.setattr("rtsep.host.device.devices", lambda: twins)
+    with pytest.raises(DeviceError, match="'loop' fits several output devices: 3 Loop A, 4 Loop B; name one by its"):
+        find_device("loop", "outputs")
+    assert find_device("4", "outputs").name == "Loop B"
+
+
+def test_a_device_that_sends_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dead(NullClock):
+        def open(self, border: object) -> None:
+            pass
+
+    monkeypatch.setattr("rtsep.host.host.PRIMING_S", 0.05)
+    engine = IdentityEngine(stateful_spec())
+    host = Host(engine, Dead(44100, 2), settings(engine, plan(engine.spec, 44100)))
+    with pytest.raises(DeviceError, match=r"null was opened but sends no blocks"), host:
+        pass
+
+
+def test_blocks_that_are_too_large_are_an_error() -> None:
+    engine = IdentityEngine(stateful_spec())
+    chosen = settings(engine, plan(engine.spec, 44100), waiting=True)
+    with pytest.raises(DeviceError, match="null sends blocks of 8193 frames; allowed are 1 to 8192"):
+        Host(engine, NullClock(44100, 2, LARGEST_BLOCK + 1), chosen).__enter__()
+
+
+def test_the_null_clock_keeps_time_without_drifting() -> None:
+    clock = NullClock(48000, 2, 480, capture=1)
+    border = open_border(2, 2, 96000, 1)
+    clock.open(border)
+    border.state["phase"] = RUNNING
+    began = time.monotonic()
+    counted = int(border.state[0]["callbacks"])
+    assert until(lambda: int(border.state[0]["callbacks"]) >= counted + 100)
+    seconds = time.monotonic() - began
+    border.state["phase"] = STOPPED
+    clock.close()
+    assert not clock.alive
+    assert seconds > 0.97  # 100 blocks of 10 ms; late is the machine's fault, early is ours
+
+
+def test_a_host_without_any_input_plays_silence() -> None:
+    engine = IdentityEngine(stateful_spec())
+    clock = NullClock(44100, 1, 64, capture=20_000)
+    chosen = settings(engine, plan(engine.spec, 44100), "mix=1", waiting=True)
+    with Host(engine, clock, chosen) as host:
+        assert until(lambda: host.seconds > 1.0)
+    np.testing.assert_array_equal(clock.captured, 0.0)

@@ -1,0 +1,183 @@
+"""From options to a host: what is chosen, and every way in which it is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from rtsep.engine.identity import IdentityEngine
+from rtsep.errors import DeviceError, EngineError, FileError, ModelError, RouteError, RtsepError, SpecError
+from rtsep.host import factory as session
+from rtsep.host.device import JACK, Device, NullClock
+from rtsep.host.factory import LiveOptions, open_host
+from tests.support.signals import noise
+
+CARD = Device(0, "Card", "ALSA", 2, 4, 48000)
+MUTE = Device(1, "Monitor", "ALSA", 0, 2, 48000)
+USB = Device(2, "USB 2.0", "ALSA", 2, 2, 96000)
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    path = tmp_path / "song.wav"
+    soundfile.write(path, noise(2000).T, 22050)
+    return path
+
+
+class FakeClock(NullClock):
+    """A device that takes 44.1 and 48 kHz."""
+
+    def __init__(self, output: Device, source: Device | None, sample_rate: int, outputs: int, block: int = 0) -> None:
+        if sample_rate not in (44100, 48000):
+            raise DeviceError(f"{output.name} refuses {sample_rate} Hz; try --rate 48000")
+        super().__init__(sample_rate, outputs, block or 256)
+        self.name, self.output, self.source = output.name, output, source
+        self.spec = replace(self.spec, inputs=source.inputs if source else 0)
+
+
+@pytest.fixture
+def no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "default_output", lambda: None)
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with a sound card of our making."""
+    found = {device.name: device for device in (CARD, MUTE, USB)}
+    monkeypatch.setattr(session, "default_output", lambda: CARD)
+    monkeypatch.setattr(session, "find_device", lambda text, kind: found[text])
+    monkeypatch.setattr(session, "DeviceClock", FakeClock)
+
+
+def options(song: Path | str, **changes: Any) -> LiveOptions:
+    return LiveOptions(input=str(song), engine="identity", **{"output": "null", **changes})
+
+
+def test_null_plays_a_file_at_its_own_rate(song: Path) -> None:
+    host = open_host(options(song, latency="6", compute=100, block=128, loop=True, record=song.parent))
+    assert host.clock.name == "null"
+    assert host.clock.spec.sample_rate == 22050
+    assert host.clock.spec.block == 128
+    assert host.settings.window.preset == "6"
+    assert host.settings.compute == 100
+    assert host.settings.record == song.parent
+    assert host.player and host.player.loop
+    assert isinstance(host.engine, IdentityEngine)
+
+
+def test_the_rate_can_be_chosen(song: Path) -> None:
+    host = open_host(options(song, rate=48000))
+    assert host.clock.spec.sample_rate == host.settings.window.sample_rate == 48000
+
+
+def test_auto_is_null_without_a_device(song: Path, no_devices: None) -> None:
+    assert open_host(options(song, output="auto")).clock.name == "null"
+
+
+def test_auto_is_the_device_where_there_is_one(song: Path, card: None) -> None:
+    assert open_host(options(song, output="auto")).clock.name == "Card"
+
+
+def test_a_file_at_a_rate_that_the_device_takes(tmp_path: Path, card: None) -> None:
+    path = tmp_path / "cd.wav"
+    soundfile.write(path, noise(2000).T, 44100)
+    assert open_host(options(path, output="")).clock.spec.sample_rate == 44100
+
+
+def test_a_file_at_another_rate_is_resampled_to_the_device(song: Path, card: None) -> None:
+    assert open_host(options(song, output="")).clock.spec.sample_rate == 48000
+
+
+def test_a_device_in_and_out(card: None) -> None:
+    host = open_host(options("Card", output="Card"))
+    assert isinstance(host.clock, FakeClock)
+    assert host.clock.source == CARD
+    assert host.player is None
+    assert host.clock.spec.sample_rate == 48000
+
+
+def test_the_output_is_the_input_too_by_default(card: None) -> None:
+    host = open_host(options("", output="Card"))
+    assert isinstance(host.clock, FakeClock) and host.clock.source == CARD
+
+
+def test_routes_say_how_many_outputs_are_opened(song: Path) -> None:
+    host = open_host(options(song, routes=("vocals=1,2 accompaniment=3,4", "mix=7,8")))
+    assert host.clock.spec.outputs == 8
+
+
+@pytest.mark.parametrize("name", ["USB 2.0", "3", "hw:1", "Card"])
+def test_names_that_are_devices(name: str) -> None:
+    assert not session._is_file(name)
+
+
+@pytest.mark.parametrize("name", ["song.mp3", "no/such", "a.m4a", "x.3gp", "..", "/"])
+def test_names_that_are_files(name: str) -> None:
+    assert session._is_file(name)
+
+
+def test_waiting_is_for_null_and_jack(song: Path, card: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert open_host(options(song, waiting=True)).settings.waiting
+    with pytest.raises(DeviceError, match=r"cannot wait; use --fast with --output null"):
+        open_host(options(song, output="Card", waiting=True))
+    monkeypatch.setattr(session, "find_device", lambda text, kind: replace(CARD, host_api=JACK))
+    assert open_host(options(song, output="Card", waiting=True)).settings.waiting
+
+
+REFUSED: list[tuple[dict[str, Any], type[RtsepError], str]] = [
+    ({"input": "missing.wav"}, FileError, "missing.wav: no such file"),
+    ({"input": "."}, FileError, "is a folder; name an audio file"),
+    ({"input": ""}, DeviceError, "null has no input of its own; name a file with --input"),
+    ({"input": "Card"}, DeviceError, "'Card' is no file, and null plays files only"),
+    ({"output": ""}, DeviceError, r"there is no sound device; use --output null"),
+    ({"model": "streaming-9stems"}, ModelError, "no model 'streaming-9stems'; known are spleeter-2stems-ahead"),
+    ({"engine": "tpu"}, EngineError, "unknown engine 'tpu'; allowed are onnx, openvino"),
+    ({"engine": "onnx", "precision": "f16"}, EngineError, "precision is 'f16'"),
+    ({"latency": "24"}, SpecError, "unknown latency preset '24'; choose one of exact, 46, 23, 12, 6, 3"),
+    ({"latency": "46", "hop": 300}, SpecError, "hop 300 does not fit"),
+    ({"hop": 0}, SpecError, "hop 0 does not fit"),
+    ({"model": "streaming-2stems", "refresh": 3}, SpecError, "refresh 3 does not fit"),
+    ({"refresh": 0}, SpecError, "refresh 0 is out of range; it must be 1 hop or more"),
+    ({"model": "streaming-2stems", "lookahead": 2}, SpecError, "causal and cannot look ahead; use 0"),
+    ({"lookahead": -1}, SpecError, "lookahead of -1 hops is out of range"),
+    ({"rate": 1}, SpecError, "sample rate 1 Hz is out of range; allowed are 8000 to 384000 Hz"),
+    ({"rate": -48000}, SpecError, "sample rate -48000 Hz is out of range"),
+    ({"compute": -1}, SpecError, "compute -1 frames is out of range; allowed are 0 to 22050"),
+    ({"compute": 10**9}, SpecError, "compute 1000000000 frames is out of range"),
+    ({"block": 8}, SpecError, "block 8 frames is out of range; allowed are 16 to 8192"),
+    ({"block": -256}, SpecError, "block -256 frames is out of range"),
+    ({"block": 8193}, SpecError, "block 8193 frames is out of range"),
+    ({"routes": ("drums=1,2",)}, RouteError, "no stem 'drums'; choose from vocals, accompaniment, mix"),
+    ({"routes": ("vocals",)}, RouteError, "write it as vocals=1,2"),
+    ({"routes": ("vocals=0,1",)}, RouteError, "channels counted from 1"),
+    ({"routes": ("vocals=1,2,3",)}, RouteError, "write it as vocals=1,2"),
+]
+
+
+@pytest.mark.parametrize(("changes", "kind", "words"), REFUSED, ids=lambda value: str(value)[:40])
+def test_refused(song: Path, no_devices: None, changes: dict[str, Any], kind: type[RtsepError], words: str) -> None:
+    with pytest.raises(kind, match=words.replace("(", r"\(")) as caught:
+        open_host(changed(song, changes))
+    assert "\n" not in str(caught.value)
+
+
+def changed(song: Path, changes: dict[str, Any]) -> LiveOptions:
+    return replace(options(song), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"input": "Monitor", "output": "Monitor"}, "Monitor has no input channels; choose an --input"),
+        ({"input": "Card", "output": "Card", "input_channels": (3, 4)}, r"input channels \(3, 4\): Card has 1 to 2"),
+        ({"input": "Card", "output": "Card", "input_channels": (0, 1)}, r"input channels \(0, 1\): Card has 1 to 2"),
+        ({"output": "Card", "rate": 96000}, "Card refuses 96000 Hz"),
+    ],
+)
+def test_refused_by_a_device(song: Path, card: None, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(DeviceError, match=words):
+        open_host(changed(song, changes))

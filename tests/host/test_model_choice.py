@@ -1,0 +1,113 @@
+"""Which model takes the seat, how it is fitted, and what is said of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from rtsep.engine.base import Engine
+from rtsep.engine.build import build
+from rtsep.errors import ModelError, SpecError
+from rtsep.host import model_choice as seats
+from rtsep.host.model_choice import Seat, Wish, seat
+from rtsep.model import store
+from rtsep.model.store import StoredModel
+
+BEST, CHEAP = "spleeter-2stems-live", "streaming-2stems"
+
+
+@pytest.fixture
+def taking(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, float]], None]:
+    """Let passes take so long, in seconds by model; two models are bundled, the slower one is the better."""
+
+    def give(times: dict[str, float]) -> None:
+        monkeypatch.setattr(seats, "BUNDLED", (BEST, CHEAP))
+        monkeypatch.setattr(seats, "pass_time_s", lambda engine, every_s: times[engine.spec.name])
+
+    return give
+
+
+def seated(**changes: object) -> Seat:
+    return seat(Wish(engine="identity", **changes), 44100)  # type: ignore[arg-type]
+
+
+def test_without_a_name_the_best_that_holds(taking: Callable[[dict[str, float]], None]) -> None:
+    taking({BEST: 0.012, CHEAP: 0.001})
+    found = seated()
+    assert found.engine.spec.name == BEST
+    assert found.note == f"{BEST}: 12 ms for a mask here, 15 ms are there"
+
+
+def test_without_a_name_the_next_where_the_best_does_not_hold(taking: Callable[[dict[str, float]], None]) -> None:
+    taking({BEST: 0.030, CHEAP: 0.001})
+    found = seated()
+    assert found.engine.spec.name == CHEAP
+    assert found.note == f"{CHEAP}: 1.0 ms for a mask; {BEST} takes 30 ms, 15 ms are there"
+
+
+def test_the_last_plays_even_where_it_does_not_hold(taking: Callable[[dict[str, float]], None]) -> None:
+    taking({BEST: 0.030, CHEAP: 0.020})
+    assert seated().engine.spec.name == CHEAP
+
+
+def test_what_is_named_plays_and_what_would_hold_is_said(taking: Callable[[dict[str, float]], None]) -> None:
+    taking({BEST: 0.030})
+    found = seated(model=BEST)
+    assert found.engine.spec.name == BEST and not found.holds
+    assert found.note == (
+        f"{BEST} takes 30 ms for a mask here, 15 ms are there at this setting: masks may come late; "
+        "try --refresh 8 --compute 2048"
+    )
+    assert not seated(model=BEST, refresh=8, compute=2048).note
+
+
+def test_what_holds_is_not_talked_about(taking: Callable[[dict[str, float]], None]) -> None:
+    taking({BEST: 0.012})
+    assert seated(model=BEST).note == ""
+
+
+def test_nothing_is_timed_where_nothing_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(engine: Engine, every_s: float) -> float:
+        raise AssertionError("timed")
+
+    monkeypatch.setattr(seats, "pass_time_s", never)
+    monkeypatch.setattr(seats, "BUNDLED", (BEST, CHEAP))
+    found = seated(timed=False)
+    assert (found.engine.spec.name, found.note) == (BEST, "")
+
+
+def test_live_a_network_of_spleeter_s_kind_sees_64_spectra() -> None:
+    assert store.find(BEST).live().spec.context == 64
+    assert seated(model=BEST, context=128, timed=False).engine.spec.context == 128
+    with pytest.raises(SpecError, match="context 100 does not suit"):
+        seated(model=BEST, context=100, timed=False)
+
+
+def test_a_model_that_is_not_there() -> None:
+    with pytest.raises(ModelError, match="no model 'nothing'"):
+        seated(model="nothing")
+
+
+@pytest.mark.parametrize(("times", "threads"), [((0.010, 0.010), 1), ((0.017, 0.010), 2), ((0.030, 0.025), 2)])
+def test_two_threads_where_one_does_not_hold(
+    monkeypatch: pytest.MonkeyPatch, times: tuple[float, float], threads: int
+) -> None:
+    taken = iter(times)
+    monkeypatch.setattr(seats, "pass_time_s", lambda engine, every_s: next(taken))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    built: list[int] = []
+
+    def counted(stored: StoredModel, engine: str, threads: int, precision: str) -> Engine:
+        built.append(threads)
+        return build(stored, engine, threads, precision)
+
+    monkeypatch.setattr(seats, "build", counted)
+    assert seated(model=BEST).pass_s == times[threads - 1]
+    assert built == [1, 2][:threads]
+
+
+def test_threads_that_are_asked_for_are_taken(taking: Callable[[dict[str, float]], None]) -> None:
+    taking({BEST: 0.030})
+    assert not seated(model=BEST, threads=1).holds

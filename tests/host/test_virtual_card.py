@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tests.support.card import ROOT, CardError, Samples, VirtualCard, missing
+from tests.support.load import cpu_burner, gil_holder
+
+if TYPE_CHECKING:  # not at run time: pytest itself must import its plugin, to rewrite it
+    from tests.support.virtual_card import CardFactory
+
+pytest_plugins = ("tests.support.virtual_card",)
+pytestmark = pytest.mark.jack
+
+
+def noise(frames: int, channels: int = 2) -> Samples:
+    return np.random.default_rng(7).uniform(-1, 1, (channels, frames)).astype(np.float32)
+
+
+def pass_through(card: VirtualCard, blocksize: int = 0, late_s: float = 0.0) -> Any:
+    """A stream whose Python callback plays its input on outputs 1, 2 and, negated, on 7, 8."""
+    import sounddevice as sd
+
+    calls = 0
+
+    def callback(source: Any, target: Any, frames: int, times: Any, status: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if late_s and calls % 64 == 0:
+            time.sleep(late_s)
+        target[:, :2] = source
+        target[:, 2:6] = 0
+        target[:, 6:] = -source
+
+    return sd.Stream(
+        device=card.device,
+        samplerate=card.sample_rate,
+        blocksize=blocksize,
+        channels=(2, 8),
+        dtype="float32",
+        clip_off=True,
+        dither_off=True,
+        callback=callback,
+    )
+
+
+def delay_of(recorded: Samples, tape: Samples) -> int:
+    """Frames by which the recording is late, found by the tape's first frame."""
+    hits = np.flatnonzero(recorded == tape[0])
+    assert hits.size, "the tape is not in the recording"
+    return int(hits[0])
+
+
+def expect(samples: Samples, tape: Samples, delay: int) -> None:
+    """Outputs 1, 2, 7 and 8 are the tape, `delay` late, to the bit; the rest is silent."""
+    wanted = np.zeros((2, samples.shape[1]), np.float32)
+    length = min(tape.shape[1], samples.shape[1] - delay)
+    wanted[:, delay : delay + length] = tape[:, :length]
+    np.testing.assert_array_equal(samples[:2], wanted)
+    np.testing.assert_array_equal(samples[6:], -wanted)
+    np.testing.assert_array_equal(samples[2:6], 0)
+
+
+def test_two_seconds_arrive_to_the_bit(card: CardFactory) -> None:
+    running = card(sample_rate=48000, block=256)
+    tape = noise(2 * 48000)
+    with pass_through(running), running.deck(tape) as deck:
+        deck.connect()
+        recording = deck.run()
+    assert recording.skipped == 0
+    expect(recording.samples, tape, 0)
+
+
+@pytest.mark.parametrize("sample_rate", [44100, 48000])
+def test_delay_is_what_portaudio_says_at_every_start(card: CardFactory, sample_rate: int) -> None:
+    running = card(sample_rate=sample_rate, block=256)
+    tape = noise(4096)
+    for blocksize in (0, 64, 256, 1024, 0, 256):
+        with pass_through(running, blocksize) as stream, running.deck(tape, frames=8192) as deck:
+            deck.connect()
+            recording = deck.run()
+            stated = round(sum(stream.latency) * sample_rate)
+        assert stated == blocksize
+        assert delay_of(recording.samples[0], tape[0]) == stated
+        expect(recording.samples, tape, stated)
+
+
+def test_freewheel_is_fast_and_to_the_bit(card: CardFactory) -> None:
+    running = card()
+    tape = noise(20 * 48000)
+    with pass_through(running), running.deck(tape) as deck:
+        deck.connect()
+        began = time.monotonic()
+        recording = deck.run(freewheel=True)
+        assert time.monotonic() - began < 15
+        assert deck.position() == recording.samples.shape[1]
+    expect(recording.samples, tape, 0)
+
+
+def test_lateness_and_a_held_gil_cost_time_and_no_sample(card: CardFactory) -> None:
+    running = card()
+    tape = noise(48000)
+    with cpu_burner(), gil_holder() as holds, pass_through(running, late_s=0.05), running.deck(tape) as deck:
+        deck.connect()
+        began = time.monotonic()
+        recording = deck.run()
+        seconds = time.monotonic() - began
+    assert holds.count > 0 and holds.longest_s >= 0.03
+    assert seconds > 1.05  # two callbacks of 50 ms, of which one period each can be made good
+    assert recording.skipped == 0
+    expect(recording.samples, tape, 0)
+
+
+def test_a_looped_tape_goes_on_without_a_seam(card: CardFactory) -> None:
+    running = card(block=64)
+    tape = noise(1000)
+    with pass_through(running), running.deck(tape, record=2, frames=6400, loop=True) as deck:
+        deck.connect()
+        recording = deck.run()
+    np.testing.assert_array_equal(recording.samples, np.tile(tape, 7)[:, :6400])
+
+
+def test_native_echo_is_late_by_slack_and_block(card: CardFactory) -> None:
+    from benchmarks.echo import Echo
+
+    running = card()
+    tape = noise(48000)
+    with Echo(running.device, 48000, 256, slack=256) as echo, running.deck(tape, record=2) as deck, gil_holder():
+        deck.connect()
+        recording = deck.run()
+        report = echo.report()
+    assert report["overflows"] == 0
+    assert 4 < report["interval_p50_ms"] < 7
+    # The machine may stall: then whole blocks are silent, and the rest is still in its place.
+    wanted = np.concatenate([np.zeros((2, 512), np.float32), tape[:, :-512]], axis=1)
+    wrong = recording.samples[:, : tape.shape[1]] != wanted
+    assert not recording.samples[:, : tape.shape[1]][wrong].any()
+    assert np.count_nonzero(wrong[0]) <= 256 * report["underflows"]
+
+
+def test_echo_runs_beside_another_program(card: CardFactory) -> None:
+    running = card()
+    tape = noise(24000)
+    command = [sys.executable, "-W", "error", "-m", "benchmarks.echo", "--seconds", "1", "--server", running.name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as echo:
+        with pass_through(running), running.deck(tape) as deck:
+            deck.connect()
+            recording = deck.run()
+        printed, _ = echo.communicate(timeout=60)
+    assert echo.returncode == 0
+    assert json.loads(printed)["callbacks"] > 100
+    expect(recording.samples, tape, 0)
+
+
+DEATH = """
+import time
+import numpy as np
+from tests.support.card import CardError, VirtualCard, bounded
+from tests.host.test_virtual_card import expect, noise, pass_through
+
+card = VirtualCard()
+with card:
+    stream = pass_through(card)
+    stream.start()
+    with card.deck(noise(48000)) as deck:
+        deck.connect()
+        deck.roll()
+        card.kill()
+        killed = time.monotonic()
+        while stream.active:
+            assert time.monotonic() - killed < 5, "the stream does not notice"
+            time.sleep(0.01)
+        try:
+            deck.wait(5)
+        except CardError as error:
+            assert "went down" in str(error), error
+        else:
+            raise AssertionError("the deck does not notice")
+    bounded(stream.close, 0.5)
+    left = time.monotonic()
+assert time.monotonic() - left < 10
+assert card.lost
+
+with VirtualCard() as card, pass_through(card), card.deck(noise(4800)) as deck:
+    deck.connect()
+    expect(deck.run().samples, noise(4800), 0)
+print("played on")
+"""
+
+
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_a_dead_server_is_noticed_and_a_new_one_plays_on() -> None:
+    # In a process of its own: PortAudio leaves threads behind that wait for the dead server.
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", DEATH], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "played on\n"), ended.stderr
+
+
+def test_a_server_that_does_not_start_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for tool, script in (("jackd", "echo no such driver; exit 3"), ("jack_wait", "exit 1")):
+        (tmp_path / tool).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / tool).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(CardError, match=r"ended with 3.*no such driver"), VirtualCard():
+        pass
+
+
+def test_ports_that_never_come_are_an_error(card: CardFactory) -> None:
+    with card().deck(noise(256)) as deck, pytest.raises(CardError, match="could not connect to nobody"):
+        deck.connect("nobody", timeout_s=0.2)

@@ -1,0 +1,71 @@
+"""How many engines, and how many threads each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rtsep.engine import build
+from rtsep.engine.base import Engine
+from rtsep.errors import EngineError
+from rtsep.model.store import StoredModel
+from rtsep.separation import engine_pool as team
+from rtsep.separation.engine_pool import MOST, build_team, cores
+from rtsep.separation.options import Method
+from tests.support.engines import FrameEngine, windowed_spec
+
+OURS = StoredModel(windowed_spec(), Path("none.onnx"), "", "path")
+SPLEETER = StoredModel(windowed_spec(family="spleeter", extension="zeros"), Path("none.onnx"), "", "path")
+UNMIX = StoredModel(windowed_spec(family="openunmix"), Path("none.onnx"), "", "path")
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
+    """Engine, threads and precision of everything that is built, and five processors."""
+    calls: list[tuple[str, int, str]] = []
+
+    def made(model: StoredModel, count: int, engine: str, threads: int, precision: str) -> list[Engine]:
+        calls.extend([(engine, threads, precision)] * count)
+        return [FrameEngine(model.spec) for _ in range(count)]
+
+    monkeypatch.setattr(build, "build_team", made)
+    monkeypatch.setattr(team, "cores", lambda: 5)
+    monkeypatch.setattr(team, "memory", lambda: 16_000_000_000)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("model", "preset", "jobs", "threads", "wanted"),
+    [
+        (OURS, "exact", 1, 0, [5]),  # one file: one engine with all that there is
+        (OURS, "exact", 2, 0, [2, 2]),
+        (OURS, "exact", 99, 0, [1] * 5),
+        (OURS, "exact", 99, 1, [1]),
+        (OURS, "exact", 99, 2, [1, 1]),
+        (OURS, "exact", 99, 64, [MOST] * MOST),
+        (SPLEETER, "exact", 1, 0, [1] * 5),  # its tiles side by side
+        (SPLEETER, "exact", 3, 2, [1, 1]),
+        (SPLEETER, "23", 1, 0, [5]),  # live there are no tiles
+        (OURS, "exact", 0, 0, [5]),
+        (UNMIX, "exact", 99, 0, [2, 2]),  # two whole songs are all that there is room for
+        (UNMIX, "23", 99, 0, [1] * 5),
+    ],
+)
+def test_threads_are_shared_out(
+    built: list[tuple[str, int, str]], model: StoredModel, preset: str, jobs: int, threads: int, wanted: list[int]
+) -> None:
+    engines = build_team(model, Method(preset), jobs, "abacus", threads, "f8")
+    assert built == [("abacus", share, "f8") for share in wanted]
+    spec = model.spec if preset == "exact" else model.live().spec
+    assert [engine.spec for engine in engines] == [spec] * len(wanted)
+    assert spec.extension == ("zeros" if (model, preset) == (SPLEETER, "exact") else "average")
+
+
+def test_there_is_a_processor() -> None:
+    assert cores() >= 1
+
+
+def test_an_unknown_engine_is_named() -> None:
+    with pytest.raises(EngineError, match="unknown engine 'abacus'"):
+        build_team(OURS, Method(), 1, "abacus")

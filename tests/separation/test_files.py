@@ -1,0 +1,465 @@
+"""Files and folders to stems on disk: whole or not at all, many at once, and on from where it stopped."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from rtsep.audio.sources import Section, Signal
+from rtsep.core.spec import ModelSpec
+from rtsep.engine.base import Engine
+from rtsep.engine.identity import IdentityEngine
+from rtsep.errors import EngineError, FileError, RouteError, RtsepError, SpecError
+from rtsep.separation import files
+from rtsep.separation.files import separate_file, separate_files
+from rtsep.separation.jobs import ENDINGS, Job, Output, Span, find_sources, pick_stems, plan_jobs
+from rtsep.separation.options import Method
+from tests.support.engines import STEMS, FrameEngine, windowed_spec
+from tests.support.recordings import RATE, floats, heard, made
+from tests.support.signals import Float32, error_db, noise
+
+EXACT = Method()
+
+
+def there(folder: Path) -> list[str]:
+    """Every file below a folder, from there on."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def job_of(source: Path, output: Output, stems: int = 2) -> Job:
+    (job,) = plan_jobs([source], STEMS[stems], output)
+    return job
+
+
+def stems_of(job: Job) -> Float32:
+    return np.stack([heard(path) for path in job.paths])
+
+
+# What is asked for -----------------------------------------------------------------------------
+
+
+class TestFindSources:
+    def test_files_as_named_and_folders_by_name(self, tmp_path: Path) -> None:
+        for name in ("b.wav", "a.MP3", "cd2/c.flac", "cd2/deep/d.m4a", "cover.jpg", "notes.txt", "no_ending"):
+            (tmp_path / "album" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "album" / name).touch()
+        (tmp_path / "album" / "folder.wav").mkdir()
+        (tmp_path / "album" / "gone.wav").symlink_to(tmp_path / "nowhere")
+        odd = tmp_path / "sound without ending"
+        found = find_sources([odd, tmp_path / "album"], tmp_path / "out")
+        assert found[0] == odd, "what is named is tried, whatever its name"
+        inside = [str(path.relative_to(tmp_path / "album")) for path in found[1:]]
+        assert inside == ["a.MP3", "b.wav", "cd2/c.flac", "cd2/deep/d.m4a"]
+
+    def test_what_holds_nothing(self, tmp_path: Path) -> None:
+        (tmp_path / "notes.txt").touch()
+        with pytest.raises(FileError, match=re.escape(f"{tmp_path} holds no sound files; known endings are aac, ")):
+            find_sources([tmp_path], tmp_path / "out")
+        assert {"wav", "mp3", "m4a", "ogg", "flac", "wma", "opus", "aiff"} <= set(ENDINGS)
+
+    def test_stems_inside_the_folder_are_no_sources(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("song.wav", "stems/song/vocals.wav", "stemsandmore/other.wav"):
+            floats(tmp_path / name, noise(10))
+        monkeypatch.chdir(tmp_path)
+        for folder in (tmp_path, Path(), Path("..") / tmp_path.name):
+            found = find_sources([folder], Path("stems"))
+            assert [path.name for path in found] == ["song.wav", "other.wav"]
+        assert [path.name for path in find_sources([Path("stems")], Path())] == ["vocals.wav"], "asked for by name"
+
+    def test_a_name_that_cannot_be(self, tmp_path: Path) -> None:
+        with pytest.raises(FileError, match="cannot be read: File name too long"):
+            find_sources([tmp_path / ("x" * 300)], tmp_path)
+
+
+class TestPlanJobs:
+    def test_a_job_for_every_source(self, tmp_path: Path) -> None:
+        output = Output(tmp_path, "mp3", stems=("other", "drums"))
+        one, two = plan_jobs([Path("a.wav"), Path("b.wav")], STEMS[4], output)
+        assert one == Job(Path("a.wav"), (tmp_path / "a" / "drums.mp3", tmp_path / "a" / "other.mp3"))
+        assert two.source == Path("b.wav")
+
+    def test_two_that_would_write_one_file(self, tmp_path: Path) -> None:
+        sources = [Path("cd1/song.wav"), Path("cd2/song.mp3")]
+        with pytest.raises(
+            FileError, match=r"cd1/song.wav and cd2/song.mp3 would both .*different folders.*foldername"
+        ):
+            plan_jobs(sources, STEMS[2], Output(tmp_path))
+        jobs = plan_jobs(sources, STEMS[2], Output(tmp_path, template="{foldername}/{filename}/{instrument}.{codec}"))
+        assert len({path for job in jobs for path in job.paths}) == 4
+
+    def test_one_that_would_write_what_another_reads(self, tmp_path: Path) -> None:
+        sources = [tmp_path / "song.wav", tmp_path / "x" / ".." / "song" / "vocals.wav"]
+        with pytest.raises(FileError, match=r"song/vocals.wav is to be separated, and a stem of .*song.wav would be"):
+            plan_jobs(sources, STEMS[2], Output(tmp_path))
+
+    def test_unknown_stems_and_codecs(self, tmp_path: Path) -> None:
+        with pytest.raises(RouteError, match=r"there is no stem 'drums'; choose from vocals, accompaniment"):
+            plan_jobs([Path("a.wav")], STEMS[2], Output(tmp_path, stems=("drums",)))
+        with pytest.raises(FileError, match="unknown codec 'mp4'; allowed are wav, mp3, ogg, m4a, wma, flac"):
+            Output(tmp_path, "mp4")
+
+    @pytest.mark.parametrize("bitrate", ["", "k", "-1k", "0", "128 k", "128k\n", "1e6", "lots"])
+    def test_what_is_no_bitrate(self, tmp_path: Path, bitrate: str) -> None:
+        with pytest.raises(FileError, match="is not bits per second; write it as 128k"):
+            Output(tmp_path, bitrate=bitrate)
+        for fine in ("128k", "96000", "1.5M"):
+            Output(tmp_path, bitrate=fine)
+
+    def test_picking_stems(self) -> None:
+        assert pick_stems(("a", "b", "c"), ()) == [0, 1, 2]
+        assert pick_stems(("a", "b", "c"), ("c", "a")) == [0, 2]
+
+
+class TestSpan:
+    @pytest.mark.parametrize(
+        ("offset_s", "duration_s", "start", "end"),
+        [
+            (0.0, None, 0, 3000),
+            (1.0, None, 1000, 3000),
+            (0.0, 0.5, 0, 500),
+            (1.25, 1.0, 1250, 2250),
+            (2.5, 9.0, 2500, 3000),
+        ],
+    )
+    def test_a_part(self, offset_s: float, duration_s: float | None, start: int, end: int) -> None:
+        sound = noise(3000)
+        part = Span(offset_s, duration_s).of(Signal(sound, 1000))
+        assert part.frames == end - start
+        np.testing.assert_array_equal(part.read(5000), sound[:, start:end])
+
+    def test_all_is_the_reader_itself(self) -> None:
+        signal = Signal(noise(10), 1000)
+        assert Span().of(signal) is signal
+        assert isinstance(Span(duration_s=9.0).of(signal), Section)
+
+    @pytest.mark.parametrize("offset_s", [3.0, 1e9])
+    def test_a_part_behind_the_end(self, offset_s: float) -> None:
+        with pytest.raises(
+            FileError, match=rf"signal: offset {offset_s:g} s is not inside its 3.0 s".replace("+", r"\+")
+        ):
+            Span(offset_s).of(Signal(noise(3000), 1000))
+
+    @pytest.mark.parametrize(
+        "span", [(-1.0, None), (np.nan, None), (np.inf, None), (0.0, 0.0), (0.0, np.nan), (0.0, np.inf)]
+    )
+    def test_what_is_no_time(self, span: tuple[float, float | None]) -> None:
+        with pytest.raises(SpecError, match=r"(offset|duration) \S+ s is out of range; it must be"):
+            Span(*span)
+
+
+# One file --------------------------------------------------------------------------------------
+
+
+def test_files_are_written(tmp_path: Path) -> None:
+    sound = noise(50_001)
+    told: list[tuple[Path, int, int]] = []
+    job = job_of(floats(tmp_path / "song.wav", sound), Output(tmp_path / "a" / "b"), 4)
+    assert not job.done
+    separate_file(
+        job,
+        [FrameEngine(windowed_spec(4))],
+        EXACT,
+        Output(tmp_path / "a" / "b"),
+        progress=lambda *now: told.append(now),
+    )
+    assert there(tmp_path / "a" / "b") == [f"song/{stem}.wav" for stem in sorted(STEMS[4])]
+    assert error_db(sound, stems_of(job).sum(axis=0)) < -100.0
+    assert all(
+        soundfile.info(path).samplerate == RATE and soundfile.info(path).subtype == "FLOAT" for path in job.paths
+    )
+    assert told[-1] == (job.source, 50_001, 50_001)
+    assert all(before[1] <= after[1] for before, after in pairwise(told))
+    assert job.done
+
+
+def test_only_some_stems(tmp_path: Path) -> None:
+    engine, source = FrameEngine(windowed_spec(4)), floats(tmp_path / "song.wav", noise(5000))
+    every, some = Output(tmp_path / "all"), Output(tmp_path / "some", stems=("other", "drums"))
+    separate_file(job_of(source, every, 4), [engine], EXACT, every)
+    separate_file(job_of(source, some, 4), [engine], EXACT, some)
+    assert there(tmp_path / "some") == ["song/drums.wav", "song/other.wav"]
+    np.testing.assert_array_equal(stems_of(job_of(source, some, 4)), stems_of(job_of(source, every, 4))[[1, 3]])
+
+
+def test_only_a_part(tmp_path: Path) -> None:
+    sound, output = noise(50_000), Output(tmp_path / "out")
+    job = job_of(floats(tmp_path / "song.wav", sound), output)
+    separate_file(job, [IdentityEngine(windowed_spec())], EXACT, output, Span(0.5, 0.25))
+    assert error_db(sound[:, 22_050:33_075], stems_of(job).sum(axis=0)) < -100.0
+
+
+def test_another_codec(tmp_path: Path, ffmpeg: str) -> None:
+    output = Output(tmp_path / "out", "flac", template="{instrument}_{filename}.{codec}")
+    job = job_of(floats(tmp_path / "song.wav", noise(30_000)), output)
+    separate_file(job, [IdentityEngine(windowed_spec())], EXACT, output)
+    assert there(tmp_path / "out") == ["accompaniment_song.flac", "vocals_song.flac"]
+    assert error_db(heard(job.source), stems_of(job).sum(axis=0)) < -70.0
+
+
+def test_a_familys_stems_have_the_models_rate(tmp_path: Path) -> None:
+    model = windowed_spec(family="spleeter", analysis="hann", output="magnitude", exponent=2.0)
+    output = Output(tmp_path / "out")
+    job = job_of(floats(tmp_path / "song.wav", noise(48_000), 48_000), output)
+    separate_file(job, [FrameEngine(model)], EXACT, output)
+    assert [soundfile.info(path).samplerate for path in job.paths] == [RATE, RATE]
+    assert [soundfile.info(path).frames for path in job.paths] == [RATE, RATE]
+
+
+class FailingEngine(IdentityEngine):
+    """Fails in its third call."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__(spec)
+        self.calls = 0
+
+    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+        self.calls += 1
+        if self.calls == 3:
+            raise EngineError("the engine failed")
+        super().infer(magnitudes, masks, phase)
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    source, output = floats(tmp_path / "song.wav", noise(50_000)), Output(tmp_path / "out")
+    engine = IdentityEngine(windowed_spec())
+    missing = Job(tmp_path / "none.wav", job_of(source, output).paths)
+    for job, method, span, kind, words in (
+        (missing, EXACT, Span(), FileError, "no such file"),
+        (job_of(source, output), EXACT, Span(2.0), FileError, "offset 2 s is not inside its 1.1 s"),
+        (job_of(source, output), Method(mwf=True), Span(), SpecError, "--mwf is Spleeter's"),
+        (job_of(source, output), Method("24"), Span(), SpecError, "unknown latency preset"),
+    ):
+        with pytest.raises(kind, match=words):
+            separate_file(job, [engine], method, output, span)
+        assert not there(tmp_path / "out")
+    with pytest.raises(EngineError, match="the engine failed"):
+        separate_file(job_of(source, output), [FailingEngine(windowed_spec())], EXACT, output)
+    assert not there(tmp_path / "out")
+    blocked = Output(source)
+    with pytest.raises(FileError, match="stems cannot be written there"):
+        separate_file(job_of(source, blocked), [engine], EXACT, blocked)
+
+
+def test_a_missing_source_leaves_earlier_stems_alone(tmp_path: Path) -> None:
+    output = Output(tmp_path)
+    job = job_of(tmp_path / "song.wav", output)
+    for path in job.paths:
+        floats(path, noise(10))
+    with pytest.raises(FileError, match="no such file"):
+        separate_file(job, [IdentityEngine(windowed_spec())], EXACT, output)
+    assert job.done
+
+
+def test_a_file_is_not_written_over_while_it_is_read(tmp_path: Path) -> None:
+    path = floats(tmp_path / "vocals.wav", noise(5000))
+    (tmp_path / "accompaniment.wav").hardlink_to(path)
+    before = path.read_bytes()
+    job = Job(path, (tmp_path / "voice.wav", tmp_path / "accompaniment.wav"))
+    with pytest.raises(FileError, match="would be written over"):
+        separate_file(job, [IdentityEngine(windowed_spec())], EXACT, Output(tmp_path))
+    assert path.read_bytes() == before
+
+
+def test_a_truncated_file_leaves_nothing(tmp_path: Path) -> None:
+    path = made(tmp_path / "song.flac", noise(3 * RATE))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    output = Output(tmp_path / "out")
+    with pytest.raises(FileError, match=r"truncated|broken"):
+        separate_file(job_of(path, output), [IdentityEngine(windowed_spec())], EXACT, output)
+    assert not there(tmp_path / "out")
+
+
+class SlowEngine(FrameEngine):
+    """Knows whether it is still thinking; takes its time."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__(spec)
+        self.thinking = 0
+        self.crowded = False
+
+    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+        self.thinking += 1
+        self.crowded |= self.thinking > 1
+        time.sleep(0.005)
+        super().infer(magnitudes, masks, phase)
+        self.thinking -= 1
+
+
+TILED = windowed_spec(family="spleeter", analysis="hann", output="magnitude", exponent=2.0)
+
+
+def test_an_engine_is_free_again_when_a_file_was_given_up(tmp_path: Path) -> None:
+    """Tiles are thought about ahead; none is when the next file begins."""
+    engines, output = [SlowEngine(TILED), SlowEngine(TILED)], Output(tmp_path / "out")
+
+    def full(source: Path, done: int, total: int) -> None:
+        raise FileError("the disk is full")
+
+    caught: list[BaseException] = []  # whoever keeps an error keeps its frames alive, and what they hold
+    for name in ("one", "two"):
+        with pytest.raises(FileError, match="the disk is full") as error:
+            separate_file(
+                job_of(floats(tmp_path / f"{name}.wav", noise(50_000)), output), engines, EXACT, output, progress=full
+            )
+        caught.append(error.value)
+        assert [engine.thinking for engine in engines] == [0, 0]
+    assert not any(thread.name.startswith("rtsep-tile") for thread in threading.enumerate())
+
+
+def test_a_long_file_needs_no_more_memory(tmp_path: Path) -> None:
+    """Ten minutes after one, in a process of its own; the peak may not grow."""
+    program = """
+        import resource, sys
+        from pathlib import Path
+        import numpy as np, soundfile
+        from rtsep.engine.identity import IdentityEngine
+        from rtsep.separation.files import separate_file
+        from rtsep.separation.jobs import Job, Output
+        from rtsep.separation.options import Method
+        from tests.support.engines import stateful_spec
+
+        folder, minute = Path(sys.argv[1]), np.random.default_rng(0).normal(0, 0.1, (8000 * 60, 1)).astype(np.float32)
+        engine = IdentityEngine(stateful_spec(bins=64))
+        job = Job(folder / "long.wav", (folder / "vocals.wav", folder / "rest.wav"))
+        peaks = []
+        for minutes in (1, 10):
+            with soundfile.SoundFile(job.source, "w", 8000, 1, "PCM_16") as file:
+                for _ in range(minutes):
+                    file.write(minute)
+            separate_file(job, [engine], Method(), Output(folder))
+            peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(peaks[1] - peaks[0], soundfile.info(job.paths[0]).frames)
+    """
+    started = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)]
+    done = subprocess.run(started, capture_output=True, text=True, check=True)
+    growth_mb, frames = done.stdout.split()
+    assert int(frames) == 600 * 8000
+    assert float(growth_mb) < 20.0
+
+
+# Many files ------------------------------------------------------------------------------------
+
+
+def songs(folder: Path, count: int, output: Output, frames: int = 20_000) -> list[Job]:
+    sources = [floats(folder / f"{i:02d}.wav", noise(frames + i, seed=i)) for i in range(count)]
+    return plan_jobs(sources, STEMS[2], output)
+
+
+def all_of(jobs: Sequence[Job], engines: Sequence[Engine], output: Output) -> dict[Job, RtsepError | None]:
+    return dict(separate_files(jobs, engines, EXACT, output))
+
+
+@pytest.mark.parametrize(("count", "team"), [(1, 1), (3, 1), (3, 3), (8, 3), (1, 3), (2, 3)])
+@pytest.mark.parametrize("spec", [windowed_spec(), TILED], ids=["ours", "spleeter"])
+def test_many_files(tmp_path: Path, spec: ModelSpec, count: int, team: int) -> None:
+    """However many engines there are, and whether they share a file or have one each, the stems are the same."""
+    output = Output(tmp_path / "out")
+    engines = [SlowEngine(spec) for _ in range(team)]
+    jobs = songs(tmp_path, count, output)
+    assert all_of(jobs, engines, output) == dict.fromkeys(jobs)
+    assert not any(engine.crowded for engine in engines)
+    alone = Output(tmp_path / "alone")
+    for job in jobs:
+        one = job_of(job.source, alone)
+        separate_file(one, [FrameEngine(spec)], EXACT, alone)
+        np.testing.assert_array_equal(stems_of(job), stems_of(one))
+    if count >= team:
+        assert all(engine.calls for engine in engines[: min(count, team)])
+
+
+def test_files_are_separated_side_by_side(tmp_path: Path) -> None:
+    """Two engines meet, each in a file of its own."""
+    meeting = threading.Barrier(2, timeout=30.0)
+
+    class Meeting(IdentityEngine):
+        met = False
+
+        def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+            if not self.met and threading.current_thread().name.startswith("rtsep-file"):
+                self.met = True
+                meeting.wait()
+            super().infer(magnitudes, masks, phase)
+
+    output = Output(tmp_path / "out")
+    jobs = songs(tmp_path, 2, output)
+    assert all_of(jobs, [Meeting(windowed_spec()), Meeting(windowed_spec())], output) == dict.fromkeys(jobs)
+
+
+def test_one_broken_file_does_not_stop_the_others(tmp_path: Path) -> None:
+    output = Output(tmp_path / "out")
+    jobs = songs(tmp_path, 5, output)
+    jobs[2].source.write_text("no sound")
+    jobs[3].source.unlink()
+    found = all_of(jobs, [FrameEngine(windowed_spec()), FrameEngine(windowed_spec())], output)
+    assert list(map(bool, (found[job] for job in jobs))) == [False, False, True, True, False]
+    assert "02.wav is not a sound file" in str(found[jobs[2]]) and "no such file" in str(found[jobs[3]])
+    assert [job.done for job in jobs] == [True, True, False, False, True]
+    assert there(tmp_path / "out") == [f"{name}/{stem}.wav" for name in ("00", "01", "04") for stem in sorted(STEMS[2])]
+
+
+def test_an_engine_that_failed_goes_on_with_the_next_file(tmp_path: Path) -> None:
+    output = Output(tmp_path / "out")
+    jobs = songs(tmp_path, 3, output)
+    found = all_of(jobs, [FailingEngine(windowed_spec())], output)
+    assert sorted(map(str, found.values())) == ["None", "None", "the engine failed"]
+
+
+def test_what_is_stopped_leaves_no_parts(tmp_path: Path) -> None:
+    """The first file is whole when the loop is left; those under way are given up, the others not begun."""
+    output = Output(tmp_path / "out")
+    jobs = songs(tmp_path, 6, output, frames=100_000)
+    engines = [SlowEngine(windowed_spec()) for _ in range(2)]
+    results = separate_files(jobs, engines, EXACT, output)
+    first, error = next(results)
+    assert error is None and first.done
+    results.close()
+    calls = [engine.calls for engine in engines]
+    assert not list((tmp_path / "out").rglob("*.part"))
+    done = [job for job in jobs if job.done]
+    assert first in done and len(done) < 6
+    assert len(there(tmp_path / "out")) == 2 * len(done), "no stem is there alone"
+    time.sleep(0.05)
+    assert [engine.calls for engine in engines] == calls, "nothing goes on behind our back"
+    left = [job for job in jobs if not job.done]
+    assert all_of(left, engines, output) == dict.fromkeys(left)
+    assert all(job.done for job in jobs)
+    assert [stems_of(job).shape[2] for job in jobs] == [100_000 + i for i in range(6)]
+
+
+def test_it_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    """A part that a dead process left is no stem, and no hindrance."""
+    output = Output(tmp_path / "out")
+    (job,) = songs(tmp_path, 1, output)
+    floats(job.paths[0], noise(10))
+    job.paths[1].with_name("accompaniment.wav.part").write_bytes(b"half")
+    assert not job.done
+    assert all_of([job], [FrameEngine(windowed_spec())], output) == {job: None}
+    assert there(tmp_path / "out") == ["00/accompaniment.wav", "00/vocals.wav"]
+    assert stems_of(job).shape[2] == 20_000
+
+
+def test_progress_of_many(tmp_path: Path) -> None:
+    output = Output(tmp_path / "out")
+    jobs = songs(tmp_path, 4, output)
+    told: list[tuple[Path, int, int]] = []
+    engines = [FrameEngine(windowed_spec()), FrameEngine(windowed_spec())]
+    for _ in separate_files(jobs, engines, EXACT, output, progress=lambda *now: told.append(now)):
+        pass
+    for i, job in enumerate(jobs):
+        own = [(done, total) for source, done, total in told if source == job.source]
+        assert own[0][0] == 0 and own[-1] == (20_000 + i, 20_000 + i)
+
+
+def test_no_files_are_no_work(tmp_path: Path) -> None:
+    assert list(files.separate_files([], [FrameEngine(windowed_spec())], EXACT, Output(tmp_path))) == []

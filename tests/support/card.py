@@ -1,0 +1,279 @@
+"""A sound card in user space: jackd's dummy driver, and PortAudio on it as the device ``system`` of its JACK host API.
+
+A deck (benchmarks/deck.py) is the other end of the cable:
+
+    with VirtualCard(sample_rate=48000, block=256) as card:
+        with sounddevice.Stream(device=card.device, ...), card.deck(tape, record=8) as deck:
+            deck.connect()
+            recording = deck.run()
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from rtsep.host.portaudio import refresh, replace
+from tests.support.deck import RAM, ROOT, CardError, Deck, Recording, Samples, bounded
+
+__all__ = ["ROOT", "CardError", "Deck", "Recording", "Samples", "VirtualCard", "bounded", "missing"]
+
+NAMES = itertools.count(1)
+SERVER_KEYS = ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER", "JACK_NO_AUDIO_RESERVATION")
+
+
+def missing() -> str | None:
+    """Why no virtual card can run here, or None when all its parts are installed."""
+    lacking = [tool for tool in ("jackd", "jack_wait") if shutil.which(tool) is None]
+    if lacking:
+        return f"{' and '.join(lacking)} not found: apt-get install jackd2"
+    for module, cure in (("sounddevice", "apt-get install libportaudio2"), ("jack", "pip install JACK-Client")):
+        try:
+            __import__(module)
+        except (ImportError, OSError) as error:
+            return f"{module} does not load ({error}): {cure}"
+    return None
+
+
+_client_name = ctypes.create_string_buffer(b"PortAudio", 64)  # PortAudio keeps the pointer, so it lives for ever
+
+
+def restart_portaudio(client_name: str = "PortAudio") -> None:
+    """Make PortAudio look for devices again, under `client_name` as a JACK client.
+
+    No stream may be open. Never with a dead server: Pa_Terminate then aborts the whole process.
+    """
+    import sounddevice as sd
+
+    # Not in sounddevice's list of functions, but in the very library that it has loaded. Debian's has it.
+    library = ctypes.CDLL(sd._libname)
+    if hasattr(library, "PaJack_SetClientName"):
+        _client_name.value = client_name.encode()
+        library.PaJack_SetClientName(_client_name)
+    refresh()
+
+
+def system_device() -> int:
+    """PortAudio's index of the JACK server's own ports."""
+    import sounddevice as sd
+
+    for index, info in enumerate(sd.query_devices()):
+        if info["name"] == "system" and "JACK" in sd.query_hostapis(info["hostapi"])["name"]:
+            return index
+    raise CardError(f"PortAudio sees no JACK server named {os.environ.get('JACK_DEFAULT_SERVER', 'default')}")
+
+
+def _running(name: str) -> bool:
+    """Whether the server answers."""
+    try:
+        check = subprocess.run(["jack_wait", "-s", name, "-c"], capture_output=True, timeout=5, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return check.stdout.startswith(b"running")
+
+
+def _reclaim(name: str) -> None:
+    """Free what a killed server leaves: 100 MB of shared memory and one of the eight places for servers.
+
+    JACK gives both back when a server of the same name starts and ends in order, once its files are out of the way.
+    """
+    for pattern in (f"jack_{name}_*", f"jack_sem.*_{name}_*"):
+        for left in RAM.glob(pattern):
+            left.unlink(missing_ok=True)
+    command = ["jackd", "-r", "-n", name, "-d", "dummy"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        deadline = time.monotonic() + 5
+        while not _running(name) and server.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        server.terminate()
+        try:
+            server.wait(3)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+def _forget_dead_servers() -> None:
+    """Free the places of servers that a killed process of ours has left.
+
+    Never by deleting JACK's registry: a process that was a client goes on using the one that it has mapped.
+    """
+    registry = RAM / "jack-shm-registry"
+    if not registry.exists():
+        return
+    for match in re.finditer(rb"jack-\d+:(rt(\d+)_\d+):", registry.read_bytes()):
+        if not Path("/proc", match[2].decode()).exists():
+            _reclaim(match[1].decode())
+
+
+class VirtualCard:
+    """A JACK server on the dummy driver, and PortAudio's device on it, for as long as the context lasts.
+
+    Arguments:
+        sample_rate: in Hz.
+        block: frames per cycle of the server.
+        inputs: channels that a program can record from the card.
+        outputs: channels that a program can play to the card.
+        synchronous: ``jackd -S``: the server waits for every client, so that a late one costs time and no sample.
+        attach: let this process's PortAudio see the card; without, it is left as it is (a stream may be open on it).
+        realtime: server and clients with real-time priority, as on a musician's machine, where the system grants it.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int = 48000,
+        block: int = 256,
+        inputs: int = 2,
+        outputs: int = 8,
+        synchronous: bool = True,
+        attach: bool = True,
+        realtime: bool = False,
+    ) -> None:
+        self.sample_rate = sample_rate
+        self.block = block
+        self.inputs = inputs
+        self.outputs = outputs
+        self.synchronous = synchronous
+        self.attach = attach
+        self.realtime = realtime
+        # Each server its own name: a killed server's name cannot be used again.
+        self.name = f"rt{os.getpid()}_{next(NAMES)}"
+        # Not equal to the server's: a client named like its server hangs it.
+        self.client = f"pa{os.getpid()}_{next(NAMES)}"
+        self.lost = False  # the server died while PortAudio was on it
+        self._attached = False
+        self._server: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+        self._saved: dict[str, str | None] = {}
+        self._decks: list[Deck] = []
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What another process needs in its environment to find this server."""
+        return {"JACK_DEFAULT_SERVER": self.name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server runs."""
+        return self._server is not None and self._server.poll() is None
+
+    @property
+    def device(self) -> int:
+        """PortAudio's index of the card."""
+        return system_device()
+
+    def log_tail(self, lines: int = 8) -> str:
+        """The end of the server's log."""
+        if self._log is None:
+            return "(no log)"
+        self._log.flush()
+        return " | ".join(Path(self._log.name).read_text(errors="replace").strip().splitlines()[-lines:])
+
+    def deck(self, tape: Samples, record: int | None = None, frames: int | None = None, loop: bool = False) -> Deck:
+        """A deck that plays `tape` into this card; see `Deck`."""
+        deck = Deck(self, tape, self.outputs if record is None else record, frames, loop)
+        self._decks.append(deck)
+        return deck
+
+    def kill(self) -> None:
+        """Kill the server on the spot, as an unplugged interface goes.
+
+        Streams on it then hang in stop, abort and close. Leaving the card replaces PortAudio by a fresh one.
+        """
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait(5)
+
+    def freeze(self, frozen: bool = True) -> None:
+        """Stop the server in its tracks, or let it go on, as after a stall of the whole machine."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        reason = missing()
+        if reason:
+            raise CardError(reason)
+        try:
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def _start(self) -> None:
+        _forget_dead_servers()
+        self._log = tempfile.NamedTemporaryFile(prefix=f"{self.name}-", suffix=".log")  # noqa: SIM115 (closed in _stop)
+        self._saved = {key: os.environ.get(key) for key in SERVER_KEYS}
+        os.environ.update(self.environment)
+        # A test process that dies must not leave its server: JACK has room for eight on a machine.
+        leash = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+        modes = [*(["-R", "-P70"] if self.realtime else ["-r"]), *(["-S"] if self.synchronous else [])]
+        command = [*leash, "jackd", *modes, "-n", self.name, "-d", "dummy"]
+        command += ["-r", str(self.sample_rate), "-p", str(self.block), "-C", str(self.inputs), "-P", str(self.outputs)]
+        self._server = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        deadline = time.monotonic() + 10
+        while not _running(self.name):
+            if not self.alive:
+                raise CardError(f"jackd ended with {self._server.returncode}: {self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise CardError(f"jackd did not start within 10 s: {self.log_tail()}")
+            time.sleep(0.02)
+        if not self.attach:
+            return
+        self._attached = True
+        if not bounded(lambda: restart_portaudio(self.client), 10):
+            self.lost = True
+            raise CardError(f"PortAudio did not come back within 10 s; jackd's log: {self.log_tail()}")
+        assert self.device >= 0
+
+    def _stop(self) -> None:
+        for deck in self._decks:
+            deck.close()
+        for key, value in self._saved.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+        self._saved = {}
+        # Clients first: one that outlives its server hangs where it waits for the next cycle.
+        if self._attached and (self.lost or not self.alive or not bounded(restart_portaudio, 10)):
+            self.lost = True
+            replace()
+            if not bounded(restart_portaudio, 10):
+                raise CardError("PortAudio did not come back within 10 s after the card was closed")
+        self._attached = False
+        if self._server is not None:
+            died = not self.alive
+            self._server.terminate()
+            try:
+                self._server.wait(3)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait(5)
+                died = True
+            if died:
+                _reclaim(self.name)
+            for left in RAM.glob(f"jack_sem.*_{self.name}_*"):  # of clients that did not leave in order
+                left.unlink(missing_ok=True)
+            self._server = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None

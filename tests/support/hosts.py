@@ -1,0 +1,106 @@
+"""Hosts for tests: a file through the null device, and the virtual card's duplex device."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from rtsep.audio.readers import open_audio
+from rtsep.audio.sources import Resampled
+from rtsep.core.presets import plan
+from rtsep.core.spec import WindowSpec
+from rtsep.engine.base import Engine
+from rtsep.host.device import DeviceClock, NullClock, find_device
+from rtsep.host.host import Host, HostSettings
+from rtsep.host.mixer import parse_routes
+from tests.support.signals import Float32
+
+PATIENCE_S = 60.0  # the machine may be busy; nothing here is to be timed by it
+
+
+def settings(engine: Engine, window: WindowSpec, routes: str = "mix=1,2", **changes: Any) -> HostSettings:
+    """Settings with routes as the command line writes them."""
+    return HostSettings(window, parse_routes(routes.split(), engine.spec.stems, engine.spec.channels), **changes)
+
+
+def outputs(chosen: HostSettings) -> int:
+    """Output channels that the routes need."""
+    return max(channel for route in chosen.routes for channel in route.channels)
+
+
+def open_file(folder: Path, sound: Float32, sample_rate: int, channels: int = 2) -> Resampled:
+    """The sound (channels, frames) as a file that a host can play."""
+    path = folder / "input.wav"
+    soundfile.write(path, sound.T, sample_rate, subtype="FLOAT")
+    return Resampled(open_audio(path), sample_rate, channels)
+
+
+def file_host(
+    folder: Path,
+    engine: Engine,
+    sound: Float32,
+    sample_rate: int = 44100,
+    preset: str = "23",
+    block: int = 256,
+    routes: str = "mix=1,2",
+    waiting: bool = True,
+    window: WindowSpec | None = None,
+    **changes: Any,
+) -> tuple[Host, NullClock]:
+    """A host that plays the sound on the null device, and the clock, which keeps what is played."""
+    chosen = settings(engine, window or plan(engine.spec, sample_rate, preset), routes, waiting=waiting, **changes)
+    clock = NullClock(sample_rate, outputs(chosen), block, capture=sound.shape[1] + 2 * sample_rate)
+    return Host(engine, clock, chosen, open_file(folder, sound, sample_rate, engine.spec.channels)), clock
+
+
+def card_host(
+    engine: Engine,
+    sample_rate: int = 48000,
+    preset: str = "23",
+    routes: str = "mix=1,2",
+    channels: int | None = None,
+    block: int = 0,
+    **changes: Any,
+) -> Host:
+    """A host on the virtual card, duplex."""
+    chosen = settings(engine, plan(engine.spec, sample_rate, preset), routes, **changes)
+    device = find_device("system", "outputs")
+    return Host(engine, DeviceClock(device, device, sample_rate, channels or outputs(chosen), block), chosen)
+
+
+def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:
+    """Wait for a condition; False if it did not come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def play(host: Host) -> None:
+    """Play a host's file to its end."""
+    with host:
+        assert until(lambda: host.finished), "the file does not end"
+
+
+def windows_db(reference: Float32, estimate: Float32, frames: int, floor: float = 1e-6) -> Float32:
+    """RMS of the error in dB, window by window of so many frames: (windows,).
+
+    Against the reference's RMS in the window, or against `floor` where that is higher.
+    """
+    count = reference.shape[1] // frames
+    assert count and reference.shape == estimate.shape
+
+    def power(signal: Float32) -> NDArray[np.float64]:
+        cut = np.square(signal[:, : count * frames], dtype=np.float64).reshape(len(signal), count, frames)
+        return np.asarray(cut.mean(axis=(0, 2)))
+
+    ratio = power(reference - estimate) / np.maximum(power(reference), floor * floor)
+    return (10.0 * np.log10(np.maximum(ratio, 1e-40))).astype(np.float32)

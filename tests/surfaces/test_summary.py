@@ -1,0 +1,93 @@
+"""The end of a run in words: calm when all is well, exact when it is not."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console, RenderableType
+
+from rtsep.surfaces.summary import FAULT_WORDS, latency_table, latency_text, summary
+
+PERCENTILES = {"count": 9, "p50_ms": 0.5, "p95_ms": 1.5, "p99_ms": 2.5, "p99_9_ms": 1234.5, "max_ms": 12345.67}
+PARTS = {"device": 0.0, "block": 5.333, "window": 16.0, "lookahead": 0.0, "compute": 5.333, "effects": 0.0}
+
+
+def report(**changes: Any) -> dict[str, Any]:
+    times = ("callback_interval", "hop_time", "inference_time", "mask_age")
+    clean = {
+        "latency_ms": {**PARTS, "total": 26.667},
+        "seconds": 600.0,
+        "hops": 112_500,
+        "inferences": 112_500,
+        "held_masks": 0,
+        "lapses": 0,
+        "cpu_s": 123.4,
+        "recorded": [],
+        "times": dict.fromkeys(times, PERCENTILES),
+    }
+    return {**dict.fromkeys(FAULT_WORDS, 0), **clean, **changes}
+
+
+def printed(what: RenderableType, width: int = 80) -> list[str]:
+    console = Console(record=True, width=width, file=io.StringIO())
+    console.print(what)
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+def test_a_clean_run() -> None:
+    lines = printed(summary(report()))
+    assert lines[:3] == [
+        "latency  26.7 ms = block 5.3 + window 16.0 + compute 5.3",
+        "sound    no gaps in 600.0 s",
+        "masks    0 held in 112500 hops; 112500 inferences; 123.4 s of processor time",
+    ]
+    assert max(map(len, lines)) <= 80
+    assert any(line.split() == ["inference", "0.50", "1.50", "2.50", "1234.50", "12345.67"] for line in lines)
+    assert not any("stems" in line for line in lines)
+
+
+@pytest.mark.parametrize("fault", FAULT_WORDS)
+def test_each_fault_is_named(fault: str) -> None:
+    text = "\n".join(printed(summary(report(**{fault: 17}))))
+    assert f"17 {FAULT_WORDS[fault]} in 600.0 s" in text
+    assert "no gaps" not in text
+
+
+def test_all_faults_together_stay_within_the_width() -> None:
+    lines = printed(summary(report(**dict.fromkeys(FAULT_WORDS, 123456))))
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_model_that_fell_behind() -> None:
+    text = " ".join(printed(summary(report(held_masks=8, lapses=2))))
+    assert "8 held in 112500 hops" in text
+    assert "began anew 2 times" in text
+
+
+def test_where_the_stems_are() -> None:
+    lines = printed(summary(report(recorded=["my [live] set/vocals.wav", "my [live] set/accompaniment.wav"])))
+    assert lines[-1] == "stems    my [live] set/  vocals.wav, accompaniment.wav"
+
+
+def test_latency_without_and_with_its_total() -> None:
+    assert latency_text(PARTS).plain == latency_text({**PARTS, "total": 26.667}).plain
+
+
+def test_the_table_of_presets_fits_80_columns() -> None:
+    frames = {"device": 0, "block": 4096, "window": 8192, "lookahead": 0, "compute": 1024, "effects": 0, "total": 13312}
+    rows = [
+        {
+            "preset": preset,
+            "hop": 1024,
+            "latency_frames": frames,
+            "latency_ms": {part: count / 48 for part, count in frames.items()},
+            "measured_frames": 13312,
+            "inference_time": PERCENTILES,
+        }
+        for preset in ("exact", "3")
+    ]
+    lines = printed(latency_table({"sample_rate": 384_000, "block": 4096, "presets": rows}))
+    assert max(map(len, lines)) <= 80
+    assert lines[-1].split() == ["3", "1024", "4096", "8192", "1024", "13312", "13312", "277.3", "2.50"]
