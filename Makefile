@@ -42,7 +42,7 @@ lint: $(VENV)/test
 bench: $(VENV)/test
 	$(BIN)/python -m benchmarks
 
-$(VENV)/play: setup.py
+$(VENV)/play: pyproject.toml
 	$(call apt,$(PLAY_PACKAGES))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rtsep needs Python 3.11 or later")'
 	@[ -d $(VENV) ] || $(PYTHON) -m venv $(VENV)
@@ -53,7 +53,7 @@ $(VENV)/play: setup.py
 $(VENV)/test: $(VENV)/play
 	$(call apt,$(TEST_PACKAGES))
 	@echo "installing what the tests need into $(VENV): PyTorch, OpenVINO and more"
-	@$(BIN)/pip install -q --disable-pip-version-check -e '.[openvino,train,corpus,evaluate,bench,test]'
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[test]'
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps tinysoundfont
 	@touch $@
 

@@ -23,7 +23,7 @@ from rtsep.core.presets import PRESETS, plan
 from rtsep.core.spec import ModelSpec, WindowSpec
 from rtsep.demo import SONG
 from rtsep.dsp.native import kernel
-from rtsep.dsp.spectrogram_ring import Context, commit, context_ring, next_frame
+from rtsep.dsp.spectrogram_ring import SpectrogramRing, commit, next_frame, spectrogram_ring
 from rtsep.dsp.stft import Stream, analyse, delayed, open_stream, set_masks, synthesise
 from rtsep.engine.identity import IdentityEngine
 from rtsep.host.device import NullClock
@@ -60,7 +60,7 @@ class Plant:
     """All that a run in a row works on."""
 
     stream: Stream
-    context: Context
+    spectrogram_ring: SpectrogramRing
     mixer: Mixer
     sound: NDArray[np.float32]  # (channels, frames)
     raw: NDArray[np.float32]  # (stems, channels, bins), what a network might say
@@ -72,7 +72,7 @@ def plant(window: WindowSpec, seconds: float) -> Plant:
     frames = int(seconds * window.sample_rate)
     return Plant(
         open_stream(MODEL, window),
-        context_ring(MODEL, window),
+        spectrogram_ring(MODEL, window),
         open_mixer(STEMS, 2, ROUTES, window.sample_rate, window.hop),
         random.uniform(-0.5, 0.5, (2, frames)).astype(np.float32),
         random.random((len(STEMS), 2, MODEL.bins), np.float32),
@@ -82,7 +82,7 @@ def plant(window: WindowSpec, seconds: float) -> Plant:
 @kernel
 def _play(
     stream: Stream,
-    context: Context,
+    ring: SpectrogramRing,
     mixer: Mixer,
     sound: NDArray[np.float32],
     raw: NDArray[np.float32],
@@ -92,8 +92,8 @@ def _play(
 ) -> None:
     hop = dry.shape[1]
     for i in range(sound.shape[1] // hop):
-        analyse(stream, sound[:, i * hop : (i + 1) * hop], next_frame(context))
-        commit(context)
+        analyse(stream, sound[:, i * hop : (i + 1) * hop], next_frame(ring))
+        commit(ring)
         set_masks(stream, raw)
         synthesise(stream, stems)
         delayed(stream, dry)
@@ -148,7 +148,7 @@ def measure(quick: bool = False) -> Figures:
     rows = []
     for sample_rate in RATES[1:] if quick else RATES:
         for preset in ["23"] if quick else PRESETS:
-            window = plan(MODEL, sample_rate, preset, refresh=1)
+            window = plan(MODEL, sample_rate, preset, mask_interval=1)
             row = in_a_row(window, QUICK_RUN_S if quick else RUN_S, 2 if quick else RUNS)
             runs = [live(window, QUICK_LIVE_S if quick else LIVE_S) for _ in range(1 if quick else LIVE_RUNS)]
             rows.append(

@@ -36,7 +36,7 @@ STATE = np.dtype(
         ("underflows", np.int64),
         ("callbacks", np.int64),
         ("last_ns", np.int64),
-        ("owed", np.int64),
+        ("pending_drops", np.int64),
         ("longest_ns", np.int64),
         ("histogram", np.int64, (BINS,)),
         ("a_read", np.int64),  # from here on the worker, but for "stop"
@@ -78,12 +78,12 @@ def callback(source: Any, target: Any, count: Any, times: Any, flags: Any, userd
 
     read = state.b_read
     ready = load_acquire(states, "b_written") - read
-    late = min(ready, state.owed)  # silence was played in place of these, so that the delay stays
+    late = min(ready, state.pending_drops)  # silence was played in place of these, so that the delay stays
     read += late
-    state.owed -= late
+    state.pending_drops -= late
     if ready - late < frames:
         state.underflows += 1
-        state.owed += frames
+        state.pending_drops += frames
         wanted[:] = 0
     else:
         for i in range(frames * CHANNELS):

@@ -30,8 +30,9 @@ from benchmarks.results import Figures, run
 from rtsep.audio.readers import open_audio
 from rtsep.audio.sources import Resampled
 from rtsep.demo import SONG
-from rtsep.host.factory import LiveOptions, open_host
+from rtsep.host.factory import open_host
 from rtsep.host.host import Host
+from rtsep.host.options import LiveOptions
 from rtsep.host.report import host_report
 from tests.support.card import ROOT, CardError, Samples, VirtualCard
 from tests.support.load import cpu_burner, gil_holder
@@ -51,10 +52,10 @@ def music(song: Path) -> Samples:
     """A song, or the sum of all files of a folder, at our rate, over a little noise: (2, frames)."""
     files = sorted(path for path in song.iterdir() if path.suffix in (".ogg", ".wav", ".flac")) if song.is_dir() else []
     parts = [_decode(path) for path in files or [song]]
-    tape = np.random.default_rng(0).uniform(-NOISE, NOISE, (2, max(part.shape[1] for part in parts)))
+    signal = np.random.default_rng(0).uniform(-NOISE, NOISE, (2, max(part.shape[1] for part in parts)))
     for part in parts:
-        tape[:, : part.shape[1]] += part
-    return np.clip(tape, -1.0, 1.0).astype(np.float32)
+        signal[:, : part.shape[1]] += part
+    return np.clip(signal, -1.0, 1.0).astype(np.float32)
 
 
 def _decode(path: Path) -> Samples:
@@ -66,10 +67,10 @@ def _decode(path: Path) -> Samples:
     return np.concatenate(blocks, axis=1)
 
 
-def compare(heard: Samples, tape: Samples, delay: int) -> Figures:
-    """The recording against the looped tape, `delay` frames late, in windows of 10 ms.
+def compare(heard: Samples, signal: Samples, delay: int) -> Figures:
+    """The recording against the looped signal, `delay` frames late, in windows of 10 ms.
 
-    heard: (channels, frames). tape: (channels, frames of one round).
+    heard: (channels, frames). signal: (channels, frames of one round).
     """
     frames = heard.shape[1]
     errors = []
@@ -77,7 +78,7 @@ def compare(heard: Samples, tape: Samples, delay: int) -> Figures:
     for start in range(0, frames, STRIDE * WINDOW):
         part = heard[:, start : min(start + STRIDE * WINDOW, frames)]
         places = np.arange(start, start + part.shape[1]) - delay
-        wanted = np.where(places < 0, np.float32(0.0), tape[:, places % tape.shape[1]])
+        wanted = np.where(places < 0, np.float32(0.0), signal[:, places % signal.shape[1]])
         error = np.subtract(part, wanted, dtype=np.float64)
         largest = max(largest, float(np.abs(error).max(initial=0.0)))
         whole = error[:, : error.shape[1] // WINDOW * WINDOW].reshape(len(error), -1, WINDOW)
@@ -101,7 +102,7 @@ class Sampler(threading.Thread):
 
     def __init__(self, host: Host, period_s: float) -> None:
         super().__init__(name="sampler", daemon=True)
-        self.points: list[tuple[float, float, int, int]] = []  # seconds, MiB, underflows, held masks
+        self.points: list[tuple[float, float, int, int]] = []  # seconds, MiB, underflows, stale masks
         self._host = host
         self._period_s = period_s
         self._ended = threading.Event()
@@ -113,8 +114,8 @@ class Sampler(threading.Thread):
         ended = False
         while True:
             memory = process.memory_info().rss / 2**20
-            underflows = int(self._host.border.outputs.state[0]["underflows"])
-            held = int(self._host.path.state[0]["held"])
+            underflows = int(self._host.device_io.outputs.state[0]["underflows"])
+            held = int(self._host.pipeline.state[0]["stale_masks"])
             self.points.append((round(time.monotonic() - self._began, 2), round(memory, 3), underflows, held))
             if ended:
                 return
@@ -162,7 +163,7 @@ def measure(
 ) -> Figures:
     """Ten minutes of music through the virtual card, frame by frame against its input, with a control beside it."""
     length = seconds or (QUICK_SECONDS if quick else SECONDS)
-    tape = music(song)
+    signal = music(song)
     options = LiveOptions(
         model="streaming-2stems",
         latency=PRESET,
@@ -170,14 +171,14 @@ def measure(
         threads=1,
         input="system",
         output="system",
-        routes=("mix=1,2",),
+        route=("mix=1,2",),
     )
     with (
         VirtualCard(SAMPLE_RATE, BLOCK, realtime=realtime) as card,
         cpu_burner(),
         gil_holder() as holds,
         open_host(options) as host,
-        card.deck(tape, record=2, frames=int(length * SAMPLE_RATE), loop=True) as deck,
+        card.deck(signal, record=2, frames=int(length * SAMPLE_RATE), loop=True) as deck,
     ):
         deck.connect()
         slack = host.latency.compute
@@ -190,10 +191,10 @@ def measure(
             points = sampler.stop()
             report = host_report(host, "benchmark endurance")
             printed, _ = control.communicate(timeout=60)
-        null = compare(recording.samples, tape, host.latency.total)
+        null = compare(recording.samples, signal, host.latency.total)
         server = {"xruns": recording.xruns, "skipped_cycles": recording.skipped, "late_cycles": recording.jumps}
     rings = ("output_underflows", "output_frames_missed", "input_overflows", "input_frames_refused")
-    masks = ("missed_masks", "held_masks", "inferences", "hops", "lapses")
+    masks = ("late_masks", "stale_masks", "inferences", "hops", "state_resets")
     return {
         "song": song.name,
         "seconds": length,
@@ -215,7 +216,7 @@ def measure(
 
 def _fresh(host: Host) -> dict[str, Any]:
     """Empty the histograms: clients that joined the server have held it up. Give the counters so far."""
-    for times in (host.border.intervals, host.path.hop_times, host.path.mask_ages, host.worker.times):
+    for times in (host.device_io.intervals, host.pipeline.hop_times, host.pipeline.mask_ages, host.worker.times):
         _clear(times)
     return host_report(host)
 

@@ -82,7 +82,7 @@ def _jitter(figures: Figures) -> Figure:
 
 
 def _endurance(figures: Figures) -> Figure:
-    """Memory, held masks and underflows over time."""
+    """Memory, stale masks and underflows over time."""
     seconds, memory, underflows, held = (np.array(column, float) for column in zip(*figures["points"], strict=True))
     figure = Figure(figsize=(8, 3))
     upper, lower = figure.subplots(2, 1, sharex=True)
@@ -91,7 +91,7 @@ def _endurance(figures: Figures) -> Figure:
     upper.set_ylim(min(middle - 10, memory.min() - 1), max(middle + 10, memory.max() + 1))
     upper.set_ylabel("memory, MiB")
     steps = np.maximum(np.diff(seconds), 1e-9)
-    lower.plot(seconds[1:], np.diff(held) / steps, color=ORANGE, label="held masks a second")
+    lower.plot(seconds[1:], np.diff(held) / steps, color=ORANGE, label="stale masks a second")
     lower.plot(seconds[1:], np.diff(underflows) / steps, color="black", label="underflows a second")
     lower.set_ylim(bottom=0)
     lower.set_xlabel("seconds")

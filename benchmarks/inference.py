@@ -8,7 +8,8 @@ from typing import Any
 from benchmarks.results import Figures, run
 from rtsep.demo import SONG
 from rtsep.errors import EngineError
-from rtsep.host.factory import LiveOptions, open_host
+from rtsep.host.factory import open_host
+from rtsep.host.options import LiveOptions
 from rtsep.host.report import host_report
 from rtsep.model.store import find
 
@@ -35,18 +36,18 @@ def live(engine: str, precision: str, preset: str, seconds: float) -> dict[str, 
     with open_host(options) as host:
         time.sleep(seconds)
         report = host_report(host, "benchmark inference")
-    due_ms = 1000.0 * report["hop"] * report["refresh"] / SAMPLE_RATE
+    due_ms = 1000.0 * report["hop"] * report["mask_interval"] / SAMPLE_RATE
     times = report["times"]["inference_time"]
     return {
         "engine": report["engine"],
         "precision": precision,
         "preset": preset,
         "hop": report["hop"],
-        "refresh": report["refresh"],
+        "mask_interval": report["mask_interval"],
         "mask_every_ms": due_ms,
         "inference_time": times,
         "p99_share": times["p99_ms"] / due_ms,
-        "held_masks": report["held_masks"],
+        "stale_masks": report["stale_masks"],
         "hops": report["hops"],
         "underflows": report["output_underflows"],
         "cpu_cores": report["cpu_cores"],

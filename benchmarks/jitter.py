@@ -21,11 +21,12 @@ from benchmarks.results import Figures, run
 from rtsep.core.budget import default_compute
 from rtsep.core.presets import host_block, plan
 from rtsep.demo import SONG
-from rtsep.dsp.ring import Ring, accept, deliver, read, write
+from rtsep.dsp.ring import Ring, read, read_or_silence, write, write_or_skip
 from rtsep.dsp.stft import analyse, delayed, open_stream, synthesise
-from rtsep.host.factory import LiveOptions, open_host
+from rtsep.host.factory import open_host
 from rtsep.host.histogram import BINS_PER_OCTAVE, histogram, percentiles, record
 from rtsep.host.mixer import mix, open_mixer, parse_routes
+from rtsep.host.options import LiveOptions
 from rtsep.host.realtime import SIGNAL_PRIORITY, become_realtime, quiet_python
 from rtsep.host.report import host_report
 from rtsep.model.store import find
@@ -58,7 +59,7 @@ class PythonHost:
         self._stems = np.zeros((len(model.stems), 2, hop), np.float32)
         self._dry = np.zeros((2, hop), np.float32)
         self._mixed = np.zeros((hop, 2), np.float32)
-        self._tape = np.ascontiguousarray(music(SONG).T)
+        self._signal = np.ascontiguousarray(music(SONG).T)
         self._place = 0
         self._last = 0
         self._ready = threading.Semaphore(0)
@@ -76,12 +77,12 @@ class PythonHost:
         if self._last:
             record(self.intervals, now - self._last)
         self._last = now
-        if self._place + frames > len(self._tape):
+        if self._place + frames > len(self._signal):
             self._place = 0
-        accept(self.inputs.memory, self._tape[self._place : self._place + frames])
+        write_or_skip(self.inputs.memory, self._signal[self._place : self._place + frames])
         self._place += frames
         self._ready.release()
-        deliver(self.outputs.memory, target)
+        read_or_silence(self.outputs.memory, target)
 
     def _work(self) -> None:
         become_realtime(SIGNAL_PRIORITY)
@@ -174,11 +175,13 @@ def measure(quick: bool = False) -> Figures:
         for _ in range(slices):
             with open_host(options) as host:
                 time.sleep(length)
-                border = host.border
+                device_io = host.device_io
                 ours.seconds += length
-                ours.add(border.intervals, host.path.hop_times, border.inputs.state[0], border.outputs.state[0])
+                ours.add(
+                    device_io.intervals, host.pipeline.hop_times, device_io.inputs.state[0], device_io.outputs.state[0]
+                )
                 report = host_report(host)
-            held, missed = held + report["held_masks"], missed + report["missed_masks"]
+            held, missed = held + report["stale_masks"], missed + report["late_masks"]
             with quiet_python(), PythonHost(card.device) as control:
                 time.sleep(length)
                 python.seconds += length
@@ -192,8 +195,8 @@ def measure(quick: bool = False) -> Figures:
         "preset": PRESET,
         "slices": slices,
         "gil": gil,
-        "held_masks": held,
-        "missed_masks": missed,
+        "stale_masks": held,
+        "late_masks": missed,
         "native": native,
         "python": control_report,
         "ratios": {

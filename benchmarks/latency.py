@@ -13,7 +13,8 @@ import numpy as np
 from benchmarks.results import Figures, run
 from rtsep.core.presets import PRESETS, plan
 from rtsep.errors import SpecError
-from rtsep.host.factory import LiveOptions, open_host
+from rtsep.host.factory import open_host
+from rtsep.host.options import LiveOptions
 from rtsep.host.report import latency_report
 from rtsep.model.store import find
 from tests.support.card import VirtualCard
@@ -22,22 +23,22 @@ MODEL = "streaming-2stems"
 CARDS = ((48000, 64), (48000, 128), (48000, 256), (44100, 256))  # Hz, frames of a block
 STARTS = 10
 STARTED_PRESET = "23"
-IMPULSE_AT = 2048  # frames of the tape
-REST_S = 0.25  # of the tape, behind the impulse
+IMPULSE_AT = 2048  # frames of the signal
+REST_S = 0.25  # of the signal, behind the impulse
 
 
 def through_the_host(card: VirtualCard, preset: str) -> dict[str, Any]:
     """One start of a host, and one impulse through it."""
-    tape = np.zeros((2, IMPULSE_AT + int(REST_S * card.sample_rate)), np.float32)
-    tape[:, IMPULSE_AT] = 1.0
+    signal = np.zeros((2, IMPULSE_AT + int(REST_S * card.sample_rate)), np.float32)
+    signal[:, IMPULSE_AT] = 1.0
     device = str(card.device)
     options = LiveOptions(input=device, output=device, model=MODEL, engine="identity", latency=preset)
-    with open_host(options) as host, card.deck(tape, record=2) as deck:
+    with open_host(options) as host, card.deck(signal, record=2) as deck:
         deck.connect()
         heard = np.abs(deck.run().samples[0])
     at = int(heard.argmax())
     others = np.delete(heard, at)
-    underflows = int(host.border.outputs.state[0]["underflows"])
+    underflows = int(host.device_io.outputs.state[0]["underflows"])
     window = host.settings.window
     return {
         "preset": preset,

@@ -19,12 +19,12 @@ from benchmarks.results import Figures, run
 from benchmarks.stage import Advice, advised, options, plain_sdr_db, play
 from rtsep.dataset.layouts import LayoutOptions
 from rtsep.dataset.songs import Song
-from rtsep.diagnostics.capacity import BLOCK, SAMPLE_RATE, standings
+from rtsep.diagnostics.capacity import BLOCK, SAMPLE_RATE, timings
 from rtsep.errors import ConfigError, ModelError
-from rtsep.evaluation.estimation import Separator
+from rtsep.evaluation.estimation import EvaluatedModel
 from rtsep.evaluation.metrics import sdr_db
-from rtsep.evaluation.runner import Examination, examine
-from rtsep.evaluation.score_cache import Ledger
+from rtsep.evaluation.runner import Evaluation, score_songs
+from rtsep.evaluation.score_cache import ScoreCache
 from rtsep.evaluation.scores import TrackScore
 from rtsep.evaluation.settings import Setting
 from rtsep.evaluation.tracks import Clip, read_track, songs_to_score, stems_to_score
@@ -48,7 +48,7 @@ def live(stored: StoredModel, advice: Advice, song: Song, clip: Clip) -> dict[st
         "pass_ms": 1000.0 * advice.pass_s,
         "allowed_ms": 1000.0 * advice.budget.allowed_s,
         "hop": window.hop,
-        "refresh": window.refresh,
+        "mask_interval": window.mask_interval,
         "interval_ms": 1000.0 * advice.budget.interval_s,
         **found,
         "mix_sdr_db": {stem: sdr_db(sound, track.mix) for stem, sound in track.references.items()},
@@ -58,8 +58,8 @@ def live(stored: StoredModel, advice: Advice, song: Song, clip: Clip) -> dict[st
 
 def in_time(stored: StoredModel, song: Song, clip: Clip, settings: Sequence[Setting]) -> list[dict[str, float]]:
     """Plain SDR by stem as `rtsep evaluate` gives it, of each setting."""
-    examination = Examination(Separator(stored), (), clip, SAMPLE_RATE, False)
-    scores = [one for one in examine(examination, [song], settings, Ledger()) if isinstance(one, TrackScore)]
+    evaluation = Evaluation(EvaluatedModel(stored), (), clip, SAMPLE_RATE, False)
+    scores = [one for one in score_songs(evaluation, [song], settings, ScoreCache()) if isinstance(one, TrackScore)]
     by_setting = {score.setting: {one.stem: one.sdr_db for one in score.stems} for score in scores}
     return [by_setting[setting] for setting in settings]
 
@@ -93,10 +93,10 @@ def measure(
             except ModelError as error:
                 absent[name] = str(error)
                 continue
-            timed = list(standings(stored, os.cpu_count() or 1))
+            timed = list(timings(stored, os.cpu_count() or 1))
             advice = [advised(timed, preset) for preset in (presets.split(",")[-1:] if quick else presets.split(","))]
             mine = [live(stored, one, played, clip) for one in advice]
-            settings = [Setting(latency=row["preset"], refresh=row["refresh"]) for row in mine]
+            settings = [Setting(latency=row["preset"], mask_interval=row["mask_interval"]) for row in mine]
             for row, scores in zip(mine, in_time(stored, played, clip, settings), strict=True):
                 rows.append({**row, "in_time_sdr_db": scores})
     return {

@@ -21,11 +21,11 @@ from rtsep.model.store import find
 MODELS = "spleeter-2stems,spleeter-2stems-live"
 PRESETS, AROUND = "exact,46,23,12,6,3", "46,23"
 AXES = {  # what is swept around both presets, by the kind of the model; 0 is what live use has
-    "stateful": {"hop": "0,128,64", "refresh": "0,2", "late": "0,1,2,4,8"},
+    "stateful": {"hop": "0,128,64", "mask_interval": "0,2", "late": "0,1,2,4,8"},
     "windowed": {
         "lookahead": "0,1,2,4,8",
         "context": "64,128,256",
-        "refresh": "0,2,4,8,16",
+        "mask_interval": "0,2,4,8,16",
         "late": "0,1,2",
         "seen": "own,preset",
     },

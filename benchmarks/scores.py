@@ -12,7 +12,7 @@ HEADS = {
     "lookahead": "latency, ms",
     "context": "context, spectra",
     "hop": "hop, frames",
-    "refresh": "a mask every, ms",
+    "mask_interval": "a mask every, ms",
     "late": "masks late by, ms",
     "seen": "window that the network sees",
 }

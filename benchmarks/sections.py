@@ -70,7 +70,7 @@ def endurance(figures: Figures) -> list[str]:
         f"(at the longest {ms(figures['gil']['longest_ms'])} ms). The host plays its mix, and each 10 ms of the "
         f"recording are compared with the input, {report['latency_frames']['total']} frames late.",
         "",
-        "![Memory and held masks over time](figures/endurance.svg)",
+        "![Memory and stale masks over time](figures/endurance.svg)",
         "",
     ]
     lines += table(
@@ -83,7 +83,7 @@ def endurance(figures: Figures) -> list[str]:
             ("underflows of the out ring", counts["output_underflows"]),
             ("overflows of the in ring", counts["input_overflows"]),
             ("hops", counts["hops"]),
-            ("hops played with an older mask", f"{counts['held_masks']} ({_share(counts['held_masks'], counts)})"),
+            ("hops played with an older mask", f"{counts['stale_masks']} ({_share(counts['stale_masks'], counts)})"),
             ("processor time", f"{100 * figures['cpu_cores']:.0f} % of a core"),
             ("memory", f"{memory['end_mib']:.1f} MiB, {memory['growth_mib']:+.2f} since the first tenth"),
             ("late cycles that the server reports", server["xruns"]),
@@ -160,7 +160,7 @@ def jitter(figures: Figures) -> list[str]:
     lines += [
         f"The synchronous server waits for a late callback, so that lateness shows as time and not as underflows. "
         f"Hardware with one block to spare would not have waited: each callback that came more than a block late would "
-        f"have been a dropout. rtsep held {figures['held_masks']} masks meanwhile, as its network, too, waits for the "
+        f"have been a dropout. rtsep held {figures['stale_masks']} masks meanwhile, as its network, too, waits for the "
         f"GIL; its sound does not."
     ]
     return lines
@@ -222,7 +222,7 @@ def inference(figures: Figures) -> list[str]:
                 ms(row["mask_every_ms"]),
                 *percentiles(row["inference_time"]),
                 percent(100.0 * row["p99_share"]),
-                row["held_masks"],
+                row["stale_masks"],
                 percent(100.0 * row["cpu_cores"]),
             )
             for row in figures["rows"]

@@ -17,18 +17,19 @@ import numpy as np
 
 from benchmarks.endurance import GRACE_S, SETTLE_S, echo
 from rtsep.core.budget import Budget
-from rtsep.diagnostics.capacity import Standing
+from rtsep.diagnostics.capacity import ModelTiming
 from rtsep.evaluation.metrics import sdr_db
 from rtsep.evaluation.tracks import Track
-from rtsep.host.factory import LiveOptions, open_host
+from rtsep.host.factory import open_host
 from rtsep.host.histogram import histogram
 from rtsep.host.host import Host
+from rtsep.host.options import LiveOptions
 from rtsep.host.report import host_report, latency_report
 from tests.support.card import Samples, VirtualCard
 
 LOST = ("output_underflows", "output_frames_missed", "input_overflows", "input_frames_refused")
 DEVICE = ("device_underflows", "device_overflows")
-MASKS = ("hops", "inferences", "missed_masks", "held_masks", "skipped_masks")
+MASKS = ("hops", "inferences", "late_masks", "stale_masks", "skipped_masks")
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,13 @@ class Advice:
     budget: Budget
 
 
-def advised(standings: Sequence[Standing], preset: str) -> Advice:
+def advised(timings: Sequence[ModelTiming], preset: str) -> Advice:
     """The setting nearest to a preset's own at which masks come in time: most masks, least slack, fewest threads."""
     found = []
-    for standing in standings:
-        (budget,) = (one for one in standing.budgets if one.window.preset == preset)
-        holds = budget if budget.holds(standing.pass_s) else budget.fitted(standing.pass_s)
-        found.append(Advice(standing.threads, standing.pass_s, holds))
+    for timing in timings:
+        (budget,) = (one for one in timing.budgets if one.window.preset == preset)
+        holds = budget if budget.holds(timing.pass_s) else budget.fitted(timing.pass_s)
+        found.append(Advice(timing.threads, timing.pass_s, holds))
     return min(found, key=lambda one: (one.budget.interval_s, one.budget.compute, one.threads))
 
 
@@ -59,10 +60,10 @@ def options(model: str, stems: Sequence[str], advice: Advice) -> LiveOptions:
         model=model,
         threads=advice.threads,
         latency=window.preset,
-        refresh=window.refresh,
+        mask_interval=window.mask_interval,
         compute=advice.budget.compute,
         block=advice.budget.block,
-        routes=tuple(f"{stem}={2 * place + 1},{2 * place + 2}" for place, stem in enumerate(stems)),
+        route=tuple(f"{stem}={2 * place + 1},{2 * place + 2}" for place, stem in enumerate(stems)),
     )
 
 
@@ -101,7 +102,7 @@ def play(choices: LiveOptions, track: Track) -> tuple[dict[str, Any], Samples]:
         "seconds": seconds,
         **latency_report(latency, track.sample_rate),
         "counts": counts,
-        "late_share": counts["missed_masks"] / max(1.0, counts["hops"] / report["refresh"]),
+        "late_share": counts["late_masks"] / max(1.0, counts["hops"] / report["mask_interval"]),
         "times": {name: report["times"][name] for name in ("inference_time", "mask_age", "hop_time")},
         "cpu_cores": (report["cpu_s"] - before["cpu_s"]) / (report["seconds"] - before["seconds"]),
         "server": server,
@@ -117,6 +118,6 @@ def plain_sdr_db(heard: Samples, references: Mapping[str, Samples]) -> dict[str,
 
 def _fresh(host: Host) -> dict[str, Any]:
     """Empty the histograms: clients that joined the server have held it up. Give the counters so far."""
-    for times in (host.path.hop_times, host.path.mask_ages, host.worker.times):
+    for times in (host.pipeline.hop_times, host.pipeline.mask_ages, host.worker.times):
         times[...] = histogram()
     return host_report(host)

@@ -83,9 +83,9 @@ def live(figures: Figures) -> list[str]:
         f"On the virtual card (synchronous jackd with real-time priority, {figures['sample_rate'] / 1000:g} kHz, "
         f"blocks of {figures['block']}): the deck plays {song}, and records each stem. Each model plays at the setting "
         f"that `rtsep doctor` finds to hold on this machine: from the time that a pass takes when it is timed alone "
-        f"come threads, mask interval and slack (`--threads --refresh --compute`). Beside each plays the control, a "
-        f"native echo with the same slack: where it loses sound, the machine has stalled, and no host could have "
-        f"played on.",
+        f"come threads, mask interval and slack (`--threads`, `--mask-interval`, `--compute`). Beside each plays the "
+        f"control, a native echo with the same slack: where it loses sound, the machine has stalled, and no host could "
+        f"have played on.",
         "",
     ]
     cells: list[tuple[object, ...]] = [
@@ -94,7 +94,7 @@ def live(figures: Figures) -> list[str]:
             f"`{row['preset']}`",
             row["threads"],
             f"{ms(row['pass_ms'])} of {ms(row['allowed_ms'])}",
-            f"{ms(row['interval_ms'])} ({row['refresh']})",
+            f"{ms(row['interval_ms'])} ({row['mask_interval']})",
             _share(row["late_share"]),
             ms(row["times"]["inference_time"]["p50_ms"]),
             ms(row["times"]["inference_time"]["p99_ms"]),

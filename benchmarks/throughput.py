@@ -15,8 +15,8 @@ from rtsep.demo import SONG
 from rtsep.diagnostics import benchmarks as bench
 from rtsep.errors import EngineError
 from rtsep.model.store import find, names
-from rtsep.separation.engine_pool import build_team
-from rtsep.separation.options import Method
+from rtsep.separation.engine_pool import open_engines
+from rtsep.separation.options import SeparationOptions
 
 MODEL, OFFICIAL = "streaming-2stems", "spleeter-2stems"  # measured where it is installed
 ENGINES = (("onnx", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
@@ -27,7 +27,7 @@ SONG_S, QUICK_SONG_S = 180.0, 4.0
 COMMANDS = 3
 
 
-def tape(path: Path, seconds: float) -> None:
+def signal(path: Path, seconds: float) -> None:
     """The demo song over and over, as a 16-bit wav."""
     sound, sample_rate = soundfile.read(SONG, dtype="float32")
     left = int(seconds * sample_rate)
@@ -40,13 +40,13 @@ def tape(path: Path, seconds: float) -> None:
 
 def whole_command(model: str, seconds: float, threads: int, runs: int) -> Figures:
     """`rtsep separate` on a song, from its start to its end, several times, in turns with the network alone."""
-    method = Method()
-    team = build_team(find(model), method, 1, threads=threads)
-    network = bench.Network(team, method, seconds, soundfile.info(SONG).samplerate)
+    method = SeparationOptions()
+    engines = open_engines(find(model), method, 1, threads=threads)
+    network = bench.Network(engines, method, seconds, soundfile.info(SONG).samplerate)
     network.think()
     with tempfile.TemporaryDirectory() as folder:
         song = Path(folder) / "song.wav"
-        tape(song, seconds)
+        signal(song, seconds)
         command = [*program(), "separate", str(song), "-o", str(Path(folder) / "stems"), "--threads", str(threads)]
         times, alone = [], []
         for _ in range(runs):

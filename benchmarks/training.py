@@ -13,7 +13,7 @@ import soundfile
 import torch
 
 from benchmarks.results import ROOT, Figures, run
-from benchmarks.throughput import tape
+from benchmarks.throughput import signal
 from rtsep.dataset.examples import Collection, Examples
 from rtsep.dataset.layouts import find_songs
 from rtsep.training import run as school
@@ -37,7 +37,7 @@ PRECISIONS = {"cpu": ("f32",), "cuda": ("f32", "bf16")}
 def songs(folder: Path, seconds: float) -> None:
     """Songs in four stems, in the format that the folder is called by; only speed counts, so all are the demo song."""
     folder.mkdir()
-    tape(folder / "song.wav", seconds)
+    signal(folder / "song.wav", seconds)
     sound, rate = soundfile.read(folder / "song.wav", dtype="int16")
     (folder / "song.wav").unlink()
     for number in range(SONGS):
@@ -66,8 +66,8 @@ def learning(settings: TrainSettings, folder: Path, precision: str, steps: int) 
     """A run as `rtsep train` makes it; the second half counts."""
     machine = choose("auto", 0, None)
     course = replace(settings.optimisation, steps=steps, precision=precision)
-    rhythm = replace(settings.rhythm, log_steps=steps // 2, valid_steps=steps + 1)
-    told = replace(settings, train=(Songs("stems", folder),), valid=(), optimisation=course, rhythm=rhythm)
+    intervals = replace(settings.intervals, log_steps=steps // 2, valid_steps=steps + 1)
+    told = replace(settings, train=(Songs("stems", folder),), valid=(), optimisation=course, intervals=intervals)
     with tempfile.TemporaryDirectory() as place:
         school.train(told, Path(place) / "run", machine)
         last = read(Path(place) / "run" / "log.csv")[-1]

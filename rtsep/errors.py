@@ -8,7 +8,7 @@ class RtsepError(Exception):
 
 
 class SpecError(RtsepError):
-    """A preset, hop, refresh, lookahead or other setting that cannot work together."""
+    """A preset, hop, mask interval, lookahead or other setting that cannot work together."""
 
 
 class ModelError(RtsepError):

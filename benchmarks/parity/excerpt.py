@@ -18,7 +18,7 @@ from benchmarks.results import ROOT
 from rtsep.demo import SONG
 
 PATH = ROOT / "tests" / "data" / "parity" / "spleeter-official.json"
-STARTS_S = (0.0, 1.3, 5.0, 9.7, 11.888, 14.2, 19.9, 23.77, 29.99)  # beside the ends of tiles, and anywhere
+STARTS_S = (0.0, 1.3, 5.0, 9.7, 11.888, 14.2, 19.9, 23.77, 29.99)  # beside the ends of segments, and anywhere
 FRAMES = 16  # of each piece
 
 

@@ -108,7 +108,7 @@ def quality(
     context: Annotated[str, typer.Option(help="Spectra that a windowed model sees; 0: those of live use.")] = "0",
     seen: Annotated[str, typer.Option(help="Windows that the network sees, own or preset; else its choice.")] = "",
     hop: Annotated[str, typer.Option(help="Frames of a hop; 0: the preset's.")] = "0",
-    refresh: Annotated[str, typer.Option(help="Hops between two masks; 0: the preset's.")] = "0",
+    mask_interval: Annotated[str, typer.Option(help="Hops between two masks; 0: the preset's.")] = "0",
     late: Annotated[str, typer.Option(help="Mask intervals by which masks come late.")] = "0",
     stems: Stems = "",
     start: Start = None,
@@ -127,19 +127,19 @@ def quality(
     from rtsep.evaluation.summary import summarise
     from rtsep.evaluation.sweep import curves, swept
 
-    whole = {"lookahead": lookahead, "context": context, "hop": hop, "refresh": refresh, "late": late}
+    whole = {"lookahead": lookahead, "context": context, "hop": hop, "mask_interval": mask_interval, "late": late}
     values = {name: numbers(text, name, int) for name, text in whole.items()}
     sweeps = swept({"latency": words(latency), **values, "seen": words(seen)}, words(around))
     settings = list(dict.fromkeys(setting for sweep in sweeps for setting in sweep.settings))
-    songs, examination = prepare(
+    songs, evaluation = prepare(
         folder, layout, changes, model, stems, start, seconds, rate, museval, settings, engine, precision
     )
-    scores = score_all(examination, songs, settings, output, jobs)
+    scores = score_all(evaluation, songs, settings, output, jobs)
     summary = summarise(scores, settings)
-    found = curves(sweeps, summary, examination.separator.model, examination.rate(songs[0]))
+    found = curves(sweeps, summary, evaluation.separator.model, evaluation.rate(songs[0]))
     if scores:
         out.print(score_tables(summary))
-    write(report("bench quality", examination, settings, scores, found), output / "quality.json")
+    write(report("bench quality", evaluation, settings, scores, found), output / "quality.json")
     say(f"report   {output / 'quality.json'}")
     draw(output / "quality.svg", lambda plots, path: plots.draw_sweep(path, found))
     if len(scores) < len(songs) * len(settings):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from rtsep.cli.options import EngineName, Model, Precision, complain, out, say
+from rtsep.cli.options import Model, complain, out, say, takes
 from rtsep.core.spec import DEFAULT_MODEL
 from rtsep.errors import ConfigError, RtsepError
+from rtsep.host.options import LiveOptions
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from rtsep.dataset.layouts import LayoutOptions
     from rtsep.dataset.songs import Song
-    from rtsep.evaluation.runner import Examination
+    from rtsep.evaluation.runner import Evaluation
     from rtsep.evaluation.scores import TrackScore
     from rtsep.evaluation.settings import Setting
     from rtsep.evaluation.summary import Figures
@@ -64,16 +65,15 @@ Stems = Annotated[str, typer.Option(help="Only these, as `vocals`; `accompanimen
 Museval = Annotated[bool, typer.Option("--museval/--no-museval", help="BSSEval v4 too, which takes the longest.")]
 
 
+@takes(LiveOptions, hop=None, mask_interval=None, lookahead=0, context=0, engine="onnx", precision="f32")
 def evaluate(
     folder: Songs,
     model: Model = DEFAULT_MODEL,
     layout: LayoutName = "stems",
     changes: Changes = None,
     latency: Annotated[str, typer.Option("--latency", "-l", help="Presets, as `exact,46,23`.")] = "exact",
-    hop: Annotated[Optional[int], typer.Option(help="Frames of a hop, instead of the preset's.")] = None,  # noqa: UP045
-    refresh: Annotated[Optional[int], typer.Option(help="Hops between two masks.")] = None,  # noqa: UP045
-    lookahead: Annotated[int, typer.Option(help="Model hops to look ahead (windowed models).")] = 0,
-    context: Annotated[int, typer.Option(help="Spectra that a windowed model sees; 0: those of live use.")] = 0,
+    *,
+    chosen: dict[str, Any],
     seen: Annotated[str, typer.Option(help="Window that the network sees, own or preset; else its choice.")] = "",
     late: Annotated[int, typer.Option(help="Mask intervals by which masks come late.")] = 0,
     offline: Annotated[bool, typer.Option("--offline", help="The model family's way with whole files too.")] = False,
@@ -86,8 +86,6 @@ def evaluate(
     jobs: Jobs = 0,
     museval: Museval = True,
     output: Annotated[Optional[Path], typer.Option("--output", "-o", help="Folder for JSON and plots.")] = None,  # noqa: UP045
-    engine: EngineName = "onnx",
-    precision: Precision = "f32",
 ) -> None:
     """Score a model on songs in stems, separated as they would play live."""
     from rtsep.evaluation.report import report, write
@@ -96,16 +94,17 @@ def evaluate(
 
     if baseline not in ("", "centre"):
         raise ConfigError(f"unknown baseline {baseline!r}; allowed is centre")
-    base = Setting(hop=hop, refresh=refresh, lookahead=lookahead, context=context, seen=seen, late=late)
+    engine, precision = chosen.pop("engine"), chosen.pop("precision")
+    base = Setting(**chosen, seen=seen, late=late)
     settings = expanded(base, words(latency), numbers(level, "level", float), offline, bool(baseline))
-    songs, examination = prepare(
+    songs, evaluation = prepare(
         folder, layout, changes, model, stems, start, seconds, rate, museval, settings, engine, precision
     )
-    scores = score_all(examination, songs, settings, output, jobs)
+    scores = score_all(evaluation, songs, settings, output, jobs)
     if scores:
         out.print(score_tables(summarise(scores, settings)))
     if output:
-        write(report("evaluate", examination, settings, scores), output / JSON)
+        write(report("evaluate", evaluation, settings, scores), output / JSON)
         say(f"report   {output / JSON}")
         draw(output / BOXES, lambda plots, path: plots.draw_boxes(path, scores, settings))
     if len(scores) < len(songs) * len(settings):
@@ -125,11 +124,11 @@ def prepare(
     settings: Sequence[Setting],
     engine: str,
     precision: str,
-) -> tuple[list[Song], Examination]:
+) -> tuple[list[Song], Evaluation]:
     """The songs, and how they are scored; all that can be wrong with either is said now."""
     from rtsep.evaluation.bsseval import need_museval
-    from rtsep.evaluation.estimation import Separator
-    from rtsep.evaluation.runner import Examination
+    from rtsep.evaluation.estimation import EvaluatedModel
+    from rtsep.evaluation.runner import Evaluation
     from rtsep.evaluation.tracks import Clip, songs_to_score
     from rtsep.model.descriptor import resolve
 
@@ -137,15 +136,15 @@ def prepare(
         raise ConfigError("latency is empty; name a preset, as 23")
     if museval:
         need_museval()
-    separator = Separator(resolve(model), engine, 1, precision)
-    examination = Examination(separator, words(stems), Clip(start, seconds), rate, museval)
+    separator = EvaluatedModel(resolve(model), engine, 1, precision)
+    evaluation = Evaluation(separator, words(stems), Clip(start, seconds), rate, museval)
     songs = songs_to_score(layout, folder, _layout_options(layout, changes or ()))
-    examination.check(songs, settings)
-    return songs, examination
+    evaluation.check(songs, settings)
+    return songs, evaluation
 
 
 def score_all(
-    examination: Examination, songs: Sequence[Song], settings: Sequence[Setting], folder: Path | None, jobs: int
+    evaluation: Evaluation, songs: Sequence[Song], settings: Sequence[Setting], folder: Path | None, jobs: int
 ) -> list[TrackScore]:
     """Every song by every setting, with a progress bar; what is kept in the folder is not made again."""
     from contextlib import closing
@@ -153,19 +152,19 @@ def score_all(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from rtsep.evaluation.report import prepare as writable
-    from rtsep.evaluation.runner import examine
-    from rtsep.evaluation.score_cache import Ledger
+    from rtsep.evaluation.runner import score_songs
+    from rtsep.evaluation.score_cache import ScoreCache
     from rtsep.evaluation.scores import TrackScore
 
     if folder:
         writable(folder)
-    ledger = Ledger(folder / KEPT if folder else None)
+    score_cache = ScoreCache(folder / KEPT if folder else None)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     scores: list[TrackScore] = []
     try:
         with (
             Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress,
-            closing(examine(examination, songs, settings, ledger, jobs)) as found,
+            closing(score_songs(evaluation, songs, settings, score_cache, jobs)) as found,
         ):
             task = progress.add_task("scoring", total=len(songs) * len(settings))
             for one in found:

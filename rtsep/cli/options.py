@@ -1,13 +1,20 @@
-"""What the commands share: the options that several have, and the two ways to say something."""
+"""What the commands share: options that several have, options derived from dataclasses, ways to say something."""
 
 from __future__ import annotations
 
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 from rich.console import Console
 from rich.text import Text
+
+from rtsep.core.config import Option
+from rtsep.errors import ConfigError
 
 Model = Annotated[str, typer.Option("--model", "-m", help="A model's name or path; see `rtsep models`.")]
 EngineName = Annotated[str, typer.Option(help="onnx, or openvino.")]
@@ -27,3 +34,75 @@ def complain(error: BaseException) -> None:
     """One line for people, to the error output."""
     words = " ".join(str(error).split())
     Console(stderr=True).print(Text.assemble(("rtsep:", "bold red"), f" {words}"), soft_wrap=True)
+
+
+def takes(kind: type, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options that the fields of a dataclass describe, in the place of its parameter `chosen`.
+
+    Args:
+        kind: a dataclass whose fields are annotated with an `Option`.
+        defaults: only these fields, with these defaults; all with their own if none is named.
+
+    Returns:
+        A decorator. The command gets `chosen`, a dict of the fields' values by name.
+    """
+    derived = {
+        field.name: inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_shown(defaults.get(field.name, field.default)),
+            annotation=_annotation(field.name, typing.get_type_hints(kind, include_extras=True)[field.name]),
+        )
+        for field in fields(kind)
+        if not defaults or field.name in defaults
+    }
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        shown = [
+            one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for name, own in inspect.signature(command, eval_str=True).parameters.items()
+            for one in (derived.values() if name == "chosen" else (own,))
+        ]
+
+        def derived_command(**values: Any) -> None:
+            chosen = {name: _value(kind, name, values.pop(name)) for name in derived}
+            command(**values, chosen=chosen)
+
+        described: Any = derived_command
+        described.__name__, described.__doc__ = command.__name__, command.__doc__
+        described.__signature__ = inspect.Signature(shown)
+        described.__annotations__ = {one.name: one.annotation for one in shown}
+        return derived_command
+
+    return decorate
+
+
+def _annotation(name: str, hint: Any) -> Any:
+    """A field's annotation as typer takes it: lists for tuples of any length, text for pairs."""
+    kind, option = typing.get_args(hint)
+    assert isinstance(option, Option)
+    if kind == tuple[str, ...]:
+        kind = Optional[list[str]]  # noqa: UP045
+    elif typing.get_origin(kind) is tuple:
+        kind = str
+    names = (f"--{name.replace('_', '-')}", *((option.short,) if option.short else ()))
+    return Annotated[kind, typer.Option(*names, help=option.help, min=option.least, max=option.most)]
+
+
+def _shown(default: Any) -> Any:
+    return ",".join(map(str, default)) or None if isinstance(default, tuple) else default
+
+
+def _value(kind: type, name: str, given: Any) -> Any:
+    """What typer gives as the field has it."""
+    hint = typing.get_type_hints(kind)[name]
+    if hint == tuple[str, ...]:
+        return tuple(given or ())
+    return _pair(name, given) if typing.get_origin(hint) is tuple else given
+
+
+def _pair(name: str, text: str) -> tuple[int, int]:
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        raise ConfigError(f"{name} {text!r}: write the two of the input device, counted from 1, as 1,2")
+    return int(parts[0]), int(parts[1])

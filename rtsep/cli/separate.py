@@ -73,14 +73,14 @@ def separate(
 
     stored = resolve(model)
 
-    from rtsep.separation.engine_pool import build_team
+    from rtsep.separation.engine_pool import open_engines
     from rtsep.separation.jobs import Output, Span, find_sources, plan_jobs
-    from rtsep.separation.options import Method, Refinement
-    from rtsep.separation.separate import get_ready
+    from rtsep.separation.options import Refinement, SeparationOptions
+    from rtsep.separation.separate import prepare
 
     asked = niter is not None or softmask or residual or wiener_window != 300
     refinement = Refinement(1 if niter is None else niter, softmask, residual, wiener_window) if asked else None
-    method = Method(latency, mwf, refinement)
+    method = SeparationOptions(latency, mwf, refinement)
     method.check(stored.spec)
     chosen = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
     target = Output(output, codec, bitrate, filename_format, chosen)
@@ -92,14 +92,14 @@ def separate(
     if not left:
         return
     with pool:  # a network is loaded without the GIL; meanwhile the rest gets ready
-        building = pool.submit(build_team, stored, method, len(left), engine, threads, precision)
+        building = pool.submit(open_engines, stored, method, len(left), engine, threads, precision)
         from rtsep.separation.files import separate_files
 
-        get_ready(stored.spec, method)
-        team = building.result()
+        prepare(stored.spec, method)
+        engines = building.result()
     done = failed = 0
     try:
-        with _Bars() as bars, closing(separate_files(left, team, method, target, span, bars.show)) as ended:
+        with _Bars() as bars, closing(separate_files(left, engines, method, target, span, bars.show)) as ended:
             for job, error in ended:
                 bars.end(job.source)
                 if error is None:

@@ -13,7 +13,7 @@ from rtsep.errors import ModelError, RtsepError
 
 if TYPE_CHECKING:
     from rtsep.dataset.inspection import Complaint
-    from rtsep.training.trainer import Course
+    from rtsep.training.trainer import Progress
 
 EPILOG = (
     "Examples:\n\n"
@@ -32,7 +32,7 @@ def train(
     folder: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
     init: Annotated[str, typer.Option(help="Fine-tune this model: a name or a path.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
-    changes: Annotated[Optional[list[str]], typer.Option("--set", help="As rhythm.log_steps=10.")] = None,  # noqa: UP045
+    changes: Annotated[Optional[list[str]], typer.Option("--set", help="As intervals.log_steps=10.")] = None,  # noqa: UP045
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads of the network; 0: all cores.")] = 0,
     workers: Annotated[Optional[int], typer.Option(min=0, help=WORKERS)] = None,  # noqa: UP045
@@ -62,11 +62,11 @@ def train(
         def unpacking(done: int, total: int) -> None:
             progress.update(task, said=f"unpacking songs, {done} of {total} files")
 
-        def tell(course: Course) -> None:
-            progress.update(task, completed=course.step, said=_words(course))
+        def on_progress(progress: Progress) -> None:
+            progress.update(task, completed=progress.step, said=_words(progress))
 
         try:
-            model = learn(told, folder, machine, init, resume, tell, _remark, unpack, unpacking)
+            model = learn(told, folder, machine, init, resume, on_progress, _remark, unpack, unpacking)
         except KeyboardInterrupt:
             if not (folder / "checkpoint.pt").exists():
                 kept = f"only what is unpacked in {unpack} is kept" if unpack else "nothing is kept"
@@ -85,12 +85,12 @@ def _need_torch() -> None:
         raise ModelError(f"training needs torch and scipy ({error}); pip install 'rtsep[train]'") from error
 
 
-def _words(course: Course) -> str:
-    judged = "  ".join(f"{stem} {value:.2f} dB" for stem, value in course.sdr_db.items())
-    speed = f"{course.examples_per_s:.1f} examples/s"
-    if course.idle > WORTH_SAYING:
-        speed += f", {100 * course.idle:.0f} % idle"
-    return f"step {course.step}  loss {course.loss:.4f}  {speed}  {judged}".rstrip()
+def _words(progress: Progress) -> str:
+    judged = "  ".join(f"{stem} {value:.2f} dB" for stem, value in progress.sdr_db.items())
+    speed = f"{progress.examples_per_s:.1f} examples/s"
+    if progress.idle > WORTH_SAYING:
+        speed += f", {100 * progress.idle:.0f} % idle"
+    return f"step {progress.step}  loss {progress.loss:.4f}  {speed}  {judged}".rstrip()
 
 
 def _remark(complaints: Sequence[Complaint]) -> None:

@@ -36,7 +36,7 @@ def default_compute(model: ModelSpec, window: WindowSpec, block: int) -> int:
     The ring's fill moves in steps of gcd(block, hop); a slack between two of them only costs latency.
     """
     slow = model.kind == "windowed" and not window.ahead
-    wanted = window.refresh * window.hop if slow else COMPUTE_S * window.sample_rate
+    wanted = window.mask_interval * window.hop if slow else COMPUTE_S * window.sample_rate
     step = math.gcd(block, window.hop)
     return step * math.ceil(wanted / step)
 
@@ -56,7 +56,7 @@ class Budget:
     @property
     def interval_s(self) -> float:
         """The time from one mask to the next."""
-        return self.window.refresh * self.window.hop / self.window.sample_rate
+        return self.window.mask_interval * self.window.hop / self.window.sample_rate
 
     @property
     def wait_s(self) -> float:
@@ -81,9 +81,9 @@ class Budget:
     def fitted(self, pass_s: float) -> Budget:
         """The setting nearest to this one that holds: masks as often as they can be made, and the slack for them."""
         window, needed = self.window, MARGIN * pass_s
-        own = window.refresh
-        refresh = own * max(1, math.ceil(needed * window.sample_rate / (own * window.hop)))
-        longer = replace(self, window=replace(window, refresh=refresh))
+        own = window.mask_interval
+        mask_interval = own * max(1, math.ceil(needed * window.sample_rate / (own * window.hop)))
+        longer = replace(self, window=replace(window, mask_interval=mask_interval))
         while longer.wait_s < needed:
             longer = replace(longer, compute=longer.compute + math.gcd(self.block, window.hop))
         return longer

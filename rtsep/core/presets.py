@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rtsep.core.spec import ModelSpec, WindowSpec
 from rtsep.errors import SpecError
 
-SPACING_TOLERANCE = 0.10  # how far the spacing of the frames may be from the model's own hop
+STRIDE_TOLERANCE = 0.10  # how far the stride of the frames may be from the model's own hop
 PART_TOLERANCE = 1.25  # how much longer than the preset's a window part may be
 WINDOW_TOLERANCE = 0.05  # how far an `exact` window may be from the model's own length
 
@@ -19,7 +19,7 @@ class Preset:
 
     synthesis: int | None  # None: the model's own symmetric window
     hop: int | None  # None: the model's own hop
-    refresh: int
+    mask_interval: int
     label: str
 
 
@@ -50,7 +50,7 @@ def plan(
     sample_rate: int,
     preset: str = "23",
     hop: int | None = None,
-    refresh: int | None = None,
+    mask_interval: int | None = None,
     lookahead_hops: int = 0,
     own_window: bool | None = None,
 ) -> WindowSpec:
@@ -83,7 +83,7 @@ def plan(
         window = _good_length(model.window * ratio)
         synthesis = _synthesis(model, preset, part, window, fitted)
     _check_overlap(model, preset, synthesis, fitted, exact)
-    spacing = max(1, round(model.hop * ratio / fitted))
+    frame_stride = max(1, round(model.hop * ratio / fitted))
     if lookahead_hops < 0 or (model.kind == "windowed" and lookahead_hops >= model.context):
         raise SpecError(f"lookahead of {lookahead_hops} hops is out of range; allowed are 0 to {model.context - 1}")
     if lookahead_hops and model.kind == "stateful":
@@ -94,22 +94,24 @@ def plan(
         window=window,
         synthesis=synthesis,
         hop=fitted,
-        spacing=spacing,
-        refresh=_fit_refresh(model, spacing, refresh, chosen.refresh * max(1, wanted // fitted)),
+        frame_stride=frame_stride,
+        mask_interval=_fit_mask_interval(
+            model, frame_stride, mask_interval, chosen.mask_interval * max(1, wanted // fitted)
+        ),
         lookahead_hops=lookahead_hops,
-        ahead=model.ahead * spacing,
+        ahead=model.ahead * frame_stride,
         own_window=not exact and (preset in model.own_window if own_window is None else own_window),
     )
 
 
-def _spacing_error(model: ModelSpec, ratio: float, hop: int) -> float:
+def _stride_error(model: ModelSpec, ratio: float, hop: int) -> float:
     own = model.hop * ratio
     return abs(max(1, round(own / hop)) * hop / own - 1.0)
 
 
 def _misfit(model: ModelSpec, ratio: float, hop: int, part: float, exact: bool) -> str:
     """Why a hop does not fit the model's hop or the preset's window part; empty if it does."""
-    if hop < 1 or _spacing_error(model, ratio, hop) > SPACING_TOLERANCE:
+    if hop < 1 or _stride_error(model, ratio, hop) > STRIDE_TOLERANCE:
         return f"the model's hop of {model.hop * ratio:.0f} frames within 10 %"
     if exact and abs(hop * round(part / hop) / part - 1.0) > WINDOW_TOLERANCE:
         return f"the model's window of {part:.0f} frames within 5 %"
@@ -159,19 +161,21 @@ def _check_overlap(model: ModelSpec, preset: str, synthesis: int, hop: int, exac
         )
 
 
-def _fit_refresh(model: ModelSpec, spacing: int, asked: int | None, default: int) -> int:
+def _fit_mask_interval(model: ModelSpec, frame_stride: int, asked: int | None, default: int) -> int:
     if model.kind == "windowed":
-        refresh = spacing if asked is None else asked
-        least = max(1, model.ahead * spacing)
-        if refresh < least:
-            raise SpecError(f"refresh {refresh} is out of range; it must be {least} hop{'s' * (least > 1)} or more")
-        return refresh
-    divisors = [n for n in range(1, spacing + 1) if spacing % n == 0]
+        mask_interval = frame_stride if asked is None else asked
+        least = max(1, model.ahead * frame_stride)
+        if mask_interval < least:
+            raise SpecError(
+                f"mask interval {mask_interval} is out of range; it must be {least} hop{'s' * (least > 1)} or more"
+            )
+        return mask_interval
+    divisors = [n for n in range(1, frame_stride + 1) if frame_stride % n == 0]
     if asked is None:
         return max(n for n in divisors if n <= max(1, default))
     if asked not in divisors:
         raise SpecError(
-            f"refresh {asked} does not fit a model that sees every {spacing}. hop; "
+            f"mask interval {asked} does not fit a model that sees every {frame_stride}. hop; "
             f"allowed are {', '.join(map(str, divisors))}"
         )
     return asked

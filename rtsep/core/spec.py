@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import MISSING, asdict, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
+from rtsep.core.records import RecordError, convert
 from rtsep.errors import ModelError, SpecError
 
 Analysis = Literal["hann", "sqrt_hann"]
@@ -115,24 +116,10 @@ class ModelSpec:
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> ModelSpec:
         """Build from a JSON object; unknown, missing or mistyped keys raise `ModelError`."""
-        known = set(cls.__dataclass_fields__)
-        if unknown := sorted(set(entries) - known):
-            raise ModelError(f"model spec: unknown key {unknown[0]!r}; allowed are {', '.join(sorted(known))}")
-        needed = {name for name, field in cls.__dataclass_fields__.items() if field.default is MISSING}
-        if missing := sorted(needed - set(entries)):
-            raise ModelError(f"model spec: {missing[0]!r} is missing")
         try:
-            states = tuple(StateSpec(str(s["name"]), tuple(int(n) for n in s["shape"])) for s in entries["states"])
-            stems, exponent = entries["stems"], entries["exponent"]
-            if isinstance(stems, str) or isinstance(exponent, str | bool):
-                raise TypeError(f"stems {stems!r}, exponent {exponent!r}")
-            own_window = entries.get("own_window", ())
-            if isinstance(own_window, str) or not all(isinstance(preset, str) for preset in own_window):
-                raise TypeError(f"own_window {own_window!r}")
-            fitted = {"stems": tuple(stems), "states": states, "exponent": float(exponent)}
-            return cls(**{**entries, **fitted, "own_window": tuple(own_window)})
-        except (TypeError, KeyError, ValueError, OverflowError) as error:
-            raise ModelError(f"model spec: a value has the wrong type ({error})") from error
+            return convert(entries, cls)
+        except RecordError as error:
+            raise ModelError(f"model spec: {error}") from error
 
     def with_context(self, frames: int) -> ModelSpec:
         """The same model with another context; `SpecError` where its graph has no such one."""
@@ -178,8 +165,8 @@ class WindowSpec:
     window: int  # analysis window and FFT length
     synthesis: int  # synthesis window: the last part of the analysis window
     hop: int
-    spacing: int  # hops between two frames that the model sees as neighbours
-    refresh: int  # hops between two masks
+    frame_stride: int  # hops between two frames that the model sees as neighbours
+    mask_interval: int  # hops between two masks
     lookahead_hops: int  # hops of the model that a mask may look ahead
     ahead: int = 0  # hops by which a mask is used later than the newest spectrum that it was made from
     own_window: bool = False  # the network sees the model's own window, not the one that the sound is cut with
@@ -187,7 +174,7 @@ class WindowSpec:
     @property
     def delay_hops(self) -> int:
         """Hops by which the spectra wait for their masks."""
-        return self.lookahead_hops * self.spacing
+        return self.lookahead_hops * self.frame_stride
 
     @property
     def latency(self) -> Latency:

@@ -26,7 +26,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Song:
+class Arrangement:
     """What a band plays."""
 
     grid: Grid
@@ -59,7 +59,7 @@ def draw_playing(bars: int, absent: float, rng: np.random.Generator) -> npt.NDAr
     return np.asarray(playing if playing.any() else np.ones(bars, np.bool_))
 
 
-def compose(seconds: float, rng: np.random.Generator) -> Song:
+def compose(seconds: float, rng: np.random.Generator) -> Arrangement:
     """A song whose first `seconds` are filled; a pure function of the state of `rng`."""
     name = list(GROOVES)[rng.integers(len(GROOVES))]
     groove = GROOVES[name]
@@ -75,4 +75,4 @@ def compose(seconds: float, rng: np.random.Generator) -> Song:
     for kind in rng.choice(list(PLAYERS), int(rng.integers(*PARTS)), replace=False):
         notes = PLAYERS[kind](grid, chords, draw_playing(bars, 0.2, rng), rng)
         parts.append(Part(str(kind), humanised(notes, loose_s, rng)))
-    return Song(grid, chords, name, humanised(drums, loose_s, rng), humanised(bass, loose_s, rng), tuple(parts))
+    return Arrangement(grid, chords, name, humanised(drums, loose_s, rng), humanised(bass, loose_s, rng), tuple(parts))

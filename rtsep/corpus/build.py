@@ -15,7 +15,7 @@ from pathlib import Path
 from rtsep.corpus.catalogue import PACKAGES, Package
 from rtsep.corpus.credits import write_credits
 from rtsep.corpus.inventory import Told, take_stock
-from rtsep.corpus.jobs import Amounts, Job, plan_jobs
+from rtsep.corpus.jobs import Amounts, SongJob, plan_jobs
 from rtsep.corpus.makers import MAKERS, Take, make
 from rtsep.corpus.manifest import NAME, Entry, Manifest, Refused, read_manifest, sha256_of, write_manifest
 from rtsep.corpus.multitrack import find_multitrack
@@ -117,16 +117,16 @@ def _grown(old: Manifest, new: Manifest) -> Manifest:
     return Manifest(tuple(archives.values()), tuple(entries.values()), tuple(refused.values()))
 
 
-def _files(job: Job) -> dict[str, str]:
+def _files(job: SongJob) -> dict[str, str]:
     """The stems of a job, and where each goes below the corpus's folder."""
     return {stem: f"{SONGS}/{job.song}/{stem}.flac" for stem in MAKERS[job.generator].stems}
 
 
-def _name(job: Job) -> str:
+def _name(job: SongJob) -> str:
     return f"{job.generator} {MAKERS[job.generator].edition}"
 
 
-def _is_there(folder: Path, job: Job, before: dict[str, Entry]) -> bool:
+def _is_there(folder: Path, job: SongJob, before: dict[str, Entry]) -> bool:
     """Whether the song of a job was made by this very job, and is still whole."""
     entries = [before.get(file) for file in _files(job).values()]
     return all(
@@ -138,7 +138,7 @@ def _is_there(folder: Path, job: Job, before: dict[str, Entry]) -> bool:
     )
 
 
-def _made(folder: Path, jobs: Sequence[Job], processes: int) -> Generator[tuple[Job, Manifest], None, None]:
+def _made(folder: Path, jobs: Sequence[SongJob], processes: int) -> Generator[tuple[SongJob, Manifest], None, None]:
     if processes == 1 or len(jobs) < 2:
         yield from ((job, _work(folder, job)) for job in jobs)
         return
@@ -159,7 +159,7 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _work(folder: Path, job: Job) -> Manifest:
+def _work(folder: Path, job: SongJob) -> Manifest:
     """Make one song, and give what the manifest is to say of it."""
     files = _files(job)
     try:
@@ -171,13 +171,13 @@ def _work(folder: Path, job: Job) -> Manifest:
     return Manifest(entries=entries, refused=made.refused)
 
 
-def _entry(folder: Path, file: str, job: Job, take: Take) -> Entry:
+def _entry(folder: Path, file: str, job: SongJob, take: Take) -> Entry:
     seconds = round(take.sound.shape[1] / SAMPLE_RATE, 3)
     sources = tuple(dict.fromkeys(ingredient.origin for ingredient in take.files))
     return Entry(file, _name(job), job.seed, seconds, sha256_of(folder / file), sources)
 
 
-def _unmade(job: Job, error: RtsepError) -> Refused:
+def _unmade(job: SongJob, error: RtsepError) -> Refused:
     """One file that makes a song is to blame; of many, the song."""
     refused = job.ingredients[0].refused(error)
     return refused if len(job.ingredients) == 1 else replace(refused, file=job.song)

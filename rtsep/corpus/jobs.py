@@ -49,7 +49,7 @@ class Amounts:
 
 
 @dataclass(frozen=True)
-class Job:
+class SongJob:
     """One song to make: `song` is its folder below corpus/; `seed` says all that the result depends on."""
 
     song: str
@@ -60,9 +60,9 @@ class Job:
     seconds: float = SONG_S
 
 
-def plan_jobs(stock: Inventory, amounts: Amounts, seed: int) -> tuple[list[Job], list[Refused]]:
+def plan_jobs(stock: Inventory, amounts: Amounts, seed: int) -> tuple[list[SongJob], list[Refused]]:
     """All songs, and the music that cannot be read."""
-    jobs: list[Job] = []
+    jobs: list[SongJob] = []
     refused: list[Refused] = []
     for split, held_out in SPLITS:
         share = amounts.valid_share if held_out else 1.0
@@ -94,16 +94,16 @@ def _job(
     ingredients: Sequence[Ingredient],
     start_s: float = 0.0,
     seconds: float = SONG_S,
-) -> Job:
+) -> SongJob:
     sums = (ingredient.origin.sha256 for ingredient in ingredients)
     own = _seeded(seed, song, generator, start_s, seconds, *sums)
-    return Job(song, generator, own, tuple(ingredients), start_s, seconds)
+    return SongJob(song, generator, own, tuple(ingredients), start_s, seconds)
 
 
 def _music(
     split: str, files: list[Ingredient], generator: str, most_s: float | None, seed: int
-) -> tuple[list[Job], list[Refused]]:
-    jobs: list[Job] = []
+) -> tuple[list[SongJob], list[Refused]]:
+    jobs: list[SongJob] = []
     refused: list[Refused] = []
     for name, file in _named(files):
         try:
@@ -121,7 +121,7 @@ def _music(
     return (jobs if most_s is None else _some(jobs, most_s, _seeded(seed, split, generator))), refused
 
 
-def _some(jobs: list[Job], most_s: float, seed: int) -> list[Job]:
+def _some(jobs: list[SongJob], most_s: float, seed: int) -> list[SongJob]:
     """As many of the jobs, drawn at random, as fit into so many seconds."""
     chosen = []
     for index in np.random.default_rng(seed).permutation(len(jobs)):
@@ -153,7 +153,7 @@ def _groups(files: list[Ingredient]) -> dict[str, list[Ingredient]]:
     return dict(sorted(groups.items()))
 
 
-def _singing(split: str, stock: Inventory, held_out: bool, count: int, seed: int) -> list[Job]:
+def _singing(split: str, stock: Inventory, held_out: bool, count: int, seed: int) -> list[SongJob]:
     """The singers take turns; a synthetic voice, where there is one, is one of them."""
     singers = _groups(stock.of(SPEECH, held_out))
     robot = list({file.origin.package: file for file in stock.of(VOICE, held_out)}.values())
@@ -170,7 +170,7 @@ def _singing(split: str, stock: Inventory, held_out: bool, count: int, seed: int
     return jobs
 
 
-def _songs(split: str, stock: Inventory, held_out: bool, count: int, seed: int) -> list[Job]:
+def _songs(split: str, stock: Inventory, held_out: bool, count: int, seed: int) -> list[SongJob]:
     banks = stock.of(BANK, held_out)
     drums = stock.of(DRUM_BANK, held_out)
     return [
@@ -178,7 +178,7 @@ def _songs(split: str, stock: Inventory, held_out: bool, count: int, seed: int) 
     ]
 
 
-def _drums(split: str, files: list[Ingredient], count: int, seed: int) -> list[Job]:
+def _drums(split: str, files: list[Ingredient], count: int, seed: int) -> list[SongJob]:
     kits = list(_groups(files).items())
     return [
         _job(f"{split}/drumkits/{slug(name)}-{number // len(kits) + 1:04d}", DRUMS, seed, kit)
@@ -186,5 +186,5 @@ def _drums(split: str, files: list[Ingredient], count: int, seed: int) -> list[J
     ]
 
 
-def _multitrack(split: str, files: list[Ingredient], seed: int) -> list[Job]:
+def _multitrack(split: str, files: list[Ingredient], seed: int) -> list[SongJob]:
     return [_job(f"{split}/multitrack/{name}", MULTITRACK, seed, song) for name, song in _groups(files).items()]

@@ -15,7 +15,7 @@ from rtsep.corpus.catalogue import BANK, DRUM_BANK, GUITAR
 from rtsep.corpus.drumkits import drummed
 from rtsep.corpus.instrumental import passage, stems_of
 from rtsep.corpus.inventory import Ingredient
-from rtsep.corpus.jobs import BAND, DRUMS, INSTRUMENTAL, ROBOT, SINGING, Job
+from rtsep.corpus.jobs import BAND, DRUMS, INSTRUMENTAL, ROBOT, SINGING, SongJob
 from rtsep.corpus.manifest import Refused
 from rtsep.corpus.multitrack import MULTITRACK, STEMS
 from rtsep.corpus.phrases import phrases, sung
@@ -47,31 +47,31 @@ class Made:
 class Maker:
     """What makes a kind of song, and the stems that it gives; a new `edition` makes all its songs anew."""
 
-    make: Callable[[Job, np.random.Generator], Made]
+    make: Callable[[SongJob, np.random.Generator], Made]
     stems: tuple[str, ...]
     edition: int = 1
 
 
-def make(job: Job) -> Made:
+def make(job: SongJob) -> Made:
     """Make the song of a job; `FileError` if what it needs is broken."""
     return MAKERS[job.generator].make(job, np.random.default_rng(job.seed))
 
 
-def _instrumental(job: Job, rng: np.random.Generator) -> Made:
+def _instrumental(job: SongJob, rng: np.random.Generator) -> Made:
     sound = passage(job.ingredients[0], job.start_s, job.seconds)
     return Made({"accompaniment": Take(sound, job.ingredients)})
 
 
-def _guitar(job: Job, rng: np.random.Generator) -> Made:
+def _guitar(job: SongJob, rng: np.random.Generator) -> Made:
     return Made({"other": Take(passage(job.ingredients[0], job.start_s, job.seconds), job.ingredients)})
 
 
-def _multitrack(job: Job, rng: np.random.Generator) -> Made:
+def _multitrack(job: SongJob, rng: np.random.Generator) -> Made:
     files = {file.path.stem: (file,) for file in job.ingredients}
     return Made({stem: Take(sound, files[stem]) for stem, sound in stems_of(job.ingredients).items()})
 
 
-def _singing(job: Job, rng: np.random.Generator) -> Made:
+def _singing(job: SongJob, rng: np.random.Generator) -> Made:
     from rtsep.corpus.singing import sing
 
     broken: list[Refused] = []
@@ -79,7 +79,7 @@ def _singing(job: Job, rng: np.random.Generator) -> Made:
     return Made({"vocals": Take(*sung(spoken, sing, job.seconds, rng))}, tuple(broken))
 
 
-def _robot(job: Job, rng: np.random.Generator) -> Made:
+def _robot(job: SongJob, rng: np.random.Generator) -> Made:
     from rtsep.corpus.singing import sing
     from rtsep.corpus.voices import speak
 
@@ -103,14 +103,14 @@ def _espeak(files: Sequence[Ingredient]) -> Espeak:
     return Espeak(programs[0], data[0].parent, Path(os.pathsep.join(folders)))
 
 
-def _band(job: Job, rng: np.random.Generator) -> Made:
+def _band(job: SongJob, rng: np.random.Generator) -> Made:
     from rtsep.corpus.band import Banks, play
 
     banks = Banks(*(tuple(file.path for file in job.ingredients if file.kind == kind) for kind in (BANK, DRUM_BANK)))
     return Made({stem: Take(sound, job.ingredients) for stem, sound in play(banks, job.seconds, rng).items()})
 
 
-def _drums(job: Job, rng: np.random.Generator) -> Made:
+def _drums(job: SongJob, rng: np.random.Generator) -> Made:
     sound, paths = drummed(job.ingredients[0].path.parent, job.seconds, rng)
     return Made({"drums": Take(sound, tuple(file for file in job.ingredients if file.path in paths))})
 

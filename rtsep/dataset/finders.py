@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from rtsep.dataset.songs import CONTAINERS, Source
+from rtsep.dataset.songs import CONTAINERS, StemSource
 from rtsep.errors import ConfigError, FileError
 
 SOUNDS = CONTAINERS | frozenset(
@@ -48,8 +48,8 @@ class Candidate:
     """A song by its files, not yet measured."""
 
     name: str
-    stems: Mapping[str, tuple[Source, ...]]
-    mix: Source | None = None
+    stems: Mapping[str, tuple[StemSource, ...]]
+    mix: StemSource | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def song_folders(folder: Path, stems: tuple[str, ...]) -> Found:
         elif not parts:
             yield Fault(f"no file of {'a stem' if not stems else ', '.join(stems)}", song.name)
         else:
-            yield Candidate(song.name, {file.stem: (Source(file),) for file in parts}, _first(mixes))
+            yield Candidate(song.name, {file.stem: (StemSource(file),) for file in parts}, _first(mixes))
 
 
 def musdb(folder: Path, subset: str) -> Found:
@@ -85,8 +85,8 @@ def musdb(folder: Path, subset: str) -> Found:
     for file in _entries(part):
         name = file.name.removesuffix(ending)
         if file.is_file() and file.name.endswith(ending) and _is_chosen(part, subset, name):
-            streams = {stem: (Source(file, stream),) for stem, stream in MUSDB.items() if stream}
-            yield Candidate(name, streams, Source(file, MUSDB["mixture"]))
+            streams = {stem: (StemSource(file, stream),) for stem, stream in MUSDB.items() if stream}
+            yield Candidate(name, streams, StemSource(file, MUSDB["mixture"]))
 
 
 def musdb_hq(folder: Path, subset: str) -> Found:
@@ -99,8 +99,8 @@ def musdb_hq(folder: Path, subset: str) -> Found:
         if faults := _missing(song, files.values()):
             yield from faults
         else:
-            stems = {stem: (Source(file),) for stem, file in files.items() if stem != "mixture"}
-            yield Candidate(song.name, stems, Source(files["mixture"]))
+            stems = {stem: (StemSource(file),) for stem, file in files.items() if stem != "mixture"}
+            yield Candidate(song.name, stems, StemSource(files["mixture"]))
 
 
 def aligned(folder: Path, input_file: str, output_file: str) -> Found:
@@ -113,8 +113,8 @@ def aligned(folder: Path, input_file: str, output_file: str) -> Found:
         if faults := _missing(song, (mix, target)):
             yield from faults
         else:
-            rest = (Source(mix), Source(target, gain=-1.0))
-            yield Candidate(song.name, {target.stem: (Source(target),), REST: rest}, Source(mix))
+            rest = (StemSource(mix), StemSource(target, gain=-1.0))
+            yield Candidate(song.name, {target.stem: (StemSource(target),), REST: rest}, StemSource(mix))
 
 
 def source_folders(folder: Path, sources: tuple[str, ...], extension: str) -> Found:
@@ -124,7 +124,7 @@ def source_folders(folder: Path, sources: tuple[str, ...], extension: str) -> Fo
         if not sounds:
             yield Fault("no sounds", str(folder / stem))
         for sound in sounds:
-            yield Candidate(f"{stem}/{sound.name}", {stem: (Source(sound),)})
+            yield Candidate(f"{stem}/{sound.name}", {stem: (StemSource(sound),)})
 
 
 def fixed_tracks(folder: Path, target_file: str, interferer_files: tuple[str, ...]) -> Found:
@@ -134,7 +134,7 @@ def fixed_tracks(folder: Path, target_file: str, interferer_files: tuple[str, ..
         if faults := _missing(song, files):
             yield from faults
         else:
-            yield Candidate(song.name, {file.stem: (Source(file),) for file in files})
+            yield Candidate(song.name, {file.stem: (StemSource(file),) for file in files})
 
 
 def varied_tracks(folder: Path, target_file: str, silence_missing: bool, extension: str) -> Found:
@@ -146,14 +146,14 @@ def varied_tracks(folder: Path, target_file: str, silence_missing: bool, extensi
         target = song / target_file
         files = [file for file in _sounds(song, extension) if file != target]
         mixes = [file for file in files if file.stem.lower() in MIXES]
-        rest = tuple(Source(file) for file in files if file not in mixes)
+        rest = tuple(StemSource(file) for file in files if file not in mixes)
         there = target.is_file()
         if not there and not silence_missing:
             yield Fault(f"{target_file} is missing (silence_missing = true takes silence for it)", song.name)
         elif not there and not rest:
             yield Fault("no sounds", song.name)
         else:
-            yield Candidate(song.name, {target.stem: (Source(target),) if there else (), REST: rest}, _first(mixes))
+            yield Candidate(song.name, {target.stem: (StemSource(target),) if there else (), REST: rest}, _first(mixes))
 
 
 def spleeter_table(folder: Path, table: Path, stems: tuple[str, ...]) -> Found:
@@ -187,7 +187,7 @@ def spleeter_table(folder: Path, table: Path, stems: tuple[str, ...]) -> Found:
         elif lost := [name for name in names.values() if not (folder / name).is_file()]:
             yield Fault("a file is missing", f"row {number} of {table.name}: {lost[0]}")
         else:
-            sources = {stem: Source(folder / name) for stem, name in names.items()}
+            sources = {stem: StemSource(folder / name) for stem, name in names.items()}
             name = str(PurePosixPath(names["mix"]).with_suffix(""))
             yield Candidate(name, {stem: (sources[stem],) for stem in chosen}, sources["mix"])
 
@@ -230,8 +230,8 @@ def _sounds(folder: Path, extension: str = "") -> list[Path]:
     return [entry for entry in _entries(folder) if entry.suffix.lower() in allowed and entry.is_file()]
 
 
-def _first(files: list[Path]) -> Source | None:
-    return Source(files[0]) if files else None
+def _first(files: list[Path]) -> StemSource | None:
+    return StemSource(files[0]) if files else None
 
 
 def _twice(files: list[Path]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.audio.sources import to_channels
-from rtsep.dataset.songs import Header, Song, Source, header, read_source
+from rtsep.dataset.songs import Header, Song, StemSource, header, read_source
 from rtsep.errors import FileError
 
 Float32 = NDArray[np.float32]
@@ -59,16 +59,16 @@ def inspect(songs: Iterable[Song], stems: Sequence[str], sample_rate: int, thoro
     return found
 
 
-def _sources(song: Song, stems: Sequence[str]) -> dict[Source, str]:
+def _sources(song: Song, stems: Sequence[str]) -> dict[StemSource, str]:
     """The files that matter, each once, and what they are: a stem's name or `mix`."""
     named = {song.mix: "mix"} if song.mix else {}
     parts = ((source, stem) for stem, sources in song.stems.items() if not stems or stem in stems for source in sources)
     for source, stem in parts:
-        named.setdefault(Source(source.path, source.stream, source.offset_s), stem)
+        named.setdefault(StemSource(source.path, source.stream, source.offset_s), stem)
     return named
 
 
-def _headers(song: Song, stems: Sequence[str]) -> tuple[dict[Source, Header], list[Complaint]]:
+def _headers(song: Song, stems: Sequence[str]) -> tuple[dict[StemSource, Header], list[Complaint]]:
     headers, complaints = {}, []
     for source in _sources(song, stems):
         try:
@@ -78,7 +78,7 @@ def _headers(song: Song, stems: Sequence[str]) -> tuple[dict[Source, Header], li
     return headers, complaints
 
 
-def _rates(song: Song, headers: dict[Source, Header], sample_rate: int) -> list[Complaint]:
+def _rates(song: Song, headers: dict[StemSource, Header], sample_rate: int) -> list[Complaint]:
     complaints = []
     for rate in sorted({head.sample_rate for head in headers.values()} - {sample_rate}):
         files = [source for source, head in headers.items() if head.sample_rate == rate]
@@ -89,7 +89,7 @@ def _rates(song: Song, headers: dict[Source, Header], sample_rate: int) -> list[
     return complaints
 
 
-def _channels(song: Song, headers: dict[Source, Header]) -> list[Complaint]:
+def _channels(song: Song, headers: dict[StemSource, Header]) -> list[Complaint]:
     mono = [source for source, head in headers.items() if head.channels == 1]
     wide = {source: head.channels for source, head in headers.items() if head.channels > 2}
     complaints = [
@@ -102,7 +102,7 @@ def _channels(song: Song, headers: dict[Source, Header]) -> list[Complaint]:
     return complaints
 
 
-def _lengths(song: Song, headers: dict[Source, Header]) -> list[Complaint]:
+def _lengths(song: Song, headers: dict[StemSource, Header]) -> list[Complaint]:
     lengths_s = {source: head.frames / head.sample_rate - source.offset_s for source, head in headers.items()}
     longest_s = max(lengths_s.values(), default=0.0)
     shorter = [source for source, length_s in lengths_s.items() if length_s < longest_s - SAME_LENGTH_S]
@@ -119,12 +119,12 @@ def _sound(song: Song, stems: Sequence[str]) -> list[Complaint]:
     rate, block = song.sample_rate, round(BLOCK_S * song.sample_rate)
     sources = _sources(song, stems)
     sums = song.mix is not None and all(_plain(source) in sources for one in song.stems.values() for source in one)
-    complaints: dict[Source, Complaint] = {}
+    complaints: dict[StemSource, Complaint] = {}
     peaks = dict.fromkeys(sources, 0.0)
     difference = power = 0.0
     for start in range(0, song.frames, block):
         frames = min(block, song.frames - start)
-        sounds: dict[Source, Float32] = {}
+        sounds: dict[StemSource, Float32] = {}
         for source in sources:
             if source in complaints:
                 continue
@@ -150,7 +150,7 @@ def _sound(song: Song, stems: Sequence[str]) -> list[Complaint]:
     return found
 
 
-def _summed(song: Song, sounds: dict[Source, Float32]) -> Float32:
+def _summed(song: Song, sounds: dict[StemSource, Float32]) -> Float32:
     total = np.zeros_like(next(iter(sounds.values())))
     for sources in song.stems.values():
         for source in sources:
@@ -158,18 +158,18 @@ def _summed(song: Song, sounds: dict[Source, Float32]) -> Float32:
     return total
 
 
-def _plain(source: Source) -> Source:
+def _plain(source: StemSource) -> StemSource:
     """The same sound at its own level."""
-    return Source(source.path, source.stream, source.offset_s)
+    return StemSource(source.path, source.stream, source.offset_s)
 
 
 def _energy(sound: Float32) -> float:
     return float(np.sum(np.square(sound, dtype=np.float64)))
 
 
-def _broken(song: Song, source: Source, error: FileError) -> Complaint:
+def _broken(song: Song, source: StemSource, error: FileError) -> Complaint:
     return Complaint(song.name, source.path, str(error).removeprefix(f"{source.path} ").removeprefix(": "), True)
 
 
-def _others(files: list[Source]) -> str:
+def _others(files: list[StemSource]) -> str:
     return f" (so are {len(files) - 1} more of the song's files)" if len(files) > 1 else ""

@@ -32,7 +32,7 @@ MARGIN = 4096  # frames read on both sides of a part that is resampled: longer t
 
 
 @dataclass(frozen=True)
-class Source:
+class StemSource:
     """Where a sound lies: a file, which of its streams of sound, and where in it the song begins.
 
     A gain of -1 takes it away: the rest of a mix is the mix and, so, its stem.
@@ -53,8 +53,8 @@ class Song:
     """
 
     name: str
-    stems: Mapping[str, tuple[Source, ...]]
-    mix: Source | None
+    stems: Mapping[str, tuple[StemSource, ...]]
+    mix: StemSource | None
     frames: int
     sample_rate: int
 
@@ -73,7 +73,7 @@ class Header:
     frames: int
 
 
-def song_of(name: str, stems: Mapping[str, tuple[Source, ...]], mix: Source | None = None) -> Song:
+def song_of(name: str, stems: Mapping[str, tuple[StemSource, ...]], mix: StemSource | None = None) -> Song:
     """A song from its files, measured by their headers; `FileError` for a file that cannot be read."""
     parts = [source for sources in stems.values() for source in sources]
     first = mix or next(iter(parts), None)
@@ -86,13 +86,13 @@ def song_of(name: str, stems: Mapping[str, tuple[Source, ...]], mix: Source | No
     return Song(name, stems, mix, max(0, round(min(ends_s) * rate)), rate)
 
 
-def length_s(source: Source) -> float:
+def length_s(source: StemSource) -> float:
     """Seconds from the song's beginning to the file's end."""
     head = header(source)
     return head.frames / head.sample_rate - source.offset_s
 
 
-def header(source: Source) -> Header:
+def header(source: StemSource) -> Header:
     """What the file says of this stream; `FileError` if it cannot be read. Remembered until the file changes."""
     try:
         facts = source.path.stat()
@@ -129,16 +129,16 @@ def summed(parts: Iterable[Float32], channels: int, frames: int) -> Float32:
     return np.zeros((channels, frames), np.float32) if total is None else total
 
 
-def _sum(sources: tuple[Source, ...], start: int, frames: int, sample_rate: int, channels: int) -> Float32:
+def _sum(sources: tuple[StemSource, ...], start: int, frames: int, sample_rate: int, channels: int) -> Float32:
     return summed((_fitted(source, start, frames, sample_rate, channels) for source in sources), channels, frames)
 
 
-def _fitted(source: Source, start: int, frames: int, sample_rate: int, channels: int) -> Float32:
+def _fitted(source: StemSource, start: int, frames: int, sample_rate: int, channels: int) -> Float32:
     sound = to_channels(read_source(source, start, frames, sample_rate), channels)
     return sound if source.gain == 1.0 else np.float32(source.gain) * sound
 
 
-def read_source(source: Source, start: int, frames: int, sample_rate: int) -> Float32:
+def read_source(source: StemSource, start: int, frames: int, sample_rate: int) -> Float32:
     """A part of one source, (its own channels, frames), without its gain; counts are at `sample_rate` in Hz."""
     head = header(source)
     offset = round(source.offset_s * head.sample_rate)
@@ -154,7 +154,7 @@ def read_source(source: Source, start: int, frames: int, sample_rate: int) -> Fl
     return np.ascontiguousarray(resampled(sound, head.sample_rate, sample_rate)[:, begin : begin + frames])
 
 
-def _part(source: Source, head: Header, start: int, frames: int) -> Float32:
+def _part(source: StemSource, head: Header, start: int, frames: int) -> Float32:
     """A part at the file's own rate, zeros outside of the file."""
     first, last = (min(max(at, 0), head.frames) for at in (start, start + frames))
     if last == first:
@@ -172,7 +172,7 @@ def _part(source: Source, head: Header, start: int, frames: int) -> Float32:
     return sound
 
 
-def _from_file(source: Source, head: Header, start: int, frames: int) -> Float32:
+def _from_file(source: StemSource, head: Header, start: int, frames: int) -> Float32:
     reader = open_audio(source.path)
     try:
         reader.seek(start)
@@ -181,7 +181,7 @@ def _from_file(source: Source, head: Header, start: int, frames: int) -> Float32
         reader.close()
 
 
-def _from_container(source: Source, head: Header, start: int, frames: int) -> Float32:
+def _from_container(source: StemSource, head: Header, start: int, frames: int) -> Float32:
     lead = min(start, LEAD)
     begin_s, length_s = (start - lead) / head.sample_rate, (lead + frames) / head.sample_rate
     command = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", *LOCAL, "-ss", f"{begin_s:.6f}", "-i"]

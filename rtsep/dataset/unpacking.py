@@ -14,18 +14,18 @@ from rtsep.audio import wav
 from rtsep.audio.readers import Subtype, lossless_subtype
 from rtsep.audio.writers import KINDS, StemFiles
 from rtsep.dataset.examples import Collection
-from rtsep.dataset.songs import Song, Source, header, read_source
+from rtsep.dataset.songs import Song, StemSource, header, read_source
 from rtsep.errors import FileError
 
 QUICK = frozenset((".wav", ".aif", ".aiff", ".au", ".caf", ".rf64", ".w64"))  # read as fast as a wav
 BLOCK_S = 60.0  # decoded at once
 NAMED = 40  # characters of the file's own name in that of its wav
 
-Tell = Callable[[int, int], None]  # files done, files in all
+OnProgress = Callable[[int, int], None]  # files done, files in all
 
 
 def unpacked(
-    collections: Iterable[Collection], folder: Path, tell: Tell = lambda done, total: None
+    collections: Iterable[Collection], folder: Path, on_progress: OnProgress = lambda done, total: None
 ) -> tuple[Collection, ...]:
     """The same songs, their stems read from wavs in `folder` where they lie in slower formats.
 
@@ -44,7 +44,7 @@ def unpacked(
         if source.path.suffix.lower() not in QUICK
     }
     there, free = _look(folder)
-    missing = {place: Source(*key) for key, place in slow.items() if place.name not in there}
+    missing = {place: StemSource(*key) for key, place in slow.items() if place.name not in there}
     subtypes = {place: lossless_subtype(source.path) for place, source in missing.items()}
     needed = sum(_bytes(source, subtypes[place]) for place, source in missing.items())
     if needed > free:
@@ -57,11 +57,11 @@ def unpacked(
         jobs = [pool.submit(_unpack, source, place, subtypes[place]) for place, source in missing.items()]
         for done, job in enumerate(as_completed(jobs), 1):
             job.result()
-            tell(done, len(jobs))
+            on_progress(done, len(jobs))
     finally:
         pool.shutdown(cancel_futures=True)
 
-    def moved(source: Source) -> Source:
+    def moved(source: StemSource) -> StemSource:
         place = slow.get((source.path, source.stream))
         return source if place is None else replace(source, path=place, stream=0)
 
@@ -71,7 +71,7 @@ def unpacked(
     return tuple(replace(one, songs=tuple(map(of, one.songs))) for one in collections)
 
 
-def _place(source: Source, folder: Path) -> Path:
+def _place(source: StemSource, folder: Path) -> Path:
     """Where its wav lies: named by the file, its time and its size."""
     header(source)  # raises for a file that cannot be read
     facts = source.path.stat()
@@ -89,12 +89,12 @@ def _look(folder: Path) -> tuple[set[str], int]:
         raise FileError(f"{folder}: songs cannot be unpacked there ({error.strerror}); name another folder") from error
 
 
-def _bytes(source: Source, subtype: Subtype) -> int:
+def _bytes(source: StemSource, subtype: Subtype) -> int:
     head = header(source)
     return head.frames * head.channels * wav.SAMPLE_BYTES[KINDS[subtype]]
 
 
-def _unpack(source: Source, place: Path, subtype: Subtype) -> None:
+def _unpack(source: StemSource, place: Path, subtype: Subtype) -> None:
     head = header(source)
     block = round(BLOCK_S * head.sample_rate)
     own = place.with_name(f"{place.stem}.{os.getpid()}.wav")  # another run may unpack the same file now

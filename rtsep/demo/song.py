@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtsep.demo.band import Hit, bass, drums, keys, pad, pumping
+from rtsep.demo.band import DrumHit, bass, drums, keys, pad, pumping
 from rtsep.demo.tone import Array, faded
 from rtsep.demo.voice import Sung, voice
 
@@ -108,13 +108,13 @@ def sung_notes() -> list[Sung]:
     return out
 
 
-def _on_beats(bar: int, name: str, beats: tuple[float, ...], loudness: float = 1.0) -> list[Hit]:
-    return [Hit((4 * bar + beat) * BEAT_S, name, loudness) for beat in beats]
+def _on_beats(bar: int, name: str, beats: tuple[float, ...], loudness: float = 1.0) -> list[DrumHit]:
+    return [DrumHit((4 * bar + beat) * BEAT_S, name, loudness) for beat in beats]
 
 
-def drum_hits() -> list[Hit]:
+def drum_hits() -> list[DrumHit]:
     """Four on the floor, claps on two and four, more and more cymbals."""
-    out: list[Hit] = []
+    out: list[DrumHit] = []
     offbeats = (0.5, 1.5, 2.5, 3.5)
     for bar in range(BARS - 1):
         out += _on_beats(bar, "kick", (0.0, 1.0, 2.0, 3.0))
@@ -131,7 +131,7 @@ def drum_hits() -> list[Hit]:
     return sorted(out, key=lambda hit: (hit.start_s, hit.name))
 
 
-def bass_notes() -> list[Hit]:
+def bass_notes() -> list[DrumHit]:
     """Roots between the kicks, with a step to the fifth and the octave."""
     out = []
     figure = ((0.0, 0.45, 0, 0.8), (0.75, 0.5, 0, 0.9), (1.5, 0.4, 12, 0.75), (2.0, 0.4, 0, 0.8), (2.75, 0.6, 0, 0.9))
@@ -139,12 +139,12 @@ def bass_notes() -> list[Hit]:
         low = root if root < 47 else root - 12
         for beat, length, step, loudness in (*figure, (3.5, 0.4, 7, 0.75)):
             start_s = (4 * bar + beat) * BEAT_S
-            out.append(Hit(start_s, "bass", loudness, low + step + KEY, length * BEAT_S))
-    out.append(Hit(4 * (BARS - 1) * BEAT_S, "bass", 0.8, CHORDS[-1][0] + KEY, 4.0 * BEAT_S))
+            out.append(DrumHit(start_s, "bass", loudness, low + step + KEY, length * BEAT_S))
+    out.append(DrumHit(4 * (BARS - 1) * BEAT_S, "bass", 0.8, CHORDS[-1][0] + KEY, 4.0 * BEAT_S))
     return out
 
 
-def key_notes() -> list[Hit]:
+def key_notes() -> list[DrumHit]:
     """An arpeggio in the gaps of the groove, an octave above the pad, thinner where the voice sings."""
     out = []
     order = (0, 2, 3, 1, 2, 3)
@@ -152,18 +152,18 @@ def key_notes() -> list[Hit]:
         loudness = 1.0 if bar < INTRO_BARS else 0.6
         for place, beat in enumerate((0.0, 0.75, 1.5, 2.25, 2.75, 3.5)):
             pitch = chord[order[place]] + 12 + KEY
-            out.append(Hit((4 * bar + beat) * BEAT_S, "keys", loudness, pitch, 0.75 * BEAT_S))
+            out.append(DrumHit((4 * bar + beat) * BEAT_S, "keys", loudness, pitch, 0.75 * BEAT_S))
     for place, pitch in enumerate(CHORDS[-1][1]):
-        out.append(Hit((4 * (BARS - 1) + 0.06 * place) * BEAT_S, "keys", 0.8, pitch + 12 + KEY, 0.75 * BEAT_S))
+        out.append(DrumHit((4 * (BARS - 1) + 0.06 * place) * BEAT_S, "keys", 0.8, pitch + 12 + KEY, 0.75 * BEAT_S))
     return out
 
 
-def pad_notes() -> list[Hit]:
+def pad_notes() -> list[DrumHit]:
     """Each bar's chord, held."""
     out = []
     for bar, (_, chord) in enumerate(CHORDS):
         length_s = 4.0 * BEAT_S if bar < BARS - 1 else 6.0 * BEAT_S
-        out += [Hit(4 * bar * BEAT_S, "pad", 1.0, pitch + KEY, length_s) for pitch in chord]
+        out += [DrumHit(4 * bar * BEAT_S, "pad", 1.0, pitch + KEY, length_s) for pitch in chord]
     return out
 
 

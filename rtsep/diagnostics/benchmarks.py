@@ -29,17 +29,18 @@ from rtsep.engine.graph import masks_shape
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import RtsepError, SpecError
 from rtsep.host.device import NullClock
-from rtsep.host.factory import LiveOptions, open_host
+from rtsep.host.factory import open_host
 from rtsep.host.histogram import histogram, percentiles, record
 from rtsep.host.host import Host, HostSettings
 from rtsep.host.mixer import parse_routes
+from rtsep.host.options import LiveOptions
 from rtsep.host.report import FORMAT, PROGRAM, host_report, latency_report
 from rtsep.model.store import find
 from rtsep.separation.batches import STATEFUL_FRAMES
-from rtsep.separation.engine_pool import build_team
+from rtsep.separation.engine_pool import open_engines
 from rtsep.separation.files import separate_file
 from rtsep.separation.jobs import Output, plan_jobs
-from rtsep.separation.options import EXACT, Method
+from rtsep.separation.options import EXACT, SeparationOptions
 
 HOLD_S, HOLD_EVERY_S = 0.030, 0.200  # of the GIL
 IMPULSE_AT = 20_000  # frames
@@ -103,7 +104,7 @@ def _impulse(model: ModelSpec, window: WindowSpec, block: int) -> tuple[Host, in
         path = Path(folder) / "impulse.wav"
         soundfile.write(path, sound, rate, subtype="FLOAT")
         clock = NullClock(rate, 2, block, capture=len(sound) + 2 * rate)
-        settings = HostSettings(window, parse_routes([], model.stems, model.channels), waiting=True)
+        settings = HostSettings(window, parse_routes([], model.stems, model.channels), freewheel=True)
         with Host(IdentityEngine(model), clock, settings, Resampled(open_audio(path), rate, model.channels)) as host:
             while not host.finished:
                 time.sleep(0.005)
@@ -140,18 +141,18 @@ def jitter(model: str, preset: str, seconds: float, output: str) -> dict[str, An
 
 def throughput(model: str, preset: str, seconds: float, engine: str, threads: int, precision: str) -> dict[str, Any]:
     """Seconds of music separated in a second, file to files, median of several runs after one to warm up."""
-    method = Method(preset)
-    team = build_team(find(model), method, 1, engine, threads, precision)
+    method = SeparationOptions(preset)
+    engines = open_engines(find(model), method, 1, engine, threads, precision)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "music.wav"
         _lengthen(SONG, path, seconds)
         output = Output(Path(folder) / "stems")
-        (job,) = plan_jobs([path], method.stems(team[0].spec), output)
-        network = Network(team, method, seconds, soundfile.info(path).samplerate)
+        (job,) = plan_jobs([path], method.stems(engines[0].spec), output)
+        network = Network(engines, method, seconds, soundfile.info(path).samplerate)
         speeds, alone = [], []
         for _ in range(RUNS + 1):  # in turns, so that both see the same machine
             started = time.perf_counter()
-            separate_file(job, team, method, output)
+            separate_file(job, engines, method, output)
             speeds.append(seconds / (time.perf_counter() - started))
             alone.append(seconds / network.think())
     return {
@@ -159,7 +160,7 @@ def throughput(model: str, preset: str, seconds: float, engine: str, threads: in
         "program": PROGRAM,
         "command": "bench throughput",
         "model": {"name": model},
-        "engine": f"{team[0].provider}, {len(team)} side by side" if len(team) > 1 else team[0].provider,
+        "engine": f"{engines[0].provider}, {len(engines)} side by side" if len(engines) > 1 else engines[0].provider,
         "preset": preset,
         "seconds": seconds,
         "runs": RUNS,
@@ -173,17 +174,17 @@ def throughput(model: str, preset: str, seconds: float, engine: str, threads: in
 class Network:
     """All that a file asks of the network, and nothing else: what no pipeline around it can beat."""
 
-    def __init__(self, team: Sequence[Engine], method: Method, seconds: float, sample_rate: int) -> None:
-        model = team[0].spec
+    def __init__(self, engines: Sequence[Engine], method: SeparationOptions, seconds: float, sample_rate: int) -> None:
+        model = engines[0].spec
         window = plan(model, method.sample_rate(model, sample_rate), method.preset)
-        tiles = model.family == "spleeter" and method.preset == EXACT
-        self._engines = list(team) if tiles else [team[0]]
+        segments = model.family == "spleeter" and method.preset == EXACT
+        self._engines = list(engines) if segments else [engines[0]]
         stateful = model.kind == "stateful"
         frames = STATEFUL_FRAMES if stateful else model.context
         batched = stateful or method.preset == EXACT
-        hops = frames * window.spacing if batched else window.refresh
-        phases = window.spacing // window.refresh if stateful else window.spacing if batched else 1
-        length = seconds * window.sample_rate + (window.window if tiles else window.latency.total)
+        hops = frames * window.frame_stride if batched else window.mask_interval
+        phases = window.frame_stride // window.mask_interval if stateful else window.frame_stride if batched else 1
+        length = seconds * window.sample_rate + (window.window if segments else window.latency.total)
         self._calls = phases * math.ceil(length / (hops * window.hop))
         shape = (model.channels, frames, model.bins)
         self._magnitudes = np.random.default_rng(0).random(shape, np.float32)
@@ -209,4 +210,4 @@ def _lengthen(song: Path, path: Path, seconds: float) -> None:
     if not len(sound):
         raise RtsepError(f"{song} is empty")
     copies = int(np.ceil(seconds * rate / len(sound)))
-    soundfile.write(path, np.tile(sound, (copies, 1))[: int(seconds * rate)], rate, subtype="FLOAT")
+    soundfile.write(path, np.segment(sound, (copies, 1))[: int(seconds * rate)], rate, subtype="FLOAT")

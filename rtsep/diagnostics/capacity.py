@@ -19,7 +19,7 @@ THREADS = (1, 2)
 
 
 @dataclass(frozen=True)
-class Standing:
+class ModelTiming:
     """One model with so many threads: what a pass takes, and the budget of each preset."""
 
     model: str
@@ -39,7 +39,7 @@ class Standing:
         )
 
 
-def standings(stored: StoredModel, cores: int) -> Iterator[Standing]:
+def timings(stored: StoredModel, cores: int) -> Iterator[ModelTiming]:
     """Time a model's passes on this machine, with each number of threads that it has cores for.
 
     Args:
@@ -60,7 +60,7 @@ def standings(stored: StoredModel, cores: int) -> Iterator[Standing]:
             engine.warmup(playable.spec.context)
             taken = pass_time_s(engine, max(budget.interval_s for budget in budgets))
             engine.close()
-            yield Standing(stored.name, threads, taken, tuple(budgets))
+            yield ModelTiming(stored.name, threads, taken, tuple(budgets))
 
 
 def _total_ms(budget: Budget) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtsep.diagnostics.capacity import SAMPLE_RATE, Standing, standings
+from rtsep.diagnostics.capacity import SAMPLE_RATE, ModelTiming, timings
 from rtsep.dsp.native import compiled
 from rtsep.errors import RtsepError
 from rtsep.host.device import devices
@@ -33,13 +33,13 @@ def examine() -> tuple[Finding, ...]:
     return tuple(look() for look in LOOKS)
 
 
-def live_models(named: Sequence[str]) -> Iterator[Standing]:
+def live_models(named: Sequence[str]) -> Iterator[ModelTiming]:
     """Time models live: those named, or the two-stem models that are here. Raises `RtsepError`s for names."""
     chosen = [find(name) for name in named] or [
         stored for stored in catalogue() if len(stored.spec.stems) == 2 and stored.spec.sample_rate == SAMPLE_RATE
     ]
     for stored in chosen:
-        yield from standings(stored, os.cpu_count() or 1)
+        yield from timings(stored, os.cpu_count() or 1)
 
 
 def _system() -> Finding:

@@ -1,7 +1,7 @@
 """One writer, one reader, never a wait: audio between two threads, and gaps repaired to the frame.
 
 Each side moves only its own index. A gap is made good by the side that caused it to be heard:
-the reader that found too little owes as many dropped frames, the writer that found no room owes as
+the reader that found too little must drop as many frames, the writer that found no room owes as
 many zeros, so that what passes through keeps its place in time.
 """
 
@@ -17,12 +17,12 @@ from rtsep.dsp.native import kernel, load_acquire, store_release
 STATE = np.dtype(
     [
         ("written", np.int64),  # frames ever written; the writer's
-        ("zeros_owed", np.int64),  # frames refused, still to be written as zeros; the writer's
+        ("pending_zeros", np.int64),  # frames refused, still to be written as zeros; the writer's
         ("overflows", np.int64),  # blocks refused; the writer's
         ("refused", np.int64),  # frames refused; the writer's
         ("apart", np.int64, (4,)),  # keeps the two sides on cache lines of their own
         ("read", np.int64),  # frames ever read or dropped; the reader's
-        ("drops_owed", np.int64),  # frames missed, still to be dropped when they come; the reader's
+        ("pending_drops", np.int64),  # frames missed, still to be dropped when they come; the reader's
         ("underflows", np.int64),  # blocks not filled; the reader's
         ("missed", np.int64),  # frames not filled; the reader's
         ("apart_too", np.int64, (4,)),
@@ -90,14 +90,14 @@ def read(ring: RingMemory, out: NDArray[np.float32]) -> int:
 
 
 @kernel
-def accept(ring: RingMemory, block: NDArray[np.float32]) -> bool:
-    """Write the whole block or refuse it; zeros owed for refused ones come first."""
+def write_or_skip(ring: RingMemory, block: NDArray[np.float32]) -> bool:
+    """Write the whole block or refuse it; pending zeros for refused ones come first."""
     state = ring.state[0]
-    pay = min(state.zeros_owed, writable(ring))
+    pay = min(state.pending_zeros, writable(ring))
     _put(ring, block[:0], pay)
-    state.zeros_owed -= pay
-    if state.zeros_owed or writable(ring) < len(block):
-        state.zeros_owed += len(block)
+    state.pending_zeros -= pay
+    if state.pending_zeros or writable(ring) < len(block):
+        state.pending_zeros += len(block)
         state.refused += len(block)
         state.overflows += 1
         return False
@@ -106,18 +106,18 @@ def accept(ring: RingMemory, block: NDArray[np.float32]) -> bool:
 
 
 @kernel
-def deliver(ring: RingMemory, out: NDArray[np.float32]) -> bool:
+def read_or_silence(ring: RingMemory, out: NDArray[np.float32]) -> bool:
     """Fill the whole block, with silence where frames are late; late frames are dropped first."""
     state = ring.state[0]
-    drop = min(state.drops_owed, readable(ring))
-    state.drops_owed -= drop
+    drop = min(state.pending_drops, readable(ring))
+    state.pending_drops -= drop
     store_release(ring.state, "read", state.read + drop)
     frames = read(ring, out)
     if frames == len(out):
         return True
     out[frames:] = 0.0
-    state.drops_owed += len(out) - frames
-    state.missed += len(out) - frames
+    state.pending_drops += len(out) - frames
+    state.late_masks += len(out) - frames
     state.underflows += 1
     return False
 

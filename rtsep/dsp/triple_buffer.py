@@ -22,7 +22,7 @@ FRESH = 4
 SLOT = 3  # mask of the slot's number
 
 
-def control() -> NDArray[np.void]:
+def triple_buffer() -> NDArray[np.void]:
     """Control of a fresh triple buffer; its slots are the first axis, of length 3, of any arrays."""
     return np.array([(1, 0, 2)], CONTROL)
 

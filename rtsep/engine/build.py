@@ -41,10 +41,10 @@ def build(model: StoredModel, engine: str = "onnx", threads: int = 1, precision:
     threads: of one inference. precision: "f32", or "bf16" where engine and CPU have it. Raises
     `EngineError` for an unknown or missing engine, `ModelError` for a graph that does not match.
     """
-    return build_team(model, 1, engine, threads, precision)[0]
+    return build_many(model, 1, engine, threads, precision)[0]
 
 
-def build_team(
+def build_many(
     model: StoredModel, count: int, engine: str = "onnx", threads: int = 1, precision: str = "f32"
 ) -> list[Engine]:
     """Build so many engines that work side by side, each in a thread of its own; see `build`.

@@ -1,11 +1,11 @@
-"""From the context ring through an engine to the masks of one hop."""
+"""From the spectrogram ring through an engine to the masks of one hop."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from rtsep.core.spec import WindowSpec
-from rtsep.dsp.spectrogram_ring import Context, gather
+from rtsep.dsp.spectrogram_ring import SpectrogramRing, gather
 from rtsep.engine.base import Engine, Float32
 from rtsep.engine.graph import masks_shape
 from rtsep.errors import SpecError
@@ -17,13 +17,13 @@ class Inference:
     `masks` (stems, channels, bins) holds the raw result of the last `run`.
     """
 
-    def __init__(self, engine: Engine, window: WindowSpec, context: Context) -> None:
+    def __init__(self, engine: Engine, window: WindowSpec, ring: SpectrogramRing) -> None:
         model = engine.spec
         self.engine = engine
         self._window = window
-        self._context = context
+        self._ring = ring
         self.stateful = model.kind == "stateful"
-        phases = window.spacing // window.refresh if self.stateful else 1
+        phases = window.frame_stride // window.mask_interval if self.stateful else 1
         engine.warmup(model.context, phases)
         self._magnitudes = np.zeros((model.channels, model.context, model.bins), np.float32)
         given = model.given(model.context)
@@ -33,23 +33,23 @@ class Inference:
                 f"alone; allowed are 0 to {given - 1}"
             )
         self._output = np.zeros(masks_shape(model, model.context), np.float32)
-        gather(context, -1, window.spacing, self._magnitudes)  # compiled before it matters
+        gather(ring, -1, window.frame_stride, self._magnitudes)  # compiled before it matters
         self.masks: Float32 = self._output[:, :, given - 1 - window.lookahead_hops]
 
     def wants(self, hop: int) -> bool:
         """Whether a mask is made at this hop, counted from 0."""
-        return hop % self._window.refresh == 0
+        return hop % self._window.mask_interval == 0
 
     def phase(self, hop: int) -> int:
         """Which of the engine's states the frame of this hop continues."""
-        return hop % self._window.spacing // self._window.refresh if self.stateful else 0
+        return hop % self._window.frame_stride // self._window.mask_interval if self.stateful else 0
 
     def run(self, hop: int) -> bool:
-        """Make the masks of one hop; False if its frames are no longer in the context ring.
+        """Make the masks of one hop; False if its frames are no longer in the spectrogram ring.
 
         A stateful engine must be given every hop that it wants, in order.
         """
-        if not gather(self._context, hop, self._window.spacing, self._magnitudes):
+        if not gather(self._ring, hop, self._window.frame_stride, self._magnitudes):
             return False
         self.engine.infer(self._magnitudes, self._output, self.phase(hop))
         return True

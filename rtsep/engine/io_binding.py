@@ -35,7 +35,7 @@ class Phase:
     newest: int = 0  # the set that holds the newest states
 
 
-class BoundEngine(ABC):
+class IOBindingEngine(ABC):
     """An engine whose library takes buffers beforehand; see `Engine` for the protocol."""
 
     def __init__(self, spec: ModelSpec, provider: str) -> None:

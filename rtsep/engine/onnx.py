@@ -13,7 +13,7 @@ import onnxruntime
 
 from rtsep.engine.base import Float32
 from rtsep.engine.graph import GraphValue, check_graph
-from rtsep.engine.io_binding import BoundEngine, Plan, one_line, threads_in_words
+from rtsep.engine.io_binding import IOBindingEngine, Plan, one_line, threads_in_words
 from rtsep.errors import ModelError
 from rtsep.model.store import StoredModel
 
@@ -21,14 +21,14 @@ SILENT = 4  # log severity: what goes wrong is raised, not logged
 
 
 @dataclass(frozen=True)
-class Part:
+class GraphPart:
     """A session that gives some of the stems, those after the part before."""
 
     session: Any
     stems: int
 
 
-class OnnxEngine(BoundEngine):
+class OnnxEngine(IOBindingEngine):
     """A stored model in ONNX Runtime; see `Engine` for the protocol.
 
     threads: of one inference, 1 or more; with 1 the calling thread does all the work. Where the stems
@@ -41,7 +41,7 @@ class OnnxEngine(BoundEngine):
         super().__init__(model.spec, f"ONNX Runtime CPU, {threads_in_words(threads)}")
         self._options = onnxruntime.RunOptions()
         self._options.log_severity_level = SILENT
-        self._parts: list[Part] = beside._parts if beside else _load(model, threads)
+        self._parts: list[GraphPart] = beside._parts if beside else _load(model, threads)
         others = len(self._parts) - 1
         self._pool = ThreadPoolExecutor(others, "rtsep-stems") if others else None
 
@@ -72,14 +72,14 @@ class OnnxEngine(BoundEngine):
         for one in under_way:
             one.result()
 
-    def _help(self, priority: tuple[int, int], part: Part, binding: Any) -> None:
+    def _help(self, priority: tuple[int, int], part: GraphPart, binding: Any) -> None:
         """Run a part with the priority of the thread that asked: it waits for the slowest."""
         if os.sched_getscheduler(0) != priority[0]:
             with suppress(OSError):
                 os.sched_setscheduler(0, priority[0], os.sched_param(priority[1]))
         self._run_part(part, binding)
 
-    def _run_part(self, part: Part, binding: Any) -> None:
+    def _run_part(self, part: GraphPart, binding: Any) -> None:
         part.session.run_with_iobinding(binding, self._options)
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class OnnxEngine(BoundEngine):
             self._pool.shutdown()
 
 
-def _load(model: StoredModel, threads: int) -> list[Part]:
+def _load(model: StoredModel, threads: int) -> list[GraphPart]:
     graphs = model.graphs(threads)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = max(1, threads // len(graphs))
@@ -106,7 +106,7 @@ def _load(model: StoredModel, threads: int) -> list[Part]:
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise ModelError(f"{model.path} is no ONNX model that can run here ({one_line(error)})") from error
         check_graph(model, _values(session.get_inputs()), _values(session.get_outputs()), stems)
-        parts.append(Part(session, stems))
+        parts.append(GraphPart(session, stems))
     return parts
 
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from rtsep.engine.base import Float32
 from rtsep.engine.graph import GraphValue, check_graph
-from rtsep.engine.io_binding import BoundEngine, Plan, one_line, threads_in_words
+from rtsep.engine.io_binding import IOBindingEngine, Plan, one_line, threads_in_words
 from rtsep.errors import EngineError, ModelError
 from rtsep.model.store import StoredModel
 
 PRECISIONS = ("f32", "bf16")
 
 
-class OpenVinoEngine(BoundEngine):
+class OpenVinoEngine(IOBindingEngine):
     """A stored model in OpenVINO; see `Engine` for the protocol.
 
     threads: of one inference, 1 or more. precision: "f32", or "bf16", which is faster and

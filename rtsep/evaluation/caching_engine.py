@@ -1,4 +1,4 @@
-"""An engine that makes no mask twice: settings that differ in lookahead, refresh or lateness see the same contexts."""
+"""An engine that makes no mask twice: settings apart in lookahead, mask interval or lateness see the same contexts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rtsep.engine.base import Engine, Float32
 MOST_BYTES = 1_000_000_000  # of masks; what is too much is made anew
 
 
-class RememberingEngine:
+class CachingEngine:
     """A windowed engine that knows the masks of contexts it has seen; see `Engine` for the protocol.
 
     Only the newest frames of a context are remembered, so only they are right in what it gives.

@@ -7,7 +7,7 @@ from collections import deque
 from rtsep.engine.base import Engine, Float32
 
 
-class LateEngine:
+class DelayedEngine:
     """Give each call the masks that belong to the call `late` before it; see `Engine` for the protocol.
 
     Before the first mask is there, each stem has an equal share of the mix. Calls must come in the

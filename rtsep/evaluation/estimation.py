@@ -15,21 +15,21 @@ from rtsep.core.presets import plan
 from rtsep.core.spec import WindowSpec
 from rtsep.engine.base import Engine
 from rtsep.engine.build import build
-from rtsep.evaluation.caching_engine import RememberingEngine
-from rtsep.evaluation.delayed_engine import LateEngine
-from rtsep.evaluation.mid_side_baseline import CentreEngine, centre_spec
+from rtsep.evaluation.caching_engine import CachingEngine
+from rtsep.evaluation.delayed_engine import DelayedEngine
+from rtsep.evaluation.mid_side_baseline import MidSideBaseline, mid_side_spec
 from rtsep.evaluation.settings import Setting
 from rtsep.model.store import StoredModel
 from rtsep.separation.batches import BatchProcess, StreamProcess
 from rtsep.separation.blocks import Process, run
-from rtsep.separation.options import Method
+from rtsep.separation.options import SeparationOptions
 from rtsep.separation.separate import separate
 
 Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Separator:
+class EvaluatedModel:
     """What separates: a model in an engine of that name, with so many CPU threads."""
 
     model: StoredModel
@@ -41,10 +41,10 @@ class Separator:
         """The stems that come out, in their order."""
         spec = self.model.spec
         if setting.way == "offline":
-            return Method().stems(spec)
-        return centre_spec(spec).stems if setting.way == "centre" else spec.stems
+            return SeparationOptions().stems(spec)
+        return mid_side_spec(spec).stems if setting.way == "centre" else spec.stems
 
-    def get_ready(self) -> None:
+    def prepare(self) -> None:
         """Build the engine, which is kept; `EngineError` or `ModelError` where it cannot be."""
         _engine(self, self.model.live())
 
@@ -65,7 +65,7 @@ class Separator:
         """What the network's passes depend on; settings with equal ones may share them, see `estimates`."""
         if setting.way != "stream" or self.model.spec.kind == "stateful":
             return setting
-        return replace(setting, refresh=None, lookahead=0, late=0)
+        return replace(setting, mask_interval=None, lookahead=0, late=0)
 
     def estimate(self, mix: Float32, sample_rate: int, setting: Setting) -> dict[str, Float32]:
         """The stems of a whole mix (channels, frames), each as long as it and in time with it."""
@@ -91,32 +91,32 @@ class Separator:
     def _shared(self, settings: Sequence[Setting]) -> Engine:
         assert len({self.passes(setting) for setting in settings}) == 1
         farthest = max(settings, key=lambda setting: setting.lookahead)
-        return RememberingEngine(_engine(self, _live(self.model, farthest)), farthest.lookahead + 1)
+        return CachingEngine(_engine(self, _live(self.model, farthest)), farthest.lookahead + 1)
 
 
 def _stream(
-    separator: Separator, mix: Float32, sample_rate: int, setting: Setting, engine: Engine | None = None
+    separator: EvaluatedModel, mix: Float32, sample_rate: int, setting: Setting, engine: Engine | None = None
 ) -> Float32:
     engine = engine or _engine(separator, _live(separator.model, setting))
     window = _window(separator.model, setting, sample_rate)
     if setting.late:
-        return _run(StreamProcess(LateEngine(engine, setting.late), window), engine, mix, sample_rate)
+        return _run(StreamProcess(DelayedEngine(engine, setting.late), window), engine, mix, sample_rate)
     # a windowed model in batches would see its future: then it is no longer as it plays
     batched = engine.spec.kind == "stateful"
     return _run(BatchProcess(engine, window) if batched else StreamProcess(engine, window), engine, mix, sample_rate)
 
 
 def _centre(
-    separator: Separator, mix: Float32, sample_rate: int, setting: Setting, engine: Engine | None = None
+    separator: EvaluatedModel, mix: Float32, sample_rate: int, setting: Setting, engine: Engine | None = None
 ) -> Float32:
-    engine = engine or CentreEngine(centre_spec(separator.model.spec))
+    engine = engine or MidSideBaseline(mid_side_spec(separator.model.spec))
     return _run(StreamProcess(engine, _window(separator.model, setting, sample_rate)), engine, mix, sample_rate)
 
 
 def _offline(
-    separator: Separator, mix: Float32, sample_rate: int, setting: Setting, engine: Engine | None = None
+    separator: EvaluatedModel, mix: Float32, sample_rate: int, setting: Setting, engine: Engine | None = None
 ) -> Float32:
-    method, spec = Method(), separator.model.spec
+    method, spec = SeparationOptions(), separator.model.spec
     engine = engine or _engine(separator, separator.model)
     sounds = _joined(separate([engine], Signal(mix, sample_rate), method))
     rate = method.sample_rate(spec, sample_rate)
@@ -127,7 +127,7 @@ def _offline(
     return found
 
 
-_WAYS: dict[str, Callable[[Separator, Float32, int, Setting, Engine | None], Float32]] = {
+_WAYS: dict[str, Callable[[EvaluatedModel, Float32, int, Setting, Engine | None], Float32]] = {
     "stream": _stream,
     "offline": _offline,
     "centre": _centre,
@@ -136,7 +136,7 @@ _WAYS: dict[str, Callable[[Separator, Float32, int, Setting, Engine | None], Flo
 
 def _window(model: StoredModel, setting: Setting, sample_rate: int) -> WindowSpec:
     if setting.way == "centre":  # a new mask at every hop, as it costs nothing
-        return plan(centre_spec(model.spec), sample_rate, setting.latency, setting.hop, refresh=1)
+        return plan(mid_side_spec(model.spec), sample_rate, setting.latency, setting.hop, mask_interval=1)
     return setting.window(_live(model, setting).spec, sample_rate)
 
 
@@ -158,7 +158,7 @@ def _gain(mix: Float32, level_db: float) -> float:
     return float(10.0 ** (level_db / 20.0) / np.sqrt(power)) if power else 1.0
 
 
-def _engine(separator: Separator, model: StoredModel) -> Engine:
+def _engine(separator: EvaluatedModel, model: StoredModel) -> Engine:
     return _built(model, separator.engine, separator.threads, separator.precision)
 
 

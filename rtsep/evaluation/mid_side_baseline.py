@@ -17,7 +17,7 @@ STEMS = ("vocals", "accompaniment")
 LOWEST_HZ = 120.0  # the bass and the kick sit in the middle too
 
 
-def centre_spec(model: ModelSpec) -> ModelSpec:
+def mid_side_spec(model: ModelSpec) -> ModelSpec:
     """The spec of centre extraction with a model's own transform; `SpecError` for a mono model."""
     if model.channels != 2:
         raise SpecError(f"centre extraction needs a stereo model; {model.name} is mono")
@@ -39,7 +39,7 @@ def centre_spec(model: ModelSpec) -> ModelSpec:
     )
 
 
-class CentreEngine:
+class MidSideBaseline:
     """The side's magnitude is subtracted from the mid's; see `Engine` for the protocol.
 
     The voice's mask is max(0, 1 - |S| / |M|) in each bin from 120 Hz on, the same for mid and side.

@@ -11,7 +11,7 @@ from typing import Any
 
 from rtsep import __version__
 from rtsep.errors import FileError
-from rtsep.evaluation.runner import Examination
+from rtsep.evaluation.runner import Evaluation
 from rtsep.evaluation.scores import TrackScore, finite
 from rtsep.evaluation.settings import Setting
 from rtsep.evaluation.summary import Figures, song_medians, summarise
@@ -23,13 +23,13 @@ LIBRARIES = ("numpy", "scipy", "museval", "onnxruntime", "openvino", "soxr")
 
 def report(
     command: str,
-    examination: Examination,
+    evaluation: Evaluation,
     settings: Sequence[Setting],
     scores: Sequence[TrackScore],
     curves: Sequence[Curve] = (),
 ) -> dict[str, Any]:
     """Everything that was found; numbers that JSON does not have are null. See `summary` for what the figures mean."""
-    model = examination.separator.model
+    model = evaluation.separator.model
     found = {
         "format": FORMAT,
         "program": f"rtsep {__version__}",
@@ -43,8 +43,8 @@ def report(
             "stems": list(model.spec.stems),
             "licence": model.spec.licence,
         },
-        "engine": {"name": examination.separator.engine, "precision": examination.separator.precision},
-        "clip": asdict(examination.clip),
+        "engine": {"name": evaluation.separator.engine, "precision": evaluation.separator.precision},
+        "clip": asdict(evaluation.clip),
         "settings": [setting.to_dict() for setting in settings],
         "summary": summarise(scores, settings),
         "curves": [asdict(curve) for curve in curves],

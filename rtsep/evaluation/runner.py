@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 from rtsep import __version__
-from rtsep.dataset.songs import Song, Source
+from rtsep.dataset.songs import Song, StemSource
 from rtsep.errors import EngineError, RtsepError
 from rtsep.evaluation.bsseval import BYTES_PER_SAMPLE
 from rtsep.evaluation.caching_engine import MOST_BYTES
-from rtsep.evaluation.estimation import Separator
-from rtsep.evaluation.score_cache import Ledger
+from rtsep.evaluation.estimation import EvaluatedModel
+from rtsep.evaluation.score_cache import ScoreCache
 from rtsep.evaluation.scores import TrackScore, score_track
 from rtsep.evaluation.settings import Setting
 from rtsep.evaluation.tracks import WHOLE, Clip, pooled_estimates, read_track, stems_to_score
@@ -31,14 +31,14 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # what
 
 
 @dataclass(frozen=True)
-class Examination:
+class Evaluation:
     """What is the same for all songs and settings.
 
     stems: only these are reported; all if empty. sample_rate: of the device in Hz, 0 for each song's
     own. bsseval: whether museval's figures are made, which take longer than all else.
     """
 
-    separator: Separator
+    separator: EvaluatedModel
     stems: tuple[str, ...] = ()
     clip: Clip = WHOLE
     sample_rate: int = 0
@@ -77,7 +77,7 @@ class Examination:
         return self.scores(song, [setting])[0]
 
     def scores(self, song: Song, settings: Sequence[Setting]) -> list[TrackScore]:
-        """Separate and score one song by settings that share their passes, see `Separator.estimates`."""
+        """Separate and score one song by settings that share their passes, see `EvaluatedModel.estimates`."""
         rate, separator = self.rate(song), self.separator
         stems = stems_to_score(separator.stems(settings[0]), self.stems)
         track = read_track(song, stems, self.clip, rate, separator.model.spec.channels)
@@ -89,54 +89,54 @@ class Examination:
         return scores
 
 
-def examine(
-    examination: Examination, songs: Sequence[Song], settings: Sequence[Setting], ledger: Ledger, jobs: int = 0
+def score_songs(
+    evaluation: Evaluation, songs: Sequence[Song], settings: Sequence[Setting], score_cache: ScoreCache, jobs: int = 0
 ) -> Generator[TrackScore | tuple[Song, RtsepError], None, None]:
     """Score every song by every setting, in any order; a song that cannot be read comes with its error.
 
-    What the ledger holds already is taken from there, and what is new is kept in it at once. Settings
+    What the score_cache holds already is taken from there, and what is new is kept in it at once. Settings
     that come to the same are scored once, and those that see the same contexts together. jobs: processes,
     0 for as many as cores and memory have room for.
     """
     asked: dict[str, list[Pair]] = {}
     for setting in settings:
         for song in songs:
-            asked.setdefault(examination.key(song, setting), []).append((song, setting))
+            asked.setdefault(evaluation.key(song, setting), []).append((song, setting))
     left: dict[tuple[int, Setting], Task] = {}
     for key, pairs in asked.items():
-        kept, (song, setting) = ledger.get(key), pairs[0]
+        kept, (song, setting) = score_cache.get(key), pairs[0]
         if kept is None:
-            task = left.setdefault((id(song), examination.separator.passes(setting)), Task(song, {}))
+            task = left.setdefault((id(song), evaluation.separator.passes(setting)), Task(song, {}))
             task.settings[setting] = key
         else:
             yield from (replace(kept, setting=setting) for _, setting in pairs)
     tasks = list(left.values())
     shared = any(len(task.settings) > 1 for task in tasks)
-    count = min(len(tasks), jobs or room(examination, songs, shared))
-    for task, result in _here(examination, tasks) if count <= 1 else _side_by_side(examination, tasks, count):
+    count = min(len(tasks), jobs or room(evaluation, songs, shared))
+    for task, result in _here(evaluation, tasks) if count <= 1 else _side_by_side(evaluation, tasks, count):
         if isinstance(result, RtsepError):
             yield from ((task.song, result) for key in task.settings.values() for _ in asked[key])
             continue
         for score, key in zip(result, task.settings.values(), strict=True):
-            ledger.put(key, score)
+            score_cache.put(key, score)
             yield from (replace(score, setting=setting) for _, setting in asked[key])
 
 
-def _signature(source: Source) -> tuple[str, int, int, int, float, float]:
+def _signature(source: StemSource) -> tuple[str, int, int, int, float, float]:
     facts = source.path.stat()
     return source.path.name, facts.st_size, facts.st_mtime_ns, source.stream, source.offset_s, source.gain
 
 
-def room(examination: Examination, songs: Sequence[Song], shared: bool = False) -> int:
+def room(evaluation: Evaluation, songs: Sequence[Song], shared: bool = False) -> int:
     """How many processes the cores and the memory of this machine have room for, at least one.
 
     shared: whether settings are scored together, with passes that are remembered.
     """
-    spec = examination.separator.model.spec
-    longest = max((examination.clip.of(song, examination.rate(song))[1] for song in songs), default=0)
+    spec = evaluation.separator.model.spec
+    longest = max((evaluation.clip.of(song, evaluation.rate(song))[1] for song in songs), default=0)
     samples = longest * len(spec.stems) * spec.channels
     base = BASE_BYTES + (MOST_BYTES if shared else 0)
-    each = base + samples * (BYTES_PER_SAMPLE if examination.bsseval else SEPARATION_BYTES)
+    each = base + samples * (BYTES_PER_SAMPLE if evaluation.bsseval else SEPARATION_BYTES)
     return max(1, min(cores(), int(0.8 * memory()) // each))
 
 
@@ -152,21 +152,21 @@ class Task:
     settings: dict[Setting, str]
 
 
-def _score(examination: Examination, song: Song, settings: Sequence[Setting]) -> Result:
+def _score(evaluation: Evaluation, song: Song, settings: Sequence[Setting]) -> Result:
     try:
-        return examination.scores(song, settings)
+        return evaluation.scores(song, settings)
     except RtsepError as error:
         return error
     except MemoryError:
         return EngineError(f"{song.name}: memory ran out; try --jobs 1, or --seconds for a part of each song")
 
 
-def _here(examination: Examination, tasks: Sequence[Task]) -> Iterator[tuple[Task, Result]]:
+def _here(evaluation: Evaluation, tasks: Sequence[Task]) -> Iterator[tuple[Task, Result]]:
     for task in tasks:
-        yield task, _score(examination, task.song, list(task.settings))
+        yield task, _score(evaluation, task.song, list(task.settings))
 
 
-def _side_by_side(examination: Examination, tasks: Sequence[Task], count: int) -> Iterator[tuple[Task, Result]]:
+def _side_by_side(evaluation: Evaluation, tasks: Sequence[Task], count: int) -> Iterator[tuple[Task, Result]]:
     before = multiprocessing.active_children()
     # spawned, since engines and numba have threads that do not survive a fork
     with (
@@ -175,7 +175,7 @@ def _side_by_side(examination: Examination, tasks: Sequence[Task], count: int) -
     ):
         longest_first = sorted(tasks, key=lambda task: -len(task.settings))
         running: dict[Future[Result], Task] = {
-            pool.submit(_score, examination, task.song, list(task.settings)): task for task in longest_first
+            pool.submit(_score, evaluation, task.song, list(task.settings)): task for task in longest_first
         }
         try:
             while running:

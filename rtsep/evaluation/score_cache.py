@@ -1,4 +1,4 @@
-"""Scores that are kept as they are made, so that an examination that was stopped goes on."""
+"""Scores that are kept as they are made, so that an evaluation that was stopped goes on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rtsep.evaluation.scores import TrackScore
 LARGEST = 1_000_000_000  # bytes
 
 
-class Ledger:
+class ScoreCache:
     """A file with a line of JSON for each score; without a path nothing is kept.
 
     Lines that are not what they should be, as the last one after a power cut, are passed over: what

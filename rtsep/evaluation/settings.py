@@ -11,7 +11,7 @@ from rtsep.errors import SpecError
 
 Way = Literal["stream", "offline", "centre"]
 SEEN = ("", "own", "preset")
-MOST_LATE = 100  # refreshes: the masks that wait, each a context long, must fit into memory
+MOST_LATE = 100  # mask intervals: the masks that wait, each a context long, must fit into memory
 
 
 @dataclass(frozen=True)
@@ -19,16 +19,16 @@ class Setting:
     """One way through the separator.
 
     way: `stream` as it plays, `offline` as the model's family treats a whole file, `centre` without
-    a model. latency: the preset; hop in frames, refresh in hops, lookahead in the model's hops and
+    a model. latency: the preset; hop in frames, mask_interval in hops, lookahead in the model's hops and
     context in spectra, 0 for what live use has: see `plan`. seen: the window that the network sees,
-    the model's own or the preset's, empty for the model's choice. late: by how many refreshes each
+    the model's own or the preset's, empty for the model's choice. late: by how many mask intervals each
     mask comes late. level_db: RMS of the mix against full scale, None for as it is.
     """
 
     way: Way = "stream"
     latency: str = "exact"
     hop: int | None = None
-    refresh: int | None = None
+    mask_interval: int | None = None
     lookahead: int = 0
     context: int = 0
     seen: str = ""
@@ -37,7 +37,7 @@ class Setting:
 
     def __post_init__(self) -> None:
         if not 0 <= self.late <= MOST_LATE:
-            raise SpecError(f"masks late by {self.late} refreshes are out of range; allowed are 0 to {MOST_LATE}")
+            raise SpecError(f"masks late by {self.late} mask intervals are out of range; allowed are 0 to {MOST_LATE}")
         if self.seen not in SEEN:
             raise SpecError(f"the network sees the window {self.seen!r}; allowed are own and preset")
         if self.level_db is not None and not -120.0 <= self.level_db <= 20.0:
@@ -51,8 +51,8 @@ class Setting:
             parts.append(self.latency)
         named = {
             "hop": self.hop,
-            "refresh": self.refresh,
-            "ahead": self.lookahead,
+            "mask interval": self.mask_interval,
+            "lookahead": self.lookahead,
             "context": self.context,
             "sees": self.seen,
             "late": self.late,
@@ -68,7 +68,7 @@ class Setting:
         """How the model is run by this setting at a device rate in Hz; `SpecError` for what cannot be."""
         model = model.with_context(self.context) if self.context else model
         own_window = None if not self.seen else self.seen == "own"
-        return plan(model, sample_rate, self.latency, self.hop, self.refresh, self.lookahead, own_window)
+        return plan(model, sample_rate, self.latency, self.hop, self.mask_interval, self.lookahead, own_window)
 
 
 def expanded(

@@ -28,8 +28,8 @@ def _latency_ms(model: ModelSpec, setting: Setting, window: WindowSpec) -> float
     return window.latency.ms(window.sample_rate)
 
 
-def _refresh_ms(window: WindowSpec) -> float:
-    return 1000.0 * window.refresh * window.hop / window.sample_rate
+def _mask_interval_ms(window: WindowSpec) -> float:
+    return 1000.0 * window.mask_interval * window.hop / window.sample_rate
 
 
 AXES = {
@@ -40,11 +40,13 @@ AXES = {
         Axis("context", "context in spectra", lambda model, setting, window: model.context),
         Axis("seen", "window that the network sees", lambda model, setting, window: float(window.own_window), True),
         Axis("hop", "hop in frames", lambda model, setting, window: window.hop),
-        Axis("refresh", "time between masks in ms (hops)", lambda model, setting, window: _refresh_ms(window)),
+        Axis(
+            "mask_interval", "time between masks in ms (hops)", lambda model, setting, window: _mask_interval_ms(window)
+        ),
         Axis(
             "late",
             "lateness of masks in ms (mask intervals)",
-            lambda model, setting, window: setting.late * _refresh_ms(window),
+            lambda model, setting, window: setting.late * _mask_interval_ms(window),
         ),
     )
 }
@@ -90,7 +92,7 @@ def swept(values: Values, around: Sequence[str] = ()) -> list[Sweep]:
     """The settings along each axis; all others are at the first of their values.
 
     An axis with one value is not swept; where none is, the one setting stands on the axis of latency.
-    0 is the preset's own hop and refresh, and the context of live use. Which window the network sees
+    0 is the preset's own hop and mask_interval, and the context of live use. Which window the network sees
     is, along all other axes, the model's choice, unless one value alone is given.
 
     Args:
@@ -143,7 +145,7 @@ def _first(field: str, several: Sequence[Any]) -> Any:
 
 
 def _value(field: str, value: Any) -> Any:
-    return None if field in ("hop", "refresh") and not value else value
+    return None if field in ("hop", "mask_interval") and not value else value
 
 
 def _fixed(setting: Setting, field: str) -> str:

@@ -1,4 +1,4 @@
-"""The real-time border: what the audio callback does, and nothing else.
+"""The audio callback: what it does, and nothing else.
 
 A C function that copies between the device and two rings, counts, and wakes the signal path. It
 never takes the GIL, a lock or memory. The same kernel serves PortAudio and the null device.
@@ -25,7 +25,7 @@ from rtsep.dsp.native import (
     wait_until,
 )
 from rtsep.dsp.ring import STATE as RING_STATE
-from rtsep.dsp.ring import RingMemory, accept, deliver, read, readable, ring_memory, skip_to, writable
+from rtsep.dsp.ring import RingMemory, read, read_or_silence, readable, ring_memory, skip_to, writable, write_or_skip
 from rtsep.host.histogram import HISTOGRAM, histogram, record
 
 LARGEST_BLOCK = 8192  # frames
@@ -37,7 +37,7 @@ POLL_NS = 20_000_000  # a waiter looks up this often, should a post have been mi
 STATE = np.dtype(
     [
         ("phase", np.int64),  # PRIMING: silence, and blocks are measured
-        ("waiting", np.int64),  # 1: the clock waits for the signal path, nothing is ever late
+        ("freewheel", np.int64),  # 1: the clock waits for the signal path, nothing is ever late
         ("block", np.int64),  # largest block seen
         ("callbacks", np.int64),
         ("last_ns", np.int64),  # when the last block came
@@ -67,7 +67,7 @@ STATE = np.dtype(
         ("staged", np.int64),
         ("intervals", np.int64),
         ("wake", np.int64),  # semaphore of the signal path
-        ("done", np.int64),  # semaphore that the signal path posts after every hop, for a waiting clock
+        ("done", np.int64),  # semaphore that the signal path posts after every hop, for a clock in freewheel
     ],
     align=True,
 )
@@ -75,14 +75,14 @@ STATE = np.dtype(
 
 STREAM = np.dtype(
     [
-        ("border", np.int64),  # address of a STATE record
+        ("device_io", np.int64),  # address of a STATE record
         ("retired", np.int64),  # 1: given up; should its device come back, it must not play
     ],
     align=True,
 )
 
 
-class Border(NamedTuple):
+class DeviceIO(NamedTuple):
     """The callback's side of the host; keeps alive what STATE points to."""
 
     state: NDArray[np.void]  # (1,) of STATE
@@ -95,9 +95,9 @@ class Border(NamedTuple):
     done: NDArray[np.int64]
 
 
-def open_border(channels: int, outputs: int, capacity: int, file_capacity: int) -> Border:
-    """A border in its priming phase; `capacity` frames in each of the rings to and from the signal path."""
-    border = Border(
+def open_device_io(channels: int, outputs: int, capacity: int, file_capacity: int) -> DeviceIO:
+    """A device's side in its priming phase; `capacity` frames in each of the rings to and from the signal path."""
+    device_io = DeviceIO(
         state=np.zeros(1, STATE),
         inputs=ring_memory(capacity, channels),
         outputs=ring_memory(capacity, outputs),
@@ -107,16 +107,16 @@ def open_border(channels: int, outputs: int, capacity: int, file_capacity: int) 
         wake=semaphore(),
         done=semaphore(),
     )
-    state = border.state[0]
+    state = device_io.state[0]
     state["channels"], state["outputs"], state["file_end"] = channels, outputs, -1
     state["right"] = channels - 1
-    for name, ring in (("in", border.inputs), ("out", border.outputs), ("file", border.file)):
+    for name, ring in (("in", device_io.inputs), ("out", device_io.outputs), ("file", device_io.file)):
         state[f"{name}_state"] = ring.state.ctypes.data
         state[f"{name}_data"] = ring.data.ctypes.data
         state[f"{name}_capacity"] = len(ring.data)
     for name in ("staged", "intervals", "wake", "done"):
-        state[name] = getattr(border, name).ctypes.data
-    return border
+        state[name] = getattr(device_io, name).ctypes.data
+    return device_io
 
 
 @kernel
@@ -129,7 +129,7 @@ def _ring(state: int, data: int, capacity: int, channels: int) -> RingMemory:
 
 @kernel
 def _wait_for(state: NDArray[np.void], ring: RingMemory, frames: int, room: bool) -> None:
-    """In a waiting clock: until the signal path has brought frames, or made room for them."""
+    """In freewheel: until the signal path has brought frames, or made room for them."""
     while load_acquire(state, "phase") == RUNNING and (writable(ring) if room else readable(ring)) < frames:
         wait_until(state[0].done, clock_ns() + POLL_NS)
 
@@ -150,7 +150,7 @@ def _stage_file(state: NDArray[np.void], ring: RingMemory, staged: NDArray[np.fl
         store_release(state, "tail", 0)
         skip_to(ring, skip)
     state[0].file_dropped += ring.state[0].read - before
-    if state[0].waiting:
+    if state[0].freewheel:
         _wait_for_file(state, ring, len(staged))
     end = load_acquire(state, "file_end")
     frames = read(ring, staged)
@@ -167,41 +167,43 @@ def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray
 
     True if it was a block of the stream, False before it runs and when it has stopped.
     """
-    border = state[0]
+    device_io = state[0]
     frames = len(out)
     now = clock_ns()
-    border.block = max(border.block, frames)
-    border.callbacks += 1
+    device_io.block = max(device_io.block, frames)
+    device_io.callbacks += 1
     if load_acquire(state, "phase") != RUNNING or frames > LARGEST_BLOCK:
-        border.last_ns = now
+        device_io.last_ns = now
         out[:, :] = 0.0
         return False
-    record(numba.carray(pointer_at(border.intervals), (1,), HISTOGRAM), now - border.last_ns)
-    inputs = _ring(border.in_state, border.in_data, border.in_capacity, border.channels)
-    outputs = _ring(border.out_state, border.out_data, border.out_capacity, border.outputs)
-    staged = numba.carray(pointer_at(border.staged), (LARGEST_BLOCK, border.channels), np.float32)[:frames]
-    if border.from_file:
-        _stage_file(state, _ring(border.file_state, border.file_data, border.file_capacity, border.channels), staged)
+    record(numba.carray(pointer_at(device_io.intervals), (1,), HISTOGRAM), now - device_io.last_ns)
+    inputs = _ring(device_io.in_state, device_io.in_data, device_io.in_capacity, device_io.channels)
+    outputs = _ring(device_io.out_state, device_io.out_data, device_io.out_capacity, device_io.outputs)
+    staged = numba.carray(pointer_at(device_io.staged), (LARGEST_BLOCK, device_io.channels), np.float32)[:frames]
+    if device_io.from_file:
+        _stage_file(
+            state, _ring(device_io.file_state, device_io.file_data, device_io.file_capacity, device_io.channels), staged
+        )
     elif not len(block):
         staged[:, :] = 0.0
     else:
         for frame in range(frames):
-            staged[frame, 0] = block[frame, border.left]
-            if border.channels == 2:
-                staged[frame, 1] = block[frame, border.right]
-    if border.waiting:
+            staged[frame, 0] = block[frame, device_io.left]
+            if device_io.channels == 2:
+                staged[frame, 1] = block[frame, device_io.right]
+    if device_io.freewheel:
         _wait_for(state, inputs, frames, True)
-    accept(inputs, staged)
-    if border.waiting:
-        post(border.wake)
+    write_or_skip(inputs, staged)
+    if device_io.freewheel:
+        post(device_io.wake)
         _wait_for(state, outputs, frames, False)
         if load_acquire(state, "phase") != RUNNING:  # stopped while waiting is no underflow
             out[:, :] = 0.0
             return False
-    deliver(outputs, out)
+    read_or_silence(outputs, out)
     # Only now: the signal path takes its deadline from this time and from what is left in the ring.
     store_release(state, "last_ns", now)
-    post(border.wake)
+    post(device_io.wake)
     return True
 
 
@@ -209,18 +211,18 @@ def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray
 def portaudio_callback(block, out, frames, time_info, flags, userdata):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """PortAudio's PaStreamCallback; userdata is the address of a STREAM record."""
     stream = numba.carray(userdata, (1,), STREAM)
-    state = numba.carray(pointer_at(stream[0].border), (1,), STATE)
-    border = state[0]
+    state = numba.carray(pointer_at(stream[0].device_io), (1,), STATE)
+    device_io = state[0]
     if load_acquire(stream, "retired"):
-        numba.carray(out, (np.int64(frames), border.outputs), np.float32)[:, :] = 0.0
+        numba.carray(out, (np.int64(frames), device_io.outputs), np.float32)[:, :] = 0.0
         return np.int32(ABORT)
     if flags & OVERFLOW_FLAG:
-        border.device_overflows += 1
+        device_io.device_overflows += 1
     if flags & UNDERFLOW_FLAG:
-        border.device_underflows += 1
+        device_io.device_underflows += 1
     count = np.int64(frames)
-    taken = numba.carray(block, (count if border.device_inputs else 0, border.device_inputs), np.float32)
-    pass_block(state, taken, numba.carray(out, (count, border.outputs), np.float32))
+    taken = numba.carray(block, (count if device_io.device_inputs else 0, device_io.device_inputs), np.float32)
+    pass_block(state, taken, numba.carray(out, (count, device_io.outputs), np.float32))
     return np.int32(0)
 
 
@@ -242,7 +244,7 @@ def null_clock(
                 captured[kept + frame] = out[frame]
             kept = min(len(captured), kept + len(out))
         due = start + blocks * len(out) * 1_000_000_000 // sample_rate
-        while not state[0].waiting and clock_ns() < due:
+        while not state[0].freewheel and clock_ns() < due:
             wait_until(nap, due)
-        if state[0].waiting and load_acquire(state, "phase") == PRIMING:
+        if state[0].freewheel and load_acquire(state, "phase") == PRIMING:
             wait_until(nap, clock_ns() + 100_000)

@@ -29,8 +29,8 @@ class Snapshot:
     latency: Latency
     parameters: dict[str, float]
     peaks: dict[str, float]  # linear, behind the faders, by stem and "mix"
-    missed: int
-    held: int
+    late_masks: int
+    stale_masks: int
     hops: int
     underflows: int
     overflows: int

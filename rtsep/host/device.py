@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rtsep.core.spec import AudioSpec
 from rtsep.dsp.native import semaphore
 from rtsep.errors import DeviceError
-from rtsep.host.callback import STREAM, Border, null_clock, portaudio_callback
-from rtsep.host.portaudio import module, portaudio, refresh, release, replace
+from rtsep.host.callback import STREAM, DeviceIO, null_clock, portaudio_callback
+from rtsep.host.portaudio import mask_interval, module, portaudio, release, replace
 from rtsep.host.realtime import SIGNAL_PRIORITY, become_realtime
 
 NULL = "null"
@@ -79,15 +79,15 @@ def find_device(text: str, kind: str) -> Device:
 
 
 class Clock(Protocol):
-    """What drives the border block by block."""
+    """What drives the callback block by block."""
 
     name: str
     spec: AudioSpec  # block 0 until `open` has measured it
 
-    def open(self, border: Border) -> None:
-        """Start calling; the border is in its priming phase."""
+    def open(self, device_io: DeviceIO) -> None:
+        """Start calling; the callback is in its priming phase."""
 
-    def reopen(self, border: Border) -> bool:
+    def reopen(self, device_io: DeviceIO) -> bool:
         """Try to go on after a loss; True if it did."""
 
     @property
@@ -103,7 +103,7 @@ class Clock(Protocol):
 
 
 class NullClock:
-    """No device: blocks by the monotonic clock, or, when the border waits, as fast as they come."""
+    """No device: blocks by the monotonic clock, or, in freewheel, as fast as they come."""
 
     def __init__(self, sample_rate: int, outputs: int, block: int = NULL_BLOCK, capture: int = 0) -> None:
         """capture: frames of the output to keep in `captured`, (frames, outputs)."""
@@ -114,11 +114,11 @@ class NullClock:
         self._nap = semaphore()
         self._thread: threading.Thread | None = None
 
-    def open(self, border: Border) -> None:
+    def open(self, device_io: DeviceIO) -> None:
         """Start the clock on its own thread."""
         out = np.zeros((self.spec.block, self.spec.outputs), np.float32)
-        arguments = (border.state, out, self.spec.sample_rate, self._nap.ctypes.data, self.captured)
-        patient = bool(border.state[0]["waiting"])
+        arguments = (device_io.state, out, self.spec.sample_rate, self._nap.ctypes.data, self.captured)
+        patient = bool(device_io.state[0]["freewheel"])
 
         def run() -> None:
             if not patient:
@@ -128,7 +128,7 @@ class NullClock:
         self._thread = threading.Thread(target=run, name="rtsep-null", daemon=True)
         self._thread.start()
 
-    def reopen(self, border: Border) -> bool:
+    def reopen(self, device_io: DeviceIO) -> bool:
         """It is never lost."""
         return True
 
@@ -138,13 +138,13 @@ class NullClock:
         return self._thread is not None and self._thread.is_alive()
 
     def close(self) -> None:
-        """The border is stopped by now; wait for the thread."""
+        """The callback is stopped by now; wait for the thread."""
         if self._thread is not None:
             self._thread.join()
 
 
 class DeviceClock:
-    """A PortAudio stream whose callback is the native border."""
+    """A PortAudio stream whose callback is the native kernel."""
 
     def __init__(self, output: Device, source: Device | None, sample_rate: int, outputs: int, block: int = 0) -> None:
         """Check that the device takes these settings; block 0 leaves the block to the device."""
@@ -154,7 +154,7 @@ class DeviceClock:
         inputs = min(source.inputs, 256) if source else 0
         self.spec = AudioSpec(sample_rate, block, inputs, outputs)
         self._stream: Any = None
-        self._records: list[tuple[NDArray[np.void], Border]] = []  # of all streams that were opened
+        self._records: list[tuple[NDArray[np.void], DeviceIO]] = []  # of all streams that were opened
         if outputs > output.outputs:
             raise DeviceError(f"{output.name} has {output.outputs} output channels; the routes ask for {outputs}")
         if source and source.index != output.index and not source.host_api == output.host_api == JACK:
@@ -178,15 +178,15 @@ class DeviceClock:
                 f"({_reason(error)}); its own rate is {own} Hz: try --rate {own}"
             ) from error
 
-    def open(self, border: Border) -> None:
+    def open(self, device_io: DeviceIO) -> None:
         """Open the stream and start it."""
         sounddevice = portaudio()
-        border.state["device_inputs"] = self.spec.inputs
+        device_io.state["device_inputs"] = self.spec.inputs
         duplex = self._source is not None
         self._retire()
         record = np.zeros(1, STREAM)
-        record["border"] = border.state.ctypes.data
-        self._records.append((record, border))
+        record["device_io"] = device_io.state.ctypes.data
+        self._records.append((record, device_io))
         foreign = sounddevice._ffi
         try:
             self._stream = sounddevice._StreamBase(
@@ -205,7 +205,7 @@ class DeviceClock:
         except (sounddevice.PortAudioError, ValueError) as error:
             raise DeviceError(f"{self.name} cannot be opened: {_reason(error)}") from error
 
-    def reopen(self, border: Border) -> bool:
+    def reopen(self, device_io: DeviceIO) -> bool:
         """Close what is left of the stream, look for the device by name and start it again."""
         self._retire()
         if self._output.host_api == JACK and self._stream is not None:
@@ -213,10 +213,10 @@ class DeviceClock:
         elif not self._close_within(CLOSE_S):
             self._leave_behind()
         try:
-            refresh()
+            mask_interval()
             self._output = find_device(self._output.name, "outputs")
             self._source = find_device(self._source.name, "inputs") if self._source else None
-            self.open(border)
+            self.open(device_io)
         except (DeviceError, module().PortAudioError):
             self._stream = None
             release()  # while it can be done: the server that was found may die before the next try

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from pathlib import Path
 
 from rtsep.audio.readers import AudioReader, open_audio
@@ -13,42 +12,12 @@ from rtsep.host.callback import LARGEST_BLOCK
 from rtsep.host.device import JACK, NULL, NULL_BLOCK, Clock, Device, DeviceClock, NullClock, default_output, find_device
 from rtsep.host.host import Host, HostSettings
 from rtsep.host.mixer import parse_routes
-from rtsep.host.model_choice import Wish, seat
+from rtsep.host.model_choice import choose_model
+from rtsep.host.options import LiveOptions
 
 AUTO = "auto"  # the default device, or null where there is none
 NULL_RATE = 48000
 LEAST_BLOCK = 16  # frames
-
-
-@dataclass(frozen=True)
-class LiveOptions:
-    """The choices of `rtsep live`; an empty string or 0 leaves one to the program."""
-
-    input: str = ""  # a device or a file
-    output: str = ""  # a device, "null" or "auto"
-    model: str = ""  # the best one that this machine holds
-    engine: str = "onnx"
-    precision: str = "f32"
-    threads: int = 0  # of one inference; 0: one, or two where one does not hold
-    latency: str = "23"
-    hop: int | None = None
-    refresh: int | None = None
-    lookahead: int = 0
-    context: int = 0  # frames that a windowed model sees; 0: what live use has
-    compute: int | None = None  # frames
-    rate: int = 0  # Hz
-    block: int = 0  # frames
-    input_channels: tuple[int, int] = (1, 2)
-    routes: tuple[str, ...] = ()
-    record: Path | None = None
-    loop: bool = False
-    waiting: bool = False
-
-    @property
-    def wish(self) -> Wish:
-        """What they say of the model and how it is played."""
-        shared = {field.name: getattr(self, field.name) for field in fields(Wish) if field.name != "timed"}
-        return Wish(**shared, timed=not self.waiting)
 
 
 def open_host(options: LiveOptions) -> Host:
@@ -66,9 +35,9 @@ def open_host(options: LiveOptions) -> Host:
 def _fit(options: LiveOptions, output: Device | None, reader: AudioReader | None) -> Host:
     rate = options.rate or _rate(output, reader)
     _check(options, output, rate)
-    found = seat(options.wish, rate)
+    found = choose_model(options, rate)
     spec = found.engine.spec
-    routes = parse_routes(list(options.routes), spec.stems, spec.channels)
+    routes = parse_routes(list(options.route), spec.stems, spec.channels)
     if reader and options.record:
         keep_source(reader.path, tuple(options.record / f"{stem}.wav" for stem in spec.stems))
     clock = _clock(options, output, reader, rate, max(channel for route in routes for channel in route.channels))
@@ -76,10 +45,10 @@ def _fit(options: LiveOptions, output: Device | None, reader: AudioReader | None
         found.window,
         routes,
         options.compute,
-        options.input_channels,
+        options.channels,
         options.record,
         options.loop,
-        options.waiting,
+        options.freewheel,
         found.note,
     )
     return Host(found.engine, clock, settings, Resampled(reader, rate, spec.channels) if reader else None)
@@ -91,8 +60,8 @@ def _check(options: LiveOptions, output: Device | None, rate: int) -> None:
         raise SpecError(f"compute {options.compute} frames is out of range; allowed are 0 to {rate}")
     if options.block and not LEAST_BLOCK <= options.block <= LARGEST_BLOCK:
         raise SpecError(f"block {options.block} frames is out of range; allowed are {LEAST_BLOCK} to {LARGEST_BLOCK}")
-    if options.waiting and output is not None and output.host_api != JACK:
-        raise DeviceError(f"{output.name} keeps its own time and cannot wait; use --fast with --output null")
+    if options.freewheel and output is not None and output.host_api != JACK:
+        raise DeviceError(f"{output.name} keeps its own time and cannot wait; use --freewheel with --output null")
 
 
 def _is_file(text: str) -> bool:

@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path as FilePath
+from pathlib import Path
 from types import TracebackType
 
 from rtsep.audio.sources import Resampled
@@ -17,13 +17,13 @@ from rtsep.core.spec import AudioSpec, Latency, WindowSpec
 from rtsep.engine.base import Engine
 from rtsep.engine.inference import Inference
 from rtsep.errors import DeviceError, RtsepError
-from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, Border, open_border
+from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, DeviceIO, open_device_io
 from rtsep.host.control import Command, Controls, Snapshot
 from rtsep.host.device import Clock
-from rtsep.host.inference_worker import EngineWorker
-from rtsep.host.late_masks import Lateness
+from rtsep.host.inference_worker import InferenceWorker
+from rtsep.host.late_masks import LateMasks
 from rtsep.host.mixer import MIX, Route, read_meters
-from rtsep.host.pipeline import open_path, signal_path, warm_up
+from rtsep.host.pipeline import open_pipeline, run_pipeline, warm_up
 from rtsep.host.player import Player, ring_frames
 from rtsep.host.realtime import SIGNAL_PRIORITY, become_realtime, lock_memory, quiet_python, tidy, unlock_memory
 from rtsep.host.recorder import Recorder
@@ -45,9 +45,9 @@ class HostSettings:
     routes: tuple[Route, ...]
     compute: int | None = None
     input_channels: tuple[int, int] = (1, 2)  # of the device, counted from 1
-    record: FilePath | None = None
+    record: Path | None = None
     loop: bool = False
-    waiting: bool = False  # files without pacing, JACK freewheel: every mask is fresh
+    freewheel: bool = False  # files without pacing, JACK freewheel: every mask is fresh
     note: str = ""  # what is to be said before the sound
 
 
@@ -61,20 +61,20 @@ class Host:
         self.engine, self.clock, self.settings = engine, clock, settings
         self._file = file
         model, window = engine.spec, settings.window
-        self.border = self._open_border()
+        self.device_io = self._open_device_io()
         recording = settings.record is not None
-        self.path = open_path(model, window, self.border, settings.routes, recording)
-        self.controls = Controls(self.path.mixer, model.stems)
-        inference = Inference(engine, window, self.path.context)
-        self.worker = EngineWorker(inference, self.path, window.refresh, self._fail)
-        self.player = Player(file, self.border, settings.loop) if file else None
+        self.pipeline = open_pipeline(model, window, self.device_io, settings.routes, recording)
+        self.controls = Controls(self.pipeline.mixer, model.stems)
+        inference = Inference(engine, window, self.pipeline.spectrogram_ring)
+        self.worker = InferenceWorker(inference, self.pipeline, window.mask_interval, self._fail)
+        self.player = Player(file, self.device_io, settings.loop) if file else None
         self.recorder: Recorder | None = None
         self.losses = 0
         self._lost = False
         self._latency = Latency()
-        self._lateness: Lateness | None = None
+        self._late_masks: LateMasks | None = None
         self._failed = threading.Event()
-        self._signal = threading.Thread(target=self._run_signal_path, name="rtsep-signal", daemon=True)
+        self._signal = threading.Thread(target=self._run_pipeline, name="rtsep-signal", daemon=True)
         self._watch = threading.Thread(target=self._run_watch, name="rtsep-watch", daemon=True)
         self._cleanup = ExitStack()
         self._started = self._cpu_started = 0.0
@@ -90,7 +90,7 @@ class Host:
     def audio(self) -> AudioSpec:
         """The stream as the device runs it."""
         spec = self.clock.spec
-        return AudioSpec(spec.sample_rate, int(self.border.state[0]["block"]), spec.inputs, spec.outputs)
+        return AudioSpec(spec.sample_rate, int(self.device_io.state[0]["block"]), spec.inputs, spec.outputs)
 
     @property
     def latency(self) -> Latency:
@@ -103,12 +103,12 @@ class Host:
         if self._failed.is_set():
             return True
         # The tail is counted as it is taken in; one block more and all of it has been played.
-        return self._file is not None and int(self.border.state[0]["tail"]) >= self._latency.total + self.audio.block
+        return self._file is not None and int(self.device_io.state[0]["tail"]) >= self._latency.total + self.audio.block
 
     @property
     def seconds(self) -> float:
         """Sound that has been played."""
-        return int(self.border.inputs.state[0]["written"]) / self.clock.spec.sample_rate
+        return int(self.device_io.inputs.state[0]["written"]) / self.clock.spec.sample_rate
 
     @property
     def cpu_s(self) -> float:
@@ -117,8 +117,8 @@ class Host:
 
     def snapshot(self) -> Snapshot:
         """What is to be seen now; one thread at a time."""
-        peaks = read_meters(self.path.mixer)
-        path = self.path.state[0]
+        peaks = read_meters(self.pipeline.mixer)
+        pipeline = self.pipeline.state[0]
         return Snapshot(
             running_s=self.seconds,
             position_s=self.player.position_s if self.player else None,
@@ -126,11 +126,11 @@ class Host:
             latency=self._latency,
             parameters=self.controls.values(),
             peaks={name: float(peak) for name, peak in zip((*self.controls.stems, MIX), peaks, strict=True)},
-            missed=int(path["missed"]),
-            held=int(path["held"]),
-            hops=int(path["hops"]),
-            underflows=int(self.border.outputs.state[0]["underflows"]),
-            overflows=int(self.border.inputs.state[0]["overflows"]),
+            late_masks=int(pipeline["late_masks"]),
+            stale_masks=int(pipeline["stale_masks"]),
+            hops=int(pipeline["hops"]),
+            underflows=int(self.device_io.outputs.state[0]["underflows"]),
+            overflows=int(self.device_io.inputs.state[0]["overflows"]),
             load=self._load,
             device_lost=self._lost,
             finished=self.finished,
@@ -139,20 +139,22 @@ class Host:
 
     # Building ---------------------------------------------------------------------------------
 
-    def _open_border(self) -> Border:
+    def _open_device_io(self) -> DeviceIO:
         model, settings = self.engine.spec, self.settings
         spec = self.clock.spec
         capacity = int(RING_S * spec.sample_rate) + (settings.compute or 0) + 2 * settings.window.hop + 2 * spec.block
-        border = open_border(model.channels, spec.outputs, capacity, ring_frames(spec.sample_rate) if self._file else 1)
-        state = border.state[0]
-        state["waiting"] = settings.waiting
+        device_io = open_device_io(
+            model.channels, spec.outputs, capacity, ring_frames(spec.sample_rate) if self._file else 1
+        )
+        state = device_io.state[0]
+        state["freewheel"] = settings.freewheel
         state["from_file"] = self._file is not None
         if self._file is None and spec.inputs:
             wanted = settings.input_channels if spec.inputs > 1 else (1, 1)
             if not all(1 <= channel <= spec.inputs for channel in wanted):
                 raise DeviceError(f"input channels {wanted}: {self.clock.name} has 1 to {spec.inputs}")
             state["left"], state["right"] = wanted[0] - 1, wanted[1] - 1
-        return border
+        return device_io
 
     # Running ----------------------------------------------------------------------------------
 
@@ -166,37 +168,37 @@ class Host:
         return self
 
     def _start(self) -> None:
-        warm_up(self.path)
+        warm_up(self.pipeline)
         if self.settings.record:
             writer = StemWriter(
                 self.settings.record, self.engine.spec.stems, self.clock.spec.sample_rate, self.engine.spec.channels
             )
             latency = self.settings.window.latency.total
-            self.recorder = Recorder(writer, self.path.tape, len(self.engine.spec.stems), latency, self._end)
+            self.recorder = Recorder(writer, self.pipeline.record_ring, len(self.engine.spec.stems), latency, self._end)
             self.recorder.start()
         if self.player:
             self.player.fill()
-        self.clock.open(self.border)
+        self.clock.open(self.device_io)
         self._measure_block()
         self._prime()
-        if not self.settings.waiting:
+        if not self.settings.freewheel:
             self._cleanup.enter_context(quiet_python())
             if lock_memory():
                 self._cleanup.callback(unlock_memory)
         self.worker.start()
         self._signal.start()
         # It needs the GIL once more, which others may hold.
-        while self._signal.is_alive() and not int(self.path.state[0]["entered"]):
+        while self._signal.is_alive() and not int(self.pipeline.state[0]["entered"]):
             time.sleep(0.0005)
         self._started = time.monotonic()
         self._cpu_started = time.process_time()
         self._load_mark = (self._started, self._cpu_started)
-        self.border.state["phase"] = RUNNING
+        self.device_io.state["phase"] = RUNNING
         self._watch.start()
 
     def _measure_block(self) -> None:
         deadline = time.monotonic() + PRIMING_S
-        while int(self.border.state[0]["callbacks"]) < MEASURED_CALLBACKS:
+        while int(self.device_io.state[0]["callbacks"]) < MEASURED_CALLBACKS:
             if time.monotonic() > deadline:
                 raise DeviceError(f"{self.clock.name} was opened but sends no blocks; is it in use or suspended?")
             time.sleep(0.002)
@@ -213,9 +215,9 @@ class Host:
         if compute is None:
             compute = default_compute(self.engine.spec, self.settings.window, block)
         own = self.settings.window.latency
-        self.border.outputs.state["written"] = host_block(block, hop) + compute
-        self.path.state["reserve_ns"] = int(reserve_s(block, compute, rate) * 1e9)
-        self._lateness = Lateness(self.path, self.worker, Budget(self.settings.window, block, compute))
+        self.device_io.outputs.state["written"] = host_block(block, hop) + compute
+        self.pipeline.state["reserve_ns"] = int(reserve_s(block, compute, rate) * 1e9)
+        self._late_masks = LateMasks(self.pipeline, self.worker, Budget(self.settings.window, block, compute))
         self._latency = Latency(
             device=self.clock.latency,
             block=host_block(block, hop),
@@ -224,30 +226,30 @@ class Host:
             compute=compute,
         )
 
-    def _run_signal_path(self) -> None:
-        if not self.settings.waiting:
+    def _run_pipeline(self) -> None:
+        if not self.settings.freewheel:
             become_realtime(SIGNAL_PRIORITY)
-        signal_path(self.path)
+        run_pipeline(self.pipeline)
 
     def _run_watch(self) -> None:
         """See a device that was lost, measure the load, collect garbage now and then."""
         callbacks, since, tidied = -1, time.monotonic(), time.monotonic()
-        while int(self.border.state[0]["phase"]) == RUNNING:
+        while int(self.device_io.state[0]["phase"]) == RUNNING:
             time.sleep(WATCH_S)
             now = time.monotonic()
             if now - tidied > TIDY_S:
                 tidy()
                 tidied = now
             self._measure_load(now)
-            if self._lateness and not self.settings.waiting:
-                self._lateness.look()
-            if int(self.border.state[0]["callbacks"]) != callbacks:
-                callbacks, since, self._lost = int(self.border.state[0]["callbacks"]), now, False
-            elif now - since > LOST_S and not self.settings.waiting:
+            if self._late_masks and not self.settings.freewheel:
+                self._late_masks.look()
+            if int(self.device_io.state[0]["callbacks"]) != callbacks:
+                callbacks, since, self._lost = int(self.device_io.state[0]["callbacks"]), now, False
+            elif now - since > LOST_S and not self.settings.freewheel:
                 self.losses += not self._lost
                 self._lost = True
                 if not self.clock.alive or now - since > STALLED_S:
-                    self.clock.reopen(self.border)
+                    self.clock.reopen(self.device_io)
                 time.sleep(LOST_S)
 
     def _measure_load(self, now: float) -> None:
@@ -258,8 +260,8 @@ class Host:
 
     def _end(self) -> int | None:
         """Length of what is recorded, once the file has ended."""
-        border = self.border.state[0]
-        end, dropped, starved = (int(border[name]) for name in ("file_end", "file_dropped", "file_starved"))
+        device_io = self.device_io.state[0]
+        end, dropped, starved = (int(device_io[name]) for name in ("file_end", "file_dropped", "file_starved"))
         return end - dropped + starved if end >= 0 else None
 
     def _fail(self) -> None:
@@ -269,10 +271,10 @@ class Host:
         if self._lost:
             return f"{self.clock.name} is gone; waiting for it to come back"
         error = (self.recorder and self.recorder.error) or (self.player and self.player.error)
-        return str(error) if error else self._lateness.advice if self._lateness else ""
+        return str(error) if error else self._late_masks.advice if self._late_masks else ""
 
     def _stop(self) -> None:
-        self.border.state["phase"] = STOPPED
+        self.device_io.state["phase"] = STOPPED
         if self._watch.is_alive():
             self._watch.join()
         self.clock.close()
@@ -296,4 +298,4 @@ class Host:
         if isinstance(failure, RtsepError):
             raise failure
         if failure:
-            raise RtsepError(f"the engine worker failed: {failure}") from failure
+            raise RtsepError(f"the inference worker failed: {failure}") from failure

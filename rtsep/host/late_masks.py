@@ -6,48 +6,48 @@ from collections import deque
 
 from rtsep.core.budget import Budget
 from rtsep.host.histogram import percentiles
-from rtsep.host.inference_worker import EngineWorker
-from rtsep.host.pipeline import Path
+from rtsep.host.inference_worker import InferenceWorker
+from rtsep.host.pipeline import Pipeline
 
 LOOKS = 20  # over which lateness is judged: two seconds
 TOLERATED = 0.02  # share of late masks that nobody is told of
 
 
-class Lateness:
+class LateMasks:
     """Looks at the counters ten times a second; `advice` is one line while masks come late, else empty.
 
     Thread: the host's watch; not real-time safe.
     """
 
-    def __init__(self, path: Path, worker: EngineWorker, budget: Budget) -> None:
+    def __init__(self, pipeline: Pipeline, worker: InferenceWorker, budget: Budget) -> None:
         self.advice = ""
-        self._path, self._worker, self._budget = path, worker, budget
-        self._seen: deque[tuple[int, int, int]] = deque(maxlen=LOOKS)  # hops, missed masks, age of the mask in hops
+        self._pipeline, self._worker, self._budget = pipeline, worker, budget
+        self._seen: deque[tuple[int, int, int]] = deque(maxlen=LOOKS)  # hops, late masks, age of the mask in hops
 
     def look(self) -> None:
         """Take one look, and judge the last ones."""
-        state = self._path.state[0]
+        state = self._pipeline.state[0]
         hops, window = int(state["hops"]), self._budget.window
-        age = max(0, hops - 1 - window.ahead - int(state["taken"])) // window.refresh * window.refresh
-        self._seen.append((hops, int(state["missed"]), age))
-        due = (hops - self._seen[0][0]) / window.refresh
+        age = max(0, hops - 1 - window.ahead - int(state["taken"])) // window.mask_interval * window.mask_interval
+        self._seen.append((hops, int(state["late_masks"]), age))
+        due = (hops - self._seen[0][0]) / window.mask_interval
         missed = self._seen[-1][1] - self._seen[0][1]
         late = len(self._seen) == LOOKS and missed > max(1.0, TOLERATED * due)
         self.advice = self._words(max(age for *_, age in self._seen)) if late else ""
 
     def _words(self, age: int) -> str:
         window = self._budget.window
-        late_ms = 1000.0 * max(age, window.refresh) * window.hop / window.sample_rate
+        late_ms = 1000.0 * max(age, window.mask_interval) * window.hop / window.sample_rate
         taken_s = percentiles(self._worker.times).p95_ms / 1000.0
         return f"masks {late_ms:.0f} ms late: {cure(self._budget, taken_s)}"
 
 
 def cure(budget: Budget, pass_s: float) -> str:
-    """The options that give a pass the time that it takes, as `try --refresh 4 --compute 1536`."""
+    """The options that give a pass the time that it takes, as `try --mask-interval 4 --compute 1536`."""
     holds = budget.fitted(pass_s)
     changes = []
-    if holds.window.refresh != budget.window.refresh:
-        changes.append(f"--refresh {holds.window.refresh}")
+    if holds.window.mask_interval != budget.window.mask_interval:
+        changes.append(f"--mask-interval {holds.window.mask_interval}")
     if holds.compute != budget.compute:
         changes.append(f"--compute {holds.compute}")
     return f"try {' '.join(changes)}" if changes else "close other programs, or try a shorter --context"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rtsep.core.parameters import SILENCE_DB, parameters
 from rtsep.dsp.native import kernel
-from rtsep.dsp.triple_buffer import control, publish, take
+from rtsep.dsp.triple_buffer import publish, take, triple_buffer
 from rtsep.errors import RouteError
 
 RAMP_S = 0.010
@@ -73,7 +73,7 @@ def open_mixer(stems: tuple[str, ...], channels: int, routes: tuple[Route, ...],
     """A mixer with every parameter at its default and no ramp under way."""
     count = len(stems)
     mixer = Mixer(
-        control=control(),
+        control=triple_buffer(),
         strips=np.zeros((3, count), STRIP),
         master=np.zeros(3, MASTER),
         vocal=np.array([stem == VOCALS for stem in stems], np.int64),
@@ -81,7 +81,7 @@ def open_mixer(stems: tuple[str, ...], channels: int, routes: tuple[Route, ...],
         ramp=max(1, int(RAMP_S * sample_rate)),
         routes=_route_table(routes, (*stems, MIX), channels),
         bus=np.zeros((channels, hop), np.float32),
-        meter_control=control(),
+        meter_control=triple_buffer(),
         meters=np.zeros((3, count + 1), np.float32),
         peaks=np.zeros(count + 1, np.float32),
         fall=10.0 ** (-METER_FALL_DB_S * hop / sample_rate / 20.0),

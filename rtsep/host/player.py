@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rtsep.audio.sources import Resampled
 from rtsep.dsp.ring import writable, write
 from rtsep.errors import FileError
-from rtsep.host.callback import Border
+from rtsep.host.callback import DeviceIO
 
 AHEAD_S = 1.0  # the ring holds twice this; half a second is the least that a disk's pause needs
 CHUNK_S = 0.1
@@ -24,14 +24,14 @@ def ring_frames(sample_rate: int) -> int:
 
 
 class Player(threading.Thread):
-    """Keeps the border's file ring full. A broken file ends it early and stays in `error`."""
+    """Keeps the callback's file ring full. A broken file ends it early and stays in `error`."""
 
-    def __init__(self, file: Resampled, border: Border, loop: bool = False) -> None:
+    def __init__(self, file: Resampled, device_io: DeviceIO, loop: bool = False) -> None:
         super().__init__(name="rtsep-player", daemon=True)
         self.loop = loop
         self.error: FileError | None = None
         self._file = file
-        self._border = border
+        self._device_io = device_io
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._seek: int | None = None
@@ -48,7 +48,7 @@ class Player(threading.Thread):
     @property
     def position_s(self) -> float:
         """Where in the file the deck is taking its sound now, or will after a seek."""
-        read = int(self._border.file.state[0]["read"])
+        read = int(self._device_io.file.state[0]["read"])
         with self._lock:
             frame = self._from + max(0, read - self._origin) if self._seek is None else self._seek
         return (frame % max(1, self._file.frames) if self.loop else frame) / self._file.sample_rate
@@ -75,7 +75,7 @@ class Player(threading.Thread):
     def run(self) -> None:
         """Read until stopped."""
         chunk = int(CHUNK_S * self._file.sample_rate)
-        state, ring = self._border.state, self._border.file
+        state, ring = self._device_io.state, self._device_io.file
         rest, ended = self._next(chunk)
         while not self._stopping:
             if (found := self._follow_seek(chunk)) is not None:
@@ -88,7 +88,7 @@ class Player(threading.Thread):
                 state["file_end"] = ring.state[0]["written"]
             if len(rest) or ended:
                 self._ready.set()
-                self._wake.wait(CHUNK_S / 4 if state[0]["waiting"] == 0 else 0.001)
+                self._wake.wait(CHUNK_S / 4 if state[0]["freewheel"] == 0 else 0.001)
                 self._wake.clear()
 
     def _follow_seek(self, chunk: int) -> tuple[Frames, bool] | None:
@@ -105,11 +105,11 @@ class Player(threading.Thread):
             except FileError as error:
                 self.error = error
                 return None
-            self._origin, self._from = int(self._border.file.state[0]["written"]), target
+            self._origin, self._from = int(self._device_io.file.state[0]["written"]), target
         block, ended = self._next(chunk)
-        rest = block[write(self._border.file, block) :]
-        self._border.state["file_skip"] = self._origin
-        self._border.state["file_end"] = -1
+        rest = block[write(self._device_io.file, block) :]
+        self._device_io.state["file_skip"] = self._origin
+        self._device_io.state["file_end"] = -1
         return rest, ended
 
     def _next(self, chunk: int) -> tuple[Frames, bool]:
@@ -121,5 +121,5 @@ class Player(threading.Thread):
                 block = self._file.read(chunk)
         except FileError as error:
             self.error = error
-            return np.zeros((0, self._border.file.data.shape[1]), np.float32), True
+            return np.zeros((0, self._device_io.file.data.shape[1]), np.float32), True
         return np.ascontiguousarray(block.T), not block.shape[1]

@@ -30,7 +30,7 @@ def module() -> Any:
     return sounddevice
 
 
-def refresh() -> None:
+def mask_interval() -> None:
     """Look for devices anew; PortAudio lists them only when it starts. No stream may be open."""
     release()
     module()._initialize()

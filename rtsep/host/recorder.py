@@ -15,25 +15,25 @@ PERIOD_S = 0.1
 
 
 class Recorder(threading.Thread):
-    """Drains the tape to disk, less the separator's latency. A full disk ends it and stays in `error`."""
+    """Drains the record ring to disk, less the separator's latency. A full disk ends it and stays in `error`."""
 
     def __init__(
-        self, writer: StemWriter, tape: RingMemory, stems: int, latency: int, end: Callable[[], int | None]
+        self, writer: StemWriter, record_ring: RingMemory, stems: int, latency: int, end: Callable[[], int | None]
     ) -> None:
         """latency: frames to leave out at the start. end: the whole length in frames, once it is known."""
         super().__init__(name="rtsep-recorder", daemon=True)
         self.writer = writer
         self.error: FileError | None = None
         self.frames = 0  # written so far
-        self._tape = tape
+        self._record = record_ring
         self._stems = stems
         self._skip = latency
         self._end = end
-        self._block = np.zeros((8192, tape.data.shape[1]), np.float32)
+        self._block = np.zeros((8192, record_ring.data.shape[1]), np.float32)
         self._ending = threading.Event()
 
     def run(self) -> None:
-        """Write until stopped, then what is left on the tape."""
+        """Write until stopped, then what is left in the record ring."""
         while not self._ending.wait(PERIOD_S):
             self._drain()
         self._drain()
@@ -48,7 +48,7 @@ class Recorder(threading.Thread):
             self.error = self.error or error
 
     def _drain(self) -> None:
-        while count := read(self._tape, self._block):
+        while count := read(self._record, self._block):
             skipped = min(count, self._skip)
             self._skip -= skipped
             frames = self._block[skipped:count]

@@ -30,9 +30,9 @@ def latency_report(latency: Latency, sample_rate: int) -> dict[str, dict[str, fl
 def host_report(host: Host, command: str = "live") -> dict[str, Any]:
     """The report of a host, running or stopped."""
     model, window, audio = host.engine.spec, host.settings.window, host.audio
-    border, path = host.border.state[0], host.path.state[0]
-    stream = host.path.stream.state[0]
-    inputs, outputs = host.border.inputs.state[0], host.border.outputs.state[0]
+    device_io, pipeline = host.device_io.state[0], host.pipeline.state[0]
+    stream = host.pipeline.stream.state[0]
+    inputs, outputs = host.device_io.inputs.state[0], host.device_io.outputs.state[0]
     seconds = host.seconds
     return {
         "format": FORMAT,
@@ -55,38 +55,38 @@ def host_report(host: Host, command: str = "live") -> dict[str, Any]:
         "window": window.window,
         "synthesis": window.synthesis,
         "hop": window.hop,
-        "spacing": window.spacing,
-        "refresh": window.refresh,
+        "frame_stride": window.frame_stride,
+        "mask_interval": window.mask_interval,
         "lookahead_hops": window.lookahead_hops,
         "ahead": window.ahead,
         "own_window": window.own_window,
         **latency_report(host.latency, audio.sample_rate),
         "seconds": round(seconds, 3),
-        "callbacks": int(border["callbacks"]),
-        "hops": int(path["hops"]),
+        "callbacks": int(device_io["callbacks"]),
+        "hops": int(pipeline["hops"]),
         "inferences": host.worker.inferences,
-        "missed_masks": int(path["missed"]),
-        "held_masks": int(path["held"]),
+        "late_masks": int(pipeline["late_masks"]),
+        "stale_masks": int(pipeline["stale_masks"]),
         "skipped_masks": host.worker.skipped,
-        "lapses": host.worker.lapses,
+        "state_resets": host.worker.state_resets,
         "broken_samples": int(stream["broken_samples"]),
         "broken_masks": int(stream["broken_masks"]),
         "input_overflows": int(inputs["overflows"]),
         "input_frames_refused": int(inputs["refused"]),
         "output_underflows": int(outputs["underflows"]),
         "output_frames_missed": int(outputs["missed"]),
-        "device_overflows": int(border["device_overflows"]),
-        "device_underflows": int(border["device_underflows"]),
+        "device_overflows": int(device_io["device_overflows"]),
+        "device_underflows": int(device_io["device_underflows"]),
         "device_losses": host.losses,
-        "file_frames_starved": int(border["file_starved"]),
+        "file_frames_starved": int(device_io["file_starved"]),
         "recorded_frames": host.recorder.frames if host.recorder else 0,
-        "record_overflows": int(host.path.tape.state[0]["overflows"]),
+        "record_overflows": int(host.pipeline.record_ring.state[0]["overflows"]),
         "recorded": [str(path) for path in host.recorder.writer.paths] if host.recorder else [],
         "times": {
-            "callback_interval": percentiles(host.border.intervals).to_dict(),
-            "hop_time": percentiles(host.path.hop_times).to_dict(),
+            "callback_interval": percentiles(host.device_io.intervals).to_dict(),
+            "hop_time": percentiles(host.pipeline.hop_times).to_dict(),
             "inference_time": percentiles(host.worker.times).to_dict(),
-            "mask_age": percentiles(host.path.mask_ages).to_dict(),
+            "mask_age": percentiles(host.pipeline.mask_ages).to_dict(),
         },
         "cpu_s": round(host.cpu_s, 3),
         "cpu_cores": round(host.cpu_s / seconds, 4) if seconds else 0.0,

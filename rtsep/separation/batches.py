@@ -48,10 +48,10 @@ class BatchProcess:
         model = engine.spec
         stateful = model.kind == "stateful"
         self._engine = engine
-        self._step = window.refresh if stateful else 1
-        self._spacing = window.spacing
+        self._step = window.mask_interval if stateful else 1
+        self._frame_stride = window.frame_stride
         frames = STATEFUL_FRAMES if stateful else model.context
-        hops = frames * window.spacing
+        hops = frames * window.frame_stride
         self.block = hops * window.hop
         self.delay = window.latency.total
         self._stream = stft.open_stream(model, window, hops)
@@ -59,17 +59,17 @@ class BatchProcess:
         self._seen = np.zeros((model.channels, frames, model.bins), np.float32)
         self._raw = np.zeros((len(model.stems), *self._seen.shape), np.float32)
         self._masks = np.zeros((len(model.stems), model.channels, hops // self._step, model.bins), np.float32)
-        engine.warmup(frames, window.spacing // self._step)
+        engine.warmup(frames, window.frame_stride // self._step)
         engine.reset()
 
     def __call__(self, block: Float32, stems: Float32) -> None:
         """See `Process`."""
         analyse_all(self._stream, block, self._magnitudes)
-        for phase in range(self._spacing // self._step):
+        for phase in range(self._frame_stride // self._step):
             first = phase * self._step
-            self._seen[...] = self._magnitudes[:, first :: self._spacing]
+            self._seen[...] = self._magnitudes[:, first :: self._frame_stride]
             self._engine.infer(self._seen, self._raw, phase)
-            self._masks[:, :, phase :: self._spacing // self._step] = self._raw
+            self._masks[:, :, phase :: self._frame_stride // self._step] = self._raw
         synthesise_all(self._stream, self._masks, self._step, stems)
 
 

@@ -13,7 +13,7 @@ from rtsep.audio.sources import to_channels
 Float32 = NDArray[np.float32]
 
 
-class Source(Protocol):
+class SoundSource(Protocol):
     """What is separated; axes are (channels, frames)."""
 
     def read(self, frames: int) -> Float32:
@@ -30,7 +30,7 @@ class Process(Protocol):
         """block: (channels, block); stems: (stems, channels, block), `delay` frames behind."""
 
 
-def run(process: Process, source: Source, stems: int, channels: int) -> Generator[Float32, None, None]:
+def run(process: Process, source: SoundSource, stems: int, channels: int) -> Generator[Float32, None, None]:
     """The stems of a whole signal, (stems, channels, frames) at a time, as long as it and in time with it.
 
     Each block is only good until the next.
@@ -56,7 +56,7 @@ def run(process: Process, source: Source, stems: int, channels: int) -> Generato
 class Whole:
     """A source that gives just as many frames as it is asked for, but at its end."""
 
-    def __init__(self, source: Source, channels: int) -> None:
+    def __init__(self, source: SoundSource, channels: int) -> None:
         self._source = source
         self._held = np.zeros((channels, 0), np.float32)
         self._channels = channels

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rtsep.core.spec import ModelSpec
 from rtsep.dsp.windows import model_window
-from rtsep.separation.blocks import Source, Whole
+from rtsep.separation.blocks import SoundSource, Whole
 
 Complex64 = NDArray[np.complex64]
 
@@ -17,7 +17,7 @@ AT_ONCE = 256  # spectra of one transform
 class CentredSpectra:
     """Frame k is centred on sample k x hop, for every such sample of the signal; as `torch.stft` with `center`."""
 
-    def __init__(self, source: Source, model: ModelSpec) -> None:
+    def __init__(self, source: SoundSource, model: ModelSpec) -> None:
         self.frames = 0  # samples of the signal, known at its end
         self._whole = Whole(source, model.channels)
         self._hop, self._pad = model.hop, model.window // 2

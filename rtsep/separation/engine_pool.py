@@ -7,7 +7,7 @@ import os
 from rtsep.engine import build
 from rtsep.engine.base import Engine
 from rtsep.model.store import StoredModel
-from rtsep.separation.options import EXACT, Method
+from rtsep.separation.options import EXACT, SeparationOptions
 
 MOST = 8  # engines; each needs some hundred megabytes
 SONG_BYTES = 7_000_000_000  # what an engine needs that thinks about a whole song at once
@@ -23,18 +23,23 @@ def memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def build_team(
-    model: StoredModel, method: Method, jobs: int, engine: str = "onnx", threads: int = 0, precision: str = "f32"
+def open_engines(
+    model: StoredModel,
+    method: SeparationOptions,
+    jobs: int,
+    engine: str = "onnx",
+    threads: int = 0,
+    precision: str = "f32",
 ) -> list[Engine]:
     """Engines that keep `threads` threads busy (0: one for every processor) with so many files.
 
-    Spleeter's tiles can be thought about side by side; other models do one file each, as many as
+    Spleeter's segments can be thought about side by side; other models do one file each, as many as
     memory has room for.
     """
     threads = threads or cores()
-    tiles = model.spec.family == "spleeter" and method.preset == EXACT
+    segments = model.spec.family == "spleeter" and method.preset == EXACT
     whole = model.spec.family == "openunmix" and model.spec.kind == "windowed" and method.preset == EXACT
     room = memory() // SONG_BYTES if whole else MOST
-    count = max(1, min(threads, MOST, room, threads if tiles else jobs))
+    count = max(1, min(threads, MOST, room, threads if segments else jobs))
     model = model if method.preset == EXACT else model.live()
-    return build.build_team(model, count, engine, threads // count, precision)
+    return build.build_many(model, count, engine, threads // count, precision)

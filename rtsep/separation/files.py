@@ -14,7 +14,7 @@ from rtsep.audio.writers import StemFiles, keep_source
 from rtsep.engine.base import Engine
 from rtsep.errors import FileError, RtsepError
 from rtsep.separation.jobs import EVERYTHING, Job, Output, Span, pick_stems
-from rtsep.separation.options import Method
+from rtsep.separation.options import SeparationOptions
 from rtsep.separation.separate import separate
 
 Progress = Callable[[Path, int, int], None]  # the source, its frames done, its frames in all
@@ -23,7 +23,7 @@ Progress = Callable[[Path, int, int], None]  # the source, its frames done, its 
 def separate_file(
     job: Job,
     engines: Sequence[Engine],
-    method: Method,
+    method: SeparationOptions,
     output: Output,
     span: Span = EVERYTHING,
     progress: Progress = lambda source, done, total: None,
@@ -55,7 +55,7 @@ def separate_file(
 def separate_files(
     jobs: Sequence[Job],
     engines: Sequence[Engine],
-    method: Method,
+    method: SeparationOptions,
     output: Output,
     span: Span = EVERYTHING,
     progress: Progress = lambda source, done, total: None,
@@ -67,8 +67,8 @@ def separate_files(
     """
     teams = [[engine] for engine in engines] if len(jobs) >= len(engines) else [list(engines)]
     free: SimpleQueue[list[Engine]] = SimpleQueue()
-    for team in teams:
-        free.put(team)
+    for engines in teams:
+        free.put(engines)
     stopped = threading.Event()
 
     def told(source: Path, done: int, total: int) -> None:
@@ -77,14 +77,14 @@ def separate_files(
         progress(source, done, total)
 
     def work(job: Job) -> RtsepError | None:
-        team = free.get()
+        engines = free.get()
         try:
             told(job.source, 0, 1)
-            separate_file(job, team, method, output, span, told)
+            separate_file(job, engines, method, output, span, told)
         except RtsepError as error:
             return error
         finally:
-            free.put(team)
+            free.put(engines)
         return None
 
     with ThreadPoolExecutor(len(teams), "rtsep-file") as pool:

@@ -1,4 +1,4 @@
-"""The multichannel Wiener filter over a whole signal, Spleeter's MWF with norbert's defaults, tile by tile.
+"""The multichannel Wiener filter over a whole signal, Spleeter's MWF with norbert's defaults, segment by segment.
 
 It takes two ways through the signal: the first gathers where the sources are, the second filters.
 """
@@ -22,13 +22,13 @@ EPSILON = float(np.finfo(np.float32).eps)  # norbert's, for float32 spectra
 class Look:
     """The first way: gathers into `places`, and gives silence; see `Treatment`."""
 
-    def __init__(self, places: wiener.Places, model: ModelSpec, window: WindowSpec, tiles: int) -> None:
+    def __init__(self, places: wiener.Places, model: ModelSpec, window: WindowSpec, segments: int) -> None:
         self._places = places
-        self._stream = stft.open_stream(model, window, tiles * model.context)
+        self._stream = stft.open_stream(model, window, segments * model.context)
 
-    def analyse(self, tile: Float32, magnitudes: Float32) -> None:
+    def analyse(self, segment: Float32, magnitudes: Float32) -> None:
         """See `Treatment`."""
-        analyse_all(self._stream, tile, magnitudes)
+        analyse_all(self._stream, segment, magnitudes)
 
     def render(self, raw: Float32, stems: Float32) -> None:
         """See `Treatment`."""
@@ -47,8 +47,8 @@ def two_ways(model: ModelSpec, window: WindowSpec) -> tuple[Open, Open]:
     """Both ways through one signal."""
     places = wiener.open_places(len(model.stems), model.channels, window.window // 2 + 1)
     return (
-        lambda model, window, tiles: Look(places, model, window, tiles),
-        lambda model, window, tiles: Refine(places, model, window, tiles),
+        lambda model, window, segments: Look(places, model, window, segments),
+        lambda model, window, segments: Refine(places, model, window, segments),
     )
 
 

@@ -19,7 +19,7 @@ from rtsep.dsp.native import kernel
 from rtsep.dsp.windows import hann
 from rtsep.engine.base import Engine
 from rtsep.errors import SpecError
-from rtsep.separation.blocks import Source
+from rtsep.separation.blocks import SoundSource
 from rtsep.separation.centered_stft import CentredSpectra
 from rtsep.separation.options import Refinement, targets
 
@@ -32,7 +32,7 @@ MARGIN = 600  # frames at the ends of such a piece that are only there to be loo
 STREAM_FRAMES = 300  # frames that a network with a carried state is given at once
 
 
-def separate(engine: Engine, source: Source, refinement: Refinement) -> Iterator[Float32]:
+def separate(engine: Engine, source: SoundSource, refinement: Refinement) -> Iterator[Float32]:
     """The stems of a signal at the model's rate, (stems, channels, frames) at a time.
 
     Raises `SpecError` for one target that is to be refined without a residual beside it, and

@@ -34,7 +34,7 @@ class Refinement:
 
 
 @dataclass(frozen=True)
-class Method:
+class SeparationOptions:
     """The choices for a whole signal.
 
     preset: `exact` follows the model's family to the letter; a live one gives what live use would.

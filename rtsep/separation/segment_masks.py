@@ -1,4 +1,4 @@
-"""Ratio masks on whole tiles, at the model's own rate and window: what the signal path does, in NumPy.
+"""Ratio masks on whole segments, at the model's own rate and window: what the signal path does, in NumPy.
 
 A file has no deadline: where the native path needs no start, and its kernels are neither loaded nor
 compiled, a song is done sooner. Results are those of the kernels within rounding.
@@ -22,16 +22,16 @@ AT_ONCE = 16  # spectra: all that is done with them stays in the processor's cac
 
 
 class Masking:
-    """Tiles to magnitudes, and with the network's word to stems; see `Treatment`."""
+    """Segments to magnitudes, and with the network's word to stems; see `Treatment`."""
 
-    def __init__(self, model: ModelSpec, window: WindowSpec, tiles: int) -> None:
+    def __init__(self, model: ModelSpec, window: WindowSpec, segments: int) -> None:
         self._model = model
         self._pair = window_pair(model, window)
         self._hop, self._length = window.hop, window.window
         bins = window.window // 2 + 1
         kept = model.bins if model.extension == "zeros" else bins  # the others are in no stem
-        self._spectra = np.zeros((tiles, model.channels, model.context, kept), np.complex64)
-        self._analysed = self._rendered = 0  # tiles
+        self._spectra = np.zeros((segments, model.channels, model.context, kept), np.complex64)
+        self._analysed = self._rendered = 0  # segments
         past = window.window - window.hop
         self._sound = np.zeros((model.channels, past + model.context * window.hop), np.float32)
         self._full = np.zeros((len(model.stems), AT_ONCE, bins), np.complex64)
@@ -39,13 +39,13 @@ class Masking:
         overlap = window.window // window.hop
         self._sums = np.zeros((model.channels, len(model.stems), AT_ONCE + overlap - 1, window.hop), np.float32)
 
-    def analyse(self, tile: Float32, magnitudes: Float32) -> None:
+    def analyse(self, segment: Float32, magnitudes: Float32) -> None:
         """See `Treatment`."""
         spectra = self._spectra[self._analysed % len(self._spectra)]
         self._analysed += 1
         past = self._length - self._hop
         self._sound[:, :past] = self._sound[:, -past:]
-        self._sound[:, past:] = self._basis(_sane(tile))
+        self._sound[:, past:] = self._basis(_sane(segment))
         if not self._sound.any():
             spectra.fill(0.0)
             magnitudes.fill(0.0)
@@ -77,10 +77,10 @@ class Masking:
             np.add(mid, side, out=stems[:, 0])
             np.subtract(mid, side, out=stems[:, 1])
 
-    def _basis(self, tile: Float32) -> Float32:
+    def _basis(self, segment: Float32) -> Float32:
         if self._model.basis == "lr":
-            return tile
-        return np.stack([tile[0] + tile[1], tile[0] - tile[1]]) * np.float32(0.5)
+            return segment
+        return np.stack([segment[0] + segment[1], segment[0] - segment[1]]) * np.float32(0.5)
 
     def _multiply(self, raw: Float32, spectra: Complex64) -> None:
         """The spectra of the stems; raw: (stems, frames, bins), spectra: (frames, bins)."""
@@ -134,8 +134,8 @@ def ratio_masks(raw: Float32, exponent: float) -> Float32:
     return power
 
 
-def _sane(tile: Float32) -> Float32:
+def _sane(segment: Float32) -> Float32:
     """Without what is no sound."""
-    if abs(tile).max(initial=0.0) <= LOUDEST:  # not true of NaN
-        return tile
-    return np.where(np.abs(tile) <= LOUDEST, tile, np.float32(0.0))
+    if abs(segment).max(initial=0.0) <= LOUDEST:  # not true of NaN
+        return segment
+    return np.where(np.abs(segment) <= LOUDEST, segment, np.float32(0.0))

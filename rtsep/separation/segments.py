@@ -1,8 +1,8 @@
-"""A whole signal in tiles of the model's context, as Spleeter cuts it: several engines think at once.
+"""A whole signal in segments of the model's context, as Spleeter cuts it: several engines think at once.
 
-A tile is as long as the context, and the network sees each tile by itself. The first frame of the
+A segment is as long as the context, and the network sees each segment by itself. The first frame of the
 first is silence, as Spleeter puts a window of zeros before the sound. While the engines are busy
-with some tiles, the next is analysed and the last is put together.
+with some segments, the next is analysed and the last is put together.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from numpy.typing import NDArray
 
 from rtsep.core.spec import ModelSpec, WindowSpec
 from rtsep.engine.base import Engine
-from rtsep.separation.blocks import Source, run
+from rtsep.separation.blocks import SoundSource, run
 from rtsep.separation.segment_masks import Masking
 
 Float32 = NDArray[np.float32]
 
 
 class Treatment(Protocol):
-    """What becomes of the tiles of one signal; both are called for each tile, in their order."""
+    """What becomes of the segments of one signal; both are called for each segment, in their order."""
 
-    def analyse(self, tile: Float32, magnitudes: Float32) -> None:
-        """tile: (channels, frames x hop); magnitudes, for the network: (channels, frames, bins)."""
+    def analyse(self, segment: Float32, magnitudes: Float32) -> None:
+        """segment: (channels, frames x hop); magnitudes, for the network: (channels, frames, bins)."""
 
     def render(self, raw: Float32, stems: Float32) -> None:
         """raw, the network's word: (stems, channels, frames, bins); stems: (stems, channels, frames x hop)."""
 
 
-# of so many tiles that are analysed before the first of them is rendered
+# of so many segments that are analysed before the first of them is rendered
 Open = Callable[[ModelSpec, WindowSpec, int], Treatment]
 
 
-def tiled(
-    engines: Sequence[Engine], window: WindowSpec, source: Source, treatment: Open = Masking
+def segmented(
+    engines: Sequence[Engine], window: WindowSpec, source: SoundSource, treatment: Open = Masking
 ) -> Generator[Float32, None, None]:
     """The stems of a whole signal at the model's rate, (stems, channels, frames) at a time; see `run`."""
     model = engines[0].spec
@@ -60,18 +60,18 @@ class _Desk:
 
 
 class TileProcess:
-    """Tiles through one or more engines of the same model; see `Process`. Close it when done."""
+    """Segments through one or more engines of the same model; see `Process`. Close it when done."""
 
     def __init__(self, engines: Sequence[Engine], window: WindowSpec, treatment: Open = Masking) -> None:
         model = engines[0].spec
         frames, hop = model.context, window.hop
         self.block = frames * hop
-        # the silent frame before the first, and a tile for each engine that is still thinking
+        # the silent frame before the first, and a segment for each engine that is still thinking
         self.delay = window.latency.total + hop + len(engines) * self.block
         self._treatment = treatment(model, window, len(engines) + 1)
-        self._tile = np.zeros((model.channels, hop + self.block), np.float32)
+        self._segment = np.zeros((model.channels, hop + self.block), np.float32)
         shape = (model.channels, frames, model.bins)
-        # one more than there are engines, so that the next tile is ready before one of them is
+        # one more than there are engines, so that the next segment is ready before one of them is
         self._free = deque(
             _Desk(np.zeros(shape, np.float32), np.zeros((len(model.stems), *shape), np.float32))
             for _ in range(len(engines) + 1)
@@ -80,15 +80,15 @@ class TileProcess:
         self._engines: SimpleQueue[Engine] = SimpleQueue()
         for engine in engines:
             self._engines.put(engine)
-        self._pool = ThreadPoolExecutor(len(engines), "rtsep-tile")
+        self._pool = ThreadPoolExecutor(len(engines), "rtsep-segment")
 
     def __call__(self, block: Float32, stems: Float32) -> None:
         """See `Process`."""
-        hop = self._tile.shape[1] - self.block
-        self._tile[:, hop:] = block
+        hop = self._segment.shape[1] - self.block
+        self._segment[:, hop:] = block
         desk = self._free.popleft()
-        self._treatment.analyse(self._tile[:, : self.block], desk.magnitudes)
-        self._tile[:, :hop] = self._tile[:, self.block :]  # that hop belongs to the next tile
+        self._treatment.analyse(self._segment[:, : self.block], desk.magnitudes)
+        self._segment[:, :hop] = self._segment[:, self.block :]  # that hop belongs to the next segment
         self._thinking.append((desk, self._pool.submit(self._think, desk)))
         if self._free:
             stems[...] = 0.0

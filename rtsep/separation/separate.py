@@ -13,13 +13,13 @@ from rtsep.core.presets import plan
 from rtsep.core.spec import ModelSpec
 from rtsep.engine.base import Engine
 from rtsep.separation.blocks import run
-from rtsep.separation.options import EXACT, Method, Refinement
-from rtsep.separation.segments import tiled
+from rtsep.separation.options import EXACT, Refinement, SeparationOptions
+from rtsep.separation.segments import segmented
 
 Float32 = NDArray[np.float32]
 
 
-def get_ready(model: ModelSpec, method: Method) -> None:
+def prepare(model: ModelSpec, method: SeparationOptions) -> None:
     """Load the kernels' machinery where `separate` will need it; it would do so itself, later."""
     if model.family != "spleeter" or method.preset != EXACT or method.mwf:
         from rtsep.dsp.native import start
@@ -27,7 +27,9 @@ def get_ready(model: ModelSpec, method: Method) -> None:
         start()
 
 
-def separate(engines: Sequence[Engine], reader: AudioReader, method: Method) -> Generator[Float32, None, None]:
+def separate(
+    engines: Sequence[Engine], reader: AudioReader, method: SeparationOptions
+) -> Generator[Float32, None, None]:
     """The stems of a whole signal, (stems, channels, frames) at a time, as long as it and in time with it.
 
     engines: of one model; those that the method can use work side by side. A block is only good
@@ -50,12 +52,12 @@ def separate(engines: Sequence[Engine], reader: AudioReader, method: Method) -> 
         return
     window = plan(model, rate, method.preset)
     if not method.mwf:
-        yield from tiled(engines, window, source)
+        yield from segmented(engines, window, source)
         return
     from rtsep.separation.multichannel_wiener import two_ways
 
     look, refine = two_ways(model, window)
-    for _ in tiled(engines, window, source, look):
+    for _ in segmented(engines, window, source, look):
         pass
     source.seek(0)
-    yield from tiled(engines, window, source, refine)
+    yield from segmented(engines, window, source, refine)

@@ -15,10 +15,10 @@ from rtsep.audio.sources import Signal, resampled, to_channels
 from rtsep.audio.writers import StemFiles
 from rtsep.errors import FileError
 from rtsep.model.descriptor import resolve
-from rtsep.separation.engine_pool import build_team
+from rtsep.separation.engine_pool import open_engines
 from rtsep.separation.files import separate_file
 from rtsep.separation.jobs import Job, Output, Span, plan_jobs
-from rtsep.separation.options import Method, Refinement
+from rtsep.separation.options import Refinement, SeparationOptions
 from rtsep.separation.separate import separate
 
 Float32 = NDArray[np.float32]
@@ -54,10 +54,10 @@ class Separator:
         if isinstance(checkpoint_dir, bool):  # Spleeter's order: MWF, multiprocess
             checkpoint_dir, MWF, multiprocess = None, checkpoint_dir, multiprocess if MWF is None else MWF  # noqa: N806
         stored = resolve(params_descriptor, None if checkpoint_dir is None else Path(checkpoint_dir))
-        self.method = Method(mwf=bool(MWF), refinement=refinement)
+        self.method = SeparationOptions(mwf=bool(MWF), refinement=refinement)
         self.method.check(stored.spec)
         self.model = stored.spec
-        self._engines = build_team(stored, self.method, 1, engine, threads, precision)
+        self._engines = open_engines(stored, self.method, 1, engine, threads, precision)
         self._thinking = threading.Lock()  # the engines serve one signal at a time
         self._pool = ThreadPoolExecutor(1, "rtsep-separator")
         self._background = multiprocess

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rtsep.core.spec import Latency, WindowSpec
 from rtsep.dsp import stft
-from rtsep.dsp.spectrogram_ring import commit, context_ring, next_frame
+from rtsep.dsp.spectrogram_ring import commit, next_frame, spectrogram_ring
 from rtsep.engine.base import Engine
 from rtsep.engine.inference import Inference
 from rtsep.errors import SpecError
@@ -26,7 +26,7 @@ class StreamSeparator:
         self.model = model
         self.window = window
         self._stream = stft.open_stream(model, window)
-        self._context = context_ring(model, window)
+        self._context = spectrogram_ring(model, window)
         self._inference = Inference(engine, window, self._context)
         self._pending = np.zeros((model.channels, window.hop), np.float32)
         self._stems = np.zeros((len(model.stems), model.channels, window.hop), np.float32)

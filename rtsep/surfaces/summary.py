@@ -19,10 +19,10 @@ TIME_WORDS = {
     "mask_age": "age of the mask",
 }
 FAULT_WORDS = {  # what a good run has none of, and does not mention
-    "output_underflows": "output underflows",
-    "input_overflows": "input overflows",
-    "device_underflows": "underflows told by the device",
-    "device_overflows": "overflows told by the device",
+    "output_underflows": "dropouts in the output",
+    "input_overflows": "dropouts in the input",
+    "device_underflows": "output dropouts told by the device",
+    "device_overflows": "input dropouts told by the device",
     "device_losses": "losses of the device",
     "file_frames_starved": "frames that the file brought too late",
     "record_overflows": "gaps in the recording",
@@ -46,11 +46,11 @@ def summary(report: dict[str, Any]) -> RenderableType:
     sound = Text.assemble("sound    ", verdict, f" in {report['seconds']:.1f} s", overflow="fold")
     masks = Text.assemble(
         "masks    ",
-        (f"{report['held_masks']} held", "yellow" if report["held_masks"] else ""),
-        f" in {report['hops']} hops; {report['inferences']} inferences; {report['cpu_s']:.1f} s of processor time",
+        (f"{report['stale_masks']} stale in {report['hops']} hops", "yellow" if report["stale_masks"] else ""),
+        f"; {report['inferences']} inferences; {report['cpu_s']:.1f} s of processor time",
     )
-    if report["lapses"]:
-        masks.append(f"; the model fell behind and began anew {report['lapses']} times", "yellow")
+    if report["state_resets"]:
+        masks.append(f"; the model fell behind and began anew {report['state_resets']} times", "yellow")
     lines: list[RenderableType] = [latency_text(report["latency_ms"]), sound, masks, Text(), _times(report["times"])]
     if report["recorded"]:
         lines += [Text(), _recorded([Path(path) for path in report["recorded"]])]

@@ -138,9 +138,8 @@ def _counters(now: Snapshot) -> Text:
         return (f"{number} {word}   ", "bold red" if number else "dim")
 
     return Text.assemble(
-        count(now.underflows, "underflows"),
-        count(now.overflows, "overflows"),
-        (f"{now.held} held masks of {now.hops}   ", "yellow" if now.held else "dim"),
+        count(now.underflows + now.overflows, "dropouts"),
+        (f"{now.stale_masks} of {now.hops} hops with a stale mask   ", "yellow" if now.stale_masks else "dim"),
         (f"{100 * now.load:.0f} % of a core", "dim"),
     )
 

@@ -26,8 +26,8 @@ class Checkpoint:
     average: dict[str, Tensor]  # moving average of the weights
     optimiser: dict[str, Any]
     random: list[Tensor]  # generator states: the CPU's, and each GPU's
-    best: float  # the best judgement so far
-    waited: int  # judgements since then
+    best: float  # the best validation so far
+    waited: int  # validations since then
     memory: list[Tensor] = field(default_factory=list)  # of a causal network, after its last batch
 
 

@@ -12,14 +12,14 @@ from rtsep.errors import EngineError
 
 
 @dataclass(frozen=True)
-class Machine:
+class TrainingDevice:
     """A device of torch, and processes that make examples beside it."""
 
     device: str = "cpu"
     workers: int = 0
 
 
-def choose(device: str, threads: int, workers: int | None) -> Machine:
+def choose(device: str, threads: int, workers: int | None) -> TrainingDevice:
     """Set the CPU threads, and check that the device is there.
 
     workers: None for one beside a CPU, which is busy learning, and all cores but one beside a GPU,
@@ -30,7 +30,7 @@ def choose(device: str, threads: int, workers: int | None) -> Machine:
     found = _found(device)
     if workers is None:
         workers = 1 if found == "cpu" else max(1, cores - 1)
-    return Machine(found, workers)
+    return TrainingDevice(found, workers)
 
 
 def _found(device: str) -> str:

@@ -16,9 +16,9 @@ from rtsep.core.spec import ModelSpec
 from rtsep.dataset.examples import CHANNELS, Collection, Examples, too_short
 from rtsep.dataset.inspection import Complaint, inspect
 from rtsep.dataset.layouts import find_songs
+from rtsep.dataset.on_unpacked import OnProgress as OnUnpacked
+from rtsep.dataset.on_unpacked import unpacked
 from rtsep.dataset.songs import Song
-from rtsep.dataset.unpacking import Tell as Unpacking
-from rtsep.dataset.unpacking import unpacked
 from rtsep.errors import ConfigError, EngineError, FileError, ModelError, SpecError
 from rtsep.model.architectures import UNetArchitecture
 from rtsep.model.low_rank import lowered
@@ -28,13 +28,13 @@ from rtsep.model.networks.factory import Architecture
 from rtsep.model.networks.unet import UNet
 from rtsep.model.store import PLAIN_NAME, StoredModel, find
 from rtsep.model.weights import Weights
-from rtsep.training.device import Machine
+from rtsep.training.device import TrainingDevice
 from rtsep.training.edge import EdgeObjective, edge_objective
 from rtsep.training.moments import moments
 from rtsep.training.settings import Songs, TrainSettings
 from rtsep.training.spectra import analysis_windows, spectra
-from rtsep.training.trainer import Tell, Trainer
-from rtsep.training.validation import Clip, chosen_setting, held_out
+from rtsep.training.trainer import OnProgress, Trainer
+from rtsep.training.validation import ValidationClip, chosen_setting, held_out
 
 SCALED = 24  # examples whose statistics a new network is given
 
@@ -121,14 +121,14 @@ def prepare(settings: TrainSettings, init: str) -> tuple[Architecture, ModelSpec
     if spec.channels != CHANNELS:
         raise SpecError(f"network: channels is {spec.channels}; training needs {CHANNELS}")
     analysis_windows(spec, settings.optimisation.presets)  # raises for presets that it has not
-    chosen_setting(spec, settings.judging.preset)  # likewise
+    chosen_setting(spec, settings.validation.preset)  # likewise
     return described, spec, network
 
 
-def make_ready(settings: TrainSettings, spec: ModelSpec, material: Material) -> tuple[Examples, list[Clip]]:
+def make_ready(settings: TrainSettings, spec: ModelSpec, material: Material) -> tuple[Examples, list[ValidationClip]]:
     """What a run learns from and what it is judged by; raises `SpecError` where songs lack what the model has."""
     examples = _examples(settings, spec, material)
-    return examples, held_out(material.valid, spec, settings.judging.seconds, settings.judging.songs)
+    return examples, held_out(material.valid, spec, settings.validation.seconds, settings.validation.songs)
 
 
 def _examples(settings: TrainSettings, spec: ModelSpec, material: Material) -> Examples:
@@ -146,18 +146,18 @@ def look_over(settings: TrainSettings, init: str) -> tuple[Complaint, ...]:
 def train(
     settings: TrainSettings,
     folder: Path,
-    machine: Machine,
+    machine: TrainingDevice,
     init: str = "",
     resume: bool = False,
-    tell: Tell = lambda course: None,
+    on_progress: OnProgress = lambda course: None,
     warn: Callable[[Sequence[Complaint]], None] = lambda complaints: None,
     unpack: Path | None = None,
-    unpacking: Unpacking = lambda done, total: None,
+    on_unpacked: OnUnpacked = lambda done, total: None,
 ) -> StoredModel:
     """Make one run in `folder`, and give the model that it exports to `folder`/model.
 
     warn: is called with the complaints of the songs before the run starts. unpack: a folder for what
-    is decoded once, see `unpacked`, and `unpacking` is told how far that is. Raises `RtsepError`s.
+    is decoded once, see `unpacked`, and `on_unpacked` is told how far that is. Raises `RtsepError`s.
     """
     described, spec, network = prepare(settings, init)
     if unpack is not None:
@@ -167,7 +167,7 @@ def train(
     examples, clips = make_ready(settings, spec, material)
     fingerprint = _settle(folder, settings, init, resume)
     if unpack is not None:
-        material = replace(material, collections=unpacked(material.collections, unpack, unpacking))
+        material = replace(material, collections=unpacked(material.collections, unpack, on_unpacked))
         examples = _examples(settings, spec, material)
     if not resume:
         _begin(network, described, spec, examples, settings, init)
@@ -178,11 +178,11 @@ def train(
         if resume:
             trainer.resume(folder / "checkpoint.pt")
         try:
-            trainer.run(examples, clips, tell)
+            trainer.run(examples, clips, on_progress)
         except KeyboardInterrupt:
             trainer.keep()
             raise
-    judged = trainer.judged()
+    judged = trainer.exported()
     try:
         path = export_model(judged, described, spec, folder / "model")
     except OSError as error:
@@ -240,7 +240,7 @@ def _settle(folder: Path, settings: TrainSettings, init: str, resume: bool) -> s
     Raises `FileError` for a folder that holds another run, `SpecError` for settings that changed.
     """
     told = json.loads(json.dumps({**asdict(settings), "init": init}, default=str))
-    course = {name: value for name, value in told.items() if name not in ("rhythm", "judging")}
+    course = {name: value for name, value in told.items() if name not in ("intervals", "validation")}
     path = folder / "settings.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -106,33 +106,33 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Rhythm:
+class Intervals:
     """How often a run says, judges and keeps something. Steps count batches."""
 
     log_steps: int = 50
     valid_steps: int = 1000
     checkpoint_steps: int = 500
-    patience: int = 0  # judgements without a better one before the run ends early; 0: it never does
+    patience: int = 0  # validations without a better one before the run ends early; 0: it never does
 
     def __post_init__(self) -> None:
         for name, lowest in (("log_steps", 1), ("valid_steps", 1), ("checkpoint_steps", 1), ("patience", 0)):
             if getattr(self, name) < lowest:
-                raise ConfigError(f"rhythm.{name} = {getattr(self, name)}; allowed are {lowest} and more")
+                raise ConfigError(f"intervals.{name} = {getattr(self, name)}; allowed are {lowest} and more")
 
 
 @dataclass(frozen=True)
-class Judging:
+class Validation:
     """The songs that choose the best weights: never trained on."""
 
     seconds: float = 60.0  # of each song, from its middle; 0: all of it
     songs: int = 8  # at most
-    preset: str = ""  # the latency preset at which they are played, or `offline`; empty: see `judge`
+    preset: str = ""  # the latency preset at which they are played, or `offline`; empty: see `validate`
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.seconds <= 36_000.0:
-            raise ConfigError(f"judging.seconds = {self.seconds} is out of range; allowed are 0 to 36000")
+            raise ConfigError(f"validation.seconds = {self.seconds} is out of range; allowed are 0 to 36000")
         if self.songs < 1:
-            raise ConfigError(f"judging.songs = {self.songs}; allowed are 1 and more")
+            raise ConfigError(f"validation.songs = {self.songs}; allowed are 1 and more")
 
 
 @dataclass(frozen=True)
@@ -148,15 +148,15 @@ class TrainSettings:
     seed: int = 0
     examples: Recipe = field(default_factory=Recipe)
     optimisation: Optimisation = field(default_factory=Optimisation)
-    rhythm: Rhythm = field(default_factory=Rhythm)
-    judging: Judging = field(default_factory=Judging)
+    intervals: Intervals = field(default_factory=Intervals)
+    validation: Validation = field(default_factory=Validation)
     edge: Edge | None = None  # a U-Net is trained at the edge of its context; none: on all that it sees
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 1 << 63:
             raise ConfigError(f"seed = {self.seed} is out of range; allowed are 0 to {(1 << 63) - 1}")
-        if self.rhythm.patience and not self.valid:
-            raise ConfigError("rhythm.patience needs songs to judge by: name them in [[valid]], or leave it out")
+        if self.intervals.patience and not self.valid:
+            raise ConfigError("intervals.patience needs songs to validate by: name them in [[valid]], or leave it out")
 
 
 def read_train_settings(path: Path, changes: Sequence[str] = ()) -> TrainSettings:

@@ -29,7 +29,7 @@ from rtsep.training import ema as average
 from rtsep.training.batches import Sounds, batches
 from rtsep.training.checkpoint import Checkpoint
 from rtsep.training.curves import draw
-from rtsep.training.device import Machine
+from rtsep.training.device import TrainingDevice
 from rtsep.training.edge import EdgeObjective
 from rtsep.training.logs import Log
 from rtsep.training.losses import LOSSES, Batch
@@ -37,9 +37,9 @@ from rtsep.training.schedule import rate
 from rtsep.training.settings import TrainSettings
 from rtsep.training.signals import held
 from rtsep.training.spectra import analysis_windows, spectra
-from rtsep.training.validation import Clip, judge
+from rtsep.training.validation import ValidationClip, validate
 
-MARGIN_DB = 0.01  # by which a judgement must be better to renew the patience
+MARGIN_DB = 0.01  # by which a validation must be better to renew the patience
 # of `log.csv`; since the row before, skipped: steps that changed nothing, as a loss or gradient was not finite;
 # idle: the share of the time in which no batch was ready to learn from
 LOGGED = ("step", "loss", "learning_rate", "gradient", "skipped", "examples_per_s", "idle")
@@ -47,7 +47,7 @@ FAULTS = 20  # steps in a row whose loss or gradient is not finite, before a run
 
 
 @dataclass(frozen=True)
-class Course:
+class Progress:
     """What a run says of itself as it goes."""
 
     step: int
@@ -55,10 +55,10 @@ class Course:
     loss: float
     examples_per_s: float
     idle: float  # share of the time in which no batch was ready to learn from, 0 to 1
-    sdr_db: dict[str, float]  # by stem, of the last judgement
+    sdr_db: dict[str, float]  # by stem, of the last validation
 
 
-Tell = Callable[[Course], None]
+OnProgress = Callable[[Progress], None]
 
 
 class Trainer:
@@ -71,7 +71,7 @@ class Trainer:
         spec: ModelSpec,
         network: nn.Module,
         folder: Path,
-        machine: Machine,
+        machine: TrainingDevice,
         fingerprint: str,
         edge: EdgeObjective | None = None,
     ) -> None:
@@ -130,21 +130,23 @@ class Trainer:
         with held():
             checkpoint.save(found, self.folder / "checkpoint.pt")
 
-    def run(self, examples: Examples, clips: Sequence[Clip], tell: Tell = lambda course: None) -> None:
+    def run(
+        self, examples: Examples, clips: Sequence[ValidationClip], on_progress: OnProgress = lambda course: None
+    ) -> None:
         """Learn to the end of the run, or until its patience is over."""
-        course, rhythm = self.settings.optimisation, self.settings.rhythm
+        course, intervals = self.settings.optimisation, self.settings.intervals
         log = Log(self.folder / "log.csv", LOGGED, self.step)
         stems = tuple(f"sdr_{stem}_db" for stem in self.spec.stems)
         valid = Log(self.folder / "valid.csv", ("step", "loss", "sdr_db", *stems), self.step)
         losses: list[float] = []
         skipped, idle_s = 0, 0.0
-        said: Course | None = None
+        said: Progress | None = None
         began, faults = time.monotonic(), 0
         with closing(self._batches(examples)) as made:
             if clips and self._is_due() and valid.last < self.step:  # a stop came while it was judged
-                self._judge(clips, valid)
+                self._validate(clips, valid)
                 self.keep()
-            while self.step < course.steps and not (rhythm.patience and self.waited >= rhythm.patience):
+            while self.step < course.steps and not (intervals.patience and self.waited >= intervals.patience):
                 asked = time.monotonic()
                 sounds = next(made)
                 idle_s += time.monotonic() - asked
@@ -159,7 +161,7 @@ class Trainer:
                         f"lower optimisation.learning_rate ({course.learning_rate:g})"
                     )
                 losses.append(loss)
-                if self.step % rhythm.log_steps == 0 or self.step == course.steps:
+                if self.step % intervals.log_steps == 0 or self.step == course.steps:
                     mean = _mean_of_finite(losses)
                     took = max(1e-9, time.monotonic() - began)
                     speed, idle = len(losses) * course.batch / took, idle_s / took
@@ -167,17 +169,17 @@ class Trainer:
                         {"step": self.step, "loss": mean, "learning_rate": self._rate(), "gradient": gradient}
                         | {"skipped": skipped, "examples_per_s": speed, "idle": idle}
                     )
-                    said = Course(self.step, course.steps, mean, speed, idle, self.sdr_db)
-                    tell(said)
+                    said = Progress(self.step, course.steps, mean, speed, idle, self.sdr_db)
+                    on_progress(said)
                     losses, skipped, idle_s, began = [], 0, 0.0, time.monotonic()
                 paused = time.monotonic()
                 if clips and self._is_due():
-                    self._judge(clips, valid)
+                    self._validate(clips, valid)
                     draw(self.folder)
                     if said:
                         said = replace(said, step=self.step, sdr_db=self.sdr_db)
-                        tell(said)
-                if self.step % rhythm.checkpoint_steps == 0:
+                        on_progress(said)
+                if self.step % intervals.checkpoint_steps == 0:
                     self.keep()
                 began += time.monotonic() - paused
         self.keep()
@@ -185,10 +187,10 @@ class Trainer:
 
     def _is_due(self) -> bool:
         """Whether this step is one after which the run is judged."""
-        every, steps = self.settings.rhythm.valid_steps, self.settings.optimisation.steps
+        every, steps = self.settings.intervals.valid_steps, self.settings.optimisation.steps
         return self.step > 0 and (self.step % every == 0 or self.step == steps)
 
-    def judged(self) -> nn.Module:
+    def exported(self) -> nn.Module:
         """The weights to export: the best that was judged, else the moving average as it is."""
         if (self.folder / "best.pt").exists() and np.isfinite(self.best):
             self.average.load_state_dict(checkpoint.load(self.folder / "best.pt").average)
@@ -245,11 +247,11 @@ class Trainer:
         course = self.settings.optimisation
         return rate(self.step, course.steps, course.warmup_steps, course.schedule, course.learning_rate)
 
-    def _judge(self, clips: Sequence[Clip], valid: Log) -> None:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # what judging draws is no part of the course
+    def _validate(self, clips: Sequence[ValidationClip], valid: Log) -> None:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # what validating draws is no part of the course
             losses = [self._held_out_loss(clip) for clip in clips]
             judged = copy.deepcopy(self.average).cpu()
-            found = judge(judged, self._described, self.spec, clips, self.settings.judging.preset)
+            found = validate(judged, self._described, self.spec, clips, self.settings.validation.preset)
         mean = float(np.mean(list(found.values()))) if found else float("nan")
         by_stem = {f"sdr_{stem}_db": value for stem, value in found.items()}
         with held():
@@ -261,7 +263,7 @@ class Trainer:
                 checkpoint.save(best, self.folder / "best.pt")
             valid.add({"step": self.step, "loss": float(np.mean(losses)), "sdr_db": mean} | by_stem)
 
-    def _held_out_loss(self, clip: Clip) -> float:
+    def _held_out_loss(self, clip: ValidationClip) -> float:
         """The mean loss over a clip's pieces, under the first preset's window, no more at once than in training."""
         stems, known = _cut(clip, self.settings.examples.seconds, self.spec)
         size = self.settings.optimisation.batch
@@ -278,7 +280,7 @@ def _mean_of_finite(losses: Sequence[float]) -> float:
     return float(np.mean(finite)) if finite else float("nan")
 
 
-def _cut(clip: Clip, seconds: float, spec: ModelSpec) -> Sounds:
+def _cut(clip: ValidationClip, seconds: float, spec: ModelSpec) -> Sounds:
     """A clip as a batch of examples."""
     frames = min(clip.stems.shape[2], round(seconds * spec.sample_rate))
     count = clip.stems.shape[2] // frames

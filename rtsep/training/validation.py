@@ -1,4 +1,4 @@
-"""The judge of a run: held-out songs, separated by the exported model."""
+"""Validation of a run: held-out songs, separated by the exported model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rtsep.core.spec import ModelSpec
 from rtsep.dataset.assignment import parts
 from rtsep.dataset.songs import Song, read_stem
 from rtsep.errors import FileError, SpecError
-from rtsep.evaluation.estimation import Separator
+from rtsep.evaluation.estimation import EvaluatedModel
 from rtsep.evaluation.metrics import is_silent, sdr_db
 from rtsep.evaluation.settings import Setting
 from rtsep.model.architectures import Architecture
@@ -26,16 +26,16 @@ Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Clip:
+class ValidationClip:
     """A part of a held-out song: stems (stems, channels, frames)."""
 
     name: str
     stems: Float32
 
 
-def held_out(songs: Sequence[Song], spec: ModelSpec, seconds: float, most: int) -> list[Clip]:
+def held_out(songs: Sequence[Song], spec: ModelSpec, seconds: float, most: int) -> list[ValidationClip]:
     """Read the middle of the first songs that have all stems; raises `SpecError` where there are none."""
-    found: list[Clip] = []
+    found: list[ValidationClip] = []
     for song in songs:
         names = {stem: parts(song, stem, spec.stems) for stem in spec.stems}
         if not all(names.values()) or len(found) == most:
@@ -47,14 +47,14 @@ def held_out(songs: Sequence[Song], spec: ModelSpec, seconds: float, most: int) 
             sum(read_stem(song, part, start, frames, spec.sample_rate, spec.channels) for part in names[stem])
             for stem in spec.stems
         ]
-        found.append(Clip(song.name, np.stack(stems)))
+        found.append(ValidationClip(song.name, np.stack(stems)))
     if songs and not found:
-        raise SpecError(f"no held-out song has all of {', '.join(spec.stems)}; it could not judge; name other songs")
+        raise SpecError(f"no held-out song has all of {', '.join(spec.stems)}; name other songs")
     return found
 
 
 def chosen_setting(spec: ModelSpec, preset: str) -> Setting:
-    """How the songs are played to be judged; see `judge`. Raises `SpecError` for what the model cannot."""
+    """How the songs are played to be judged; see `validate`. Raises `SpecError` for what the model cannot."""
     chosen = preset or ("offline" if spec.kind == "windowed" else "exact")
     setting = Setting("offline") if chosen == "offline" else Setting("stream", chosen)
     if setting.way == "stream":
@@ -62,8 +62,8 @@ def chosen_setting(spec: ModelSpec, preset: str) -> Setting:
     return setting
 
 
-def judge(
-    network: nn.Module, described: Architecture, spec: ModelSpec, clips: Sequence[Clip], preset: str
+def validate(
+    network: nn.Module, described: Architecture, spec: ModelSpec, clips: Sequence[ValidationClip], preset: str
 ) -> dict[str, float]:
     """SDR in dB of each stem, mean over the clips where it sounds, as the model plays at a preset.
 
@@ -72,12 +72,12 @@ def judge(
     """
     setting = chosen_setting(spec, preset)
     found: dict[str, list[float]] = {stem: [] for stem in spec.stems}
-    with tempfile.TemporaryDirectory(prefix="rtsep-judge-") as folder:
+    with tempfile.TemporaryDirectory(prefix="rtsep-validation-") as folder:
         try:
             path = export_model(network, described, spec, Path(folder) / "model", trainable=False)
         except OSError as error:
             raise FileError(f"{folder} cannot be written: {error.strerror}; make room, or set TMPDIR") from error
-        separator = Separator(find(path))
+        separator = EvaluatedModel(find(path))
         for clip in clips:
             mix = clip.stems.sum(0)
             estimates = separator.estimate(mix, spec.sample_rate, setting)

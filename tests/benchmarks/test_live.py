@@ -34,18 +34,18 @@ def standing(threads: int, pass_s: float) -> Standing:
 
 def test_the_setting_that_holds_with_most_masks_and_fewest_threads() -> None:
     one = advised([standing(1, 0.015), standing(2, 0.009)], "46")
-    assert (one.threads, one.budget.window.preset, one.budget.window.refresh) == (1, "46", 2)
+    assert (one.threads, one.budget.window.preset, one.budget.window.mask_interval) == (1, "46", 2)
     two = advised([standing(1, 0.030), standing(2, 0.015)], "23")
-    assert (two.threads, two.budget.window.refresh) == (2, 4)
+    assert (two.threads, two.budget.window.mask_interval) == (2, 4)
     slow = advised([standing(1, 0.030), standing(2, 0.028)], "23")
-    assert slow.budget.window.refresh == 8 and slow.budget.holds(slow.pass_s)
+    assert slow.budget.window.mask_interval == 8 and slow.budget.holds(slow.pass_s)
     assert not replace(slow.budget, compute=0).holds(slow.pass_s)
 
 
 def test_each_stem_has_outputs_of_its_own() -> None:
     chosen = options("m", ("vocals", "accompaniment"), advised([standing(1, 0.030)], "46"))
     assert chosen.routes == ("vocals=1,2", "accompaniment=3,4")
-    assert (chosen.latency, chosen.refresh, chosen.threads, chosen.block) == ("46", 4, 1, BLOCK)
+    assert (chosen.latency, chosen.mask_interval, chosen.threads, chosen.block) == ("46", 4, 1, BLOCK)
     assert chosen.compute is not None and chosen.compute > 1024
 
 

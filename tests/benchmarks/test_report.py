@@ -30,7 +30,7 @@ FIGURES: dict[str, dict[str, Any]] = {
                 "model": {"name": "m"},
                 "curves": [
                     {
-                        "field": "latency", "fixed": "refresh 2",
+                        "field": "latency", "fixed": "mask_interval 2",
                         "points": [
                             {"place": 17.4, "value": "23", "sdr_db": {"vocals": 3.0}, "mix_sdr_db": {"vocals": -5.5}},
                             {"place": 1.45, "value": "3", "sdr_db": {"vocals": 2.5}, "mix_sdr_db": {"vocals": -5.5}},
@@ -64,7 +64,7 @@ FIGURES: dict[str, dict[str, Any]] = {
         "null": {
             "windows": 60000, "limit_db": -90.0, "worst_db": -149.0, "largest_sample_error": 1e-7, "broken_windows": 0,
         },
-        "counts": {"output_underflows": 0, "input_overflows": 0, "hops": 900, "held_masks": 90},
+        "counts": {"output_underflows": 0, "input_overflows": 0, "hops": 900, "stale_masks": 90},
         "times": dict.fromkeys(("callback_interval", "hop_time", "inference_time", "mask_age"), TIMES),
         "cpu_cores": 0.2,
         "memory": {"end_mib": 300.0, "growth_mib": 0.1},
@@ -81,7 +81,7 @@ FIGURES: dict[str, dict[str, Any]] = {
         },
     },
     "jitter": {
-        "sample_rate": 48000, "block": 256, "preset": "23", "slices": 2, "held_masks": 3,
+        "sample_rate": 48000, "block": 256, "preset": "23", "slices": 2, "stale_masks": 3,
         "native": PATH, "python": PATH, "ratios": {"callback_interval": TIMES, "hop_time": TIMES},
     },
     "inference": {
@@ -89,7 +89,7 @@ FIGURES: dict[str, dict[str, Any]] = {
         "rows": [
             {
                 "engine": "ONNX", "preset": "23", "hop": 256, "mask_every_ms": 5.33, "inference_time": TIMES,
-                "p99_share": 0.4, "held_masks": 0, "cpu_cores": 0.2,
+                "p99_share": 0.4, "stale_masks": 0, "cpu_cores": 0.2,
             }
         ],
     },
@@ -151,7 +151,7 @@ FIGURES: dict[str, dict[str, Any]] = {
         "rows": [
             {
                 "model": "m", "preset": "46", "threads": 2, "pass_ms": 15.0, "allowed_ms": 21.2, "interval_ms": 23.2,
-                "refresh": 2, "seconds": 120.0, "late_share": 0.0021, "cpu_cores": 0.8,
+                "mask_interval": 2, "seconds": 120.0, "late_share": 0.0021, "cpu_cores": 0.8,
                 "latency_ms": {part: frames / 44.1 for part, frames in PARTS.items()},
                 "times": {"inference_time": TIMES, "mask_age": TIMES},
                 "counts": {"output_underflows": 1, "input_overflows": 0},
@@ -215,8 +215,8 @@ def test_tables_and_words() -> None:
 
 @pytest.mark.parametrize("fault", ["none", "silent", "lost", "repeated"])
 def test_a_single_wrong_frame_is_seen(fault: str) -> None:
-    tape = np.random.default_rng(0).uniform(-1e-3, 1e-3, (2, 1000)).astype(np.float32)
-    heard = np.concatenate([np.zeros((2, 300), np.float32), np.tile(tape, 20)], axis=1)[:, : 40 * WINDOW]
+    signal = np.random.default_rng(0).uniform(-1e-3, 1e-3, (2, 1000)).astype(np.float32)
+    heard = np.concatenate([np.zeros((2, 300), np.float32), np.tile(signal, 20)], axis=1)[:, : 40 * WINDOW]
     at = 20 * WINDOW + 7
     if fault == "silent":
         heard[:, at - 100 : at] = 0.0
@@ -224,7 +224,7 @@ def test_a_single_wrong_frame_is_seen(fault: str) -> None:
         heard = np.delete(heard, at, axis=1)
     elif fault == "repeated":
         heard = np.insert(heard, at, heard[:, at], axis=1)
-    found = compare(heard, tape, 300)
+    found = compare(heard, signal, 300)
     if fault == "none":
         assert found["broken_windows"] == 0 and found["largest_sample_error"] == 0.0
     else:

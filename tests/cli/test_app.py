@@ -91,7 +91,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(module: str) -> None:
 def test_live_use_imports_no_torch(song: Path) -> None:
     code = f"""
 import sys, rtsep.cli.app
-sys.argv = ["rtsep", "live", "-i", {str(song)!r}, "-o", "null", "--fast"]
+sys.argv = ["rtsep", "live", "-i", {str(song)!r}, "-o", "null", "--freewheel"]
 try:
     rtsep.cli.app.main()
 except SystemExit:
@@ -162,7 +162,7 @@ BAD_INPUT = {
     LIVE + "-i demo --channels 1;2": "rtsep: channels '1;2': write the two",
     LIVE + "-i demo --hop 400": "rtsep: hop 400 does not",
     LIVE + "-i demo --hop -1": "rtsep: hop -1 does not",
-    LIVE + "-i demo -m streaming-2stems --refresh 5": "rtsep: refresh 5 does not fit",
+    LIVE + "-i demo -m streaming-2stems --mask-interval 5": "rtsep: mask interval 5 does not fit",
     LIVE + "-i demo -m streaming-2stems --lookahead 3": "causal and cannot look ahead; use 0",
     LIVE + "-i demo --compute -1": "rtsep: compute -1 frames is out of range; allowed are 0 to 44100",
     LIVE + "-i demo --rate 4000": "rtsep: sample rate 4000 Hz is out of range",
@@ -230,7 +230,7 @@ def test_wrong_usage(here: Here, line: str) -> None:
 def test_live_as_fast_as_it_goes(tmp_path: Path) -> None:
     """The main job: stems on disk that sum to the song, and a report that fits its schema."""
     stems, report = tmp_path / "stems", tmp_path / "new" / "run.json"
-    words = ("--input", "demo", "--output", "null", "--fast", "--record", stems, "--report", report)
+    words = ("--input", "demo", "--output", "null", "--freewheel", "--record", stems, "--report", report)
     done = run("live", *words, "-m", "streaming-2stems")
     assert done.returncode == 0 and not done.stderr
     sound = soundfile.read(SONG, dtype="float32", always_2d=True)[0].T
@@ -240,7 +240,7 @@ def test_live_as_fast_as_it_goes(tmp_path: Path) -> None:
     found = json.loads(report.read_text(encoding="utf-8"))
     validate(found)
     assert found["recorded_frames"] == sound.shape[1]
-    assert found["held_masks"] == found["output_underflows"] == 0 and found["warning"] == ""
+    assert found["stale_masks"] == found["output_underflows"] == 0 and found["warning"] == ""
     lines = done.stdout.splitlines()
     assert lines[0] == f"streaming-2stems on null, {RATE} Hz, 29.0 ms behind the input"
     assert "latency  29.0 ms = block 5.8 + window 17.4 + compute 5.8" in lines

@@ -183,7 +183,7 @@ def test_quality_sweeps_one_axis_at_a_time(songs: Path, tmp_path: Path, unet: Pa
         "0,2",
         "--context",
         "0,4,16",
-        "--refresh",
+        "--mask-interval",
         "0,4",
         "--seen",
         "own,preset",
@@ -193,7 +193,7 @@ def test_quality_sweeps_one_axis_at_a_time(songs: Path, tmp_path: Path, unet: Pa
     found = read(tmp_path / "quality.json")
     assert found["command"] == "bench quality"
     curves = {curve["field"]: curve for curve in found["curves"]}
-    assert list(curves) == ["latency", "lookahead", "context", "refresh", "seen"]
+    assert list(curves) == ["latency", "lookahead", "context", "mask_interval", "seen"]
     assert all(len(curve["points"]) == 2 for curve in curves.values())
     assert [point["place"] for point in curves["context"]["points"]] == [16, 4]
     assert curves["lookahead"]["fixed"] == "latency 12"

@@ -43,7 +43,7 @@ def test_a_run_goes_on_and_is_changed_from_the_command_line(here: Here, tmp_path
     assert (code, "go on with --resume" in complaint) == (1, True)
     code, _, complaint = here("train", settings, "-o", folder, *few, "--resume", "--set", "seed=7")
     assert (code, "seed was 0, now 7" in complaint) == (1, True)
-    assert here("train", settings, "-o", folder, *few, "--resume", "--set", "rhythm.log_steps=2")[0] == 0
+    assert here("train", settings, "-o", folder, *few, "--resume", "--set", "intervals.log_steps=2")[0] == 0
 
 
 def test_songs_are_decoded_once_where_that_is_asked_for(here: Here, tmp_path: Path) -> None:
@@ -125,19 +125,19 @@ def test_a_stop_before_the_first_step_keeps_nothing(
         ("optimisation.loss=l2", "optimisation.loss = 'l2'"),
         ('optimisation.presets=["24"]', "unknown latency preset '24'"),
         ('stems=["vocals","piano","rest"]', "'piano'"),
-        ("rhythm.log_steps=0", "rhythm.log_steps = 0"),
+        ("intervals.log_steps=0", "intervals.log_steps = 0"),
         ("examples.augmentation.gain=2", "gain"),
         ("examples.balance_db=[0.0, -1.0]", "examples.balance_db = [0.0, -1.0] is out of range"),
         ("name=my model", "name = 'my model' is not plain"),
         ("seed=-1", "seed = -1 is out of range"),
-        ("judging.preset=24", "judging.preset"),
-        ('judging.preset="24"', "unknown latency preset '24'"),
-        ("judging.songs=0", "judging.songs = 0"),
-        ("valid=[]", "rhythm.patience needs songs to judge by"),
+        ("validation.preset=24", "validation.preset"),
+        ('validation.preset="24"', "unknown latency preset '24'"),
+        ("validation.songs=0", "validation.songs = 0"),
+        ("valid=[]", "intervals.patience needs songs to validate by"),
     ],
 )
 def test_settings_that_cannot_be_are_one_line(here: Here, tmp_path: Path, change: str, words: str) -> None:
-    settings = runs.write(tmp_path, rhythm={"patience": 3})
+    settings = runs.write(tmp_path, intervals={"patience": 3})
     code, _, complaint = here("train", settings, "-o", tmp_path / "run", "--threads", 1, "--set", change)
     assert code == 1
     assert words in " ".join(complaint.split())

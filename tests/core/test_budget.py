@@ -10,9 +10,9 @@ from tests.support.models import unet_spec
 UNET = unet_spec()
 
 
-def budget(preset: str = "23", block: int = 256, refresh: int | None = None, ahead: int = 0) -> Budget:
+def budget(preset: str = "23", block: int = 256, mask_interval: int | None = None, ahead: int = 0) -> Budget:
     model = unet_spec(ahead=ahead)
-    window = plan(model, 44100, preset, refresh=refresh)
+    window = plan(model, 44100, preset, mask_interval=mask_interval)
     return Budget(window, block, default_compute(model, window, block))
 
 
@@ -26,7 +26,7 @@ class TestSlack:
     @pytest.mark.parametrize("preset", ["exact", "46", "23", "12"])
     def test_a_windowed_network_gets_the_time_between_two_masks(self, preset: str) -> None:
         assert budget(preset).compute == 1024
-        assert budget(preset, refresh=plan(UNET, 44100, preset).refresh * 2).compute == 2048
+        assert budget(preset, mask_interval=plan(UNET, 44100, preset).mask_interval * 2).compute == 2048
 
     def test_masks_for_a_later_frame_need_no_slack_of_their_own(self) -> None:
         assert budget("23", ahead=1).compute == 256
@@ -60,8 +60,8 @@ class TestBudget:
         asked = budget(preset, ahead=ahead)
         found = asked.fitted(pass_s)
         assert found.holds(pass_s) or MARGIN * pass_s == pytest.approx(found.allowed_s)
-        assert found.window.refresh % asked.window.refresh == 0
-        times = found.window.refresh // asked.window.refresh
+        assert found.window.mask_interval % asked.window.mask_interval == 0
+        times = found.window.mask_interval // asked.window.mask_interval
         assert times == 1 or (times - 1) * asked.interval_s < MARGIN * pass_s, "masks as often as they can be made"
         step = 1 if found.compute == asked.compute else 256
         assert (

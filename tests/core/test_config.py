@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from rtsep.cli import app as cli
+from rtsep.cli import app, live
 from rtsep.core.config import MAX_BYTES, read_settings
 from rtsep.errors import ConfigError
-from rtsep.host.factory import LiveOptions
+from rtsep.host.options import LiveOptions
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -30,11 +30,11 @@ def test_shipped_settings_fit(path: Path) -> None:
 
 
 def test_lists_and_paths_become_what_the_field_says(tmp_path: Path) -> None:
-    found = read(tmp_path, 'routes = ["mix=1,2"]\nrecord = "stems"\ninput_channels = [3, 4]\nhop = 128\nloop = true')
+    found = read(tmp_path, 'route = ["mix=1,2"]\nrecord = "stems"\nchannels = [3, 4]\nhop = 128\nloop = true')
     assert found == {
-        "routes": ("mix=1,2",),
+        "route": ("mix=1,2",),
         "record": Path("stems"),
-        "input_channels": (3, 4),
+        "channels": (3, 4),
         "hop": 128,
         "loop": True,
     }
@@ -47,8 +47,11 @@ def test_lists_and_paths_become_what_the_field_says(tmp_path: Path) -> None:
         ("latency = 12", "must be a text"),
         ('threads = "two"', "must be a whole number"),
         ("threads = true", "must be a whole number"),
-        ("routes = [1, 2]", "must be a list, each a text"),
-        ("input_channels = [1, 2, 3]", "must be a list"),
+        ("route = [1, 2]", r"route\[0\] = 1 must be a text"),
+        ('route = "mix=1,2"', "must be a list"),
+        ("channels = [1, 2, 3]", "must be a list of 2"),
+        ("refresh = 2", "'refresh' is called 'mask_interval' now"),
+        ("input_channels = [1, 2]", "'input_channels' is called 'channels' now"),
         ("latency = ", "is not TOML"),
     ],
 )
@@ -66,14 +69,14 @@ def test_missing_and_oversized_files(tmp_path: Path) -> None:
 
 def test_the_command_line_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[LiveOptions] = []
-    monkeypatch.setattr(cli, "play", lambda options, seconds, report: taken.append(options))
+    monkeypatch.setattr(live, "play", lambda options, seconds, report: taken.append(options))
     settings = tmp_path / "live.toml"
-    settings.write_text('latency = "12"\nroutes = ["vocals=1,2"]\nthreads = 2\nloop = true', encoding="utf-8")
+    settings.write_text('latency = "12"\nroute = ["vocals=1,2"]\nthreads = 2\nloop = true', encoding="utf-8")
     for extra in ([], ["--latency", "23", "--route", "mix=3,4", "--threads", "1"]):
-        cli.app(["live", "--config", str(settings), *extra], standalone_mode=False)
+        app.app(["live", "--config", str(settings), *extra], standalone_mode=False)
     by_file, by_hand = taken
-    assert (by_file.latency, by_file.routes, by_file.threads, by_file.loop) == ("12", ("vocals=1,2",), 2, True)
-    assert (by_hand.latency, by_hand.routes, by_hand.threads, by_hand.loop) == ("23", ("mix=3,4",), 1, True)
+    assert (by_file.latency, by_file.route, by_file.threads, by_file.loop) == ("12", ("vocals=1,2",), 2, True)
+    assert (by_hand.latency, by_hand.route, by_hand.threads, by_hand.loop) == ("23", ("mix=3,4",), 1, True)
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def test_tables_become_dataclasses(tmp_path: Path) -> None:
         ('[gain]\nlayuot = "x"', "unknown setting 'gain.layuot'; did you mean 'gain.layout'"),
         ("[gain]\nweight = 2.0", "gain.layout is missing"),
         ("gain = 3", "gain = 3 must be a table"),
-        ("[[data]]\nlayout = 3", "data.layout = 3 must be a text"),
+        ("[[data]]\nlayout = 3", "data[0].layout = 3 must be a text"),
         ("network = 1", "network = 1 must be a table"),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rtsep.core.presets import PRESETS, SPACING_TOLERANCE, WINDOW_TOLERANCE, host_block, plan
+from rtsep.core.presets import PRESETS, STRIDE_TOLERANCE, WINDOW_TOLERANCE, host_block, plan
 from rtsep.core.spec import Latency, ModelSpec
 from rtsep.errors import ModelError, SpecError
 from rtsep.model import store
@@ -30,14 +30,14 @@ def test_every_preset_fits_every_rate(name: str, rate: int, preset: str) -> None
     own_window, own_hop = model.window * rate / model.sample_rate, model.hop * rate / model.sample_rate
     assert window.synthesis % window.hop == 0 and window.synthesis // window.hop >= 2
     assert window.synthesis <= window.window
-    assert abs(window.spacing * window.hop / own_hop - 1.0) <= SPACING_TOLERANCE
+    assert abs(window.frame_stride * window.hop / own_hop - 1.0) <= STRIDE_TOLERANCE
     assert abs(window.window / own_window - 1.0) <= WINDOW_TOLERANCE
     assert window.hop & (window.hop - 1) == 0, "a power of two goes with usual blocks"
     assert window.latency.total == window.synthesis - window.hop
     if model.kind == "stateful":
-        assert window.spacing % window.refresh == 0
+        assert window.frame_stride % window.mask_interval == 0
     else:
-        assert window.refresh == window.spacing
+        assert window.mask_interval == window.frame_stride
     if preset == "exact":
         assert window.synthesis == window.window
     else:
@@ -49,9 +49,9 @@ def test_every_preset_fits_every_rate(name: str, rate: int, preset: str) -> None
 def test_the_model_s_own_rate_gives_its_own_sizes() -> None:
     model = MODELS["spleeter"]
     window = plan(model, 44100, "exact")
-    assert (window.window, window.synthesis, window.hop, window.spacing) == (4096, 4096, 1024, 1)
+    assert (window.window, window.synthesis, window.hop, window.frame_stride) == (4096, 4096, 1024, 1)
     window = plan(MODELS["streaming"], 48000, "23")
-    assert (window.window, window.synthesis, window.hop, window.spacing) == (2240, 1024, 256, 2)
+    assert (window.window, window.synthesis, window.hop, window.frame_stride) == (2240, 1024, 256, 2)
 
 
 @pytest.mark.parametrize("hops", [1, 3, 7])
@@ -59,17 +59,17 @@ def test_the_model_s_own_rate_gives_its_own_sizes() -> None:
 def test_lookahead_costs_hops_of_the_model(preset: str, hops: int) -> None:
     window = plan(windowed_spec(), 48000, preset, lookahead_hops=hops)
     assert window.latency.window == window.synthesis - window.hop
-    assert window.latency.lookahead == hops * window.spacing * window.hop
+    assert window.latency.lookahead == hops * window.frame_stride * window.hop
     assert window.latency.total == window.latency.window + window.latency.lookahead
 
 
-def test_hop_and_refresh_can_be_chosen() -> None:
+def test_hop_and_mask_interval_can_be_chosen() -> None:
     model = MODELS["streaming"]
-    window = plan(model, 44100, "3", hop=32, refresh=8)
-    assert (window.hop, window.spacing, window.refresh, window.synthesis) == (32, 16, 8, 128)
-    assert plan(windowed_spec(), 44100, "23", refresh=7).refresh == 7
+    window = plan(model, 44100, "3", hop=32, mask_interval=8)
+    assert (window.hop, window.frame_stride, window.mask_interval, window.synthesis) == (32, 16, 8, 128)
+    assert plan(windowed_spec(), 44100, "23", mask_interval=7).mask_interval == 7
     default = plan(model, 44100, "3")
-    assert default.hop * default.refresh == 256, "a shorter hop makes no more masks"
+    assert default.hop * default.mask_interval == 256, "a shorter hop makes no more masks"
 
 
 def messages(error: pytest.ExceptionInfo[Exception]) -> str:
@@ -147,20 +147,20 @@ def test_lookahead_out_of_range() -> None:
 def test_masks_for_a_later_frame_are_not_made_more_often_than_that() -> None:
     model = windowed_spec(ahead=1)
     window = plan(model, 44100, "12")
-    assert window.ahead == window.refresh == window.spacing
-    assert f"refresh 1 is out of range; it must be {window.ahead} hops or more" in refused(
-        model, preset="12", refresh=1
+    assert window.ahead == window.mask_interval == window.frame_stride
+    assert f"mask_interval 1 is out of range; it must be {window.ahead} hops or more" in refused(
+        model, preset="12", mask_interval=1
     )
     with pytest.raises(ModelError, match="ahead is 1; it must be a whole number, 0 to 0"):
         stateful_spec(ahead=1)
 
 
-def test_refresh_out_of_range() -> None:
-    text = refused(windowed_spec(), refresh=0)
-    assert "refresh 0" in text and "1 hop or more" in text
-    for refresh in (0, 3, 16):
-        text = refused(stateful_spec(), preset="3", refresh=refresh)
-        assert f"refresh {refresh} " in text and text.endswith("allowed are 1, 2, 4, 8")
+def test_mask_interval_out_of_range() -> None:
+    text = refused(windowed_spec(), mask_interval=0)
+    assert "mask_interval 0" in text and "1 hop or more" in text
+    for mask_interval in (0, 3, 16):
+        text = refused(stateful_spec(), preset="3", mask_interval=mask_interval)
+        assert f"mask interval {mask_interval} " in text and text.endswith("allowed are 1, 2, 4, 8")
 
 
 def test_latency_adds_up() -> None:

@@ -14,7 +14,7 @@ from rtsep.corpus import build as building
 from rtsep.corpus.build import Order, build
 from rtsep.corpus.catalogue import KIT, SPEECH, Package
 from rtsep.corpus.credits import NAME as CREDITS
-from rtsep.corpus.jobs import Amounts, Job
+from rtsep.corpus.jobs import Amounts, SongJob
 from rtsep.corpus.manifest import NAME, Manifest, check, read_manifest, sha256_of
 from rtsep.dataset.layouts import find_songs
 from rtsep.errors import FileError
@@ -75,7 +75,7 @@ def test_what_is_there_is_not_made_again(tmp_path: Path, monkeypatch: pytest.Mon
     debs, out, made = music_deb(tmp_path, songs=3), tmp_path / "out", list[str]()
     work = building._work
 
-    def noted(folder: Path, job: Job) -> Manifest:
+    def noted(folder: Path, job: SongJob) -> Manifest:
         made.append(job.song)
         return work(folder, job)
 

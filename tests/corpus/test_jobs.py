@@ -7,7 +7,7 @@ import pytest
 
 from rtsep.corpus.catalogue import BANK, DRUM_BANK, GUITAR, KIT, MUSIC, SPEECH, VOICE
 from rtsep.corpus.inventory import Ingredient, Inventory
-from rtsep.corpus.jobs import Amounts, Job, plan_jobs, slug
+from rtsep.corpus.jobs import Amounts, SongJob, plan_jobs, slug
 from rtsep.corpus.multitrack import MULTITRACK
 from rtsep.errors import SpecError
 from tests.corpus.debs import sound_file
@@ -17,7 +17,7 @@ NONE = Amounts(0.0, 0.0, 0.0)
 MINUTE = 1.0 / 60.0
 
 
-def plan(files: list[Ingredient], amounts: Amounts = NONE, seed: int = 0) -> list[Job]:
+def plan(files: list[Ingredient], amounts: Amounts = NONE, seed: int = 0) -> list[SongJob]:
     return plan_jobs(Inventory(ingredients=tuple(files)), amounts, seed)[0]
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from rtsep.cli.app import app
 from rtsep.core.budget import Budget, default_compute
 from rtsep.core.presets import plan
-from rtsep.diagnostics import capacity as standing
+from rtsep.diagnostics import capacity as timing
 from rtsep.diagnostics import doctor
 from rtsep.diagnostics.doctor import Finding, examine
 from rtsep.errors import DeviceError, ModelError
@@ -136,7 +136,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, finding: Finding, code: in
 
 def test_the_command_says_what_holds_live(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "LOOKS", ())
-    monkeypatch.setattr(standing, "pass_time_s", lambda engine, every_s: 0.0013)
+    monkeypatch.setattr(timing, "pass_time_s", lambda engine, every_s: 0.0013)
     result = CliRunner().invoke(app, ["doctor", "-m", "streaming-2stems"])
     assert result.exit_code == 0
     first, *rows = result.stdout.strip().splitlines()
@@ -149,9 +149,10 @@ def test_a_model_that_does_not_hold_comes_with_the_setting_that_does() -> None:
     model = unet_spec()
     window = plan(model, 44100, "23")
     budget = Budget(window, 256, default_compute(model, window, 256))
-    slow = standing.Standing("slow", 1, 0.029, (budget,))
+    slow = timing.ModelTiming("slow", 1, 0.029, (budget,))
     assert slow.words(budget) == (
-        "   23: a mask every 23 ms: no, 29 ms of 15 ms; every 46 ms: yes, try --refresh 8 --compute 2048; 70 ms in all"
+        "   23: a mask every 23 ms: no, 29 ms of 15 ms; "
+        "every 46 ms: yes, try --mask-interval 8 --compute 2048; 70 ms in all"
     )
-    quick = standing.Standing("quick", 2, 0.010, (budget,))
+    quick = timing.ModelTiming("quick", 2, 0.010, (budget,))
     assert quick.words(budget) == "   23: a mask every 23 ms: yes, 10 ms of 15 ms; 46 ms in all"

@@ -10,14 +10,14 @@ from rtsep.dsp.native import clock_ns, kernel, semaphore, wait_until
 from rtsep.dsp.ring import (
     Ring,
     RingMemory,
-    accept,
-    deliver,
     read,
+    read_or_silence,
     readable,
     ring_memory,
     skip_to,
     writable,
     write,
+    write_or_skip,
 )
 from tests.support.signals import Float32, counting
 
@@ -55,31 +55,31 @@ def test_random_writes_and_reads_agree_with_a_list(channels: int, capacity: int)
 
 def test_accept_refuses_whole_blocks_and_pays_in_zeros() -> None:
     ring = ring_memory(10, 1)
-    assert accept(ring, numbered(1, 8, 1))
-    assert not accept(ring, numbered(9, 4, 1))
+    assert write_or_skip(ring, numbered(1, 8, 1))
+    assert not write_or_skip(ring, numbered(9, 4, 1))
     assert readable(ring) == 8
     state = ring.state[0]
-    assert (state["overflows"], state["refused"], state["zeros_owed"]) == (1, 4, 4)
+    assert (state["overflows"], state["refused"], state["pending_zeros"]) == (1, 4, 4)
     read(ring, np.zeros((8, 1), np.float32))
-    assert accept(ring, numbered(13, 2, 1))
+    assert write_or_skip(ring, numbered(13, 2, 1))
     out = np.full((6, 1), np.nan, np.float32)
     assert read(ring, out) == 6
     assert out[:, 0].tolist() == [0.0, 0.0, 0.0, 0.0, 13.0, 14.0]
-    assert ring.state[0]["zeros_owed"] == 0
+    assert ring.state[0]["pending_zeros"] == 0
 
 
 def test_deliver_fills_with_silence_and_drops_what_comes_too_late() -> None:
     ring = ring_memory(100, 1)
     write(ring, numbered(1, 3, 1))
     out = np.full((8, 1), np.nan, np.float32)
-    assert not deliver(ring, out)
+    assert not read_or_silence(ring, out)
     assert out[:, 0].tolist() == [1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     state = ring.state[0]
-    assert (state["underflows"], state["missed"], state["drops_owed"]) == (1, 5, 5)
+    assert (state["underflows"], state["missed"], state["pending_drops"]) == (1, 5, 5)
     write(ring, numbered(4, 20, 1))  # 4 to 8 are late
-    assert deliver(ring, out)
+    assert read_or_silence(ring, out)
     assert out[:, 0].tolist() == list(range(9, 17))
-    assert ring.state[0]["drops_owed"] == 0
+    assert ring.state[0]["pending_drops"] == 0
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -92,9 +92,9 @@ def test_alignment_is_restored_after_random_gaps(seed: int) -> None:
     heard, passed = [], np.zeros((64, 2), np.float32)
     stalled, blocks = 0, 3000
     for index in range(blocks):
-        accept(first, numbered(1 + index * block, block))
+        write_or_skip(first, numbered(1 + index * block, block))
         out = np.full((block, 2), np.nan, np.float32)
-        deliver(second, out)
+        read_or_silence(second, out)
         heard.append(out)
         stalled = stalled - 1 if stalled else int(rng.integers(2, 20)) * (rng.random() < 0.02)
         if not stalled or index >= blocks - 200:

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from rtsep.core.presets import plan
-from rtsep.dsp.spectrogram_ring import RESERVE_HOPS, Context, commit, context_ring, gather, next_frame
+from rtsep.dsp.spectrogram_ring import RESERVE_HOPS, SpectrogramRing, commit, gather, next_frame, spectrogram_ring
 from tests.support.engines import stateful_spec, windowed_spec
 
 CHANNELS, BINS = 2, 16
 
 
-def ring(context: int = 4, preset: str = "23") -> tuple[Context, int]:
-    """A context ring and the spacing of its frames."""
+def ring(context: int = 4, preset: str = "23") -> tuple[SpectrogramRing, int]:
+    """A spectrogram ring and the stride of its frames."""
     model = windowed_spec(context=context, bins=BINS)
     window = plan(model, 44100, preset)
-    return context_ring(model, window), window.spacing
+    return spectrogram_ring(model, window), window.frame_stride
 
 
-def push(memory: Context, hop: int) -> None:
+def push(memory: SpectrogramRing, hop: int) -> None:
     """Write a frame that says which hop it is of."""
     slot = next_frame(memory)
     assert slot.shape == (CHANNELS, BINS)
@@ -26,20 +26,20 @@ def push(memory: Context, hop: int) -> None:
 
 
 def test_the_ring_is_large_enough_for_its_model() -> None:
-    memory, spacing = ring(context=8, preset="3")
-    assert spacing == 8 and len(memory.frames) >= 8 * spacing + RESERVE_HOPS
+    memory, frame_stride = ring(context=8, preset="3")
+    assert frame_stride == 8 and len(memory.frames) >= 8 * frame_stride + RESERVE_HOPS
 
 
-@pytest.mark.parametrize("spacing", [1, 2, 8])
-def test_every_spacing_th_frame_up_to_the_newest(spacing: int) -> None:
+@pytest.mark.parametrize("frame_stride", [1, 2, 8])
+def test_every_nth_frame_up_to_the_newest(frame_stride: int) -> None:
     memory, _ = ring(context=4, preset="3")
     out = np.full((CHANNELS, 4, BINS), np.nan, np.float32)
-    rng = np.random.default_rng(spacing)
+    rng = np.random.default_rng(frame_stride)
     for hop in range(400):
         push(memory, hop)
         newest = hop - int(rng.integers(0, min(hop + 1, RESERVE_HOPS // 2)))
-        assert gather(memory, newest, spacing, out)
-        expected = [max(0, newest - spacing * back) for back in (3, 2, 1, 0)]
+        assert gather(memory, newest, frame_stride, out)
+        expected = [max(0, newest - frame_stride * back) for back in (3, 2, 1, 0)]
         assert (out[0] == np.array(expected)[:, np.newaxis]).all()
         assert (out[1] == -out[0]).all()
 
@@ -65,10 +65,10 @@ def test_a_reset_forgets() -> None:
 
 
 def test_a_lapped_reader_is_told() -> None:
-    memory, spacing = ring()
+    memory, frame_stride = ring()
     capacity = len(memory.frames)
     out = np.zeros((CHANNELS, 4, BINS), np.float32)
-    newest = 3 * spacing  # its oldest frame is hop 0
+    newest = 3 * frame_stride  # its oldest frame is hop 0
     hop = 0
     while hop <= newest:
         push(memory, hop)
@@ -76,16 +76,16 @@ def test_a_lapped_reader_is_told() -> None:
     while hop < capacity - 1:  # the frame being written may be the oldest's slot when hops == capacity
         push(memory, hop)
         hop += 1
-        assert gather(memory, newest, spacing, out), hop
+        assert gather(memory, newest, frame_stride, out), hop
     push(memory, hop)
     hop += 1
-    assert hop == capacity and not gather(memory, newest, spacing, out)
-    assert gather(memory, newest + spacing, spacing, out)
+    assert hop == capacity and not gather(memory, newest, frame_stride, out)
+    assert gather(memory, newest + frame_stride, frame_stride, out)
 
 
 def test_a_stateful_model_sees_one_frame() -> None:
     model = stateful_spec(bins=BINS)
-    memory = context_ring(model, plan(model, 44100, "3"))
+    memory = spectrogram_ring(model, plan(model, 44100, "3"))
     for hop in range(20):
         push(memory, hop)
     out = np.zeros((CHANNELS, 1, BINS), np.float32)

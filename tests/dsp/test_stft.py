@@ -9,7 +9,7 @@ from rtsep.core.presets import PRESETS, plan
 from rtsep.core.spec import Analysis, ModelSpec, WindowSpec
 from rtsep.dsp import stft
 from rtsep.dsp.native import kernel
-from rtsep.dsp.spectrogram_ring import Context, commit, context_ring, gather, next_frame
+from rtsep.dsp.spectrogram_ring import SpectrogramRing, commit, gather, next_frame, spectrogram_ring
 from rtsep.dsp.stft import Stream
 from rtsep.dsp.windows import model_window
 from tests.support.engines import RATES, stateful_spec, windowed_spec
@@ -160,7 +160,7 @@ def test_reset_gives_the_same_again() -> None:
 @kernel
 def _run_hops(
     stream: Stream,
-    context: Context,
+    ring: SpectrogramRing,
     block: Float32,
     frames: Float32,
     raw: Float32,
@@ -169,9 +169,9 @@ def _run_hops(
     hops: int,
 ) -> None:
     for _ in range(hops):
-        stft.analyse(stream, block, next_frame(context))
-        commit(context)
-        gather(context, stream.state[0].hops - 1, 2, frames)
+        stft.analyse(stream, block, next_frame(ring))
+        commit(ring)
+        gather(ring, stream.state[0].hops - 1, 2, frames)
         stft.set_masks(stream, raw)
         stft.synthesise(stream, stems)
         stft.delayed(stream, dry)
@@ -185,7 +185,7 @@ def test_a_hop_allocates_nothing(kind: str) -> None:
     hop = window.hop
     arguments = (
         stft.open_stream(model, window),
-        context_ring(model, window),
+        spectrogram_ring(model, window),
         noise(hop),
         np.zeros((2, model.context, 256), np.float32),
         np.ones((4, 2, 256), np.float32),

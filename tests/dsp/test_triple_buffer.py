@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.dsp.native import clock_ns, kernel, semaphore, wait_until
-from rtsep.dsp.triple_buffer import control, publish, take
+from rtsep.dsp.triple_buffer import publish, take, triple_buffer
 
 VALUES = 300_000
 WIDTH = 64
@@ -42,7 +42,7 @@ def read_values(state: NDArray[np.void], slots: NDArray[np.int64], last: int) ->
 
 
 def test_the_reader_gets_the_newest_once() -> None:
-    state = control()
+    state = triple_buffer()
     slots = np.zeros(3, np.int64)
     assert not take(state)
     for value in (5, 6, 7):
@@ -56,7 +56,7 @@ def test_the_reader_gets_the_newest_once() -> None:
 
 
 def test_no_two_own_the_same_slot() -> None:
-    state = control()
+    state = triple_buffer()
     rng = np.random.default_rng(0)
     for _ in range(500):
         (publish if rng.random() < 0.5 else take)(state)
@@ -65,8 +65,8 @@ def test_no_two_own_the_same_slot() -> None:
 
 
 def test_two_threads_never_see_a_torn_or_older_value() -> None:
-    state, slots, nap = control(), np.zeros((3, WIDTH), np.int64), semaphore()
-    write_values(control(), slots.copy(), 1, nap.ctypes.data)  # compile
+    state, slots, nap = triple_buffer(), np.zeros((3, WIDTH), np.int64), semaphore()
+    write_values(triple_buffer(), slots.copy(), 1, nap.ctypes.data)  # compile
     writer = threading.Thread(target=write_values, args=(state, slots, VALUES, nap.ctypes.data))
     writer.start()
     torn, older, taken = read_values(state, slots, VALUES)

@@ -9,8 +9,8 @@ import numpy as np
 from rtsep.core.spec import ModelSpec
 from rtsep.dataset.layouts import LayoutOptions
 from rtsep.dataset.songs import Song
-from rtsep.evaluation.estimation import Separator
-from rtsep.evaluation.runner import Examination
+from rtsep.evaluation.estimation import EvaluatedModel
+from rtsep.evaluation.runner import Evaluation
 from rtsep.evaluation.tracks import songs_to_score
 from rtsep.model.store import StoredModel
 from tests.support.engines import windowed_spec
@@ -25,13 +25,13 @@ def stored(spec: ModelSpec | None = None) -> StoredModel:
     return StoredModel(spec or windowed_spec(), Path("nowhere.onnx"), "0" * 64, "path")
 
 
-def identity(spec: ModelSpec | None = None) -> Separator:
+def identity(spec: ModelSpec | None = None) -> EvaluatedModel:
     """Gives every stem an equal share of the mix."""
-    return Separator(stored(spec), "identity")
+    return EvaluatedModel(stored(spec), "identity")
 
 
-def identity_examination(bsseval: bool = False, spec: ModelSpec | None = None, **choices: object) -> Examination:
-    return Examination(identity(spec), bsseval=bsseval, **choices)  # type: ignore[arg-type]
+def identity_examination(bsseval: bool = False, spec: ModelSpec | None = None, **choices: object) -> Evaluation:
+    return Evaluation(identity(spec), bsseval=bsseval, **choices)  # type: ignore[arg-type]
 
 
 def song(folder: Path, name: str, stems: dict[str, Float32], rate: int = 44100) -> Song:

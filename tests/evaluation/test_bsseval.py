@@ -14,7 +14,7 @@ from rtsep.core.spec import DEFAULT_MODEL
 from rtsep.demo.song import SAMPLE_RATE, render
 from rtsep.errors import EngineError
 from rtsep.evaluation.bsseval import bss_eval, need_museval, rounding_step
-from rtsep.evaluation.estimation import Separator
+from rtsep.evaluation.estimation import EvaluatedModel
 from rtsep.evaluation.settings import Setting
 from rtsep.model.store import find
 from tests.evaluation.scenes import RATE, as_16_bits, scene
@@ -81,7 +81,7 @@ def test_the_originals_figures_for_a_trained_model() -> None:
     rest = np.sum([sound for stem, sound in song.items() if stem != "vocals"], axis=0)
     played = slice(6 * SAMPLE_RATE, 12 * SAMPLE_RATE)
     references = as_16_bits(np.stack([song["vocals"], rest])[:, :, played])
-    found = Separator(find(DEFAULT_MODEL)).estimate(references.sum(0), SAMPLE_RATE, Setting(latency="23"))
+    found = EvaluatedModel(find(DEFAULT_MODEL)).estimate(references.sum(0), SAMPLE_RATE, Setting(latency="23"))
     estimates = np.stack([found[name] for name in names])
     ours = bss_eval(references, estimates, SAMPLE_RATE)
     assert ours is not None and ours.sdr.shape == (2, 6)

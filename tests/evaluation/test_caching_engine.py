@@ -12,10 +12,10 @@ import pytest
 from rtsep.engine.base import Engine
 from rtsep.engine.build import build
 from rtsep.evaluation import estimation as separation
-from rtsep.evaluation.caching_engine import RememberingEngine
-from rtsep.evaluation.estimation import Separator
-from rtsep.evaluation.runner import Examination, examine
-from rtsep.evaluation.score_cache import Ledger
+from rtsep.evaluation.caching_engine import CachingEngine
+from rtsep.evaluation.estimation import EvaluatedModel
+from rtsep.evaluation.runner import Evaluation, score_songs
+from rtsep.evaluation.score_cache import ScoreCache
 from rtsep.evaluation.scores import TrackScore
 from rtsep.evaluation.settings import Setting
 from rtsep.model.architectures import UNetArchitecture
@@ -33,8 +33,8 @@ ALIKE = [
     BASE,
     replace(BASE, lookahead=3),
     replace(BASE, lookahead=8),
-    replace(BASE, refresh=4),
-    replace(BASE, refresh=1),
+    replace(BASE, mask_interval=4),
+    replace(BASE, mask_interval=1),
     replace(BASE, late=2),
 ]
 passes: Counter[str] = Counter()
@@ -75,7 +75,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_shared_is_what_each_gives_alone(unet: StoredModel, counted: None) -> None:
-    separator, mix = Separator(unet), noise(RATE // 2, level=0.1)
+    separator, mix = EvaluatedModel(unet), noise(RATE // 2, level=0.1)
     assert len({separator.passes(setting) for setting in ALIKE}) == 1
     together = list(separator.estimates(mix, RATE, ALIKE))
     shared, alone = passes.pop("all"), [separator.estimate(mix, RATE, setting) for setting in ALIKE]
@@ -88,7 +88,7 @@ def test_what_is_shared_is_what_each_gives_alone(unet: StoredModel, counted: Non
 
 
 def test_what_sees_other_contexts_shares_nothing() -> None:
-    separator = Separator(stored(windowed_spec(context_step=4)))
+    separator = EvaluatedModel(stored(windowed_spec(context_step=4)))
     base = Setting(latency="23")
     others = [base, replace(base, latency="46"), replace(base, context=4), replace(base, seen="own"),
               replace(base, hop=128), replace(base, level_db=-20.0), Setting("centre", "23")]  # fmt: skip
@@ -100,7 +100,7 @@ def test_what_does_not_fit_is_made_anew() -> None:
     shape = (spec.channels, spec.context, spec.bins)
     masks = np.zeros((len(spec.stems), *shape), np.float32)
     sounds = [np.abs(np.random.default_rng(seed).normal(size=shape)).astype(np.float32) for seed in range(3)]
-    engine = RememberingEngine(FrameEngine(spec), 1, most_bytes=masks[:, :, -1:].nbytes * 2)
+    engine = CachingEngine(FrameEngine(spec), 1, most_bytes=masks[:, :, -1:].nbytes * 2)
     for _ in range(2):
         for sound in sounds:
             engine.infer(sound, masks)
@@ -112,15 +112,17 @@ def test_what_does_not_fit_is_made_anew() -> None:
 
 def test_settings_that_come_to_the_same_are_scored_once(unet: StoredModel, tmp_path: Path, counted: None) -> None:
     one = song(tmp_path / "songs", "one", {"vocals": noise(RATE, level=0.1), "rest": noise(RATE, seed=1, level=0.1)})
-    same = [BASE, replace(BASE, refresh=2), replace(BASE, seen="preset")]
+    same = [BASE, replace(BASE, mask_interval=2), replace(BASE, seen="preset")]
     kept = tmp_path / "scores.jsonl"
-    examination = Examination(Separator(unet), bsseval=False)
-    found = [score for score in examine(examination, [one], same, Ledger(kept), 1) if isinstance(score, TrackScore)]
+    evaluation = Evaluation(EvaluatedModel(unet), bsseval=False)
+    found = [
+        score for score in score_songs(evaluation, [one], same, ScoreCache(kept), 1) if isinstance(score, TrackScore)
+    ]
     assert [score.setting for score in found] == same
     assert found[0].stems == found[1].stems == found[2].stems
     assert len(kept.read_text().splitlines()) == 1
     before = passes["all"]
-    again = list(examine(examination, [one], same[::-1], Ledger(kept), 1))
+    again = list(score_songs(evaluation, [one], same[::-1], ScoreCache(kept), 1))
     assert [score.setting for score in again if isinstance(score, TrackScore)] == same[::-1]
     assert passes["all"] == before
     separation._built.cache_clear()

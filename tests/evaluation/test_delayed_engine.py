@@ -7,8 +7,8 @@ import pytest
 
 from rtsep.engine.identity import IdentityEngine
 from rtsep.evaluation import estimation as separation
-from rtsep.evaluation.delayed_engine import LateEngine
-from rtsep.evaluation.estimation import Separator
+from rtsep.evaluation.delayed_engine import DelayedEngine
+from rtsep.evaluation.estimation import EvaluatedModel
 from rtsep.evaluation.settings import Setting
 from tests.evaluation.scenes import stored
 from tests.support.engines import stateful_spec, windowed_spec
@@ -28,7 +28,7 @@ class Counting(IdentityEngine):
         masks[0] = self.calls
 
 
-def heard(engine: LateEngine, calls: int) -> list[float]:
+def heard(engine: DelayedEngine, calls: int) -> list[float]:
     magnitudes = np.ones((2, engine.spec.context, engine.spec.bins), np.float32)
     masks = np.empty((2, *magnitudes.shape), np.float32)
     found = []
@@ -39,7 +39,7 @@ def heard(engine: LateEngine, calls: int) -> list[float]:
 
 
 def test_masks_come_late_by_so_many_calls() -> None:
-    engine = LateEngine(Counting(windowed_spec()), 2)
+    engine = DelayedEngine(Counting(windowed_spec()), 2)
     assert heard(engine, 5) == [0.5, 0.5, 1.0, 2.0, 3.0]
     engine.reset()
     assert heard(engine, 3) == [0.5, 0.5, 6.0]
@@ -47,7 +47,7 @@ def test_masks_come_late_by_so_many_calls() -> None:
 
 @pytest.mark.parametrize("kind", ["windowed", "stateful"])
 def test_a_late_voice_is_heard_in_its_own_place_no_more(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engine that opens in the second half: late masks open late, by just so many refreshes."""
+    """An engine that opens in the second half: late masks open late, by just so many mask intervals."""
 
     class Opening(IdentityEngine):
         def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
@@ -62,11 +62,11 @@ def test_a_late_voice_is_heard_in_its_own_place_no_more(kind: str, monkeypatch: 
     voice = {}
     for late in (0, 3):
         setting = Setting(latency="6", late=late)
-        voice[late] = Separator(stored(spec)).estimate(mix, RATE, setting)["vocals"]
+        voice[late] = EvaluatedModel(stored(spec)).estimate(mix, RATE, setting)["vocals"]
         assert error_db(mix[:, 30_000:], voice[late][:, 30_000:]) < -100.0
     separation._built.cache_clear()
     window = Setting(latency="6").window(spec, RATE)
-    late_frames = 3 * window.refresh * window.hop
+    late_frames = 3 * window.mask_interval * window.hop
     missing = slice(20_000, 20_000 + late_frames - window.synthesis)
     assert error_db(mix[:, missing], voice[0][:, missing]) < -100.0
     assert np.abs(voice[3][:, missing]).max() < 1e-6

@@ -11,7 +11,7 @@ from rtsep.core.spec import ModelSpec
 from rtsep.engine.base import Engine
 from rtsep.errors import SpecError
 from rtsep.evaluation import estimation as separation
-from rtsep.evaluation.estimation import Separator
+from rtsep.evaluation.estimation import EvaluatedModel
 from rtsep.evaluation.settings import Setting
 from rtsep.model.store import StoredModel
 from rtsep.separation.stream import StreamSeparator
@@ -50,7 +50,7 @@ def fed(spec: ModelSpec, setting: Setting, mix: Float32, rate: int) -> Float32:
         Setting(),
         Setting(latency="23"),
         Setting(latency="6", hop=64),
-        Setting(latency="23", refresh=2),
+        Setting(latency="23", mask_interval=2),
         Setting(latency="46", lookahead=2),
     ],
     ids=lambda setting: setting.label,
@@ -61,7 +61,7 @@ def test_estimates_are_what_the_separator_gives(framed: None, setting: Setting, 
     spec = windowed_spec() if kind == "windowed" else stateful_spec()
     if kind == "stateful" and setting.lookahead:
         setting = replace(setting, lookahead=0)
-    found = Separator(stored(spec)).estimate(SOUND, rate, setting)
+    found = EvaluatedModel(stored(spec)).estimate(SOUND, rate, setting)
     wanted = fed(spec, setting, SOUND, rate)
     for stem, sound in zip(spec.stems, wanted, strict=True):
         assert error_db(sound, found[stem]) < -90.0
@@ -105,7 +105,7 @@ def test_the_mix_is_separated_at_a_level_and_scored_at_its_own(framed: None, lev
         heard.clear()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(separation, "build", lambda *rest, engine=engines[name]: engine)
-            found = Separator(stored(spec)).estimate(SOUND, RATE, Setting(latency="23", level_db=level))
+            found = EvaluatedModel(stored(spec)).estimate(SOUND, RATE, Setting(latency="23", level_db=level))
         peaks[name] = max(heard)
         assert error_db(SOUND, found["vocals"] + found["accompaniment"]) < -100.0
     separation._built.cache_clear()
@@ -130,7 +130,7 @@ def test_latency_is_the_separators_own() -> None:
 
 def test_a_late_mix_gives_late_estimates(framed: None) -> None:
     """An engine that is used again begins anew: nothing of the song before is in the next."""
-    separator, setting = Separator(stored(stateful_spec())), Setting(latency="12")
+    separator, setting = EvaluatedModel(stored(stateful_spec())), Setting(latency="12")
     first = separator.estimate(SOUND, RATE, setting)["vocals"]
     separator.estimate(late(SOUND, 700), RATE, setting)
     assert np.array_equal(first, separator.estimate(SOUND, RATE, setting)["vocals"])

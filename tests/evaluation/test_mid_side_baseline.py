@@ -7,7 +7,7 @@ import pytest
 
 from rtsep.errors import SpecError
 from rtsep.evaluation.metrics import sdr_db
-from rtsep.evaluation.mid_side_baseline import STEMS, centre_spec
+from rtsep.evaluation.mid_side_baseline import STEMS, mid_side_spec
 from rtsep.evaluation.settings import Setting
 from tests.evaluation.scenes import identity
 from tests.support.engines import stateful_spec, windowed_spec
@@ -44,7 +44,7 @@ def test_low_tones_and_what_is_opposite_in_phase_are_not() -> None:
 
 def test_the_transform_is_the_models() -> None:
     model = windowed_spec(4)
-    spec = centre_spec(model)
+    spec = mid_side_spec(model)
     assert (spec.window, spec.hop, spec.analysis) == (model.window, model.hop, model.analysis)
     assert identity(model).latency_ms(Setting("centre", "12"), RATE) == identity(model).latency_ms(
         Setting("stream", "12"), RATE
@@ -54,4 +54,4 @@ def test_the_transform_is_the_models() -> None:
 
 def test_a_mono_model_has_no_middle() -> None:
     with pytest.raises(SpecError, match="needs a stereo model; windowed is mono"):
-        centre_spec(windowed_spec(channels=1))
+        mid_side_spec(windowed_spec(channels=1))

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from rtsep.errors import FileError, RouteError, RtsepError, SpecError
-from rtsep.evaluation import runner as examination
-from rtsep.evaluation.runner import Examination, examine, room
-from rtsep.evaluation.score_cache import Ledger
+from rtsep.evaluation import runner as evaluation
+from rtsep.evaluation.runner import Evaluation, room, score_songs
+from rtsep.evaluation.score_cache import ScoreCache
 from rtsep.evaluation.scores import StemScore, TrackScore
 from rtsep.evaluation.settings import Setting, expanded
 from rtsep.evaluation.tracks import Clip
@@ -105,29 +105,29 @@ def test_every_song_by_every_setting_and_what_was_kept(tmp_path: Path) -> None:
     songs = [song(tmp_path / "songs", name, sounds()) for name in ("one", "two")]
     settings = [Setting(), SETTING]
     kept = tmp_path / "scores.jsonl"
-    found = list(examine(identity_examination(), songs, settings, Ledger(kept), 1))
+    found = list(score_songs(identity_examination(), songs, settings, ScoreCache(kept), 1))
     assert {(one.song, one.setting) for one in found if isinstance(one, TrackScore)} == {
         (one.name, setting) for one in songs for setting in settings
     }
     assert len(kept.read_text().splitlines()) == 4
 
-    class Forbidden(Examination):
+    class Forbidden(Evaluation):
         def scores(self, song: object, settings: object) -> list[TrackScore]:
             raise AssertionError("it is kept already")
 
     again = Forbidden(identity(), bsseval=False)
-    known = list(examine(again, songs, settings, Ledger(kept), 1))
+    known = list(score_songs(again, songs, settings, ScoreCache(kept), 1))
     assert [one.to_dict() for one in known if isinstance(one, TrackScore)] == [
         one.to_dict() for one in found if isinstance(one, TrackScore)
     ]
     other = replace(again, clip=Clip(seconds=1.0))
     with pytest.raises(AssertionError):
-        list(examine(other, songs, settings, Ledger(kept), 1))
+        list(score_songs(other, songs, settings, ScoreCache(kept), 1))
 
 
 def test_side_by_side_gives_the_same(tmp_path: Path) -> None:
     songs = [song(tmp_path, name, sounds()) for name in ("one", "two")]
-    here, there = (list(examine(identity_examination(), songs, [SETTING], Ledger(), jobs)) for jobs in (1, 2))
+    here, there = (list(score_songs(identity_examination(), songs, [SETTING], ScoreCache(), jobs)) for jobs in (1, 2))
     assert sorted(map(repr, here)) == sorted(map(repr, there))
 
 
@@ -137,26 +137,26 @@ def test_a_broken_song_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[20_000:20_004] = b"\x00\x00\xc0\x7f"  # not a number
     path.write_bytes(data)
-    first, second = examine(identity_examination(), songs, [SETTING], Ledger(), 1)
+    first, second = score_songs(identity_examination(), songs, [SETTING], ScoreCache(), 1)
     assert isinstance(first, tuple) and isinstance(first[1], FileError)
     assert "not a finite number" in str(first[1])
     assert isinstance(second, TrackScore) and second.song == "two"
 
 
 def test_a_song_that_is_too_large_is_told(tmp_path: Path) -> None:
-    class Full(Examination):
+    class Full(Evaluation):
         def scores(self, song: object, settings: object) -> list[TrackScore]:
             raise MemoryError
 
-    (found,) = examine(Full(identity()), [song(tmp_path, "one", sounds())], [SETTING], Ledger(), 1)
+    (found,) = score_songs(Full(identity()), [song(tmp_path, "one", sounds())], [SETTING], ScoreCache(), 1)
     assert isinstance(found, tuple) and "one: memory ran out; try --jobs 1" in str(found[1])
 
 
 def test_a_process_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     songs = [song(tmp_path, name, sounds()) for name in ("one", "two")]
-    monkeypatch.setattr(examination, "_leave_interrupts", _die)
+    monkeypatch.setattr(evaluation, "_leave_interrupts", _die)
     with pytest.raises(RtsepError, match="a process was killed, as happens when memory runs out; try --jobs 1"):
-        list(examine(identity_examination(), songs, [SETTING], Ledger(), 2))
+        list(score_songs(identity_examination(), songs, [SETTING], ScoreCache(), 2))
 
 
 def _die() -> None:
@@ -180,8 +180,8 @@ def test_what_cannot_be_is_said_before(tmp_path: Path) -> None:
 
 def test_processes_have_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     songs = [song(tmp_path, "one", sounds())]
-    monkeypatch.setattr(examination, "cores", lambda: 12)
-    monkeypatch.setattr(examination, "memory", lambda: 4_000_000_000)
+    monkeypatch.setattr(evaluation, "cores", lambda: 12)
+    monkeypatch.setattr(evaluation, "memory", lambda: 4_000_000_000)
     assert room(identity_examination(True), songs) == 6
     assert room(identity_examination(True), songs, shared=True) == 2
     hour = replace(songs[0], frames=44100 * 3600)

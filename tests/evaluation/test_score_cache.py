@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from rtsep.errors import FileError
-from rtsep.evaluation import score_cache as ledger
-from rtsep.evaluation.score_cache import Ledger
+from rtsep.evaluation import score_cache as score_cache
+from rtsep.evaluation.score_cache import ScoreCache
 from tests.evaluation.rows import row
 
 
 def test_scores_come_back(tmp_path: Path) -> None:
     path = tmp_path / "scores.jsonl"
-    kept = Ledger(path)
+    kept = ScoreCache(path)
     assert kept.get("a") is None and len(kept) == 0
     kept.put("a", row("one", 3.25, false=(-20.5, -30.0), sdr=(1.0, math.nan, 3.0)))
     kept.put("b", row("two", math.nan))
-    again = Ledger(path)
+    again = ScoreCache(path)
     assert len(again) == 2
     first, second = again.get("a"), again.get("b")
     assert first is not None and second is not None
@@ -47,18 +47,18 @@ def test_scores_come_back(tmp_path: Path) -> None:
 )
 def test_what_was_torn_is_passed_over(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "scores.jsonl"
-    Ledger(path).put("a", row("one", 1.0))
+    ScoreCache(path).put("a", row("one", 1.0))
     with path.open("ab") as file:
         file.write(torn)
-    kept = Ledger(path)
+    kept = ScoreCache(path)
     assert len(kept) == 1
     kept.put("b", row("two", 2.0))
-    assert len(Ledger(path)) == 2
+    assert len(ScoreCache(path)) == 2
     assert json.loads(path.read_bytes().splitlines()[-1])["key"] == "b"
 
 
 def test_without_a_path_nothing_is_written(tmp_path: Path) -> None:
-    kept = Ledger()
+    kept = ScoreCache()
     kept.put("a", row("one", 1.0))
     assert kept.get("a") is not None
     assert not list(tmp_path.iterdir())
@@ -66,11 +66,11 @@ def test_without_a_path_nothing_is_written(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_or_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileError, match="scores cannot be kept there"):
-        Ledger(tmp_path / "nowhere" / "scores.jsonl").put("a", row("one", 1.0))
+        ScoreCache(tmp_path / "nowhere" / "scores.jsonl").put("a", row("one", 1.0))
     with pytest.raises(FileError, match="cannot be read"):
-        Ledger(tmp_path)
+        ScoreCache(tmp_path)
     path = tmp_path / "scores.jsonl"
-    Ledger(path).put("a", row("one", 1.0))
-    monkeypatch.setattr(ledger, "LARGEST", 10)
+    ScoreCache(path).put("a", row("one", 1.0))
+    monkeypatch.setattr(score_cache, "LARGEST", 10)
     with pytest.raises(FileError, match="larger than 10 bytes"):
-        Ledger(path)
+        ScoreCache(path)

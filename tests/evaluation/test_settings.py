@@ -22,7 +22,10 @@ RATE = 44100
         (Setting(latency="23", level_db=-26.0), "23, -26 dB"),
         (Setting("offline"), "offline"),
         (Setting("centre", "6"), "centre, 6"),
-        (Setting(latency="6", hop=64, refresh=2, lookahead=1, context=64), "6, hop 64, refresh 2, ahead 1, context 64"),
+        (
+            Setting(latency="6", hop=64, mask_interval=2, lookahead=1, context=64),
+            "6, hop 64, mask interval 2, lookahead 1, context 64",
+        ),
         (Setting(latency="23", late=3), "23, late 3"),
         (Setting(latency="46", seen="own"), "46, sees own"),
     ],
@@ -40,7 +43,7 @@ def test_levels_that_cannot_be() -> None:
 
 def test_masks_that_are_too_late() -> None:
     for late in (-1, 101):
-        with pytest.raises(SpecError, match=r"masks late by -?\d+ refreshes are out of range; allowed are 0 to"):
+        with pytest.raises(SpecError, match=r"masks late by -?\d+ mask_intervals are out of range; allowed are 0 to"):
             Setting(late=late)
 
 
@@ -64,7 +67,9 @@ def test_all_that_is_asked_for() -> None:
 
 
 def test_one_axis_is_swept_at_a_time() -> None:
-    sweeps = swept({"latency": ("23", "46", "6"), "lookahead": (0, 2), "context": (0,), "hop": (0, 128), "refresh": ()})
+    sweeps = swept(
+        {"latency": ("23", "46", "6"), "lookahead": (0, 2), "context": (0,), "hop": (0, 128), "mask_interval": ()}
+    )
     labels = {sweep.field: [one.label for one in sweep.settings] for sweep in sweeps}
     assert list(labels) == ["latency", "lookahead", "hop"]
     assert labels["latency"] == ["23", "46", "6"]
@@ -95,7 +100,7 @@ def test_the_network_sees_what_it_likes_along_other_axes() -> None:
 
 
 def test_curves() -> None:
-    axes = {"lookahead": (0, 2), "context": (0, 4), "hop": (0, 128), "refresh": (0, 2, 4), "late": (0, 3)}
+    axes = {"lookahead": (0, 2), "context": (0, 4), "hop": (0, 128), "mask_interval": (0, 2, 4), "late": (0, 3)}
     sweeps = swept({"latency": ("23", "6"), **axes, "seen": ("own", "preset")})
     settings = list(dict.fromkeys(one for sweep in sweeps for one in sweep.settings))
     scores = [
@@ -110,11 +115,11 @@ def test_curves() -> None:
         "lookahead": [17.4, 40.6],
         "context": [8, 4],
         "hop": [256, 128],
-        "refresh": [11.6, 23.2],
+        "mask_interval": [11.6, 23.2],
         "late": [0.0, 34.8],
         "seen": [1.0, 0.0],
     }
-    assert [point.value for point in found["refresh"].points] == ["0", "4"]  # 2 is what 0 stands for
+    assert [point.value for point in found["mask_interval"].points] == ["0", "4"]  # 2 is what 0 stands for
     assert [point.value for point in found["seen"].points] == ["own", "preset"]
     assert found["latency"].around == "" and found["hop"].around == "23"
     ahead = found["lookahead"].points[1]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rtsep.dataset.layouts import LayoutOptions
-from rtsep.dataset.songs import Song, Source
+from rtsep.dataset.songs import Song, StemSource
 from rtsep.errors import FileError, RouteError, SpecError
 from rtsep.evaluation.tracks import (
     Clip,
@@ -27,7 +27,7 @@ TWO, FOUR = STEMS[2], STEMS[4]
 
 
 def named(*stems: str) -> Song:
-    return Song("a song", {stem: (Source(Path(f"{stem}.wav")),) for stem in stems}, None, 441000, 44100)
+    return Song("a song", {stem: (StemSource(Path(f"{stem}.wav")),) for stem in stems}, None, 441000, 44100)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from rtsep.core.presets import plan
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError
-from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, open_border
+from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, open_device_io
 from rtsep.host.device import Device, DeviceClock, NullClock, find_device
 from rtsep.host.host import Host
 from tests.support.engines import stateful_spec
@@ -67,7 +67,7 @@ def test_several_fitting_devices_are_listed(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_device_that_sends_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     class Dead(NullClock):
-        def open(self, border: object) -> None:
+        def open(self, device_io: object) -> None:
             pass
 
     monkeypatch.setattr("rtsep.host.host.PRIMING_S", 0.05)
@@ -79,21 +79,21 @@ def test_a_device_that_sends_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch
 
 def test_blocks_that_are_too_large_are_an_error() -> None:
     engine = IdentityEngine(stateful_spec())
-    chosen = settings(engine, plan(engine.spec, 44100), waiting=True)
+    chosen = settings(engine, plan(engine.spec, 44100), freewheel=True)
     with pytest.raises(DeviceError, match="null sends blocks of 8193 frames; allowed are 1 to 8192"):
         Host(engine, NullClock(44100, 2, LARGEST_BLOCK + 1), chosen).__enter__()
 
 
 def test_the_null_clock_keeps_time_without_drifting() -> None:
     clock = NullClock(48000, 2, 480, capture=1)
-    border = open_border(2, 2, 96000, 1)
-    clock.open(border)
-    border.state["phase"] = RUNNING
+    device_io = open_device_io(2, 2, 96000, 1)
+    clock.open(device_io)
+    device_io.state["phase"] = RUNNING
     began = time.monotonic()
-    counted = int(border.state[0]["callbacks"])
-    assert until(lambda: int(border.state[0]["callbacks"]) >= counted + 100)
+    counted = int(device_io.state[0]["callbacks"])
+    assert until(lambda: int(device_io.state[0]["callbacks"]) >= counted + 100)
     seconds = time.monotonic() - began
-    border.state["phase"] = STOPPED
+    device_io.state["phase"] = STOPPED
     clock.close()
     assert not clock.alive
     assert seconds > 0.97  # 100 blocks of 10 ms; late is the machine's fault, early is ours
@@ -102,7 +102,7 @@ def test_the_null_clock_keeps_time_without_drifting() -> None:
 def test_a_host_without_any_input_plays_silence() -> None:
     engine = IdentityEngine(stateful_spec())
     clock = NullClock(44100, 1, 64, capture=20_000)
-    chosen = settings(engine, plan(engine.spec, 44100), "mix=1", waiting=True)
+    chosen = settings(engine, plan(engine.spec, 44100), "mix=1", freewheel=True)
     with Host(engine, clock, chosen) as host:
         assert until(lambda: host.seconds > 1.0)
     np.testing.assert_array_equal(clock.captured, 0.0)

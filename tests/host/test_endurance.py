@@ -19,7 +19,7 @@ from rtsep.demo import SONG
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.host.callback import RUNNING, STOPPED, null_clock
-from rtsep.host.pipeline import signal_path, warm_up
+from rtsep.host.pipeline import run_pipeline, warm_up
 from rtsep.host.report import host_report
 from tests.support.card import ROOT
 from tests.support.engines import stateful_spec
@@ -48,16 +48,16 @@ def music() -> Float32:
 def run_under_load(card: CardFactory, engine: Engine) -> tuple[dict[str, Any], dict[str, Any]]:
     """Play on a fresh card with both cores loaded and the GIL held; the reports of host and control.
 
-    Whatever the underflows, what was recorded is the tape, late by the stated latency, but for the
+    Whatever the underflows, what was recorded is the signal, late by the stated latency, but for the
     silent frames that were counted.
     """
     running = card(sample_rate=RATE, block=256)
-    tape = music()
+    signal = music()
     command = [sys.executable, "-m", "benchmarks.echo", "--seconds", str(SECONDS), "--server", running.name]
     host = card_host(engine, RATE, "23")
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as echo:
         with (
-            running.deck(tape, record=2, frames=SECONDS * RATE, loop=True) as deck,
+            running.deck(signal, record=2, frames=SECONDS * RATE, loop=True) as deck,
             cpu_burner(),
             gil_holder() as holds,
             host,
@@ -68,7 +68,7 @@ def run_under_load(card: CardFactory, engine: Engine) -> tuple[dict[str, Any], d
         printed, _ = echo.communicate(timeout=60)
     assert holds.count > 4 * SECONDS and holds.longest_s >= 0.03
     played = recording.samples[:, : SECONDS * RATE]
-    wanted = late(np.tile(tape, (1, 2)), host.latency.total)[:, : played.shape[1]]
+    wanted = late(np.tile(signal, (1, 2)), host.latency.total)[:, : played.shape[1]]
     silent: NDArray[np.bool_] = np.asarray(np.all(played == 0.0, axis=0) & np.any(wanted != 0.0, axis=0))
     silent[: host.latency.total + WINDOW] = False
     assert np.count_nonzero(silent) <= report["output_frames_missed"], "silence that was not counted"
@@ -95,11 +95,11 @@ def test_no_frame_is_lost_with_both_cores_loaded_and_the_gil_held(card: CardFact
     for _ in range(ATTEMPTS):
         report, control = run_under_load(card, streaming)
         assert report["input_overflows"] == 0
-        assert report["lapses"] == report["skipped_masks"] == 0
+        assert report["state_resets"] == report["skipped_masks"] == 0
         assert abs(report["inferences"] - report["hops"]) <= 8
-        assert report["held_masks"] < 0.5 * report["hops"]
+        assert report["stale_masks"] < 0.5 * report["hops"]
         figures.append((report["output_underflows"], control["underflows"]))
-        print(f"underflows of the host and of the control: {figures[-1]}; held masks {report['held_masks']}")
+        print(f"underflows of the host and of the control: {figures[-1]}; stale masks {report['stale_masks']}")
         if report["output_underflows"] == 0:
             return
     if any(control for _, control in figures):
@@ -131,26 +131,26 @@ def test_the_way_of_the_sound_allocates_nothing(tmp_path: Path) -> None:
 
     def allocations(blocks: int) -> tuple[int, int]:
         """Allocations of clock and signal path, entered once each, and the hops that they made."""
-        host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), music()[:, :RATE], RATE, waiting=False)
-        host.border.state["from_file"] = 0
-        warm_up(host.path)
-        host.border.outputs.state["written"] = 1024
-        host.border.state["phase"] = RUNNING
+        host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), music()[:, :RATE], RATE, freewheel=False)
+        host.device_io.state["from_file"] = 0
+        warm_up(host.pipeline)
+        host.device_io.outputs.state["written"] = 1024
+        host.device_io.state["phase"] = RUNNING
         out, nothing, nap = np.zeros((256, 2), np.float32), np.zeros((0, 2), np.float32), np.zeros(8, np.int64)
         before = rtsys.get_allocation_stats().alloc
         threads = [
-            threading.Thread(target=signal_path, args=(host.path,)),
-            threading.Thread(target=null_clock, args=(host.border.state, out, RATE, nap.ctypes.data, nothing)),
+            threading.Thread(target=run_pipeline, args=(host.pipeline,)),
+            threading.Thread(target=null_clock, args=(host.device_io.state, out, RATE, nap.ctypes.data, nothing)),
         ]
         for thread in threads:
             thread.start()
-        assert until(lambda: int(host.path.state[0]["hops"]) >= blocks)
-        host.border.state["phase"] = STOPPED
+        assert until(lambda: int(host.pipeline.state[0]["hops"]) >= blocks)
+        host.device_io.state["phase"] = STOPPED
         for thread in threads:
             thread.join()
         assert host.player is not None
         host.player.stop()
-        return rtsys.get_allocation_stats().alloc - before, int(host.path.state[0]["hops"])
+        return rtsys.get_allocation_stats().alloc - before, int(host.pipeline.state[0]["hops"])
 
     counting = _nrt_python.memsys_stats_enabled()
     _nrt_python.memsys_enable_stats()

@@ -13,7 +13,8 @@ from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError, EngineError, FileError, ModelError, RouteError, RtsepError, SpecError
 from rtsep.host import factory as session
 from rtsep.host.device import JACK, Device, NullClock
-from rtsep.host.factory import LiveOptions, open_host
+from rtsep.host.factory import open_host
+from rtsep.host.options import LiveOptions
 from tests.support.signals import noise
 
 CARD = Device(0, "Card", "ALSA", 2, 4, 48000)
@@ -106,7 +107,7 @@ def test_the_output_is_the_input_too_by_default(card: None) -> None:
 
 
 def test_routes_say_how_many_outputs_are_opened(song: Path) -> None:
-    host = open_host(options(song, routes=("vocals=1,2 accompaniment=3,4", "mix=7,8")))
+    host = open_host(options(song, route=("vocals=1,2 accompaniment=3,4", "mix=7,8")))
     assert host.clock.spec.outputs == 8
 
 
@@ -120,12 +121,12 @@ def test_names_that_are_files(name: str) -> None:
     assert session._is_file(name)
 
 
-def test_waiting_is_for_null_and_jack(song: Path, card: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert open_host(options(song, waiting=True)).settings.waiting
-    with pytest.raises(DeviceError, match=r"cannot wait; use --fast with --output null"):
-        open_host(options(song, output="Card", waiting=True))
+def test_freewheel_is_for_null_and_jack(song: Path, card: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert open_host(options(song, freewheel=True)).settings.freewheel
+    with pytest.raises(DeviceError, match=r"cannot wait; use --freewheel with --output null"):
+        open_host(options(song, output="Card", freewheel=True))
     monkeypatch.setattr(session, "find_device", lambda text, kind: replace(CARD, host_api=JACK))
-    assert open_host(options(song, output="Card", waiting=True)).settings.waiting
+    assert open_host(options(song, output="Card", freewheel=True)).settings.freewheel
 
 
 REFUSED: list[tuple[dict[str, Any], type[RtsepError], str]] = [
@@ -140,8 +141,8 @@ REFUSED: list[tuple[dict[str, Any], type[RtsepError], str]] = [
     ({"latency": "24"}, SpecError, "unknown latency preset '24'; choose one of exact, 46, 23, 12, 6, 3"),
     ({"latency": "46", "hop": 300}, SpecError, "hop 300 does not fit"),
     ({"hop": 0}, SpecError, "hop 0 does not fit"),
-    ({"model": "streaming-2stems", "refresh": 3}, SpecError, "refresh 3 does not fit"),
-    ({"refresh": 0}, SpecError, "refresh 0 is out of range; it must be 1 hop or more"),
+    ({"model": "streaming-2stems", "mask_interval": 3}, SpecError, "mask_interval 3 does not fit"),
+    ({"mask_interval": 0}, SpecError, "mask_interval 0 is out of range; it must be 1 hop or more"),
     ({"model": "streaming-2stems", "lookahead": 2}, SpecError, "causal and cannot look ahead; use 0"),
     ({"lookahead": -1}, SpecError, "lookahead of -1 hops is out of range"),
     ({"rate": 1}, SpecError, "sample rate 1 Hz is out of range; allowed are 8000 to 384000 Hz"),
@@ -173,8 +174,8 @@ def changed(song: Path, changes: dict[str, Any]) -> LiveOptions:
     ("changes", "words"),
     [
         ({"input": "Monitor", "output": "Monitor"}, "Monitor has no input channels; choose an --input"),
-        ({"input": "Card", "output": "Card", "input_channels": (3, 4)}, r"input channels \(3, 4\): Card has 1 to 2"),
-        ({"input": "Card", "output": "Card", "input_channels": (0, 1)}, r"input channels \(0, 1\): Card has 1 to 2"),
+        ({"input": "Card", "output": "Card", "channels": (3, 4)}, r"input channels \(3, 4\): Card has 1 to 2"),
+        ({"input": "Card", "output": "Card", "channels": (0, 1)}, r"input channels \(0, 1\): Card has 1 to 2"),
         ({"output": "Card", "rate": 96000}, "Card refuses 96000 Hz"),
     ],
 )

@@ -18,7 +18,7 @@ from rtsep.dsp.ring import readable, writable
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import SpecError
-from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, Border, pass_block
+from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, DeviceIO, pass_block
 from rtsep.host.control import Command
 from rtsep.host.device import NullClock
 from rtsep.host.histogram import percentiles
@@ -58,8 +58,8 @@ def test_a_file_comes_out_late_by_the_stated_latency(tmp_path: Path, preset: str
     assert host.audio.block == block
     assert delayed(sound, clock.captured.T, host.latency.total) < -120
     assert not clock.captured[: host.latency.total - host.settings.window.synthesis].any()
-    assert int(host.border.outputs.state[0]["underflows"]) == int(host.border.inputs.state[0]["overflows"]) == 0
-    assert int(host.path.state[0]["held"]) == 0
+    assert int(host.device_io.outputs.state[0]["underflows"]) == int(host.device_io.inputs.state[0]["overflows"]) == 0
+    assert int(host.pipeline.state[0]["stale_masks"]) == 0
 
 
 def test_presets_rates_and_blocks_were_all_tried() -> None:
@@ -102,7 +102,7 @@ def test_the_embedded_model_live_is_the_separator(tmp_path: Path, streaming: Eng
     [windowed_spec(4), stateful_spec(5), windowed_spec(4, ahead=1)],
     ids=["windowed", "stateful", "for a later frame"],
 )
-def test_waiting_for_every_mask_is_deterministic(tmp_path: Path, model: ModelSpec) -> None:
+def test_freewheel_for_every_mask_is_deterministic(tmp_path: Path, model: ModelSpec) -> None:
     sound = noise(30_000, seed=5)
     routes = " ".join(f"{stem}={2 * i + 1},{2 * i + 2}" for i, stem in enumerate(model.stems))
     window = plan(model, 44100, "6")
@@ -127,7 +127,7 @@ def test_nan_and_inf_in_the_input_never_come_out(tmp_path: Path, streaming: Engi
     host, clock = file_host(tmp_path, streaming, sound, 48000)
     play(host)
     assert np.isfinite(clock.captured).all()
-    assert int(host.path.stream.state[0]["broken_samples"]) == 53
+    assert int(host.pipeline.stream.state[0]["broken_samples"]) == 53
     assert delayed(clean, clock.captured.T, host.latency.total) < -100
 
 
@@ -149,7 +149,7 @@ def test_switches_reach_the_sound_and_bypass_is_in_time(tmp_path: Path) -> None:
 def test_ctrl_c_ends_cleanly_with_complete_files(tmp_path: Path) -> None:
     sound = noise(20 * 44100)
     folder = tmp_path / "stems"
-    host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), sound, waiting=False, record=folder)
+    host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), sound, freewheel=False, record=folder)
     with pytest.raises(KeyboardInterrupt), host:
         assert until(lambda: host.recorder is not None and host.recorder.frames > 8000)
         raise KeyboardInterrupt
@@ -162,7 +162,7 @@ def test_ctrl_c_ends_cleanly_with_complete_files(tmp_path: Path) -> None:
 
 
 def test_an_error_in_the_block_is_the_one_that_is_raised(tmp_path: Path) -> None:
-    host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), noise(44100), waiting=False)
+    host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), noise(44100), freewheel=False)
     with pytest.raises(SpecError, match="mine"), host:
         raise SpecError("mine")
 
@@ -183,12 +183,12 @@ class StumblingClock:
         self._sound, self._sizes, self._pauses = np.ascontiguousarray(sound.T), sizes, pauses
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def open(self, border: Border) -> None:
-        self._border = border
-        border.state["device_inputs"] = 2
+    def open(self, device_io: DeviceIO) -> None:
+        self._device_io = device_io
+        device_io.state["device_inputs"] = 2
         self._thread.start()
 
-    def reopen(self, border: Border) -> bool:
+    def reopen(self, device_io: DeviceIO) -> bool:
         return True
 
     @property
@@ -199,7 +199,7 @@ class StumblingClock:
         self._thread.join()
 
     def _run(self) -> None:
-        state = self._border.state
+        state = self._device_io.state
         nothing = np.zeros((max(self._sizes), 2), np.float32)
         while state[0]["phase"] != RUNNING:
             if state[0]["phase"] == STOPPED:
@@ -218,9 +218,9 @@ class StumblingClock:
 
     def _quiet(self) -> bool:
         """Whether the signal path has done all that it can."""
-        starved = readable(self._border.inputs) < 256
-        blocked = writable(self._border.outputs) < 256  # after a burst; the next block makes room
-        return bool(starved or blocked or self._border.state[0]["phase"] != RUNNING)
+        starved = readable(self._device_io.inputs) < 256
+        blocked = writable(self._device_io.outputs) < 256  # after a burst; the next block makes room
+        return bool(starved or blocked or self._device_io.state[0]["phase"] != RUNNING)
 
 
 def stumble(sizes: list[int], pauses: dict[int, float]) -> tuple[Host, Float32, Float32]:
@@ -247,15 +247,15 @@ def test_a_burst_is_silence_and_then_everything_is_in_its_place_again() -> None:
     count, burst = 100, 12
     pauses = dict.fromkeys(range(40, 40 + burst), 0.0)  # faster than any slack
     host, sound, played = stumble([256] * count, pauses)
-    outputs_state = host.border.outputs.state[0]
+    outputs_state = host.device_io.outputs.state[0]
     missed = int(outputs_state["missed"])
     wanted = late(sound, host.latency.total)[:, : played.shape[1]]
     wrong = np.flatnonzero(np.abs(played - wanted).max(axis=0) > 1e-5)
     assert not played[:, wrong].any(), "what is not in its place is silence"
     assert len(wrong) == missed, "every silent frame was counted, and no other"
     assert wrong.size == 0 or (wrong[0] >= 40 * 256 and wrong[-1] < (40 + burst + 2) * 256)
-    assert int(outputs_state["drops_owed"]) == 0
-    assert int(host.border.inputs.state[0]["overflows"]) == 0
+    assert int(outputs_state["pending_drops"]) == 0
+    assert int(host.device_io.inputs.state[0]["overflows"]) == 0
 
 
 def test_refused_input_becomes_silence_of_the_same_length() -> None:
@@ -263,7 +263,7 @@ def test_refused_input_becomes_silence_of_the_same_length() -> None:
     block, burst = 4096, 32
     sizes = [block] * (8 + burst + 16)
     host, sound, played = stumble(sizes, dict.fromkeys(range(8, 8 + burst), 0.0))
-    inputs = host.border.inputs.state[0]
+    inputs = host.device_io.inputs.state[0]
     delay = host.latency.total
     settled = (8 + burst + 8) * block
     wanted = late(sound, delay)[:, settled : played.shape[1]]
@@ -271,7 +271,7 @@ def test_refused_input_becomes_silence_of_the_same_length() -> None:
     before = 7 * block
     assert error_db(late(sound, delay)[:, :before], played[:, :before]) < -120
     assert int(inputs["overflows"]) > 0 and int(inputs["refused"]) > 0
-    assert int(inputs["zeros_owed"]) == int(host.border.outputs.state[0]["drops_owed"]) == 0
+    assert int(inputs["pending_zeros"]) == int(host.device_io.outputs.state[0]["pending_drops"]) == 0
 
 
 # The GIL ---------------------------------------------------------------------------------------
@@ -292,14 +292,14 @@ def test_a_held_gil_does_not_touch_callback_and_hop(tmp_path: Path) -> None:
             last = now
 
     control = threading.Thread(target=python_callback, daemon=True)
-    host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), noise(48000), 48000, waiting=False, loop=True)
+    host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), noise(48000), 48000, freewheel=False, loop=True)
     with cpu_burner(), host:
         control.start()
         with gil_holder() as holds:
             assert until(lambda: host.seconds > 5.0)
         stopped.set()
         control.join()
-    ours, hops = percentiles(host.border.intervals), percentiles(host.path.hop_times)
+    ours, hops = percentiles(host.device_io.intervals), percentiles(host.pipeline.hop_times)
     theirs_p99_ms = 1000.0 * float(np.percentile(intervals, 99))
     print(f"p99: native {ours.p99_ms:.2f} ms, Python {theirs_p99_ms:.2f} ms, hop {hops.p99_ms:.2f} ms, holds {holds}")
     assert holds.count >= 10 and holds.longest_s >= 0.03
@@ -317,14 +317,14 @@ def test_a_held_gil_does_not_touch_callback_and_hop(tmp_path: Path) -> None:
 def test_the_card_in_freewheel_is_late_by_the_stated_latency(card: CardFactory, preset: str, sample_rate: int) -> None:
     running = card(sample_rate=sample_rate, block=256)
     sound = noise(4 * sample_rate, seed=1)
-    host = card_host(IdentityEngine(stateful_spec(), [0.25, 0.75]), sample_rate, preset, EVERYWHERE, waiting=True)
+    host = card_host(IdentityEngine(stateful_spec(), [0.25, 0.75]), sample_rate, preset, EVERYWHERE, freewheel=True)
     with running.deck(sound) as deck, host:
         deck.connect()
         recording = deck.run(freewheel=True)
     wanted = late(sound, host.latency.total)[:, : recording.samples.shape[1]]
     for pair, share in enumerate((0.25, 0.75, 1.0, 0.25)):
         assert error_db(share * wanted, recording.samples[2 * pair : 2 * pair + 2]) < -120
-    assert int(host.border.outputs.state[0]["underflows"]) == int(host.border.inputs.state[0]["overflows"]) == 0
+    assert int(host.device_io.outputs.state[0]["underflows"]) == int(host.device_io.inputs.state[0]["overflows"]) == 0
 
 
 @pytest.mark.jack
@@ -340,10 +340,10 @@ def test_the_card_live_is_late_by_the_stated_latency(card: CardFactory) -> None:
     wrong = np.abs(played - wanted).max(axis=0) > 1e-5
     # The machine may stall; then whole blocks are silent and counted, and nothing else is out of place.
     assert not played[:, wrong].any()
-    assert np.count_nonzero(wrong) <= int(host.border.outputs.state[0]["missed"])
+    assert np.count_nonzero(wrong) <= int(host.device_io.outputs.state[0]["missed"])
     assert np.count_nonzero(wrong) < 0.05 * len(wrong)
     assert error_db(wanted[:, ~wrong], played[:, ~wrong]) < -120
-    assert int(host.border.inputs.state[0]["overflows"]) == 0
+    assert int(host.device_io.inputs.state[0]["overflows"]) == 0
 
 
 @pytest.mark.jack
@@ -363,7 +363,7 @@ def test_an_impulse_comes_back_after_the_stated_latency_at_each_of_ten_starts(ca
                 assert host.audio.outputs == 8 and host.audio.block == 256
             if np.abs(recording.samples[4]).max() > 0.9 or attempt == 2:
                 break
-            assert int(host.border.outputs.state[0]["underflows"]) > 0, "the impulse is lost without a reason"
+            assert int(host.device_io.outputs.state[0]["underflows"]) > 0, "the impulse is lost without a reason"
         for channel, height in enumerate((0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 0.5, 0.5)):
             track = np.abs(recording.samples[channel])
             found[preset].add(int(track.argmax()) - 1000)
@@ -379,7 +379,7 @@ def test_an_impulse_comes_back_after_the_stated_latency_at_each_of_ten_starts(ca
 def test_a_block_of_ones_own_is_in_the_latency(card: CardFactory, block: int) -> None:
     running = card(sample_rate=48000, block=256)
     sound = impulse(8192, 1000)
-    host = card_host(IdentityEngine(stateful_spec()), 48000, "6", block=block, waiting=True)
+    host = card_host(IdentityEngine(stateful_spec()), 48000, "6", block=block, freewheel=True)
     with running.deck(sound, record=2, frames=16_384) as deck, host:
         deck.connect()
         recording = deck.run(PATIENCE_S, freewheel=True)
@@ -391,8 +391,8 @@ def test_the_null_clock_gives_the_same_latency_at_each_start(tmp_path: Path) -> 
     sound = impulse(4096, 500)
     engine = IdentityEngine(stateful_spec())
     for _ in range(10):
-        host, clock = file_host(tmp_path, engine, sound, waiting=False)
+        host, clock = file_host(tmp_path, engine, sound, freewheel=False)
         play(host)
-        if int(host.border.outputs.state[0]["underflows"]) == 0:
+        if int(host.device_io.outputs.state[0]["underflows"]) == 0:
             assert int(clock.captured[:, 0].argmax()) - 500 == host.latency.total
         assert isinstance(clock, NullClock)

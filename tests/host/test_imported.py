@@ -11,7 +11,8 @@ import pytest
 import soundfile
 
 from rtsep.errors import SpecError
-from rtsep.host.factory import LiveOptions, open_host
+from rtsep.host.factory import open_host
+from rtsep.host.options import LiveOptions
 from rtsep.host.report import host_report
 from rtsep.model.importers.openunmix import import_openunmix
 from rtsep.model.importers.spleeter import import_spleeter
@@ -39,7 +40,7 @@ def played(tmp_path: Path, **choices: object) -> tuple[Float32, Float32]:
             "input": str(tmp_path / "song.wav"),
             "output": "null",
             "record": tmp_path / "stems",
-            "waiting": True,
+            "freewheel": True,
             **choices,
         }  # type: ignore[arg-type]
     )
@@ -48,7 +49,7 @@ def played(tmp_path: Path, **choices: object) -> tuple[Float32, Float32]:
             time.sleep(0.01)
         report = host_report(host)
         stems = host.engine.spec.stems
-    assert report["held_masks"] == report["output_underflows"] == report["input_overflows"] == 0
+    assert report["stale_masks"] == report["output_underflows"] == report["input_overflows"] == 0
     paths = [tmp_path / "stems" / f"{stem}.wav" for stem in stems]
     return sound, np.stack([soundfile.read(path, dtype="float32")[0].T for path in paths])
 

@@ -14,7 +14,7 @@ from rtsep.core.spec import ModelSpec
 from rtsep.engine.base import Engine, Float32
 from rtsep.errors import EngineError, RtsepError
 from rtsep.host.host import Host
-from rtsep.host.inference_worker import LAPSE_HOPS
+from rtsep.host.inference_worker import RESET_HOPS
 from rtsep.host.report import host_report
 from tests.support.engines import BrokenEngine, FrameEngine, stateful_spec, windowed_spec
 from tests.support.hosts import file_host, play, until
@@ -60,7 +60,7 @@ class FailingEngine(FrameEngine):
 def play_live(folder: Path, engine: Engine, seconds: int = 4, **options: Any) -> tuple[Host, dict[str, Any]]:
     """Play noise in real time; nothing but silence that was counted may be out of its place."""
     sound = noise(seconds * RATE, seed=4)
-    host, clock = file_host(folder, engine, sound, RATE, waiting=False, **options)
+    host, clock = file_host(folder, engine, sound, RATE, freewheel=False, **options)
     play(host)
     report = host_report(host)
     played = clock.captured.T
@@ -78,13 +78,13 @@ def play_live(folder: Path, engine: Engine, seconds: int = 4, **options: Any) ->
 
 def test_a_slow_windowed_engine_costs_masks_and_no_sound(tmp_path: Path) -> None:
     _, report = play_live(tmp_path, SlowEngine(windowed_spec()))
-    spacing = plan(windowed_spec(), RATE).refresh
-    due = report["hops"] // spacing
-    assert report["held_masks"] > 0.9 * report["hops"]
-    assert report["missed_masks"] > 0.9 * due
+    frame_stride = plan(windowed_spec(), RATE).mask_interval
+    due = report["hops"] // frame_stride
+    assert report["stale_masks"] > 0.9 * report["hops"]
+    assert report["late_masks"] > 0.9 * due
     assert 0.5 * 4 / SLEEP_S < report["inferences"] <= 4.5 / SLEEP_S
     assert abs(report["inferences"] + report["skipped_masks"] - due) <= 15, "every mask is made or skipped"
-    assert report["lapses"] == 0
+    assert report["state_resets"] == 0
     ages = report["times"]["mask_age"]
     # A mask is 50 ms old when it comes, and held until the next one does.
     assert 45.0 < ages["p50_ms"] < 150.0
@@ -95,29 +95,29 @@ def test_a_slow_windowed_engine_costs_masks_and_no_sound(tmp_path: Path) -> None
 def test_a_slow_stateful_engine_runs_in_order_and_starts_anew_beyond_a_bound(tmp_path: Path) -> None:
     engine = SlowEngine(stateful_spec())
     _, report = play_live(tmp_path, engine)
-    assert report["held_masks"] > 0.9 * report["hops"]
-    assert report["missed_masks"] > 0.9 * report["hops"]
+    assert report["stale_masks"] > 0.9 * report["hops"]
+    assert report["late_masks"] > 0.9 * report["hops"]
     assert report["skipped_masks"] == 0, "a stateful engine drops nothing"
-    assert report["lapses"] >= 5
-    assert engine.resets >= report["lapses"]
+    assert report["state_resets"] >= 5
+    assert engine.resets >= report["state_resets"]
     ages = report["times"]["mask_age"]
     assert ages["p50_ms"] > 100.0
     # A lapse is found out between two inferences, up to one of them late.
     if report["output_underflows"] == 0:
-        assert ages["max_ms"] < (LAPSE_HOPS + 2) * HOP_MS + 3000.0 * SLEEP_S + 100.0
+        assert ages["max_ms"] < (RESET_HOPS + 2) * HOP_MS + 3000.0 * SLEEP_S + 100.0
 
 
 def test_an_engine_just_in_time_is_waited_for(tmp_path: Path) -> None:
     _, report = play_live(tmp_path, SlowEngine(stateful_spec(), 0.001), compute=1024)
-    assert report["missed_masks"] < 0.2 * report["hops"]
+    assert report["late_masks"] < 0.2 * report["hops"]
     assert report["times"]["mask_age"]["p50_ms"] == 0.0
     assert report["inferences"] > 0.9 * report["hops"]
 
 
-@pytest.mark.parametrize("waiting", [True, False], ids=["waiting", "live"])
-def test_an_engine_that_fails_ends_the_run_with_its_error(tmp_path: Path, waiting: bool) -> None:
+@pytest.mark.parametrize("freewheel", [True, False], ids=["freewheel", "live"])
+def test_an_engine_that_fails_ends_the_run_with_its_error(tmp_path: Path, freewheel: bool) -> None:
     engine = FailingEngine(stateful_spec(), EngineError("the accelerator has caught fire"))
-    host, _ = file_host(tmp_path, engine, noise(20 * RATE), waiting=waiting)
+    host, _ = file_host(tmp_path, engine, noise(20 * RATE), freewheel=freewheel)
     with pytest.raises(EngineError, match="the accelerator has caught fire"), host:
         assert until(lambda: host.finished), "the failure is not seen"
         assert engine.calls == 20
@@ -126,20 +126,20 @@ def test_an_engine_that_fails_ends_the_run_with_its_error(tmp_path: Path, waitin
 
 def test_an_error_of_another_kind_becomes_one_of_ours(tmp_path: Path) -> None:
     engine = FailingEngine(windowed_spec(), ValueError("operands could not be broadcast"))
-    host, _ = file_host(tmp_path, engine, noise(20 * RATE), waiting=False)
-    with pytest.raises(RtsepError, match="engine worker failed: operands could not be broadcast") as caught, host:
+    host, _ = file_host(tmp_path, engine, noise(20 * RATE), freewheel=False)
+    with pytest.raises(RtsepError, match="inference worker failed: operands could not be broadcast") as caught, host:
         assert until(lambda: host.finished)
     assert isinstance(caught.value.__cause__, ValueError)
 
 
 def test_sound_plays_on_while_an_engine_is_dead_but_the_block_is_not_left(tmp_path: Path) -> None:
     engine = FailingEngine(stateful_spec(), EngineError("gone"), at=5)
-    host, _ = file_host(tmp_path, engine, noise(20 * RATE), waiting=False)
+    host, _ = file_host(tmp_path, engine, noise(20 * RATE), freewheel=False)
     with pytest.raises(EngineError, match="gone"), host:
         assert until(lambda: host.finished)
         before = host.seconds
         assert until(lambda: host.seconds > before + 0.2)
-        assert int(host.path.state[0]["held"]) > 0
+        assert int(host.pipeline.state[0]["stale_masks"]) > 0
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
@@ -152,15 +152,19 @@ def test_masks_that_are_no_numbers_do_not_reach_the_sound(tmp_path: Path, kind: 
     delay = host.latency.total
     assert np.isfinite(clock.captured).all()
     assert error_db(sound, clock.captured[delay : delay + 2 * RATE, :2].T) < -100
-    assert int(host.path.stream.state[0]["broken_masks"]) > 0
+    assert int(host.pipeline.stream.state[0]["broken_masks"]) > 0
     assert len(engine.resets) > 0, "the phase that gave them starts anew"
-    phases = set(range(host.settings.window.spacing // host.settings.window.refresh)) if kind == "stateful" else {0}
+    phases = (
+        set(range(host.settings.window.frame_stride // host.settings.window.mask_interval))
+        if kind == "stateful"
+        else {0}
+    )
     assert set(engine.resets) <= phases
 
 
 def test_stopping_waits_for_the_inference_under_way(tmp_path: Path) -> None:
     engine = SlowEngine(windowed_spec(), 0.3)
-    host, _ = file_host(tmp_path, engine, noise(20 * RATE), waiting=False)
+    host, _ = file_host(tmp_path, engine, noise(20 * RATE), freewheel=False)
     with host:
         assert until(lambda: host.worker.inferences > 0)
     calls = engine.calls

@@ -14,7 +14,7 @@ from rtsep.engine.base import Float32
 from rtsep.engine.identity import IdentityEngine
 from rtsep.host.histogram import record
 from rtsep.host.host import Host
-from rtsep.host.late_masks import LOOKS, Lateness, cure
+from rtsep.host.late_masks import LOOKS, LateMasks, cure
 from tests.support.engines import FrameEngine
 from tests.support.hosts import file_host, until
 from tests.support.models import unet_spec
@@ -30,31 +30,31 @@ def host(tmp_path: Path) -> Host:
     return file_host(tmp_path, IdentityEngine(SPEC), noise(1000), 44100)[0]
 
 
-def look(host: Host, seen: Lateness, looks: int, missed_each: int, pass_s: float = 0.030) -> str:
+def look(host: Host, seen: LateMasks, looks: int, late_each: int, pass_s: float = 0.030) -> str:
     """Two mask intervals go by between two looks, in which so many masks are missed."""
     for _ in range(looks):
-        host.path.state["hops"] += 2 * WINDOW.refresh
-        host.path.state["missed"] += missed_each
-        host.path.state["taken"] = int(host.path.state[0]["hops"]) - 1 - 2 * WINDOW.refresh
+        host.pipeline.state["hops"] += 2 * WINDOW.mask_interval
+        host.pipeline.state["late_masks"] += late_each
+        host.pipeline.state["taken"] = int(host.pipeline.state[0]["hops"]) - 1 - 2 * WINDOW.mask_interval
         record(host.worker.times, int(pass_s * 1e9))
         seen.look()
     return seen.advice
 
 
 def test_how_late_and_what_to_do(host: Host) -> None:
-    seen = Lateness(host.path, host.worker, BUDGET)
+    seen = LateMasks(host.pipeline, host.worker, BUDGET)
     assert look(host, seen, LOOKS - 1, 1) == "", "not before two seconds"
-    assert look(host, seen, 1, 1) == "masks 46 ms late: try --refresh 8 --compute 2048"
+    assert look(host, seen, 1, 1) == "masks 46 ms late: try --mask-interval 8 --compute 2048"
 
 
 def test_it_goes_when_masks_come_in_time_again(host: Host) -> None:
-    seen = Lateness(host.path, host.worker, BUDGET)
+    seen = LateMasks(host.pipeline, host.worker, BUDGET)
     assert look(host, seen, LOOKS, 1)
     assert look(host, seen, LOOKS, 0) == ""
 
 
 def test_one_late_mask_is_no_news(host: Host) -> None:
-    seen = Lateness(host.path, host.worker, BUDGET)
+    seen = LateMasks(host.pipeline, host.worker, BUDGET)
     look(host, seen, 1, 1)
     assert look(host, seen, LOOKS, 0) == ""
 
@@ -72,7 +72,7 @@ class SlowEngine(FrameEngine):
 
 
 def test_a_host_says_it_while_it_plays(tmp_path: Path) -> None:
-    host, _ = file_host(tmp_path, SlowEngine(SPEC), noise(44100 * 30), 44100, waiting=False)
+    host, _ = file_host(tmp_path, SlowEngine(SPEC), noise(44100 * 30), 44100, freewheel=False)
     with host:
-        assert until(lambda: "late: try --refresh" in host.snapshot().warning, 20.0)
-    assert np.isfinite(host.path.raw_masks).all()
+        assert until(lambda: "late: try --mask-interval" in host.snapshot().warning, 20.0)
+    assert np.isfinite(host.pipeline.raw_masks).all()

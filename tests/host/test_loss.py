@@ -32,12 +32,12 @@ ROUTES = "vocals=1,2 accompaniment=3,4 mix=5,6"
 sound = noise(48000)
 
 def play(card, client=None, gain=1.0):
-    # What comes out on 1, 2 is half the tape times the gain, late by the stated latency; silence only where counted.
-    missed = int(host.border.outputs.state[0]["missed"])
+    # What comes out on 1, 2 is half the signal times the gain, late by the stated latency; silence only where counted.
+    missed = int(host.device_io.outputs.state[0]["missed"])
     with card.deck(sound) as deck:
         deck.connect(client)
         played = deck.run().samples[:2]
-    missed = int(host.border.outputs.state[0]["missed"]) - missed
+    missed = int(host.device_io.outputs.state[0]["missed"]) - missed
     wanted = 0.5 * gain * late(sound, host.latency.total)[:, : played.shape[1]]
     wrong = np.abs(played - wanted).max(axis=0) > 1e-5
     assert not played[:, wrong].any(), "not in its place"
@@ -61,10 +61,10 @@ with ExitStack() as servers:
         assert until(lambda: host.snapshot().device_lost, 10), "the loss is not seen"
         lost = host.snapshot()
         figures["warning"] = lost.warning
-        stood = int(host.path.state[0]["hops"])
+        stood = int(host.pipeline.state[0]["hops"])
         with VirtualCard(sample_rate=44100, attach=False):  # a device of that name, but not one to play on
             time.sleep(2.5)
-        assert int(host.path.state[0]["hops"]) == stood and host.snapshot().device_lost
+        assert int(host.pipeline.state[0]["hops"]) == stood and host.snapshot().device_lost
         assert not host.finished, "the run goes on"
         # A killed server's name cannot be used again, so the new one has another; the environment leads there.
         second = servers.enter_context(VirtualCard(attach=False))
@@ -98,9 +98,9 @@ with VirtualCard() as card:
         card.freeze(False)
         assert until(lambda: not host.snapshot().device_lost, 20), "the return is not seen"
         figures["after"] = play(card)
-        callbacks, seconds = int(host.border.state[0]["callbacks"]), time.monotonic()
+        callbacks, seconds = int(host.device_io.state[0]["callbacks"]), time.monotonic()
         time.sleep(1.0)
-        rate = (int(host.border.state[0]["callbacks"]) - callbacks) / (time.monotonic() - seconds)
+        rate = (int(host.device_io.state[0]["callbacks"]) - callbacks) / (time.monotonic() - seconds)
         figures["rate"] = rate / (48000 / 256)
     figures["losses"] = host.losses
 print(json.dumps(figures))

@@ -1,4 +1,4 @@
-"""Which model takes the seat, how it is fitted, and what is said of it."""
+"""Which model takes the choose_model, how it is fitted, and what is said of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from rtsep.engine.base import Engine
 from rtsep.engine.build import build
 from rtsep.errors import ModelError, SpecError
 from rtsep.host import model_choice as seats
-from rtsep.host.model_choice import Seat, Wish, seat
+from rtsep.host.model_choice import LiveModel, choose_model
+from rtsep.host.options import LiveOptions
 from rtsep.model import store
 from rtsep.model.store import StoredModel
 
@@ -29,8 +30,8 @@ def taking(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, float]], None
     return give
 
 
-def seated(**changes: object) -> Seat:
-    return seat(Wish(engine="identity", **changes), 44100)  # type: ignore[arg-type]
+def seated(**changes: object) -> LiveModel:
+    return choose_model(LiveOptions(engine="identity", **changes), 44100)  # type: ignore[arg-type]
 
 
 def test_without_a_name_the_best_that_holds(taking: Callable[[dict[str, float]], None]) -> None:
@@ -58,9 +59,9 @@ def test_what_is_named_plays_and_what_would_hold_is_said(taking: Callable[[dict[
     assert found.engine.spec.name == BEST and not found.holds
     assert found.note == (
         f"{BEST} takes 30 ms for a mask here, 15 ms are there at this setting: masks may come late; "
-        "try --refresh 8 --compute 2048"
+        "try --mask-interval 8 --compute 2048"
     )
-    assert not seated(model=BEST, refresh=8, compute=2048).note
+    assert not seated(model=BEST, mask_interval=8, compute=2048).note
 
 
 def test_what_holds_is_not_talked_about(taking: Callable[[dict[str, float]], None]) -> None:

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from rtsep.audio.writers import StemWriter
-from rtsep.dsp.ring import accept, ring_memory
+from rtsep.dsp.ring import ring_memory, write_or_skip
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError
@@ -34,11 +34,11 @@ def stems_in(folder: Path) -> Float32:
 
 
 def recorder(folder: Path, latency: int, end: int | None, length: int = 50_000) -> Recorder:
-    """A recorder with a tape that holds the frames' own numbers, stem by stem."""
-    tape = ring_memory(length, 4)
+    """A recorder with a record ring that holds the frames' own numbers, stem by stem."""
+    record_ring = ring_memory(length, 4)
     sound = np.concatenate([counting(length), counting(length, start=2)])
-    assert accept(tape, np.ascontiguousarray(sound.T))
-    return Recorder(StemWriter(folder, STEMS, RATE, 2), tape, 2, latency, lambda: end)
+    assert write_or_skip(record_ring, np.ascontiguousarray(sound.T))
+    return Recorder(StemWriter(folder, STEMS, RATE, 2), record_ring, 2, latency, lambda: end)
 
 
 @pytest.mark.parametrize(("latency", "end"), [(0, None), (768, None), (768, 30_001), (20_000, 1), (0, 0)])
@@ -80,7 +80,7 @@ def test_it_records_before_the_faders(tmp_path: Path) -> None:
 def test_in_real_time_too(tmp_path: Path) -> None:
     sound = noise(20_000)
     engine: Engine = FrameEngine(windowed_spec())
-    host, _ = file_host(tmp_path, engine, sound, record=tmp_path, waiting=False)
+    host, _ = file_host(tmp_path, engine, sound, record=tmp_path, freewheel=False)
     play(host)
     heard = stems_in(tmp_path)
     assert heard.shape[2] == 20_000
@@ -91,7 +91,7 @@ def test_in_real_time_too(tmp_path: Path) -> None:
 def test_a_seek_does_not_change_where_the_end_is(tmp_path: Path) -> None:
     """The recording is what was played: shorter than the file by what the seek passed over."""
     sound = counting(3 * RATE) / 1e6
-    host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), sound, record=tmp_path, waiting=False)
+    host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), sound, record=tmp_path, freewheel=False)
     with host:
         assert until(lambda: host.seconds > 0.2)
         assert host.player
@@ -144,7 +144,7 @@ def disk_check(done: subprocess.CompletedProcess[str], folder: Path, report: Pat
 
 
 def command(folder: Path, report: Path) -> list[str]:
-    arguments = ["live", "-i", "demo", "-o", "null", "--fast", "--record", str(folder), "--report", str(report)]
+    arguments = ["live", "-i", "demo", "-o", "null", "--freewheel", "--record", str(folder), "--report", str(report)]
     return [sys.executable, "-m", "rtsep", *arguments]
 
 

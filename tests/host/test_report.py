@@ -84,7 +84,7 @@ def test_a_run_fits_the_schema(played: Host) -> None:
 
 @pytest.mark.parametrize(
     ("change", "value"),
-    [("hops", -1), ("seconds", "7"), ("preset", "24"), ("surprise", 1), ("held_masks", 1.5), ("recorded", ["a", "a"])],
+    [("hops", -1), ("seconds", "7"), ("preset", "24"), ("surprise", 1), ("stale_masks", 1.5), ("recorded", ["a", "a"])],
 )
 def test_the_schema_refuses(played: Host, change: str, value: object) -> None:
     report = {**host_report(played), change: value}
@@ -107,11 +107,13 @@ def test_a_run_tells_the_truth(played: Host) -> None:
     assert report["recorded_frames"] == FRAMES
     assert [Path(path).stem for path in report["recorded"]] == report["model"]["stems"]
     assert report["hops"] == report["times"]["hop_time"]["count"] == report["times"]["mask_age"]["count"]
-    assert report["inferences"] == report["times"]["inference_time"]["count"] >= report["hops"] // report["refresh"]
+    assert (
+        report["inferences"] == report["times"]["inference_time"]["count"] >= report["hops"] // report["mask_interval"]
+    )
     assert report["seconds"] >= FRAMES / 44100
     assert report["callbacks"] * report["block"] >= report["seconds"] * 44100
     assert report["cpu_cores"] == pytest.approx(report["cpu_s"] / report["seconds"], rel=0.01, abs=1e-3)
-    faults = ("missed_masks", "held_masks", "input_overflows", "output_underflows", "file_frames_starved")
+    faults = ("late_masks", "stale_masks", "input_overflows", "output_underflows", "file_frames_starved")
     assert {name: report[name] for name in faults} == dict.fromkeys(faults, 0), "the clock waited"
     for name in TIMES:
         times = report["times"][name]

@@ -51,18 +51,18 @@ def pass_through(card: VirtualCard, blocksize: int = 0, late_s: float = 0.0) -> 
     )
 
 
-def delay_of(recorded: Samples, tape: Samples) -> int:
-    """Frames by which the recording is late, found by the tape's first frame."""
-    hits = np.flatnonzero(recorded == tape[0])
-    assert hits.size, "the tape is not in the recording"
+def delay_of(recorded: Samples, signal: Samples) -> int:
+    """Frames by which the recording is late, found by the signal's first frame."""
+    hits = np.flatnonzero(recorded == signal[0])
+    assert hits.size, "the signal is not in the recording"
     return int(hits[0])
 
 
-def expect(samples: Samples, tape: Samples, delay: int) -> None:
-    """Outputs 1, 2, 7 and 8 are the tape, `delay` late, to the bit; the rest is silent."""
+def expect(samples: Samples, signal: Samples, delay: int) -> None:
+    """Outputs 1, 2, 7 and 8 are the signal, `delay` late, to the bit; the rest is silent."""
     wanted = np.zeros((2, samples.shape[1]), np.float32)
-    length = min(tape.shape[1], samples.shape[1] - delay)
-    wanted[:, delay : delay + length] = tape[:, :length]
+    length = min(signal.shape[1], samples.shape[1] - delay)
+    wanted[:, delay : delay + length] = signal[:, :length]
     np.testing.assert_array_equal(samples[:2], wanted)
     np.testing.assert_array_equal(samples[6:], -wanted)
     np.testing.assert_array_equal(samples[2:6], 0)
@@ -70,44 +70,44 @@ def expect(samples: Samples, tape: Samples, delay: int) -> None:
 
 def test_two_seconds_arrive_to_the_bit(card: CardFactory) -> None:
     running = card(sample_rate=48000, block=256)
-    tape = noise(2 * 48000)
-    with pass_through(running), running.deck(tape) as deck:
+    signal = noise(2 * 48000)
+    with pass_through(running), running.deck(signal) as deck:
         deck.connect()
         recording = deck.run()
     assert recording.skipped == 0
-    expect(recording.samples, tape, 0)
+    expect(recording.samples, signal, 0)
 
 
 @pytest.mark.parametrize("sample_rate", [44100, 48000])
 def test_delay_is_what_portaudio_says_at_every_start(card: CardFactory, sample_rate: int) -> None:
     running = card(sample_rate=sample_rate, block=256)
-    tape = noise(4096)
+    signal = noise(4096)
     for blocksize in (0, 64, 256, 1024, 0, 256):
-        with pass_through(running, blocksize) as stream, running.deck(tape, frames=8192) as deck:
+        with pass_through(running, blocksize) as stream, running.deck(signal, frames=8192) as deck:
             deck.connect()
             recording = deck.run()
             stated = round(sum(stream.latency) * sample_rate)
         assert stated == blocksize
-        assert delay_of(recording.samples[0], tape[0]) == stated
-        expect(recording.samples, tape, stated)
+        assert delay_of(recording.samples[0], signal[0]) == stated
+        expect(recording.samples, signal, stated)
 
 
 def test_freewheel_is_fast_and_to_the_bit(card: CardFactory) -> None:
     running = card()
-    tape = noise(20 * 48000)
-    with pass_through(running), running.deck(tape) as deck:
+    signal = noise(20 * 48000)
+    with pass_through(running), running.deck(signal) as deck:
         deck.connect()
         began = time.monotonic()
         recording = deck.run(freewheel=True)
         assert time.monotonic() - began < 15
         assert deck.position() == recording.samples.shape[1]
-    expect(recording.samples, tape, 0)
+    expect(recording.samples, signal, 0)
 
 
 def test_lateness_and_a_held_gil_cost_time_and_no_sample(card: CardFactory) -> None:
     running = card()
-    tape = noise(48000)
-    with cpu_burner(), gil_holder() as holds, pass_through(running, late_s=0.05), running.deck(tape) as deck:
+    signal = noise(48000)
+    with cpu_burner(), gil_holder() as holds, pass_through(running, late_s=0.05), running.deck(signal) as deck:
         deck.connect()
         began = time.monotonic()
         recording = deck.run()
@@ -115,48 +115,48 @@ def test_lateness_and_a_held_gil_cost_time_and_no_sample(card: CardFactory) -> N
     assert holds.count > 0 and holds.longest_s >= 0.03
     assert seconds > 1.05  # two callbacks of 50 ms, of which one period each can be made good
     assert recording.skipped == 0
-    expect(recording.samples, tape, 0)
+    expect(recording.samples, signal, 0)
 
 
 def test_a_looped_tape_goes_on_without_a_seam(card: CardFactory) -> None:
     running = card(block=64)
-    tape = noise(1000)
-    with pass_through(running), running.deck(tape, record=2, frames=6400, loop=True) as deck:
+    signal = noise(1000)
+    with pass_through(running), running.deck(signal, record=2, frames=6400, loop=True) as deck:
         deck.connect()
         recording = deck.run()
-    np.testing.assert_array_equal(recording.samples, np.tile(tape, 7)[:, :6400])
+    np.testing.assert_array_equal(recording.samples, np.tile(signal, 7)[:, :6400])
 
 
 def test_native_echo_is_late_by_slack_and_block(card: CardFactory) -> None:
     from benchmarks.echo import Echo
 
     running = card()
-    tape = noise(48000)
-    with Echo(running.device, 48000, 256, slack=256) as echo, running.deck(tape, record=2) as deck, gil_holder():
+    signal = noise(48000)
+    with Echo(running.device, 48000, 256, slack=256) as echo, running.deck(signal, record=2) as deck, gil_holder():
         deck.connect()
         recording = deck.run()
         report = echo.report()
     assert report["overflows"] == 0
     assert 4 < report["interval_p50_ms"] < 7
     # The machine may stall: then whole blocks are silent, and the rest is still in its place.
-    wanted = np.concatenate([np.zeros((2, 512), np.float32), tape[:, :-512]], axis=1)
-    wrong = recording.samples[:, : tape.shape[1]] != wanted
-    assert not recording.samples[:, : tape.shape[1]][wrong].any()
+    wanted = np.concatenate([np.zeros((2, 512), np.float32), signal[:, :-512]], axis=1)
+    wrong = recording.samples[:, : signal.shape[1]] != wanted
+    assert not recording.samples[:, : signal.shape[1]][wrong].any()
     assert np.count_nonzero(wrong[0]) <= 256 * report["underflows"]
 
 
 def test_echo_runs_beside_another_program(card: CardFactory) -> None:
     running = card()
-    tape = noise(24000)
+    signal = noise(24000)
     command = [sys.executable, "-W", "error", "-m", "benchmarks.echo", "--seconds", "1", "--server", running.name]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as echo:
-        with pass_through(running), running.deck(tape) as deck:
+        with pass_through(running), running.deck(signal) as deck:
             deck.connect()
             recording = deck.run()
         printed, _ = echo.communicate(timeout=60)
     assert echo.returncode == 0
     assert json.loads(printed)["callbacks"] > 100
-    expect(recording.samples, tape, 0)
+    expect(recording.samples, signal, 0)
 
 
 DEATH = """

@@ -101,7 +101,7 @@ def test_a_mono_model() -> None:
 
 
 class SegmentEngine(FrameEngine):
-    """Keeps the magnitudes of every call, so that it can be seen how a file is tiled."""
+    """Keeps the magnitudes of every call, so that it can be seen how a file is segmented."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__(spec)

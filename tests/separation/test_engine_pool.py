@@ -10,9 +10,9 @@ from rtsep.engine import build
 from rtsep.engine.base import Engine
 from rtsep.errors import EngineError
 from rtsep.model.store import StoredModel
-from rtsep.separation import engine_pool as team
-from rtsep.separation.engine_pool import MOST, build_team, cores
-from rtsep.separation.options import Method
+from rtsep.separation import engine_pool as engines
+from rtsep.separation.engine_pool import MOST, cores, open_engines
+from rtsep.separation.options import SeparationOptions
 from tests.support.engines import FrameEngine, windowed_spec
 
 OURS = StoredModel(windowed_spec(), Path("none.onnx"), "", "path")
@@ -29,9 +29,9 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
         calls.extend([(engine, threads, precision)] * count)
         return [FrameEngine(model.spec) for _ in range(count)]
 
-    monkeypatch.setattr(build, "build_team", made)
-    monkeypatch.setattr(team, "cores", lambda: 5)
-    monkeypatch.setattr(team, "memory", lambda: 16_000_000_000)
+    monkeypatch.setattr(build, "open_engines", made)
+    monkeypatch.setattr(engines, "cores", lambda: 5)
+    monkeypatch.setattr(engines, "memory", lambda: 16_000_000_000)
     return calls
 
 
@@ -44,9 +44,9 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
         (OURS, "exact", 99, 1, [1]),
         (OURS, "exact", 99, 2, [1, 1]),
         (OURS, "exact", 99, 64, [MOST] * MOST),
-        (SPLEETER, "exact", 1, 0, [1] * 5),  # its tiles side by side
+        (SPLEETER, "exact", 1, 0, [1] * 5),  # its segments side by side
         (SPLEETER, "exact", 3, 2, [1, 1]),
-        (SPLEETER, "23", 1, 0, [5]),  # live there are no tiles
+        (SPLEETER, "23", 1, 0, [5]),  # live there are no segments
         (OURS, "exact", 0, 0, [5]),
         (UNMIX, "exact", 99, 0, [2, 2]),  # two whole songs are all that there is room for
         (UNMIX, "23", 99, 0, [1] * 5),
@@ -55,7 +55,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
 def test_threads_are_shared_out(
     built: list[tuple[str, int, str]], model: StoredModel, preset: str, jobs: int, threads: int, wanted: list[int]
 ) -> None:
-    engines = build_team(model, Method(preset), jobs, "abacus", threads, "f8")
+    engines = open_engines(model, SeparationOptions(preset), jobs, "abacus", threads, "f8")
     assert built == [("abacus", share, "f8") for share in wanted]
     spec = model.spec if preset == "exact" else model.live().spec
     assert [engine.spec for engine in engines] == [spec] * len(wanted)
@@ -68,4 +68,4 @@ def test_there_is_a_processor() -> None:
 
 def test_an_unknown_engine_is_named() -> None:
     with pytest.raises(EngineError, match="unknown engine 'abacus'"):
-        build_team(OURS, Method(), 1, "abacus")
+        open_engines(OURS, SeparationOptions(), 1, "abacus")

@@ -24,12 +24,12 @@ from rtsep.errors import EngineError, FileError, RouteError, RtsepError, SpecErr
 from rtsep.separation import files
 from rtsep.separation.files import separate_file, separate_files
 from rtsep.separation.jobs import ENDINGS, Job, Output, Span, find_sources, pick_stems, plan_jobs
-from rtsep.separation.options import Method
+from rtsep.separation.options import SeparationOptions
 from tests.support.engines import STEMS, FrameEngine, windowed_spec
 from tests.support.recordings import RATE, floats, heard, made
 from tests.support.signals import Float32, error_db, noise
 
-EXACT = Method()
+EXACT = SeparationOptions()
 
 
 def there(folder: Path) -> list[str]:
@@ -237,8 +237,8 @@ def test_what_is_refused(tmp_path: Path) -> None:
     for job, method, span, kind, words in (
         (missing, EXACT, Span(), FileError, "no such file"),
         (job_of(source, output), EXACT, Span(2.0), FileError, "offset 2 s is not inside its 1.1 s"),
-        (job_of(source, output), Method(mwf=True), Span(), SpecError, "--mwf is Spleeter's"),
-        (job_of(source, output), Method("24"), Span(), SpecError, "unknown latency preset"),
+        (job_of(source, output), SeparationOptions(mwf=True), Span(), SpecError, "--mwf is Spleeter's"),
+        (job_of(source, output), SeparationOptions("24"), Span(), SpecError, "unknown latency preset"),
     ):
         with pytest.raises(kind, match=words):
             separate_file(job, [engine], method, output, span)
@@ -300,7 +300,7 @@ TILED = windowed_spec(family="spleeter", analysis="hann", output="magnitude", ex
 
 
 def test_an_engine_is_free_again_when_a_file_was_given_up(tmp_path: Path) -> None:
-    """Tiles are thought about ahead; none is when the next file begins."""
+    """Segments are thought about ahead; none is when the next file begins."""
     engines, output = [SlowEngine(TILED), SlowEngine(TILED)], Output(tmp_path / "out")
 
     def full(source: Path, done: int, total: int) -> None:
@@ -314,7 +314,7 @@ def test_an_engine_is_free_again_when_a_file_was_given_up(tmp_path: Path) -> Non
             )
         caught.append(error.value)
         assert [engine.thinking for engine in engines] == [0, 0]
-    assert not any(thread.name.startswith("rtsep-tile") for thread in threading.enumerate())
+    assert not any(thread.name.startswith("rtsep-segment") for thread in threading.enumerate())
 
 
 def test_a_long_file_needs_no_more_memory(tmp_path: Path) -> None:
@@ -326,7 +326,7 @@ def test_a_long_file_needs_no_more_memory(tmp_path: Path) -> None:
         from rtsep.engine.identity import IdentityEngine
         from rtsep.separation.files import separate_file
         from rtsep.separation.jobs import Job, Output
-        from rtsep.separation.options import Method
+        from rtsep.separation.options import SeparationOptions
         from tests.support.engines import stateful_spec
 
         folder, minute = Path(sys.argv[1]), np.random.default_rng(0).normal(0, 0.1, (8000 * 60, 1)).astype(np.float32)
@@ -337,7 +337,7 @@ def test_a_long_file_needs_no_more_memory(tmp_path: Path) -> None:
             with soundfile.SoundFile(job.source, "w", 8000, 1, "PCM_16") as file:
                 for _ in range(minutes):
                     file.write(minute)
-            separate_file(job, [engine], Method(), Output(folder))
+            separate_file(job, [engine], SeparationOptions(), Output(folder))
             peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         print(peaks[1] - peaks[0], soundfile.info(job.paths[0]).frames)
     """
@@ -360,12 +360,12 @@ def all_of(jobs: Sequence[Job], engines: Sequence[Engine], output: Output) -> di
     return dict(separate_files(jobs, engines, EXACT, output))
 
 
-@pytest.mark.parametrize(("count", "team"), [(1, 1), (3, 1), (3, 3), (8, 3), (1, 3), (2, 3)])
+@pytest.mark.parametrize(("count", "engines"), [(1, 1), (3, 1), (3, 3), (8, 3), (1, 3), (2, 3)])
 @pytest.mark.parametrize("spec", [windowed_spec(), TILED], ids=["ours", "spleeter"])
-def test_many_files(tmp_path: Path, spec: ModelSpec, count: int, team: int) -> None:
+def test_many_files(tmp_path: Path, spec: ModelSpec, count: int, engines: int) -> None:
     """However many engines there are, and whether they share a file or have one each, the stems are the same."""
     output = Output(tmp_path / "out")
-    engines = [SlowEngine(spec) for _ in range(team)]
+    engines = [SlowEngine(spec) for _ in range(engines)]
     jobs = songs(tmp_path, count, output)
     assert all_of(jobs, engines, output) == dict.fromkeys(jobs)
     assert not any(engine.crowded for engine in engines)
@@ -374,8 +374,8 @@ def test_many_files(tmp_path: Path, spec: ModelSpec, count: int, team: int) -> N
         one = job_of(job.source, alone)
         separate_file(one, [FrameEngine(spec)], EXACT, alone)
         np.testing.assert_array_equal(stems_of(job), stems_of(one))
-    if count >= team:
-        assert all(engine.calls for engine in engines[: min(count, team)])
+    if count >= engines:
+        assert all(engine.calls for engine in engines[: min(count, engines)])
 
 
 def test_files_are_separated_side_by_side(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from rtsep.audio.sources import Signal
 from rtsep.demo import SONG
 from rtsep.engine.identity import IdentityEngine
 from rtsep.model.importers.spleeter import import_spleeter
-from rtsep.separation.options import Method
+from rtsep.separation.options import SeparationOptions
 from rtsep.separation.separate import separate
 from rtsep.separation.separator import Separator
 from tests.support.engines import windowed_spec
@@ -43,7 +43,7 @@ def kept() -> dict[str, Any]:
 def song(seconds: int) -> Float32:
     """(channels, frames): the demo song over and over."""
     sound = read_all(open_audio(SONG))
-    return np.tile(sound, (1, -(-seconds * RATE // sound.shape[1])))[:, : seconds * RATE]
+    return np.segment(sound, (1, -(-seconds * RATE // sound.shape[1])))[:, : seconds * RATE]
 
 
 def piece(found: Float32, start: int, wanted: Any) -> tuple[Float32, NDArray[np.float64]]:
@@ -53,13 +53,13 @@ def piece(found: Float32, start: int, wanted: Any) -> tuple[Float32, NDArray[np.
 
 
 def test_what_all_stems_sum_to_is_the_originals() -> None:
-    """Level, time, tiles and the end of the band do not depend on the weights: any masks that sum to one give it."""
+    """Level, time, segments and the end of the band do not depend on the weights: any masks that sum to one give it."""
     figures = kept()
     model = windowed_spec(
         2, window=4096, hop=1024, bins=1024, context=512, analysis="hann", output="magnitude", exponent=2.0,
         extension="zeros", family="spleeter",
     )  # fmt: skip
-    blocks = separate([IdentityEngine(model, [0.3, 0.7])], Signal(song(figures["seconds"]), RATE), Method())
+    blocks = separate([IdentityEngine(model, [0.3, 0.7])], Signal(song(figures["seconds"]), RATE), SeparationOptions())
     found = np.concatenate([block.sum(axis=0) for block in blocks], axis=1)
     loud = 0.0
     for one in figures["pieces"]:

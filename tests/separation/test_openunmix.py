@@ -13,7 +13,7 @@ from rtsep.core.spec import RESIDUAL, ModelSpec
 from rtsep.errors import SpecError
 from rtsep.separation import openunmix
 from rtsep.separation.openunmix import EPSILON, separate
-from rtsep.separation.options import Method, Refinement, targets
+from rtsep.separation.options import Refinement, SeparationOptions, targets
 from tests.dsp.test_wiener import first, refined
 from tests.support.engines import FrameEngine, stateful_spec, windowed_spec
 from tests.support.signals import Float32, error_db, noise
@@ -107,8 +107,8 @@ def test_one_target_and_what_it_leaves() -> None:
 def test_more_targets_than_asked_for_are_not_a_residual() -> None:
     model = spec(4, residual=True)
     assert targets(model) == model.stems[:4]
-    assert Method().stems(model) == model.stems[:4]
-    assert Method(refinement=Refinement(residual=True)).stems(model) == model.stems
+    assert SeparationOptions().stems(model) == model.stems[:4]
+    assert SeparationOptions(refinement=Refinement(residual=True)).stems(model) == model.stems
 
 
 class LocalEngine(FrameEngine):

@@ -1,4 +1,4 @@
-"""Tiles in NumPy give what the kernels of the signal path give."""
+"""Segments in NumPy give what the kernels of the signal path give."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def spec(stems: int = 2, context: int = 24, extension: Extension = "zeros", basi
 
 
 def both(model: ModelSpec, sound: Float32, raw: Float32) -> tuple[list[Float32], list[Float32]]:
-    """Magnitudes and stems of every tile, by the kernels and by NumPy; raw is what a network says of each."""
+    """Magnitudes and stems of every segment, by the kernels and by NumPy; raw is what a network says of each."""
     window = plan(model, RATE, "exact")
     frames = model.context * model.hop
     found: tuple[list[Float32], list[Float32]] = ([], [])
@@ -46,13 +46,13 @@ def both(model: ModelSpec, sound: Float32, raw: Float32) -> tuple[list[Float32],
         for kept, one in zip(found, stems, strict=True):
             kept.append(one.copy())
 
-    for tile in range(TILES):
-        block = sound[:, tile * frames : (tile + 1) * frames]
+    for segment in range(TILES):
+        block = sound[:, segment * frames : (segment + 1) * frames]
         analyse_all(stream, np.ascontiguousarray(block), magnitudes[0])
         masking.analyse(block, magnitudes[1])
         for kept, one in zip(found, magnitudes, strict=True):
             kept.append(one.copy())
-        if tile:  # one tile is always under way
+        if segment:  # one segment is always under way
             render()
     render()
     return found

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rtsep.audio.sources import Signal
 from rtsep.core.presets import plan
 from rtsep.core.spec import Extension, ModelSpec
-from rtsep.separation.options import Method
+from rtsep.separation.options import SeparationOptions
 from rtsep.separation.segments import TileProcess
 from rtsep.separation.separate import separate
 from tests.dsp.test_wiener import Complex, first, refined
@@ -21,7 +21,7 @@ from tests.support.signals import Float32, noise
 
 RATE = 44100
 EPSILON = 1e-10  # of Spleeter's masks
-EXACT = Method()
+EXACT = SeparationOptions()
 
 
 def spec(stems: int = 2, extension: Extension = "zeros") -> ModelSpec:
@@ -50,15 +50,15 @@ def spectra(sound: Float32, model: ModelSpec) -> NDArray[np.complex128]:
 
 
 def thought(mix: NDArray[np.complex128], model: ModelSpec) -> Float32:
-    """What the network says of every tile: (stems, channels, frames, bins)."""
+    """What the network says of every segment: (stems, channels, frames, bins)."""
     frames = mix.shape[1]
-    tiles = -(-frames // model.context)
-    magnitudes = np.zeros((model.channels, tiles * model.context, model.bins), np.float32)
+    segments = -(-frames // model.context)
+    magnitudes = np.zeros((model.channels, segments * model.context, model.bins), np.float32)
     magnitudes[:, :frames] = np.abs(mix[:, :, : model.bins])
     raw = np.zeros((len(model.stems), *magnitudes.shape), np.float32)
-    for start in range(0, tiles * model.context, model.context):
-        tile = slice(start, start + model.context)
-        FrameEngine(model).infer(magnitudes[:, tile], raw[:, :, tile])
+    for start in range(0, segments * model.context, model.context):
+        segment = slice(start, start + model.context)
+        FrameEngine(model).infer(magnitudes[:, segment], raw[:, :, segment])
     return raw[:, :, :frames]
 
 
@@ -87,7 +87,7 @@ def plainly(sound: Float32, model: ModelSpec, mwf: bool = False) -> NDArray[np.f
     return sounds(np.concatenate([masks, row], axis=3) * mix, model, sound.shape[1])
 
 
-def separated(engines: Sequence[FrameEngine], sound: Float32, method: Method = EXACT) -> Float32:
+def separated(engines: Sequence[FrameEngine], sound: Float32, method: SeparationOptions = EXACT) -> Float32:
     return np.concatenate([block.copy() for block in separate(engines, Signal(sound, RATE), method)], axis=2)
 
 
@@ -106,7 +106,7 @@ def test_it_is_spleeters_result(stems: int, extension: Extension) -> None:
 
 @pytest.mark.parametrize("frames", [1, 127, 128, 1920, 2048, 4096, 6001])
 def test_any_length(frames: int) -> None:
-    """Ends on and beside the ends of hops and tiles."""
+    """Ends on and beside the ends of hops and segments."""
     sound = noise(frames, seed=frames)
     close(separated([FrameEngine(spec())], sound), plainly(sound, spec()), 1e-4)
 
@@ -117,11 +117,11 @@ def test_the_wiener_filter_over_the_whole_signal(stems: int) -> None:
     sound = noise(9_001)
     sound[:, 5000:] *= np.array([[0.1], [1.0]], np.float32)
     model = spec(stems)
-    close(separated([FrameEngine(model)], sound, Method(mwf=True)), plainly(sound, model, mwf=True), 1e-4)
+    close(separated([FrameEngine(model)], sound, SeparationOptions(mwf=True)), plainly(sound, model, mwf=True), 1e-4)
 
 
 class SlowEngine(FrameEngine):
-    """Takes turns in being slow, so that tiles end in another order than they began."""
+    """Takes turns in being slow, so that segments end in another order than they began."""
 
     def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
         time.sleep(0.01 * (self.calls % 3))
@@ -132,8 +132,10 @@ class SlowEngine(FrameEngine):
 @pytest.mark.parametrize("engines", [2, 3])
 def test_several_engines_give_what_one_gives(engines: int, mwf: bool) -> None:
     sound = noise(20_000)
-    one = separated([FrameEngine(spec())], sound, Method(mwf=mwf))
-    np.testing.assert_array_equal(separated([SlowEngine(spec()) for _ in range(engines)], sound, Method(mwf=mwf)), one)
+    one = separated([FrameEngine(spec())], sound, SeparationOptions(mwf=mwf))
+    np.testing.assert_array_equal(
+        separated([SlowEngine(spec()) for _ in range(engines)], sound, SeparationOptions(mwf=mwf)), one
+    )
 
 
 class FailingEngine(FrameEngine):

@@ -18,7 +18,7 @@ from rtsep.engine.build import build
 from rtsep.errors import EngineError, FileError, ModelError, SpecError
 from rtsep.model import store
 from rtsep.separation import separator as module
-from rtsep.separation.options import Method, Refinement
+from rtsep.separation.options import Refinement, SeparationOptions
 from rtsep.separation.separate import separate
 from rtsep.separation.separator import Separator, separate_waveform
 from tests.support.models import TINY, narrow_unet, tiny_spleeter
@@ -27,7 +27,7 @@ from tests.support.signals import Float32, error_db, noise
 from tests.support.spleeters import small
 
 STEMS = ("vocals", "accompaniment")
-EXACT = Method()
+EXACT = SeparationOptions()
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def tiny(here: None) -> Iterator[Separator]:
     separator.close()
 
 
-def plainly(sound: Float32, method: Method = EXACT, model: str = TINY) -> Float32:
+def plainly(sound: Float32, method: SeparationOptions = EXACT, model: str = TINY) -> Float32:
     """What the method makes of a sound (channels, frames): (stems, channels, frames)."""
     engine = build(store.find(model))
     return np.concatenate([b.copy() for b in separate([engine], Signal(sound, RATE), method)], axis=2)
@@ -180,7 +180,7 @@ def test_separate_waveform() -> None:
 
 def test_the_wiener_filter_by_any_spelling() -> None:
     sound = noise(12_000)
-    wanted = plainly(sound, Method(mwf=True))
+    wanted = plainly(sound, SeparationOptions(mwf=True))
     assert error_db(plainly(sound), wanted) > -40.0
     for separator in (Separator(TINY, True), Separator(TINY, MWF=True), Separator(TINY, None, True)):
         np.testing.assert_allclose(stacked(separator.separate(sound.T)), wanted, atol=1e-5)

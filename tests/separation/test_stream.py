@@ -170,7 +170,7 @@ def formula(raw: Float32, spec: ModelSpec) -> NDArray[np.float64]:
 def by_the_book(make: Callable[[], Engine], window: WindowSpec, sound: Float32) -> Float32:
     """The separation in plain numpy, with a fresh engine for every phase: what `separate` should give."""
     spec = make().spec
-    pair, hop, length, spacing = window_pair(spec, window), window.hop, window.window, window.spacing
+    pair, hop, length, frame_stride = window_pair(spec, window), window.hop, window.window, window.frame_stride
     frames = -(-(sound.shape[1] + window.latency.total) // hop)
     padded = np.zeros((spec.channels, length + frames * hop))
     padded[:, length - hop : length - hop + sound.shape[1]] = sound
@@ -191,11 +191,11 @@ def by_the_book(make: Callable[[], Engine], window: WindowSpec, sound: Float32) 
     mapped = np.full((len(spec.stems), spec.channels, length // 2 + 1), 1.0 / len(spec.stems))
     for h in range(frames):
         made = h - window.ahead
-        if made >= 0 and made % window.refresh == 0:
-            ages = [made - (spec.context - 1 - t) * spacing for t in range(spec.context)]
+        if made >= 0 and made % window.mask_interval == 0:
+            ages = [made - (spec.context - 1 - t) * frame_stride for t in range(spec.context)]
             seen = np.stack([grid[age] if age >= 0 else np.zeros_like(grid[0]) for age in ages], axis=1)
             raw = np.zeros((len(spec.stems), *seen.shape), np.float32)
-            engines.setdefault(made % spacing, make()).infer(seen.astype(np.float32), raw)
+            engines.setdefault(made % frame_stride, make()).infer(seen.astype(np.float32), raw)
             masks = formula(raw[:, :, spec.context - 1 - window.lookahead_hops], spec)
             mapped = np.apply_along_axis(lambda row: np.interp(device_hz[:-1], model_hz, row), 2, masks)
         if h >= window.delay_hops:
@@ -207,7 +207,7 @@ def by_the_book(make: Callable[[], Engine], window: WindowSpec, sound: Float32) 
 
 
 class TestByTheBook:
-    """Context, lookahead, phases, refresh and both bin maps, against plain numpy."""
+    """Context, lookahead, phases, mask interval and both bin maps, against plain numpy."""
 
     def check(self, spec: ModelSpec, window: WindowSpec) -> None:
         sound = noise(12_000, seed=9) * np.abs(np.sin(np.arange(12_000) / 900.0)).astype(np.float32)
@@ -215,10 +215,12 @@ class TestByTheBook:
         assert error_db(by_the_book(lambda: FrameEngine(spec), window, sound), stems) < -90.0
 
     @pytest.mark.parametrize("lookahead", [0, 1, 3])
-    @pytest.mark.parametrize(("preset", "refresh"), [("exact", None), ("23", None), ("12", 1), ("12", 3), ("6", 9)])
-    def test_windowed(self, preset: str, refresh: int | None, lookahead: int) -> None:
+    @pytest.mark.parametrize(
+        ("preset", "mask_interval"), [("exact", None), ("23", None), ("12", 1), ("12", 3), ("6", 9)]
+    )
+    def test_windowed(self, preset: str, mask_interval: int | None, lookahead: int) -> None:
         spec = windowed_spec()
-        self.check(spec, plan(spec, 48000, preset, refresh=refresh, lookahead_hops=lookahead))
+        self.check(spec, plan(spec, 48000, preset, mask_interval=mask_interval, lookahead_hops=lookahead))
 
     def test_magnitudes_of_a_hann_model(self) -> None:
         spec = windowed_spec(4, analysis="hann", output="magnitude", exponent=2.0)
@@ -232,16 +234,16 @@ class TestByTheBook:
         assert not plan(spec, rate, "12", own_window=False).own_window
         self.check(spec, window)
 
-    @pytest.mark.parametrize(("preset", "refresh"), [("exact", None), ("23", None), ("12", 9)])
-    def test_masks_for_a_later_frame(self, preset: str, refresh: int | None) -> None:
+    @pytest.mark.parametrize(("preset", "mask_interval"), [("exact", None), ("23", None), ("12", 9)])
+    def test_masks_for_a_later_frame(self, preset: str, mask_interval: int | None) -> None:
         spec = windowed_spec(ahead=1)
-        self.check(spec, plan(spec, 44100, preset, refresh=refresh))
+        self.check(spec, plan(spec, 44100, preset, mask_interval=mask_interval))
 
     @pytest.mark.parametrize("rate", [44100, 48000, 22050])
-    @pytest.mark.parametrize(("preset", "refresh"), [("exact", 1), ("12", 1), ("12", 2), ("12", 4), ("3", None)])
-    def test_stateful(self, preset: str, refresh: int | None, rate: int) -> None:
+    @pytest.mark.parametrize(("preset", "mask_interval"), [("exact", 1), ("12", 1), ("12", 2), ("12", 4), ("3", None)])
+    def test_stateful(self, preset: str, mask_interval: int | None, rate: int) -> None:
         spec = stateful_spec()
-        self.check(spec, plan(spec, rate, preset, refresh=refresh))
+        self.check(spec, plan(spec, rate, preset, mask_interval=mask_interval))
 
 
 @pytest.mark.parametrize("lookahead", [0, 1, 4])
@@ -249,7 +251,7 @@ class TestByTheBook:
 def test_a_mask_meets_the_frame_that_it_was_made_from(preset: str, lookahead: int) -> None:
     """Frames that hold a click open the gate for themselves: the click passes whole, and alone."""
     spec = windowed_spec(bins=1025)
-    window = plan(spec, 44100, preset, refresh=1, lookahead_hops=lookahead)
+    window = plan(spec, 44100, preset, mask_interval=1, lookahead_hops=lookahead)
     at = 7000
     sound = noise(14_000, level=1e-4) + impulse(14_000, at, height=0.9)
     engine = GateEngine(spec, threshold=20.0)
@@ -284,7 +286,7 @@ class TestBadInput:
         assert np.array_equal(stems, separate(separator, silenced))
         clean = separate(separator, sound)
         if kind == "windowed":  # as soon as the bad frames have left the context, it is as if they had never been
-            context = engine.spec.context * window.spacing * window.hop
+            context = engine.spec.context * window.frame_stride * window.hop
             after = 6021 + window.window + context + window.synthesis
             assert np.array_equal(stems[:, :, after:], clean[:, :, after:])
         assert not np.array_equal(stems, clean)
@@ -309,7 +311,7 @@ class TestBadInput:
 
     def test_a_phase_that_said_nonsense_starts_anew(self) -> None:
         engine = BrokenEngine(stateful_spec(), np.nan)
-        separator = StreamSeparator(engine, plan(engine.spec, 44100, "12", refresh=2))
+        separator = StreamSeparator(engine, plan(engine.spec, 44100, "12", mask_interval=2))
         engine.resets.clear()
         separate(separator, noise(9000))
         assert set(engine.resets) == {1}, "two phases take turns, and every second call is broken"

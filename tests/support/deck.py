@@ -1,8 +1,8 @@
-"""The other end of a virtual card's cable: a process that plays a tape into a program and records what comes out.
+"""The other end of a virtual card's cable: a process that plays a signal into a program and records what comes out.
 
 It is a process of its own, so that no lock of ours can delay it, with two JACK clients: a player that feeds a
 program's input ports and a recorder that takes its output ports. Both start in the same cycle of the server, so an
-index into the recording minus the index into the tape is the delay in frames. The player comes before the recorder in
+index into the recording minus the index into the signal is the delay in frames. The player comes before the recorder in
 JACK's graph, hence this "cable" itself adds no frame. (One client that did both would close a loop, and JACK breaks a
 loop by one block of delay.)
 """
@@ -31,7 +31,7 @@ Samples = NDArray[np.float32]
 Frames = NDArray[np.int64]
 
 ROOT = Path(__file__).resolve().parents[2]
-RAM = Path("/dev/shm")  # tapes lie in memory: a page fault that waits for a disk would hold up the server
+RAM = Path("/dev/shm")  # signals lie in memory: a page fault that waits for a disk would hold up the server
 
 
 class CardError(RuntimeError):
@@ -76,7 +76,7 @@ class Recording:
     """What a deck took down.
 
     Shape:
-        samples: (channels, frames); frame i was recorded in the cycle that played frame i of the tape.
+        samples: (channels, frames); frame i was recorded in the cycle that played frame i of the signal.
         played, recorded: JACK's frame time at the start of each cycle that the player, the recorder saw.
     """
 
@@ -102,27 +102,27 @@ class Deck:
 
     Arguments:
         card: the running card.
-        tape: what to play, float32 (channels, frames).
+        signal: what to play, float32 (channels, frames).
         record: output channels to record.
-        frames: length of the recording; the tape's length if None.
-        loop: begin the tape again at its end, rather than playing zeros.
+        frames: length of the recording; the signal's length if None.
+        loop: begin the signal again at its end, rather than playing zeros.
     """
 
-    def __init__(self, card: Server, tape: Samples, record: int, frames: int | None, loop: bool) -> None:
+    def __init__(self, card: Server, signal: Samples, record: int, frames: int | None, loop: bool) -> None:
         self.card = card
-        self.tape = np.atleast_2d(tape)
+        self.signal = np.atleast_2d(signal)
         self.record = record
-        self.frames = self.tape.shape[1] if frames is None else frames
+        self.frames = self.signal.shape[1] if frames is None else frames
         self.loop = loop
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
 
     def __enter__(self) -> Self:
-        if self.tape.dtype != np.float32:
-            raise CardError(f"a tape is float32, this one is {self.tape.dtype}")
+        if self.signal.dtype != np.float32:
+            raise CardError(f"a signal is float32, this one is {self.signal.dtype}")
         self._folder = Path(tempfile.mkdtemp(prefix="rtsep-deck-", dir=RAM if RAM.is_dir() else None))
         try:
-            np.save(self._folder / "tape.npy", self.tape)
+            np.save(self._folder / "signal.npy", self.signal)
             command = [sys.executable, "-m", "tests.support.deck_process", str(self._folder), str(self.record)]
             command += [str(self.frames), str(int(self.loop))]
             self._process = subprocess.Popen(
@@ -147,7 +147,7 @@ class Deck:
     def connect(self, client: str | None = None, timeout_s: float = 10.0) -> None:
         """Connect to the input and output ports of `client` (the card's PortAudio), trying until they are there.
 
-        Only ports that exist are connected: tape channel i to the client's i-th input, its i-th output to track i.
+        Only ports that exist are connected: signal channel i to the client's i-th input, its i-th output to track i.
         """
         self._ask({"do": "connect", "client": client or self.card.client, "timeout_s": timeout_s}, timeout_s + 5)
 

@@ -2,7 +2,7 @@
 
     python -m tests.support.deck_process FOLDER RECORD FRAMES LOOP
 
-FOLDER holds tape.npy and takes tracks.npy and clocks.npy. Requests are lines of JSON on standard input, each answered
+FOLDER holds signal.npy and takes tracks.npy and clocks.npy. Requests are lines of JSON on standard input, each answered
 by one line on standard output.
 """
 
@@ -32,7 +32,7 @@ class DeckProcess:
 
         jack.set_error_function(lambda message: None)  # expected: retried connections are reported as errors
         jack.set_info_function(lambda message: None)
-        self.tape: Samples = np.load(folder / "tape.npy")
+        self.signal: Samples = np.load(folder / "signal.npy")
         self.loop = loop
         self.player = jack.Client(f"player{os.getpid()}", no_start_server=True)
         self.recorder = jack.Client(f"recorder{os.getpid()}", no_start_server=True)
@@ -52,7 +52,7 @@ class DeckProcess:
         self.recorded = 0
         self.xruns = 0
         self.down = False
-        self.sources = [self.player.outports.register(f"out_{i}") for i in range(self.tape.shape[0])]
+        self.sources = [self.player.outports.register(f"out_{i}") for i in range(self.signal.shape[0])]
         self.sinks = [self.recorder.inports.register(f"in_{i}") for i in range(record)]
         self.player.set_process_callback(self._play)
         self.recorder.set_process_callback(self._record)
@@ -66,7 +66,7 @@ class DeckProcess:
         if self.rolling and self.start is None:
             self.start = now + 1  # the next cycle: in this one the recorder may have run already
         active = self.start is not None and now >= self.start and self.played < self.clocks.shape[1]
-        for source, channel in zip(self.sources, self.tape, strict=True):
+        for source, channel in zip(self.sources, self.signal, strict=True):
             out = source.get_array()
             if not active:
                 out[:] = 0

@@ -49,12 +49,12 @@ def file_host(
     preset: str = "23",
     block: int = 256,
     routes: str = "mix=1,2",
-    waiting: bool = True,
+    freewheel: bool = True,
     window: WindowSpec | None = None,
     **changes: Any,
 ) -> tuple[Host, NullClock]:
     """A host that plays the sound on the null device, and the clock, which keeps what is played."""
-    chosen = settings(engine, window or plan(engine.spec, sample_rate, preset), routes, waiting=waiting, **changes)
+    chosen = settings(engine, window or plan(engine.spec, sample_rate, preset), routes, freewheel=freewheel, **changes)
     clock = NullClock(sample_rate, outputs(chosen), block, capture=sound.shape[1] + 2 * sample_rate)
     return Host(engine, clock, chosen, open_file(folder, sound, sample_rate, engine.spec.channels)), clock
 

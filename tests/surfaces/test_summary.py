@@ -21,8 +21,8 @@ def report(**changes: Any) -> dict[str, Any]:
         "seconds": 600.0,
         "hops": 112_500,
         "inferences": 112_500,
-        "held_masks": 0,
-        "lapses": 0,
+        "stale_masks": 0,
+        "state_resets": 0,
         "cpu_s": 123.4,
         "recorded": [],
         "times": dict.fromkeys(times, PERCENTILES),
@@ -41,7 +41,7 @@ def test_a_clean_run() -> None:
     assert lines[:3] == [
         "latency  26.7 ms = block 5.3 + window 16.0 + compute 5.3",
         "sound    no gaps in 600.0 s",
-        "masks    0 held in 112500 hops; 112500 inferences; 123.4 s of processor time",
+        "masks    0 stale in 112500 hops; 112500 inferences; 123.4 s of processor time",
     ]
     assert max(map(len, lines)) <= 80
     assert any(line.split() == ["inference", "0.50", "1.50", "2.50", "1234.50", "12345.67"] for line in lines)
@@ -61,8 +61,8 @@ def test_all_faults_together_stay_within_the_width() -> None:
 
 
 def test_a_model_that_fell_behind() -> None:
-    text = " ".join(printed(summary(report(held_masks=8, lapses=2))))
-    assert "8 held in 112500 hops" in text
+    text = " ".join(printed(summary(report(stale_masks=8, state_resets=2))))
+    assert "8 stale in 112500 hops" in text
     assert "began anew 2 times" in text
 
 

@@ -35,7 +35,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 def host(tmp_path: Path) -> Iterator[Host]:
     """A host that plays noise in real time, for longer than any test here."""
     made, _ = file_host(
-        tmp_path, IdentityEngine(stateful_spec(4)), noise(20 * RATE, level=0.1), waiting=False, loop=True
+        tmp_path, IdentityEngine(stateful_spec(4)), noise(20 * RATE, level=0.1), freewheel=False, loop=True
     )
     with made:
         yield made
@@ -57,7 +57,7 @@ def test_the_view_at_80_columns(host: Host) -> None:
         assert re.search(rf"^{number}  {stem} +━+─*  +-\d+\.\d  M S   \+0\.0 dB", text, re.MULTILINE)
     assert re.search(r"^   mix +━+─*  +-\d+\.\d +\+0\.0 dB", text, re.MULTILINE)
     assert "latency  29.0 ms = block 5.8 + window 17.4 + compute 5.8" in text
-    assert "0 overflows" in text and "held masks of" in text and "% of a core" in text
+    assert "0 dropouts" in text and "hops with a stale mask" in text and "% of a core" in text
     assert "1-4 mute   shift 1-4 solo   + - level   ← → seek   q end" in text
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 24

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rtsep.dataset.layouts import LayoutOptions
-from rtsep.training.trainer import Course, Tell
+from rtsep.training.trainer import OnProgress, Progress
 from tests.support import songs as data_sets
 
 CAUSAL = {"family": "causal", "window": 512, "hop": 128, "bands": [8] * 16, "features": 4, "hidden": 8}
@@ -49,8 +49,8 @@ def write(folder: Path, layout: str = "stems", network: dict[str, Any] = CAUSAL,
         "valid": [songs],
         "examples": {"seconds": 0.3},
         "optimisation": {"steps": steps, "batch": 2, "warmup_steps": 1},
-        "rhythm": {"log_steps": 1, "valid_steps": 4, "checkpoint_steps": 2},
-        "judging": {"seconds": 1.0},
+        "intervals": {"log_steps": 1, "valid_steps": 4, "checkpoint_steps": 2},
+        "validation": {"seconds": 1.0},
     }
     for name, value in more.items():
         entries[name] = {**entries.get(name, {}), **value} if isinstance(value, dict) and name != "network" else value
@@ -63,11 +63,11 @@ class StoppedError(Exception):
     """A run was ended from outside."""
 
 
-def stop_at(step: int) -> Tell:
+def stop_at(step: int) -> OnProgress:
     """What a run calls to tell of itself, that ends it at a step."""
 
-    def tell(course: Course) -> None:
-        if course.step == step:
+    def on_progress(progress: Progress) -> None:
+        if progress.step == step:
             raise StoppedError
 
-    return tell
+    return on_progress

@@ -12,14 +12,14 @@ import torch
 from rtsep.errors import EngineError
 from rtsep.training import checkpoint
 from rtsep.training import run as school
-from rtsep.training.device import Machine
+from rtsep.training.device import TrainingDevice
 from rtsep.training.logs import read
 from rtsep.training.settings import read_train_settings
 from tests.training import runs
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")]
 
-GPU = Machine("cuda", 2)
+GPU = TrainingDevice("cuda", 2)
 
 
 def course(folder: Path) -> list[tuple[float, float]]:
@@ -31,7 +31,7 @@ def test_the_gpu_takes_the_course_of_the_cpu(tmp_path: Path, family: str, carry:
     told = {"carry": carry, "freeze_norms": True}  # with which dropout rests: each device draws it by itself
     path = runs.write(tmp_path, network=runs.NETWORKS[family], steps=8, optimisation=told)
     settings = read_train_settings(path)
-    for name, machine in (("cpu", Machine("cpu", 0)), ("gpu", GPU)):
+    for name, machine in (("cpu", TrainingDevice("cpu", 0)), ("gpu", GPU)):
         model = school.train(settings, tmp_path / name, machine)
         assert model.weights is not None
     cpu, gpu = (np.array(course(tmp_path / name)) for name in ("cpu", "gpu"))
@@ -47,7 +47,7 @@ def test_a_stopped_run_goes_on_on_the_gpu(tmp_path: Path, family: str) -> None:
     settings = read_train_settings(path)
     school.train(settings, tmp_path / "whole", GPU)
     with pytest.raises(runs.StoppedError):
-        school.train(settings, tmp_path / "parts", GPU, tell=runs.stop_at(5))
+        school.train(settings, tmp_path / "parts", GPU, on_progress=runs.stop_at(5))
     assert checkpoint.load(tmp_path / "parts" / "checkpoint.pt").step == 4
     school.train(settings, tmp_path / "parts", GPU, resume=True)
     np.testing.assert_allclose(course(tmp_path / "parts"), course(tmp_path / "whole"), rtol=0.02, atol=1e-3)
@@ -56,7 +56,9 @@ def test_a_stopped_run_goes_on_on_the_gpu(tmp_path: Path, family: str) -> None:
 @pytest.mark.parametrize("family", runs.NETWORKS)
 def test_half_precision_learns_on_the_gpu(tmp_path: Path, family: str) -> None:
     told = {"precision": "bf16", "learning_rate": 1e-2, "average": 0.5}
-    path = runs.write(tmp_path, network=runs.NETWORKS[family], steps=100, optimisation=told, rhythm={"valid_steps": 25})
+    path = runs.write(
+        tmp_path, network=runs.NETWORKS[family], steps=100, optimisation=told, intervals={"valid_steps": 25}
+    )
     school.train(read_train_settings(path), tmp_path / "run", GPU)
     judged = read(tmp_path / "run" / "valid.csv")
     assert judged[-1]["loss"] < judged[0]["loss"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rtsep.errors import EngineError
-from rtsep.training.device import Machine, choose
+from rtsep.training.device import TrainingDevice, choose
 
 
 @pytest.fixture(autouse=True)
@@ -31,19 +31,19 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("device", "workers", "chosen"),
     [
-        ("auto", None, Machine("cuda", 7)),
-        ("cuda:1", None, Machine("cuda:1", 7)),
-        ("cuda", 0, Machine("cuda", 0)),
-        ("cpu", None, Machine("cpu", 1)),
-        ("cpu", 3, Machine("cpu", 3)),
+        ("auto", None, TrainingDevice("cuda", 7)),
+        ("cuda:1", None, TrainingDevice("cuda:1", 7)),
+        ("cuda", 0, TrainingDevice("cuda", 0)),
+        ("cpu", None, TrainingDevice("cpu", 1)),
+        ("cpu", 3, TrainingDevice("cpu", 3)),
     ],
 )
-def test_where_gpus_are(two_gpus: None, device: str, workers: int | None, chosen: Machine) -> None:
+def test_where_gpus_are(two_gpus: None, device: str, workers: int | None, chosen: TrainingDevice) -> None:
     assert choose(device, 0, workers) == chosen
 
 
 def test_where_none_is(no_gpu: None) -> None:
-    assert choose("auto", 0, None) == Machine("cpu", 1)
+    assert choose("auto", 0, None) == TrainingDevice("cpu", 1)
     with pytest.raises(EngineError, match="'cuda': torch finds no NVIDIA GPU here; use --device cpu"):
         choose("cuda", 0, None)
 

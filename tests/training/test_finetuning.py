@@ -12,7 +12,7 @@ from rtsep.model.importers.spleeter import import_spleeter
 from rtsep.model.importers.spleeter_config import SHIPPED, SpleeterConfig
 from rtsep.model.weights import read_weights
 from rtsep.training import run as school
-from rtsep.training.device import Machine
+from rtsep.training.device import TrainingDevice
 from rtsep.training.logs import read
 from rtsep.training.settings import read_train_settings
 from tests.support import spleeters
@@ -46,9 +46,9 @@ def test_an_imported_spleeter_learns_a_new_sound_and_plays_it_live(
         stems=["drums", "rest"],
         examples={"seconds": 1.5},
         optimisation={"learning_rate": 3e-3, "freeze_norms": True, "average": 0.5},
-        rhythm={"valid_steps": steps // 2},
+        intervals={"valid_steps": steps // 2},
     )
-    model = school.train(read_train_settings(path), tmp_path / "run", Machine(), init="mine")
+    model = school.train(read_train_settings(path), tmp_path / "run", TrainingDevice(), init="mine")
     first, last = (row["loss"] for row in read(tmp_path / "run" / "valid.csv"))
     assert last < first
     assert model.spec.stems == ("drums", "rest")
@@ -60,7 +60,16 @@ def test_an_imported_spleeter_learns_a_new_sound_and_plays_it_live(
         assert np.array_equal(tensor, before[name]) == kept, name
     song = next((tmp_path / "songs").rglob("drums.wav"))
     played = run(
-        "live", "--input", song, "--output", "null", "--fast", "-m", model.path.parent, "--record", tmp_path / "stems"
+        "live",
+        "--input",
+        song,
+        "--output",
+        "null",
+        "--freewheel",
+        "-m",
+        model.path.parent,
+        "--record",
+        tmp_path / "stems",
     )
     assert played.returncode == 0, played.stderr
     assert np.any([path.stat().st_size > 10_000 for path in (tmp_path / "stems").rglob("drums.wav")])

@@ -22,14 +22,14 @@ from rtsep.model.networks import factory as networks
 from rtsep.model.store import EMBEDDED, JSON_NAME, StoredModel, find
 from rtsep.training import checkpoint
 from rtsep.training import run as school
-from rtsep.training.device import Machine
+from rtsep.training.device import TrainingDevice
 from rtsep.training.logs import read
 from rtsep.training.settings import TrainSettings, read_train_settings
-from rtsep.training.trainer import Course, Trainer
+from rtsep.training.trainer import Progress, Trainer
 from tests.training import runs
 
 KERNEL = "towers.0.encoders.0.conv.weight"
-HERE = Machine("cpu", 0)
+HERE = TrainingDevice("cpu", 0)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,9 @@ def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path, family: st
     settings = read_train_settings(path)
     school.train(settings, tmp_path / "whole", HERE)
     with pytest.raises(runs.StoppedError):
-        school.train(settings, tmp_path / "parts", HERE, tell=runs.stop_at(5))  # killed after the checkpoint of step 4
+        school.train(
+            settings, tmp_path / "parts", HERE, on_progress=runs.stop_at(5)
+        )  # killed after the checkpoint of step 4
     assert checkpoint.load(tmp_path / "parts" / "checkpoint.pt").step == 4
     model = school.train(settings, tmp_path / "parts", HERE, resume=True)
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
@@ -118,7 +120,7 @@ class TestLowRanks:
         settings, init = self.settings(tmp_path, self.RANKS, steps=6), str(full.path.parent)
         school.train(settings, tmp_path / "whole", HERE, init=init)
         with pytest.raises(runs.StoppedError):
-            school.train(settings, tmp_path / "parts", HERE, init=init, tell=runs.stop_at(5))
+            school.train(settings, tmp_path / "parts", HERE, init=init, on_progress=runs.stop_at(5))
         model = school.train(settings, tmp_path / "parts", HERE, init=init, resume=True)
         assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
         small = replace(settings, network={})  # and it is trained on as any other
@@ -177,7 +179,7 @@ def test_half_precision_trains_every_family(tmp_path: Path, family: str) -> None
 def test_one_seed_repeats_and_two_differ(tmp_path: Path) -> None:
     settings = read_train_settings(runs.write(tmp_path))
     for name, seed, workers in (("one", 0, 0), ("again", 0, 1), ("other", 1, 0)):
-        school.train(replace(settings, seed=seed), tmp_path / name, Machine("cpu", workers))
+        school.train(replace(settings, seed=seed), tmp_path / name, TrainingDevice("cpu", workers))
     assert same(weights(tmp_path / "one"), weights(tmp_path / "again"))
     assert not same(weights(tmp_path / "one"), weights(tmp_path / "other"))
 
@@ -189,7 +191,7 @@ def test_the_loss_falls_and_the_model_is_whole(tmp_path: Path, family: str) -> N
         network=runs.NETWORKS[family],
         steps=100,  # an Open-Unmix needs dozens until its normalisation knows the music
         optimisation={"learning_rate": 1e-2, "average": 0.5},
-        rhythm={"valid_steps": 25},
+        intervals={"valid_steps": 25},
     )
     model = school.train(read_train_settings(path), tmp_path / "run", HERE)
     judged = read(tmp_path / "run" / "valid.csv")
@@ -239,7 +241,7 @@ def test_broken_songs_are_named_before_training_starts(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_ends_the_run_and_keeps_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = read_train_settings(runs.write(tmp_path, steps=6, rhythm={"valid_steps": 100}))
+    settings = read_train_settings(runs.write(tmp_path, steps=6, intervals={"valid_steps": 100}))
     real = torch.save
 
     def full(entries: Any, file: Any) -> None:
@@ -258,7 +260,7 @@ def test_a_full_disk_ends_the_run_and_keeps_the_checkpoint(tmp_path: Path, monke
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_a_word(tmp_path: Path) -> None:
     path = runs.write(tmp_path, network=runs.UNMIX, steps=200, optimisation={"learning_rate": 10.0, "clip": 0.0})
-    settings = read_train_settings(path, ["rhythm.log_steps=10"])
+    settings = read_train_settings(path, ["intervals.log_steps=10"])
 
     def burst(settings: TrainSettings, init: str) -> Any:
         described, spec, network = prepare(settings, init)
@@ -276,8 +278,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_word(tmp_path: Path) -> N
 
 
 def test_a_run_says_how_long_it_waited_for_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = read_train_settings(runs.write(tmp_path), ["rhythm.log_steps=2"])
-    told: list[Course] = []
+    settings = read_train_settings(runs.write(tmp_path), ["intervals.log_steps=2"])
+    told: list[Progress] = []
     make = Examples.__getitem__
 
     def slow(examples: Examples, number: int) -> Example:
@@ -286,7 +288,7 @@ def test_a_run_says_how_long_it_waited_for_examples(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(school, "SCALED", 1)
     monkeypatch.setattr(Examples, "__getitem__", slow)
-    school.train(settings, tmp_path / "run", HERE, tell=told.append)
+    school.train(settings, tmp_path / "run", HERE, on_progress=told.append)
     rows = read(tmp_path / "run" / "log.csv")
     assert [row["idle"] for row in rows] == pytest.approx([course.idle for course in told[:2]], abs=1e-5)
     for row in rows:
@@ -296,7 +298,7 @@ def test_a_run_says_how_long_it_waited_for_examples(tmp_path: Path, monkeypatch:
 
 def test_patience_ends_a_run_early(tmp_path: Path) -> None:
     path = runs.write(
-        tmp_path, steps=40, optimisation={"learning_rate": 1e-9}, rhythm={"valid_steps": 1, "patience": 2}
+        tmp_path, steps=40, optimisation={"learning_rate": 1e-9}, intervals={"valid_steps": 1, "patience": 2}
     )
     school.train(read_train_settings(path), tmp_path / "run", HERE)
     assert checkpoint.load(tmp_path / "run" / "checkpoint.pt").step == 3
@@ -311,8 +313,8 @@ def test_a_unet_learns_one_song_by_heart(tmp_path: Path) -> None:
         steps=300,
         examples={"seconds": 0.5, "remix": 0.0},
         optimisation={"learning_rate": 1e-2, "average": 0.9, "batch": 4},
-        rhythm={"log_steps": 100, "valid_steps": 100, "checkpoint_steps": 300},
-        judging={"songs": 1, "seconds": 0.0},
+        intervals={"log_steps": 100, "valid_steps": 100, "checkpoint_steps": 300},
+        validation={"songs": 1, "seconds": 0.0},
     )
     song = next((tmp_path / "songs").iterdir())
     settings = read_train_settings(path, ("examples.augmentation={}",))

@@ -33,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frames = LENGTH_S * RATE
         floats(folder / place / "vocals.wav", sine(frames, 300.0 + 50.0 * seed, RATE, 0.2), RATE)
         floats(folder / place / "drums.wav", noise(frames, seed=seed, level=0.1), RATE)
-    course = ("optimisation.batch=1", f"optimisation.steps={STEPS}", "rhythm.log_steps=1", "judging.seconds=12.0")
+    course = ("optimisation.batch=1", f"optimisation.steps={STEPS}", "intervals.log_steps=1", "validation.seconds=12.0")
     changes = ("network.filters=[4,4,4,4,4,4]", *course)
     told = [word for change in changes for word in ("--set", change)]
     trained = run("train", folder / "seed.toml", "-o", folder / "run", *told, "--threads", 1, "--workers", 0)
@@ -65,7 +65,7 @@ def test_its_model_plays_live(model: Path, tmp_path: Path, rate: int, preset: st
     sound = sine(rate, 320.0, rate, 0.2) + noise(rate, level=0.1)
     song = floats(tmp_path / "song.wav", sound, rate)
     report = tmp_path / "report.json"
-    place = ("--input", song, "--output", "null", "--fast", "--record", tmp_path / "stems", "--report", report)
+    place = ("--input", song, "--output", "null", "--freewheel", "--record", tmp_path / "stems", "--report", report)
     played = run("live", *place, "-l", preset, "--context", 64, "-m", model / "model")
     assert played.returncode == 0, played.stderr
     found = json.loads(report.read_text(encoding="utf-8"))

@@ -11,13 +11,13 @@ import torch
 
 from rtsep.errors import SpecError
 from rtsep.training import run as school
-from rtsep.training.device import Machine
+from rtsep.training.device import TrainingDevice
 from rtsep.training.logs import read
 from rtsep.training.settings import read_train_settings
 from rtsep.training.trainer import Trainer
 from tests.training import runs
 
-HERE = Machine("cpu", 0)
+HERE = TrainingDevice("cpu", 0)
 KNOWN = torch.ones(2, 2, dtype=torch.bool)
 
 

@@ -34,7 +34,7 @@ UNKNOWN_LICENCE = "as its author says"
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedTarget:
     """A published set of weights."""
 
     hashes: dict[str, str]  # by target, the digits in its file's name
@@ -43,22 +43,22 @@ class Published:
 
 
 PUBLISHED = {
-    "umxhq": Published(
+    "umxhq": PublishedTarget(
         {"vocals": "b62c91ce", "drums": "9619578f", "bass": "8d85a5bd", "other": "b52fbbf7"},
         "MIT as the project; trained on MUSDB18-HQ; doi.org/10.5281/zenodo.3370489",
         DEFAULTS,
     ),
-    "umx": Published(
+    "umx": PublishedTarget(
         {"vocals": "c8df74a5", "drums": "5a48008b", "bass": "646024d3", "other": "f8e132cc"},
         "MIT as the project; trained on MUSDB18; doi.org/10.5281/zenodo.3370486",
         DEFAULTS,
     ),
-    "umxl": Published(
+    "umxl": PublishedTarget(
         {"vocals": "bccbd9aa", "drums": "69e0ebd4", "bass": "2ca1ce51", "other": "c8c5b3e6"},
         "CC BY-NC-SA 4.0, not for commercial use; doi.org/10.5281/zenodo.5069601",
         DEFAULTS,
     ),
-    "umxse": Published(
+    "umxse": PublishedTarget(
         {"speech": "f5e0d9f9", "noise": "04a6fc2d"},
         "as Sony says, who trained them on Voicebank+DEMAND; doi.org/10.5281/zenodo.3786908",
         {"nfft": 1024, "nhop": 512, "sample_rate": 16000, "nb_channels": 1},

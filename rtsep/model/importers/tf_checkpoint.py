@@ -35,7 +35,7 @@ DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 4: "|u1", 6: "|i1", 9: "<i8", 10: "|b1",
 
 
 @dataclass(frozen=True)
-class Entry:
+class TensorEntry:
     """Where one tensor lies in the data file."""
 
     dtype: np.dtype[Any]
@@ -50,7 +50,7 @@ class Bundle:
     """A checkpoint whose index was read and checked; the data is read when asked for."""
 
     data: Path
-    entries: dict[str, Entry]
+    entries: dict[str, TensorEntry]
 
     def read(self, name: str) -> NDArray[Any]:
         """Read one tensor in its own shape, read-only; `ModelError` where its CRC32C differs."""
@@ -137,7 +137,7 @@ def open_bundle(prefix: Path) -> Bundle:
     return Bundle(data, entries)
 
 
-def read_index(index: Path) -> dict[str, Entry]:
+def read_index(index: Path) -> dict[str, TensorEntry]:
     """Read an index alone: the entries by name, sorted; `ModelError` as `open_bundle` says."""
     try:
         size = index.stat().st_size
@@ -158,7 +158,7 @@ class _BrokenError(Exception):
     """What is wrong inside an index, without the file's name."""
 
 
-def _entries(raw: bytes) -> dict[str, Entry]:
+def _entries(raw: bytes) -> dict[str, TensorEntry]:
     footer = raw[-FOOTER:]
     _, _, position = _handle(footer, 0)  # of the table's own properties, which hold nothing for us
     start, size, _ = _handle(footer, position)
@@ -217,7 +217,7 @@ def _check_header(value: bytes) -> None:
         raise _BrokenError("its data is big-endian, which is not supported")
 
 
-def _entry(name: str, value: bytes) -> Entry:
+def _entry(name: str, value: bytes) -> TensorEntry:
     fields: dict[int, int | bytes] = {}
     for number, content in _fields(repr(name), value):
         if number == 7:
@@ -239,7 +239,7 @@ def _entry(name: str, value: bytes) -> Entry:
     dtype, sizes = np.dtype(DTYPES[code]), tuple(_sizes(name, shape))
     if len(sizes) > MAX_DIMENSIONS or size != dtype.itemsize * math.prod(sizes):
         raise _BrokenError(f"tensor {name!r} has {size} bytes, which is not {dtype.name} of shape {sizes}")
-    return Entry(dtype, sizes, offset, size, crc)
+    return TensorEntry(dtype, sizes, offset, size, crc)
 
 
 def _sizes(name: str, shape: bytes) -> Iterator[int]:

@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from rtsep.model import archive
-from rtsep.model.importers.torch_pickle import BrokenError, Foreign, Program, Storage, TensorView, words
+from rtsep.model.importers.torch_pickle import BrokenError, Foreign, PickleReader, Storage, TensorView, words
 
 MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of a file before 1.6; then its version, then the machine
 VERSION = 1001
@@ -96,7 +96,7 @@ def _read_zip(raw: bytes) -> tuple[Any, Values]:
         order = source.read(f"{folder}byteorder") if f"{folder}byteorder" in members else b"little"
         if order != b"little":
             raise BrokenError("it was not saved on a little-endian machine")
-        content = Program(_zip_storage).run(io.BytesIO(source.read(pickles[0])))
+        content = PickleReader(_zip_storage).run(io.BytesIO(source.read(pickles[0])))
     except ZIP_ERRORS as error:
         raise BrokenError(words(error)) from error
 
@@ -116,14 +116,14 @@ def _read_zip(raw: bytes) -> tuple[Any, Values]:
 def _read_stream(raw: bytes) -> tuple[Any, Values]:
     """Read the format before torch 1.6: pickles one after the other, then the storages."""
     file = io.BytesIO(raw)
-    magic, version, machine = (Program(_no_storage).run(file) for _ in range(3))
+    magic, version, machine = (PickleReader(_no_storage).run(file) for _ in range(3))
     if magic != MAGIC or version != VERSION or not isinstance(machine, dict):
         raise BrokenError("it does not begin as torch's files do")
     if machine.get("little_endian") is not True:
         raise BrokenError("it was not saved on a little-endian machine")
-    program = Program(_stream_storage)
+    program = PickleReader(_stream_storage)
     content = program.run(file)
-    keys = Program(_no_storage).run(file)
+    keys = PickleReader(_no_storage).run(file)
     if (
         not isinstance(keys, list)
         or any(not isinstance(key, str) for key in keys)

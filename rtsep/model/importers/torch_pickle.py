@@ -75,7 +75,7 @@ PUTS, GETS = {"BINPUT", "LONG_BINPUT"}, {"BINGET", "LONG_BINGET"}
 ORDERED = "collections.OrderedDict"
 
 
-class Program:
+class PickleReader:
     """Follows one pickle; `persistent` makes storages of what it refers to outside itself."""
 
     def __init__(self, persistent: Callable[[object], Storage]) -> None:
