@@ -110,7 +110,7 @@ def in_a_row(window: WindowSpec, seconds: float, runs: int) -> Figures:
     shares, memory = [], []
     for _ in range(runs + 1):  # the first one compiles and warms up
         started = time.thread_time()
-        _play(parts.stream, parts.context, parts.mixer, parts.sound, parts.raw, stems, dry, mixed)
+        _play(parts.stream, parts.spectrogram_ring, parts.mixer, parts.sound, parts.raw, stems, dry, mixed)
         shares.append(100.0 * (time.thread_time() - started) / seconds)
         memory.append(process.memory_info().rss / 1024)
     return {

@@ -16,7 +16,7 @@ from benchmarks.results import ROOT, Figures, run
 from benchmarks.throughput import signal
 from rtsep.dataset.examples import Collection, Examples
 from rtsep.dataset.layouts import find_songs
-from rtsep.training import run as school
+from rtsep.training import run as training
 from rtsep.training.batches import batches
 from rtsep.training.device import choose
 from rtsep.training.logs import read
@@ -69,7 +69,7 @@ def learning(settings: TrainSettings, folder: Path, precision: str, steps: int) 
     intervals = replace(settings.intervals, log_steps=steps // 2, valid_steps=steps + 1)
     told = replace(settings, train=(Songs("stems", folder),), valid=(), optimisation=course, intervals=intervals)
     with tempfile.TemporaryDirectory() as place:
-        school.train(told, Path(place) / "run", machine)
+        training.train(told, Path(place) / "run", machine)
         last = read(Path(place) / "run" / "log.csv")[-1]
     on_gpu = machine.device == "cuda"
     return {

@@ -29,7 +29,7 @@ def write_song(folder: Path, source: Path | None = None) -> None:
     if rate != SAMPLE_RATE or sound.shape[1] != 2:
         raise SystemExit(f"{source}: {rate} Hz, {sound.shape[1]} channels; wanted {SAMPLE_RATE} Hz, 2 channels")
     frames = SECONDS * SAMPLE_RATE
-    sound = np.segment(sound, (-(-frames // len(sound)), 1))[:frames]
+    sound = np.tile(sound, (-(-frames // len(sound)), 1))[:frames]
     if path.exists() and np.array_equal(np.load(path), sound):
         return
     for name in ("models", "configs", "outputs"):  # the weights are scaled to the song

@@ -41,7 +41,8 @@ def train(
 ) -> None:
     """Train a model, or fine-tune one."""
     _need_torch()
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
     from rtsep.training.device import choose
     from rtsep.training.run import look_over
@@ -56,14 +57,14 @@ def train(
         return
     machine = choose(device, threads, workers)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"), TimeRemainingColumn())
-    with Progress(*columns, console=out) as progress:
-        task = progress.add_task(told.name, total=told.optimisation.steps, said="looking the songs over")
+    with Bar(*columns, console=out) as bar:
+        task = bar.add_task(told.name, total=told.optimisation.steps, said="looking the songs over")
 
         def unpacking(done: int, total: int) -> None:
-            progress.update(task, said=f"unpacking songs, {done} of {total} files")
+            bar.update(task, said=f"unpacking songs, {done} of {total} files")
 
         def on_progress(progress: Progress) -> None:
-            progress.update(task, completed=progress.step, said=_words(progress))
+            bar.update(task, completed=progress.step, said=_words(progress))
 
         try:
             model = learn(told, folder, machine, init, resume, on_progress, _remark, unpack, unpacking)

@@ -210,4 +210,4 @@ def _lengthen(song: Path, path: Path, seconds: float) -> None:
     if not len(sound):
         raise RtsepError(f"{song} is empty")
     copies = int(np.ceil(seconds * rate / len(sound)))
-    soundfile.write(path, np.segment(sound, (copies, 1))[: int(seconds * rate)], rate, subtype="FLOAT")
+    soundfile.write(path, np.tile(sound, (copies, 1))[: int(seconds * rate)], rate, subtype="FLOAT")

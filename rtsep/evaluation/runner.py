@@ -70,7 +70,7 @@ class Evaluation:
                 self.separator.latency_ms(setting, rate)
         for song in songs:
             self.clip.of(song, self.rate(song))
-        self.separator.get_ready()
+        self.separator.prepare()
 
     def score(self, song: Song, setting: Setting) -> TrackScore:
         """Separate and score one song."""

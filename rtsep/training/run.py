@@ -16,9 +16,9 @@ from rtsep.core.spec import ModelSpec
 from rtsep.dataset.examples import CHANNELS, Collection, Examples, too_short
 from rtsep.dataset.inspection import Complaint, inspect
 from rtsep.dataset.layouts import find_songs
-from rtsep.dataset.on_unpacked import OnProgress as OnUnpacked
-from rtsep.dataset.on_unpacked import unpacked
 from rtsep.dataset.songs import Song
+from rtsep.dataset.unpacking import OnProgress as OnUnpacked
+from rtsep.dataset.unpacking import unpacked
 from rtsep.errors import ConfigError, EngineError, FileError, ModelError, SpecError
 from rtsep.model.architectures import UNetArchitecture
 from rtsep.model.low_rank import lowered

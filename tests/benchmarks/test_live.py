@@ -14,7 +14,7 @@ from benchmarks.stage import advised, options, plain_sdr_db
 from rtsep.core.budget import Budget, default_compute
 from rtsep.core.presets import plan
 from rtsep.dataset.layouts import LayoutOptions
-from rtsep.diagnostics.capacity import Standing
+from rtsep.diagnostics.capacity import ModelTiming
 from rtsep.errors import ConfigError
 from rtsep.evaluation.tracks import songs_to_score
 from tests.support.card import missing
@@ -26,25 +26,25 @@ RATE, BLOCK = 44100, 256
 MODEL = windowed_spec(window=4096, hop=1024)
 
 
-def standing(threads: int, pass_s: float) -> Standing:
+def timing(threads: int, pass_s: float) -> ModelTiming:
     windows = [plan(MODEL, RATE, preset) for preset in ("46", "23")]
     budgets = [Budget(window, BLOCK, default_compute(MODEL, window, BLOCK)) for window in windows]
-    return Standing("m", threads, pass_s, tuple(budgets))
+    return ModelTiming("m", threads, pass_s, tuple(budgets))
 
 
 def test_the_setting_that_holds_with_most_masks_and_fewest_threads() -> None:
-    one = advised([standing(1, 0.015), standing(2, 0.009)], "46")
+    one = advised([timing(1, 0.015), timing(2, 0.009)], "46")
     assert (one.threads, one.budget.window.preset, one.budget.window.mask_interval) == (1, "46", 2)
-    two = advised([standing(1, 0.030), standing(2, 0.015)], "23")
+    two = advised([timing(1, 0.030), timing(2, 0.015)], "23")
     assert (two.threads, two.budget.window.mask_interval) == (2, 4)
-    slow = advised([standing(1, 0.030), standing(2, 0.028)], "23")
+    slow = advised([timing(1, 0.030), timing(2, 0.028)], "23")
     assert slow.budget.window.mask_interval == 8 and slow.budget.holds(slow.pass_s)
     assert not replace(slow.budget, compute=0).holds(slow.pass_s)
 
 
 def test_each_stem_has_outputs_of_its_own() -> None:
-    chosen = options("m", ("vocals", "accompaniment"), advised([standing(1, 0.030)], "46"))
-    assert chosen.routes == ("vocals=1,2", "accompaniment=3,4")
+    chosen = options("m", ("vocals", "accompaniment"), advised([timing(1, 0.030)], "46"))
+    assert chosen.route == ("vocals=1,2", "accompaniment=3,4")
     assert (chosen.latency, chosen.mask_interval, chosen.threads, chosen.block) == ("46", 4, 1, BLOCK)
     assert chosen.compute is not None and chosen.compute > 1024
 

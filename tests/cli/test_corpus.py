@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rtsep.corpus.jobs import Job
+from rtsep.corpus.jobs import SongJob
 from rtsep.corpus.manifest import Manifest, read_manifest
 from tests.corpus.debs import music_deb, needs_dpkg, packed, sound_file, tree
 from tests.support.commands import Here, check_complaint, run_here
@@ -107,7 +107,7 @@ def test_what_was_made_before_a_stop_is_kept(
 
     work = building._work
 
-    def interrupted(folder: Path, job: Job) -> Manifest:
+    def interrupted(folder: Path, job: SongJob) -> Manifest:
         if job.song.endswith("music1"):
             raise KeyboardInterrupt
         return work(folder, job)

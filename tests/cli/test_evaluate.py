@@ -200,7 +200,7 @@ def test_quality_sweeps_one_axis_at_a_time(songs: Path, tmp_path: Path, unet: Pa
     kept = (tmp_path / "scores.jsonl").read_text(encoding="utf-8").splitlines()
     # songs by settings; the first of each axis is the same, as is what it stands for: context 16, the preset's window
     assert len(kept) == 2 * 6
-    assert "12, ahead 2" in out and "12, sees own" in out
+    assert "12, lookahead 2" in out and "12, sees own" in out
     assert curves["context"]["points"][0]["false_p95_db"]["vocals"] is not None
     assert here(*command, *axes)[0] == 0
     assert (tmp_path / "scores.jsonl").read_text(encoding="utf-8").splitlines() == kept

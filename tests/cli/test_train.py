@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from rtsep.demo import SONG
-from rtsep.training import run as school
+from rtsep.training import run as training
 from rtsep.training.logs import read
 from tests.support.commands import Here, program, run, run_here
 from tests.training import runs
@@ -110,7 +110,7 @@ def test_a_stop_before_the_first_step_keeps_nothing(
     def stopped(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(school, "gather", stopped)
+    monkeypatch.setattr(training, "gather", stopped)
     code, _, complaint = here("train", runs.write(tmp_path), "-o", tmp_path / "run", "--threads", 1)
     assert (code, "nothing is kept" in complaint) == (1, True)
 

@@ -9,7 +9,7 @@ import pytest
 from rtsep.dataset import inspection
 from rtsep.dataset.inspection import Complaint, inspect
 from rtsep.dataset.layouts import LAYOUTS, find_songs
-from rtsep.dataset.songs import Song, Source, song_of
+from rtsep.dataset.songs import Song, StemSource, song_of
 from tests.support.recordings import RATE, floats, made
 from tests.support.signals import Float32, noise
 from tests.support.songs import mixed, stems, write
@@ -19,10 +19,10 @@ def song(
     folder: Path, sounds: dict[str, Float32], mix: Float32 | None = None, rates: dict[str, int] | None = None
 ) -> Song:
     parts = {
-        stem: (Source(floats(folder / f"{stem}.wav", sound, (rates or {}).get(stem, RATE))),)
+        stem: (StemSource(floats(folder / f"{stem}.wav", sound, (rates or {}).get(stem, RATE))),)
         for stem, sound in sounds.items()
     }
-    return song_of(folder.name, parts, None if mix is None else Source(floats(folder / "mixture.wav", mix)))
+    return song_of(folder.name, parts, None if mix is None else StemSource(floats(folder / "mixture.wav", mix)))
 
 
 def complaints(one: Song, thorough: bool = True, rate: int = RATE) -> list[Complaint]:
@@ -113,7 +113,7 @@ def test_a_file_that_breaks_off_within_is_found_when_thorough(tmp_path: Path) ->
     whole = made(tmp_path / "whole.flac", noise(RATE), subtype="PCM_16")
     cut = tmp_path / "vocals.flac"
     cut.write_bytes(whole.read_bytes()[:60_000])
-    one = song_of("Song", {"vocals": (Source(cut),)})
+    one = song_of("Song", {"vocals": (StemSource(cut),)})
     assert not complaints(one, thorough=False)
     assert only(one).fatal
 

@@ -43,7 +43,7 @@ def test_levels_that_cannot_be() -> None:
 
 def test_masks_that_are_too_late() -> None:
     for late in (-1, 101):
-        with pytest.raises(SpecError, match=r"masks late by -?\d+ mask_intervals are out of range; allowed are 0 to"):
+        with pytest.raises(SpecError, match=r"masks late by -?\d+ mask intervals are out of range; allowed are 0 to"):
             Setting(late=late)
 
 
@@ -73,7 +73,7 @@ def test_one_axis_is_swept_at_a_time() -> None:
     labels = {sweep.field: [one.label for one in sweep.settings] for sweep in sweeps}
     assert list(labels) == ["latency", "lookahead", "hop"]
     assert labels["latency"] == ["23", "46", "6"]
-    assert labels["lookahead"] == ["23", "23, ahead 2"]
+    assert labels["lookahead"] == ["23", "23, lookahead 2"]
     assert labels["hop"] == ["23", "23, hop 128"]
     assert swept({"latency": ("6",), "hop": (0,)}) == [Sweep("latency", (Setting(latency="6"),))]
 

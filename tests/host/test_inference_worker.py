@@ -102,7 +102,7 @@ def test_a_slow_stateful_engine_runs_in_order_and_starts_anew_beyond_a_bound(tmp
     assert engine.resets >= report["state_resets"]
     ages = report["times"]["mask_age"]
     assert ages["p50_ms"] > 100.0
-    # A lapse is found out between two inferences, up to one of them late.
+    # A reset is found out between two inferences, up to one of them late.
     if report["output_underflows"] == 0:
         assert ages["max_ms"] < (RESET_HOPS + 2) * HOP_MS + 3000.0 * SLEEP_S + 100.0
 

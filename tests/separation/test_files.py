@@ -360,12 +360,12 @@ def all_of(jobs: Sequence[Job], engines: Sequence[Engine], output: Output) -> di
     return dict(separate_files(jobs, engines, EXACT, output))
 
 
-@pytest.mark.parametrize(("count", "engines"), [(1, 1), (3, 1), (3, 3), (8, 3), (1, 3), (2, 3)])
+@pytest.mark.parametrize(("count", "side_by_side"), [(1, 1), (3, 1), (3, 3), (8, 3), (1, 3), (2, 3)])
 @pytest.mark.parametrize("spec", [windowed_spec(), TILED], ids=["ours", "spleeter"])
-def test_many_files(tmp_path: Path, spec: ModelSpec, count: int, engines: int) -> None:
+def test_many_files(tmp_path: Path, spec: ModelSpec, count: int, side_by_side: int) -> None:
     """However many engines there are, and whether they share a file or have one each, the stems are the same."""
     output = Output(tmp_path / "out")
-    engines = [SlowEngine(spec) for _ in range(engines)]
+    engines = [SlowEngine(spec) for _ in range(side_by_side)]
     jobs = songs(tmp_path, count, output)
     assert all_of(jobs, engines, output) == dict.fromkeys(jobs)
     assert not any(engine.crowded for engine in engines)
@@ -374,8 +374,8 @@ def test_many_files(tmp_path: Path, spec: ModelSpec, count: int, engines: int) -
         one = job_of(job.source, alone)
         separate_file(one, [FrameEngine(spec)], EXACT, alone)
         np.testing.assert_array_equal(stems_of(job), stems_of(one))
-    if count >= engines:
-        assert all(engine.calls for engine in engines[: min(count, engines)])
+    if count >= side_by_side:
+        assert all(engine.calls for engine in engines[: min(count, side_by_side)])
 
 
 def test_files_are_separated_side_by_side(tmp_path: Path) -> None:

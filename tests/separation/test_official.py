@@ -43,7 +43,7 @@ def kept() -> dict[str, Any]:
 def song(seconds: int) -> Float32:
     """(channels, frames): the demo song over and over."""
     sound = read_all(open_audio(SONG))
-    return np.segment(sound, (1, -(-seconds * RATE // sound.shape[1])))[:, : seconds * RATE]
+    return np.tile(sound, (1, -(-seconds * RATE // sound.shape[1])))[:, : seconds * RATE]
 
 
 def piece(found: Float32, start: int, wanted: Any) -> tuple[Float32, NDArray[np.float64]]:

@@ -3,7 +3,7 @@
 A deck (benchmarks/deck.py) is the other end of the cable:
 
     with VirtualCard(sample_rate=48000, block=256) as card:
-        with sounddevice.Stream(device=card.device, ...), card.deck(tape, record=8) as deck:
+        with sounddevice.Stream(device=card.device, ...), card.deck(signal, record=8) as deck:
             deck.connect()
             recording = deck.run()
 """
@@ -180,9 +180,9 @@ class VirtualCard:
         self._log.flush()
         return " | ".join(Path(self._log.name).read_text(errors="replace").strip().splitlines()[-lines:])
 
-    def deck(self, tape: Samples, record: int | None = None, frames: int | None = None, loop: bool = False) -> Deck:
-        """A deck that plays `tape` into this card; see `Deck`."""
-        deck = Deck(self, tape, self.outputs if record is None else record, frames, loop)
+    def deck(self, signal: Samples, record: int | None = None, frames: int | None = None, loop: bool = False) -> Deck:
+        """A deck that plays `signal` into this card; see `Deck`."""
+        deck = Deck(self, signal, self.outputs if record is None else record, frames, loop)
         self._decks.append(deck)
         return deck
 

@@ -11,7 +11,7 @@ import torch
 
 from rtsep.errors import EngineError
 from rtsep.training import checkpoint
-from rtsep.training import run as school
+from rtsep.training import run as training
 from rtsep.training.device import TrainingDevice
 from rtsep.training.logs import read
 from rtsep.training.settings import read_train_settings
@@ -32,7 +32,7 @@ def test_the_gpu_takes_the_course_of_the_cpu(tmp_path: Path, family: str, carry:
     path = runs.write(tmp_path, network=runs.NETWORKS[family], steps=8, optimisation=told)
     settings = read_train_settings(path)
     for name, machine in (("cpu", TrainingDevice("cpu", 0)), ("gpu", GPU)):
-        model = school.train(settings, tmp_path / name, machine)
+        model = training.train(settings, tmp_path / name, machine)
         assert model.weights is not None
     cpu, gpu = (np.array(course(tmp_path / name)) for name in ("cpu", "gpu"))
     assert len(gpu) == 8
@@ -45,11 +45,11 @@ def test_the_gpu_takes_the_course_of_the_cpu(tmp_path: Path, family: str, carry:
 def test_a_stopped_run_goes_on_on_the_gpu(tmp_path: Path, family: str) -> None:
     path = runs.write(tmp_path, network=runs.NETWORKS[family], steps=6)
     settings = read_train_settings(path)
-    school.train(settings, tmp_path / "whole", GPU)
+    training.train(settings, tmp_path / "whole", GPU)
     with pytest.raises(runs.StoppedError):
-        school.train(settings, tmp_path / "parts", GPU, on_progress=runs.stop_at(5))
+        training.train(settings, tmp_path / "parts", GPU, on_progress=runs.stop_at(5))
     assert checkpoint.load(tmp_path / "parts" / "checkpoint.pt").step == 4
-    school.train(settings, tmp_path / "parts", GPU, resume=True)
+    training.train(settings, tmp_path / "parts", GPU, resume=True)
     np.testing.assert_allclose(course(tmp_path / "parts"), course(tmp_path / "whole"), rtol=0.02, atol=1e-3)
 
 
@@ -59,7 +59,7 @@ def test_half_precision_learns_on_the_gpu(tmp_path: Path, family: str) -> None:
     path = runs.write(
         tmp_path, network=runs.NETWORKS[family], steps=100, optimisation=told, intervals={"valid_steps": 25}
     )
-    school.train(read_train_settings(path), tmp_path / "run", GPU)
+    training.train(read_train_settings(path), tmp_path / "run", GPU)
     judged = read(tmp_path / "run" / "valid.csv")
     assert judged[-1]["loss"] < judged[0]["loss"]
 
@@ -72,6 +72,6 @@ def test_what_does_not_fit_into_the_gpus_memory_is_said_in_one_line(tmp_path: Pa
     torch.cuda.set_per_process_memory_fraction((held + 1e6) / total)
     try:
         with pytest.raises(EngineError, match=r"the GPU's memory is full; lower optimisation\.batch"):
-            school.train(replace(settings, seed=1), tmp_path / "run", GPU)
+            training.train(replace(settings, seed=1), tmp_path / "run", GPU)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

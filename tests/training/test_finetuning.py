@@ -11,7 +11,7 @@ import torch
 from rtsep.model.importers.spleeter import import_spleeter
 from rtsep.model.importers.spleeter_config import SHIPPED, SpleeterConfig
 from rtsep.model.weights import read_weights
-from rtsep.training import run as school
+from rtsep.training import run as training
 from rtsep.training.device import TrainingDevice
 from rtsep.training.logs import read
 from rtsep.training.settings import read_train_settings
@@ -48,7 +48,7 @@ def test_an_imported_spleeter_learns_a_new_sound_and_plays_it_live(
         optimisation={"learning_rate": 3e-3, "freeze_norms": True, "average": 0.5},
         intervals={"valid_steps": steps // 2},
     )
-    model = school.train(read_train_settings(path), tmp_path / "run", TrainingDevice(), init="mine")
+    model = training.train(read_train_settings(path), tmp_path / "run", TrainingDevice(), init="mine")
     first, last = (row["loss"] for row in read(tmp_path / "run" / "valid.csv"))
     assert last < first
     assert model.spec.stems == ("drums", "rest")

@@ -21,7 +21,7 @@ from rtsep.model.embed import embed
 from rtsep.model.networks import factory as networks
 from rtsep.model.store import EMBEDDED, JSON_NAME, StoredModel, find
 from rtsep.training import checkpoint
-from rtsep.training import run as school
+from rtsep.training import run as training
 from rtsep.training.device import TrainingDevice
 from rtsep.training.logs import read
 from rtsep.training.settings import TrainSettings, read_train_settings
@@ -49,13 +49,13 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path, family: str, carry: float) -> None:
     path = runs.write(tmp_path, network=runs.NETWORKS[family], steps=6, optimisation={"carry": carry})
     settings = read_train_settings(path)
-    school.train(settings, tmp_path / "whole", HERE)
+    training.train(settings, tmp_path / "whole", HERE)
     with pytest.raises(runs.StoppedError):
-        school.train(
+        training.train(
             settings, tmp_path / "parts", HERE, on_progress=runs.stop_at(5)
         )  # killed after the checkpoint of step 4
     assert checkpoint.load(tmp_path / "parts" / "checkpoint.pt").step == 4
-    model = school.train(settings, tmp_path / "parts", HERE, resume=True)
+    model = training.train(settings, tmp_path / "parts", HERE, resume=True)
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
     assert model.sha256 == find(tmp_path / "whole" / "model").sha256
     logs = [[(row["step"], row["loss"]) for row in read(tmp_path / run / "log.csv")] for run in ("whole", "parts")]
@@ -70,15 +70,15 @@ def test_a_model_that_is_only_a_graph_cannot_be_trained_on(tmp_path: Path) -> No
     (graph / entries.pop("weights")["file"]).unlink()
     (graph / JSON_NAME).write_text(json.dumps(entries), encoding="utf-8")
     with pytest.raises(ModelError, match="streaming-2stems is only a graph, without weights"):
-        school.describe(settings, str(graph))
+        training.describe(settings, str(graph))
 
 
 def test_a_packed_model_can_be_trained_on(tmp_path: Path) -> None:
     settings = read_train_settings(runs.write(tmp_path, network=runs.UNET, steps=2, valid=[]))
-    model = school.train(settings, tmp_path / "run", HERE)
+    model = training.train(settings, tmp_path / "run", HERE)
     (tmp_path / "credits.md").write_text("thanks")
     packed = find(embed(model, tmp_path / "credits.md", tmp_path / "packed"))
-    _, _, network = school.prepare(settings, str(tmp_path / "packed"))
+    _, _, network = training.prepare(settings, str(tmp_path / "packed"))
     wanted = {name: torch.from_numpy(tensor) for name, tensor in packed.read_weights().tensors.items()}
     assert same(wanted, network.state_dict())
     assert not np.array_equal(wanted[KERNEL], model.read_weights().tensors[KERNEL])
@@ -90,7 +90,7 @@ class TestLowRanks:
     @pytest.fixture
     def full(self, tmp_path: Path) -> StoredModel:
         settings = read_train_settings(runs.write(tmp_path, network=runs.UNET, steps=2, valid=[]))
-        return school.train(settings, tmp_path / "full", HERE)
+        return training.train(settings, tmp_path / "full", HERE)
 
     def settings(self, folder: Path, ranks: tuple[int, ...], **more: Any) -> TrainSettings:
         return read_train_settings(runs.write(folder, network={"ranks": list(ranks)}, valid=[], **more))
@@ -101,7 +101,7 @@ class TestLowRanks:
     ) -> None:
         course = {"learning_rate": 1e-9, "freeze_norms": True}
         again = {"steps": 1, "optimisation": course, "examples": {"seconds": 0.5}, **edge}
-        model = school.train(
+        model = training.train(
             self.settings(tmp_path, (4, 8, 4, 1), **again), tmp_path / "run", HERE, init=str(full.path.parent)
         )
         described, tensors = model.read_weights()
@@ -118,25 +118,27 @@ class TestLowRanks:
 
     def test_a_run_that_goes_on(self, tmp_path: Path, full: StoredModel) -> None:
         settings, init = self.settings(tmp_path, self.RANKS, steps=6), str(full.path.parent)
-        school.train(settings, tmp_path / "whole", HERE, init=init)
+        training.train(settings, tmp_path / "whole", HERE, init=init)
         with pytest.raises(runs.StoppedError):
-            school.train(settings, tmp_path / "parts", HERE, init=init, on_progress=runs.stop_at(5))
-        model = school.train(settings, tmp_path / "parts", HERE, init=init, resume=True)
+            training.train(settings, tmp_path / "parts", HERE, init=init, on_progress=runs.stop_at(5))
+        model = training.train(settings, tmp_path / "parts", HERE, init=init, resume=True)
         assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
         small = replace(settings, network={})  # and it is trained on as any other
-        assert school.describe(small, str(model.path.parent))[0] == model.read_weights().architecture
-        school.prepare(replace(settings, network={"ranks": list(self.RANKS)}), str(model.path.parent))
+        assert training.describe(small, str(model.path.parent))[0] == model.read_weights().architecture
+        training.prepare(replace(settings, network={"ranks": list(self.RANKS)}), str(model.path.parent))
 
     def test_other_ranks_want_a_full_network(self, tmp_path: Path, full: StoredModel) -> None:
         settings = self.settings(tmp_path, self.RANKS, steps=1)
-        model = school.train(settings, tmp_path / "low", HERE, init=str(full.path.parent))
+        model = training.train(settings, tmp_path / "low", HERE, init=str(full.path.parent))
         other = replace(settings, network={"ranks": [0, 5, 0, 0]})
         with pytest.raises(
             ModelError, match=r"ranks are \[0, 5, 0, 0\], those of --init \[4, 5, 4, 0\]; leave them out"
         ):
-            school.prepare(other, str(model.path.parent))
+            training.prepare(other, str(model.path.parent))
         with pytest.raises(ModelError, match="the weights do not fit the network"):
-            school.prepare(replace(settings, network={"filters": [4, 9], "ranks": [0, 5, 0, 0]}), str(full.path.parent))
+            training.prepare(
+                replace(settings, network={"filters": [4, 9], "ranks": [0, 5, 0, 0]}), str(full.path.parent)
+            )
 
 
 def interrupted(step: int, what: str) -> Any:
@@ -157,12 +159,12 @@ def interrupted(step: int, what: str) -> Any:
 @pytest.mark.parametrize(("what", "step", "kept"), [("_loss_of", 2, 3), ("_held_out_loss", 4, 4)])
 def test_a_stop_within_a_step_or_a_judgement_loses_nothing(tmp_path: Path, what: str, step: int, kept: int) -> None:
     settings = read_train_settings(runs.write(tmp_path, network=runs.UNET, steps=6))  # which has dropout
-    school.train(settings, tmp_path / "whole", HERE)
+    training.train(settings, tmp_path / "whole", HERE)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Trainer, what, interrupted(step, what))
-        school.train(settings, tmp_path / "parts", HERE)
+        training.train(settings, tmp_path / "parts", HERE)
     assert checkpoint.load(tmp_path / "parts" / "checkpoint.pt").step == kept
-    school.train(settings, tmp_path / "parts", HERE, resume=True)
+    training.train(settings, tmp_path / "parts", HERE, resume=True)
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
     judged = [read(tmp_path / run / "valid.csv") for run in ("whole", "parts")]
     assert judged[0] == judged[1]
@@ -172,14 +174,14 @@ def test_a_stop_within_a_step_or_a_judgement_loses_nothing(tmp_path: Path, what:
 @pytest.mark.parametrize("family", runs.NETWORKS)
 def test_half_precision_trains_every_family(tmp_path: Path, family: str) -> None:
     path = runs.write(tmp_path, network=runs.NETWORKS[family], steps=2, optimisation={"precision": "bf16"}, valid=[])
-    school.train(read_train_settings(path), tmp_path / "run", HERE)
+    training.train(read_train_settings(path), tmp_path / "run", HERE)
     assert all(np.isfinite(row["gradient"]) for row in read(tmp_path / "run" / "log.csv"))
 
 
 def test_one_seed_repeats_and_two_differ(tmp_path: Path) -> None:
     settings = read_train_settings(runs.write(tmp_path))
     for name, seed, workers in (("one", 0, 0), ("again", 0, 1), ("other", 1, 0)):
-        school.train(replace(settings, seed=seed), tmp_path / name, TrainingDevice("cpu", workers))
+        training.train(replace(settings, seed=seed), tmp_path / name, TrainingDevice("cpu", workers))
     assert same(weights(tmp_path / "one"), weights(tmp_path / "again"))
     assert not same(weights(tmp_path / "one"), weights(tmp_path / "other"))
 
@@ -193,7 +195,7 @@ def test_the_loss_falls_and_the_model_is_whole(tmp_path: Path, family: str) -> N
         optimisation={"learning_rate": 1e-2, "average": 0.5},
         intervals={"valid_steps": 25},
     )
-    model = school.train(read_train_settings(path), tmp_path / "run", HERE)
+    model = training.train(read_train_settings(path), tmp_path / "run", HERE)
     judged = read(tmp_path / "run" / "valid.csv")
     assert judged[-1]["loss"] < judged[0]["loss"]
     assert model.spec.stems == ("vocals", "accompaniment")
@@ -203,32 +205,32 @@ def test_the_loss_falls_and_the_model_is_whole(tmp_path: Path, family: str) -> N
 
 def test_a_trained_model_is_trained_on_from_its_folder(tmp_path: Path) -> None:
     settings = read_train_settings(runs.write(tmp_path))
-    first = school.train(settings, tmp_path / "first", HERE)
+    first = training.train(settings, tmp_path / "first", HERE)
     init = str(first.path.parent)
-    _, _, network = school.prepare(replace(settings, network={}), init)
+    _, _, network = training.prepare(replace(settings, network={}), init)
     best = checkpoint.load(tmp_path / "first" / "best.pt").average
     assert same(network.state_dict(), best)
     other = replace(settings, network={}, stems=("guitar", "rest"))
-    assert school.describe(other, init)[0].stems == ("guitar", "rest")
+    assert training.describe(other, init)[0].stems == ("guitar", "rest")
     with pytest.raises(SpecError, match="has 2 stems"):
-        school.describe(replace(settings, stems=("vocals", "drums", "other")), init)
+        training.describe(replace(settings, stems=("vocals", "drums", "other")), init)
     with pytest.raises(SpecError, match="of family causal, the settings say 'unet'"):
-        school.describe(replace(settings, network=runs.UNET), init)
+        training.describe(replace(settings, network=runs.UNET), init)
     with pytest.raises(ModelError, match="no model 'nothing'"):
-        school.describe(settings, "nothing")
+        training.describe(settings, "nothing")
     with pytest.raises(SpecError, match="channels is 1; training needs 2"):
-        school.prepare(replace(settings, network={**runs.UNET, "channels": 1}), "")
+        training.prepare(replace(settings, network={**runs.UNET, "channels": 1}), "")
 
 
 def test_a_folder_holds_one_run(tmp_path: Path) -> None:
     settings = read_train_settings(runs.write(tmp_path))
-    school.train(settings, tmp_path / "run", HERE)
+    training.train(settings, tmp_path / "run", HERE)
     with pytest.raises(FileError, match="holds a run already; go on with --resume"):
-        school.train(settings, tmp_path / "run", HERE)
+        training.train(settings, tmp_path / "run", HERE)
     with pytest.raises(SpecError, match="seed was 0, now 3"):
-        school.train(replace(settings, seed=3), tmp_path / "run", HERE, resume=True)
+        training.train(replace(settings, seed=3), tmp_path / "run", HERE, resume=True)
     with pytest.raises(FileError, match="no such checkpoint"):
-        school.train(settings, tmp_path / "new", HERE, resume=True)
+        training.train(settings, tmp_path / "new", HERE, resume=True)
 
 
 def test_broken_songs_are_named_before_training_starts(tmp_path: Path) -> None:
@@ -236,7 +238,7 @@ def test_broken_songs_are_named_before_training_starts(tmp_path: Path) -> None:
     broken = next((tmp_path / "songs").rglob("drums.wav"))
     broken.write_bytes(broken.read_bytes()[:1000])
     with pytest.raises(FileError, match=r"drums\.wav.*truncated"):
-        school.train(read_train_settings(path), tmp_path / "run", HERE)
+        training.train(read_train_settings(path), tmp_path / "run", HERE)
     assert not (tmp_path / "run").exists()
 
 
@@ -251,10 +253,10 @@ def test_a_full_disk_ends_the_run_and_keeps_the_checkpoint(tmp_path: Path, monke
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(FileError, match=r"No space left.*of before is kept"):
-        school.train(settings, tmp_path / "run", HERE)
+        training.train(settings, tmp_path / "run", HERE)
     monkeypatch.undo()
     assert checkpoint.load(tmp_path / "run" / "checkpoint.pt").step == 2
-    school.train(settings, tmp_path / "run", HERE, resume=True)
+    training.train(settings, tmp_path / "run", HERE, resume=True)
     assert checkpoint.load(tmp_path / "run" / "checkpoint.pt").step == 6
 
 
@@ -268,11 +270,11 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_word(tmp_path: Path) -> N
             next(network.parameters()).fill_(np.nan)
         return described, spec, network
 
-    prepare = school.prepare
+    prepare = training.prepare
     with pytest.MonkeyPatch.context() as patch, pytest.raises(RtsepError, match="not finite for 20 steps"):
-        patch.setattr(school, "prepare", burst)
-        patch.setattr(school, "_begin", lambda *found: None)
-        school.train(settings, tmp_path / "run", HERE)
+        patch.setattr(training, "prepare", burst)
+        patch.setattr(training, "_begin", lambda *found: None)
+        training.train(settings, tmp_path / "run", HERE)
     (row,) = read(tmp_path / "run" / "log.csv")
     assert (row["step"], row["skipped"]) == (10, 10)
 
@@ -286,9 +288,9 @@ def test_a_run_says_how_long_it_waited_for_examples(tmp_path: Path, monkeypatch:
         time.sleep(0.2)
         return make(examples, number)
 
-    monkeypatch.setattr(school, "SCALED", 1)
+    monkeypatch.setattr(training, "SCALED", 1)
     monkeypatch.setattr(Examples, "__getitem__", slow)
-    school.train(settings, tmp_path / "run", HERE, on_progress=told.append)
+    training.train(settings, tmp_path / "run", HERE, on_progress=told.append)
     rows = read(tmp_path / "run" / "log.csv")
     assert [row["idle"] for row in rows] == pytest.approx([course.idle for course in told[:2]], abs=1e-5)
     for row in rows:
@@ -300,7 +302,7 @@ def test_patience_ends_a_run_early(tmp_path: Path) -> None:
     path = runs.write(
         tmp_path, steps=40, optimisation={"learning_rate": 1e-9}, intervals={"valid_steps": 1, "patience": 2}
     )
-    school.train(read_train_settings(path), tmp_path / "run", HERE)
+    training.train(read_train_settings(path), tmp_path / "run", HERE)
     assert checkpoint.load(tmp_path / "run" / "checkpoint.pt").step == 3
 
 
@@ -319,7 +321,7 @@ def test_a_unet_learns_one_song_by_heart(tmp_path: Path) -> None:
     song = next((tmp_path / "songs").iterdir())
     settings = read_train_settings(path, ("examples.augmentation={}",))
     only = replace(settings.train[0], folder=song.parent)
-    school.train(replace(settings, train=(only,), valid=(only,)), tmp_path / "run", HERE)
+    training.train(replace(settings, train=(only,), valid=(only,)), tmp_path / "run", HERE)
     best = max(read(tmp_path / "run" / "valid.csv"), key=lambda row: row["sdr_db"])
     assert best["sdr_vocals_db"] > 15.0
     assert best["sdr_accompaniment_db"] > 15.0
@@ -331,8 +333,8 @@ def test_a_pattern_means_several_folders(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "a-music", tmp_path / "b-music")
     (tmp_path / "c-music.txt").touch()
     several = replace(settings, train=(replace(settings.train[0], folder=tmp_path / "*-music"),), valid=())
-    (collection,) = school.gather(several, 44100).collections
+    (collection,) = training.gather(several, 44100).collections
     assert len(collection.songs) == 6
     none = replace(settings, train=(replace(settings.train[0], folder=tmp_path / "*-noise"),))
     with pytest.raises(FileError, match="no folder is called so"):
-        school.gather(none, 44100)
+        training.gather(none, 44100)
