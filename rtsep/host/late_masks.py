@@ -31,8 +31,8 @@ class LateMasks:
         age = max(0, hops - 1 - window.ahead - int(state["taken"])) // window.mask_interval * window.mask_interval
         self._seen.append((hops, int(state["late_masks"]), age))
         due = (hops - self._seen[0][0]) / window.mask_interval
-        missed = self._seen[-1][1] - self._seen[0][1]
-        late = len(self._seen) == LOOKS and missed > max(1.0, TOLERATED * due)
+        late_masks = self._seen[-1][1] - self._seen[0][1]
+        late = len(self._seen) == LOOKS and late_masks > max(1.0, TOLERATED * due)
         self.advice = self._words(max(age for *_, age in self._seen)) if late else ""
 
     def _words(self, age: int) -> str:
