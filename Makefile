@@ -26,13 +26,20 @@ define apt
 	else echo "no apt here: install PortAudio (and JACK for the tests) by your own system's means"; fi
 endef
 
-.PHONY: demo test lint bench clean
+# Tests that play in real time want the machine for themselves; the others run side by side, two at a time or more.
+SIDE_BY_SIDE := -n auto --dist worksteal -m 'not realtime'
+
+.PHONY: demo test test-quick lint bench clean
 
 demo: $(VENV)/play
 	@$(BIN)/rtsep demo $(if $(SONG),--song "$(SONG)")
 
 test: $(VENV)/test
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE)
+	$(BIN)/pytest -m realtime
+
+test-quick: $(VENV)/test
+	$(BIN)/pytest -n auto --dist worksteal -m 'not realtime and not slow'
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .

@@ -18,6 +18,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the backgrou
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever plays on the virtual card plays in real time."""
+    for item in items:
+        if item.get_closest_marker("jack"):
+            item.add_marker("realtime")
+
+
 @pytest.fixture(scope="session")
 def streaming() -> Iterator[Engine]:
     """The embedded model in ONNX Runtime, one thread, as the live program runs it."""

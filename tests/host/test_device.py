@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.support.virtual_card import CardFactory
 
 pytest_plugins = ("tests.support.virtual_card",)
+pytestmark = pytest.mark.realtime
 
 
 @pytest.mark.jack

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tests.support.virtual_card import CardFactory
 
 pytest_plugins = ("tests.support.virtual_card",)
+pytestmark = pytest.mark.realtime
 
 PRESETS = ("exact", "46", "23", "12", "6", "3")
 BLOCKS = (64, 100, 256, 1024)

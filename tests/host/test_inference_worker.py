@@ -20,6 +20,8 @@ from tests.support.engines import BrokenEngine, FrameEngine, stateful_spec, wind
 from tests.support.hosts import file_host, play, until
 from tests.support.signals import error_db, late, noise
 
+pytestmark = pytest.mark.realtime
+
 RATE = 44100
 HOP = 256  # of preset 23
 HOP_MS = 1000.0 * HOP / RATE

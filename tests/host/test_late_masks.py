@@ -20,6 +20,8 @@ from tests.support.hosts import file_host, until
 from tests.support.models import unet_spec
 from tests.support.signals import noise
 
+pytestmark = pytest.mark.realtime
+
 SPEC = unet_spec()
 WINDOW = plan(SPEC, 44100, "23")
 BUDGET = Budget(WINDOW, 256, default_compute(SPEC, WINDOW, 256))

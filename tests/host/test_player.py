@@ -20,6 +20,8 @@ from tests.support.engines import stateful_spec
 from tests.support.hosts import file_host, until
 from tests.support.signals import Float32, counting, error_db, noise, sine
 
+pytestmark = pytest.mark.realtime
+
 RATE = 8000  # a ring of 16,000 frames, read in chunks of 800
 LONG = 5 * RATE + 123
 

@@ -24,6 +24,8 @@ from tests.support.engines import FrameEngine, stateful_spec, windowed_spec
 from tests.support.hosts import file_host, play, until
 from tests.support.signals import Float32, counting, error_db, noise
 
+pytestmark = pytest.mark.realtime
+
 RATE = 44100
 STEMS = ("vocals", "accompaniment")
 

@@ -26,6 +26,8 @@ from tests.support.engines import stateful_spec
 from tests.support.hosts import file_host, until
 from tests.support.signals import noise
 
+pytestmark = pytest.mark.realtime
+
 RATE = 44100
 Keyboard = Callable[[bytes], int]
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
