@@ -1,6 +1,6 @@
 """`python -m rtsep`."""
 
-from rtsep.cli.app import main
+from rtsep.cli import main
 
 if __name__ == "__main__":  # processes that are started beside it import it once more
     main()
