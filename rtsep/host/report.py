@@ -14,7 +14,7 @@ from rtsep.host.histogram import percentiles
 from rtsep.host.host import Host
 
 SCHEMA = Path(__file__).with_name("report.schema.json")
-FORMAT = 1
+FORMAT = 2  # 2: late and stale masks, state resets, mask interval and frame stride by these names
 PROGRAM = f"rtsep {__version__}"
 
 
