@@ -1,4 +1,4 @@
-"""A model in its choose_model: fitted to a rate, built, its passes timed; and which one it is where none is named."""
+"""The model that live use plays: fitted to a rate, built, its passes timed; and which one where none is named."""
 
 from __future__ import annotations
 
