@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.parity.__main__ import WORK
 from benchmarks.parity.environment import SPLEETER
 from benchmarks.results import Figures, program, run
-from benchmarks.throughput import signal
+from benchmarks.throughput import music_file
 from rtsep.errors import EngineError
 from rtsep.model.importers.spleeter import import_spleeter
 
@@ -101,7 +101,7 @@ def compare(bench: Bench, files: Sequence[Path], seconds: float, runs: int) -> t
 def long_file(bench: Bench, seconds: float) -> Figures:
     """Wall time and the peak of memory for one very long file."""
     path = bench.folder / "long.wav"
-    signal(path, seconds)
+    music_file(path, seconds)
     command = [*program(), "separate", str(path), "-p", MODEL, "-o", str(bench.folder / "ours"), "-c", "flac"]
     started = time.perf_counter()
     peak_kib = 0
@@ -134,14 +134,14 @@ def measure(quick: bool = False, work: Path = WORK) -> Figures:
         bench = Bench(work.expanduser(), folder)
         for seconds in QUICK_LENGTHS_S if quick else LENGTHS_S:
             path = folder / f"{seconds:g}s.wav"
-            signal(path, seconds)
+            music_file(path, seconds)
             row, missing = compare(bench, [path], seconds, 1 if quick else RUNS)
             rows.append(row)
             absent |= missing
         if not quick:
             album = [folder / f"song{i}.wav" for i in range(ALBUM)]
             for path in album:
-                signal(path, LENGTHS_S[0])
+                music_file(path, LENGTHS_S[0])
             rows.append(compare(bench, album, ALBUM * LENGTHS_S[0], RUNS)[0])
         long = long_file(bench, QUICK_LONG_S if quick else LONG_S)
     return {"version": SPLEETER.version, "rows": rows, "absent": absent, "long": long}

@@ -27,7 +27,7 @@ SONG_S, QUICK_SONG_S = 180.0, 4.0
 COMMANDS = 3
 
 
-def signal(path: Path, seconds: float) -> None:
+def music_file(path: Path, seconds: float) -> None:
     """The demo song over and over, as a 16-bit wav."""
     sound, sample_rate = soundfile.read(SONG, dtype="float32")
     left = int(seconds * sample_rate)
@@ -46,7 +46,7 @@ def whole_command(model: str, seconds: float, threads: int, runs: int) -> Figure
     network.think()
     with tempfile.TemporaryDirectory() as folder:
         song = Path(folder) / "song.wav"
-        signal(song, seconds)
+        music_file(song, seconds)
         command = [*program(), "separate", str(song), "-o", str(Path(folder) / "stems"), "--threads", str(threads)]
         times, alone = [], []
         for _ in range(runs):

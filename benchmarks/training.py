@@ -13,7 +13,7 @@ import soundfile
 import torch
 
 from benchmarks.results import ROOT, Figures, run
-from benchmarks.throughput import signal
+from benchmarks.throughput import music_file
 from rtsep.dataset.examples import Collection, Examples
 from rtsep.dataset.layouts import find_songs
 from rtsep.training import run as training
@@ -37,7 +37,7 @@ PRECISIONS = {"cpu": ("f32",), "cuda": ("f32", "bf16")}
 def songs(folder: Path, seconds: float) -> None:
     """Songs in four stems, in the format that the folder is called by; only speed counts, so all are the demo song."""
     folder.mkdir()
-    signal(folder / "song.wav", seconds)
+    music_file(folder / "song.wav", seconds)
     sound, rate = soundfile.read(folder / "song.wav", dtype="int16")
     (folder / "song.wav").unlink()
     for number in range(SONGS):

@@ -44,7 +44,7 @@ def segmented(
 ) -> Generator[Float32, None, None]:
     """The stems of a whole signal at the model's rate, (stems, channels, frames) at a time; see `run`."""
     model = engines[0].spec
-    process = TileProcess(engines, window, treatment)
+    process = SegmentProcess(engines, window, treatment)
     try:
         yield from run(process, source, len(model.stems), model.channels)
     finally:
@@ -59,7 +59,7 @@ class _Desk:
     raw: Float32  # (stems, channels, frames, bins)
 
 
-class TileProcess:
+class SegmentProcess:
     """Segments through one or more engines of the same model; see `Process`. Close it when done."""
 
     def __init__(self, engines: Sequence[Engine], window: WindowSpec, treatment: Open = Masking) -> None:

@@ -13,7 +13,7 @@ from rtsep.audio.sources import Signal
 from rtsep.core.presets import plan
 from rtsep.core.spec import Extension, ModelSpec
 from rtsep.separation.options import SeparationOptions
-from rtsep.separation.segments import TileProcess
+from rtsep.separation.segments import SegmentProcess
 from rtsep.separation.separate import separate
 from tests.dsp.test_wiener import Complex, first, refined
 from tests.support.engines import FrameEngine, windowed_spec
@@ -152,7 +152,7 @@ def test_an_engine_that_fails_says_so() -> None:
 
 def test_the_delay_is_what_it_says() -> None:
     model = spec()
-    process = TileProcess([FrameEngine(model)] * 2, plan(model, RATE, "exact"))
+    process = SegmentProcess([FrameEngine(model)] * 2, plan(model, RATE, "exact"))
     sound = noise(process.block * 6)
     given = []
     stems = np.zeros((2, 2, process.block), np.float32)
