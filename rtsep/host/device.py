@@ -13,7 +13,7 @@ from rtsep.core.spec import AudioSpec
 from rtsep.dsp.native import semaphore
 from rtsep.errors import DeviceError
 from rtsep.host.callback import STREAM, DeviceIO, null_clock, portaudio_callback
-from rtsep.host.portaudio import mask_interval, module, portaudio, release, replace
+from rtsep.host.portaudio import module, portaudio, refresh, release, replace
 from rtsep.host.realtime import SIGNAL_PRIORITY, become_realtime
 
 NULL = "null"
@@ -213,7 +213,7 @@ class DeviceClock:
         elif not self._close_within(CLOSE_S):
             self._leave_behind()
         try:
-            mask_interval()
+            refresh()
             self._output = find_device(self._output.name, "outputs")
             self._source = find_device(self._source.name, "inputs") if self._source else None
             self.open(device_io)

@@ -30,7 +30,7 @@ def module() -> Any:
     return sounddevice
 
 
-def mask_interval() -> None:
+def refresh() -> None:
     """Look for devices anew; PortAudio lists them only when it starts. No stream may be open."""
     release()
     module()._initialize()

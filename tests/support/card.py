@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from rtsep.host.portaudio import mask_interval, replace
+from rtsep.host.portaudio import refresh, replace
 from tests.support.deck import RAM, ROOT, CardError, Deck, Recording, Samples, bounded
 
 __all__ = ["ROOT", "CardError", "Deck", "Recording", "Samples", "VirtualCard", "bounded", "missing"]
@@ -60,7 +60,7 @@ def restart_portaudio(client_name: str = "PortAudio") -> None:
     if hasattr(library, "PaJack_SetClientName"):
         _client_name.value = client_name.encode()
         library.PaJack_SetClientName(_client_name)
-    mask_interval()
+    refresh()
 
 
 def system_device() -> int:
