@@ -1,6 +1,6 @@
-"""Separate half a minute of music with Spleeter, with Open-Unmix and with rtsep, and compare: same weights, all random
-but those of `--official`.
+"""Separate half a minute of music with Spleeter, with Open-Unmix and with rtsep, and compare.
 
+The weights are the same, all random but those of `--official`.
 The originals are installed, once, into environments of their own in the work folder, which takes 5 to 10 GB in all.
 What they gave there is kept, and only made again for another song. Spleeter's own transforms are within 2e-5 of the
 exact ones, so that is as near as anyone can be. Fails if one case is beyond its limit.

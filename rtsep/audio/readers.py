@@ -31,7 +31,17 @@ class AudioReader(Protocol):
     frames: int  # by the file's own word
 
     def read(self, frames: int) -> Float32:
-        """The next frames; fewer only at the end. `FileError` if the file breaks off."""
+        """Read the next frames.
+
+        Args:
+            frames: how many.
+
+        Returns:
+            Sound, (channels, frames); fewer frames only at the end.
+
+        Raises:
+            FileError: if the file breaks off.
+        """
 
     def seek(self, frame: int) -> None:
         """Go on reading at a frame from the start."""
@@ -41,7 +51,11 @@ class AudioReader(Protocol):
 
 
 def open_audio(path: Path) -> AudioReader:
-    """Open any audio file; `FileError` says what is wrong with it."""
+    """Open any audio file, by libsndfile or else by ffmpeg.
+
+    Raises:
+        FileError: for a file that is missing, empty, broken or of no known format.
+    """
     try:
         if not path.exists():
             raise FileError(f"{path}: no such file")
@@ -61,7 +75,7 @@ def open_audio(path: Path) -> AudioReader:
 
 
 def lossless_subtype(path: Path) -> Subtype:
-    """The smaller subtype of a wav that holds the very samples of an audio file."""
+    """Give the smaller subtype of a wav that holds the very samples of an audio file."""
     try:
         return "PCM_16" if soundfile.info(os.fsencode(path)).subtype == "PCM_16" else "FLOAT"
     except soundfile.LibsndfileError:  # one for ffmpeg

@@ -15,7 +15,15 @@ Float32 = NDArray[np.float32]
 
 
 def to_channels(block: Float32, channels: int) -> Float32:
-    """Fit (any, frames) to a number of channels: mono is doubled or averaged, more than two are cut."""
+    """Fit sound to a number of channels: mono is doubled or averaged, more than two are cut.
+
+    Args:
+        block: (any, frames).
+        channels: 1 or 2.
+
+    Returns:
+        (channels, frames); `block` itself where it fits.
+    """
     if len(block) == channels:
         return block
     if channels == 1:
@@ -25,7 +33,19 @@ def to_channels(block: Float32, channels: int) -> Float32:
 
 
 def resampled(sound: Float32, source: int, target: int) -> Float32:
-    """A whole sound (channels, frames) at another rate in Hz; `SpecError` for a rate that cannot be."""
+    """Convert a whole sound to another rate.
+
+    Args:
+        sound: (channels, frames).
+        source: its rate, in Hz.
+        target: the rate that is wanted, in Hz.
+
+    Returns:
+        (channels, frames); `sound` itself where the rates are the same.
+
+    Raises:
+        SpecError: for a rate that cannot be.
+    """
     for rate in (source, target):
         if not 1000 <= rate <= 768_000:
             raise SpecError(f"sample rate {rate} Hz is out of range; allowed are 1000 to 768000 Hz")
@@ -35,7 +55,13 @@ def resampled(sound: Float32, source: int, target: int) -> Float32:
 
 
 class Resampled:
-    """A reader at another sample rate and channel count, for a device that has its own."""
+    """A reader at another sample rate and channel count, for a device that has its own.
+
+    Args:
+        reader: what is read.
+        sample_rate: in Hz.
+        channels: 1 or 2.
+    """
 
     def __init__(self, reader: AudioReader, sample_rate: int, channels: int) -> None:
         self._reader = reader
@@ -52,7 +78,11 @@ class Resampled:
         self._ended = False
 
     def read(self, frames: int) -> Float32:
-        """About `frames` more, (channels, frames); none at all only at the end."""
+        """Read about `frames` more.
+
+        Returns:
+            Sound, (channels, frames); none at all only at the end.
+        """
         while not self._ended:
             wanted = max(1, round(frames / self._ratio))
             block = to_channels(self._reader.read(wanted), self._channels)
@@ -74,7 +104,13 @@ class Resampled:
 
 
 class Section:
-    """A part of a reader, from one frame on, at most so many; a part beyond the end is empty."""
+    """A part of a reader; beyond the reader's end it is empty.
+
+    Args:
+        reader: what is read.
+        start: its frame that the part begins with.
+        frames: how many at the most.
+    """
 
     def __init__(self, reader: AudioReader, start: int, frames: int) -> None:
         self._reader, self._start = reader, start
@@ -83,7 +119,7 @@ class Section:
         self.seek(0)
 
     def read(self, frames: int) -> Float32:
-        """The next frames; fewer only at the end."""
+        """Read the next frames, (channels, frames); fewer only at the end."""
         block = self._reader.read(min(frames, self.frames - self._position))
         self._position += block.shape[1]
         return block
@@ -99,7 +135,13 @@ class Section:
 
 
 class Signal:
-    """Sound in memory, (channels, frames), as a reader."""
+    """Sound in memory as a reader.
+
+    Args:
+        sound: (channels, frames).
+        sample_rate: in Hz.
+        path: what it is called.
+    """
 
     def __init__(self, sound: Float32, sample_rate: int, path: Path = Path("signal")) -> None:
         self.path, self.sample_rate = path, sample_rate
@@ -108,7 +150,7 @@ class Signal:
         self._position = 0
 
     def read(self, frames: int) -> Float32:
-        """The next frames; fewer only at the end."""
+        """Give the next frames, (channels, frames); fewer only at the end."""
         block = self._sound[:, self._position : self._position + frames]
         self._position += block.shape[1]
         return block
@@ -118,4 +160,4 @@ class Signal:
         self._position = frame
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is held."""

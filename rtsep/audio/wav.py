@@ -24,8 +24,17 @@ SAMPLE_BYTES = {PCM: 2, FLOAT: 4}
 class WavFile:
     """A wav of 32-bit floats or of 16 bits that is whole after every block.
 
-    frames: how many there will be at most; where a plain wav cannot say so many it is an RF64.
-    Whatever goes wrong is an `OSError`; the header then still says what is there.
+    Whatever goes wrong, the header still says what is there.
+
+    Args:
+        path: of the file; one that is there is written over.
+        sample_rate: in Hz.
+        channels: how many.
+        frames: how many there will be at most; where a plain wav cannot say so many it is an RF64.
+        kind: `FLOAT`, or `PCM` for 16 bits.
+
+    Raises:
+        OSError: where the file cannot be written.
     """
 
     def __init__(self, path: Path, sample_rate: int, channels: int, frames: int = 0, kind: int = FLOAT) -> None:
@@ -45,7 +54,14 @@ class WavFile:
             raise
 
     def write(self, block: Float32) -> None:
-        """Append (channels, frames)."""
+        """Append a block.
+
+        Args:
+            block: (channels, frames); 16 bits are clipped at full scale, 1.
+
+        Raises:
+            OSError: when the disk is full or fails, or the file would be too long for its header.
+        """
         if self._kind == PCM:
             block = np.clip(np.rint(block * np.float32(2.0**15)), -(2**15), 2**15 - 1)
         samples = np.ascontiguousarray(block.T, "<i2" if self._kind == PCM else "<f4")

@@ -37,10 +37,21 @@ class Target(Protocol):
     path: Path
 
     def write(self, block: Float32) -> None:
-        """Append (channels, frames); `FileError` when the disk is full or fails."""
+        """Append a block.
+
+        Args:
+            block: (channels, frames).
+
+        Raises:
+            FileError: when the disk is full or fails.
+        """
 
     def close(self) -> None:
-        """Finish the file; `FileError` if it is not whole."""
+        """Finish the file.
+
+        Raises:
+            FileError: if it is not whole.
+        """
 
 
 class _Wav:
@@ -107,7 +118,18 @@ class _Ffmpeg:
 
 
 class StemWriter:
-    """Writes every stem to its own 32-bit float wav, `folder/<stem>.wav`, that can be heard while it grows."""
+    """Writes every stem to its own 32-bit float wav, `folder/<stem>.wav`, that can be heard while it grows.
+
+    Args:
+        folder: it is made where it is not there.
+        stems: their names.
+        sample_rate: in Hz.
+        channels: of every stem.
+        frames: how many there will be at most, where that is known.
+
+    Raises:
+        FileError: where the files cannot be written.
+    """
 
     def __init__(self, folder: Path, stems: tuple[str, ...], sample_rate: int, channels: int, frames: int = 0) -> None:
         self.folder = folder
@@ -116,7 +138,14 @@ class StemWriter:
         self._targets = [_Wav(path, sample_rate, channels, frames) for path in self.paths]
 
     def write(self, stems: Float32) -> None:
-        """Append (stems, channels, frames); `FileError` when the disk is full or fails."""
+        """Append a block of every stem.
+
+        Args:
+            stems: (stems, channels, frames).
+
+        Raises:
+            FileError: when the disk is full or fails; what was written before is kept.
+        """
         try:
             for target, stem in zip(self._targets, stems, strict=True):
                 target.write(stem)
@@ -124,7 +153,11 @@ class StemWriter:
             raise FileError(f"{error}; what was written before is kept") from error
 
     def close(self) -> None:
-        """Finish the files."""
+        """Finish the files.
+
+        Raises:
+            FileError: if one is not whole.
+        """
         for target in self._targets:
             target.close()
 
@@ -133,6 +166,18 @@ class StemFiles:
     """Writes every stem to its own path; a file has its name only once all of them are whole.
 
     `with StemFiles(...) as files:`; where the block is left by an error nothing stays behind.
+
+    Args:
+        paths: of the stems, in their order.
+        sample_rate: in Hz.
+        channels: of every stem.
+        frames: how many there will be at most.
+        codec: one of `CODECS`; all but wav need ffmpeg.
+        bitrate: bits per second as ffmpeg reads them, as `128k`; not for wav.
+        subtype: of a wav.
+
+    Raises:
+        FileError: where the files cannot be written, and where ffmpeg is needed and missing.
     """
 
     def __init__(
@@ -163,7 +208,14 @@ class StemFiles:
             raise
 
     def write(self, stems: Float32) -> None:
-        """Append (stems, channels, frames); `FileError` when the disk is full or fails."""
+        """Append a block of every stem.
+
+        Args:
+            stems: (stems, channels, frames).
+
+        Raises:
+            FileError: when the disk is full or fails.
+        """
         for target, stem in zip(self._targets, stems, strict=True):
             target.write(stem)
 
@@ -194,12 +246,20 @@ class StemFiles:
 
 
 def part_of(path: Path) -> Path:
-    """Where a file is written until it is whole."""
+    """Give the path that a file is written to until it is whole."""
     return path.with_name(f"{path.name}.part")
 
 
 def keep_source(source: Path, paths: tuple[Path, ...]) -> None:
-    """`FileError` if one of the paths is the very file that is read."""
+    """Refuse to write over the very file that is read.
+
+    Args:
+        source: what is read.
+        paths: what is written.
+
+    Raises:
+        FileError: if one of the paths is the source.
+    """
     for path in paths:
         if path.exists() and source.exists() and path.samefile(source):
             raise FileError(f"{source} would be written over while it is read; choose another folder")

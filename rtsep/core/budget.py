@@ -19,21 +19,47 @@ MARGIN = 1.4
 
 
 def reserve_s(block: int, compute: int, sample_rate: int) -> float:
-    """What is kept for scheduling of the time until the out ring would run dry: half, never more than 8 ms."""
+    """Give what is kept for scheduling of the time until the out ring would run dry: half, never more than 8 ms.
+
+    Args:
+        block: of the device, in frames.
+        compute: the slack of the out ring, in frames.
+        sample_rate: of the device, in Hz.
+
+    Returns:
+        Seconds.
+    """
     return min(0.5 * _until_dry_s(block, compute, sample_rate), RESERVE_S)
 
 
 def patience_s(block: int, compute: int, sample_rate: int) -> float:
-    """How long the mask of a hop is waited for, from the moment that the hop's input is complete."""
+    """Give how long the mask of a hop is waited for, from the moment that the hop's input is complete.
+
+    Args:
+        block: of the device, in frames.
+        compute: the slack of the out ring, in frames.
+        sample_rate: of the device, in Hz.
+
+    Returns:
+        Seconds.
+    """
     return _until_dry_s(block, compute, sample_rate) - reserve_s(block, compute, sample_rate)
 
 
 def default_compute(model: ModelSpec, window: WindowSpec, block: int) -> int:
-    """The slack in frames where none is asked for, in steps that blocks and hops can use.
+    """Give the slack where none is asked for, in steps that blocks and hops can use.
 
     A windowed model takes long for a mask and makes it once for several hops: it gets the time from one
     mask to the next, unless its masks are for a later frame anyway. Others get 5.3 ms or a little more.
     The ring's fill moves in steps of gcd(block, hop); a slack between two of them only costs latency.
+
+    Args:
+        model: what is played.
+        window: how it is run.
+        block: of the device, in frames.
+
+    Returns:
+        Frames.
     """
     slow = model.kind == "windowed" and not window.ahead
     wanted = window.mask_interval * window.hop if slow else COMPUTE_S * window.sample_rate
@@ -55,31 +81,39 @@ class Budget:
 
     @property
     def interval_s(self) -> float:
-        """The time from one mask to the next."""
+        """The time from one mask to the next, in seconds."""
         return self.window.mask_interval * self.window.hop / self.window.sample_rate
 
     @property
     def wait_s(self) -> float:
-        """The time from a hop's input to the deadline of the mask that is made from it."""
+        """The time from a hop's input to the deadline of the mask that is made from it, in seconds."""
         rate = self.window.sample_rate
         return self.window.ahead * self.window.hop / rate + patience_s(self.block, self.compute, rate)
 
     @property
     def allowed_s(self) -> float:
-        """What a pass may take."""
+        """What a pass may take, in seconds."""
         return min(self.interval_s, self.wait_s)
 
     @property
     def room_s(self) -> float:
-        """What a pass may be measured to take, so that others have their margin."""
+        """What a pass may be measured to take, in seconds, so that others have their margin."""
         return self.allowed_s / MARGIN
 
     def holds(self, pass_s: float) -> bool:
-        """Whether passes that were measured to take so long come in time, with a margin."""
+        """Say whether passes come in time, with a margin.
+
+        Args:
+            pass_s: what they were measured to take, in seconds.
+        """
         return pass_s <= self.room_s
 
     def fitted(self, pass_s: float) -> Budget:
-        """The setting nearest to this one that holds: masks as often as they can be made, and the slack for them."""
+        """Find the setting nearest to this one that holds: masks as often as they can be made, and the slack for them.
+
+        Args:
+            pass_s: what a pass was measured to take, in seconds.
+        """
         window, needed = self.window, MARGIN * pass_s
         own = window.mask_interval
         mask_interval = own * max(1, math.ceil(needed * window.sample_rate / (own * window.hop)))

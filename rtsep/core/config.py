@@ -30,7 +30,7 @@ class Option:
 
 
 def read_settings(path: Path, kind: type[Settings], changes: Sequence[str] = ()) -> dict[str, Any]:
-    """The entries of a TOML file, checked against the fields of a dataclass.
+    """Read a TOML file and check its entries against the fields of a dataclass.
 
     Args:
         path: the file.

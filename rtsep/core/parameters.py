@@ -26,7 +26,11 @@ class Parameter:
     label: str
 
     def check(self, value: float) -> float:
-        """The value as a float; `ParameterError` if it is out of range or between a switch's two."""
+        """Check a value, and give it as a float.
+
+        Raises:
+            ParameterError: if it is out of range, or between a switch's two.
+        """
         number = float(value)
         if not self.low <= number <= self.high or (self.unit == "switch" and number not in (0.0, 1.0)):
             allowed = "0 or 1" if self.unit == "switch" else f"{self.low:g} to {self.high:g} {self.unit}".rstrip()
@@ -47,7 +51,7 @@ TABLE: tuple[Parameter, ...] = (
 
 
 def parameters(stems: tuple[str, ...]) -> MappingProxyType[str, Parameter]:
-    """All parameters of a mixer with these stems, by path."""
+    """List all parameters of a mixer with these stems, by path."""
     found: dict[str, Parameter] = {}
     for row in TABLE:
         for stem in stems if "{stem}" in row.path else ("",):
@@ -57,7 +61,11 @@ def parameters(stems: tuple[str, ...]) -> MappingProxyType[str, Parameter]:
 
 
 def lookup(table: MappingProxyType[str, Parameter], path: str) -> Parameter:
-    """The parameter at a path; `ParameterError` names the nearest one."""
+    """Find the parameter at a path.
+
+    Raises:
+        ParameterError: for an unknown path; it names the nearest one.
+    """
     if path in table:
         return table[path]
     near = difflib.get_close_matches(path, table, n=1, cutoff=0.0)

@@ -34,14 +34,23 @@ PRESETS: dict[str, Preset] = {
 
 
 def find_preset(name: str) -> Preset:
-    """The preset of a name; `SpecError` for an unknown one."""
+    """Find a preset by its name.
+
+    Raises:
+        SpecError: for an unknown one.
+    """
     if name not in PRESETS:
         raise SpecError(f"unknown latency preset {name!r}; choose one of {', '.join(PRESETS)}")
     return PRESETS[name]
 
 
 def host_block(block: int, hop: int) -> int:
-    """Frames that the out ring must hold so that blocks and hops of any sizes never starve it."""
+    """Give the frames that the out ring must hold so that blocks and hops of any sizes never starve it.
+
+    Args:
+        block: of the device, in frames.
+        hop: in frames.
+    """
     return block + hop - math.gcd(block, hop)
 
 
@@ -54,12 +63,23 @@ def plan(
     lookahead_hops: int = 0,
     own_window: bool | None = None,
 ) -> WindowSpec:
-    """Fit a model to a device rate (Hz) and a latency preset.
+    """Fit a model to a device rate and a latency preset.
 
     The hop is a power of two times the preset's, small enough that the frames which the model
-    sees as neighbours lie within 10 % of its own hop. own_window: whether the network sees the
-    model's own window by a second transform; None: as the model says of the preset. Raises
-    `SpecError` for what cannot be.
+    sees as neighbours lie within 10 % of its own hop.
+
+    Args:
+        model: what is played.
+        sample_rate: of the device, in Hz.
+        preset: a name out of `PRESETS`.
+        hop: in frames; None: the preset's.
+        mask_interval: hops from one mask to the next; None: as preset and model need it.
+        lookahead_hops: hops of the model that a mask may look ahead.
+        own_window: whether the network sees the model's own window by a second transform; None: as
+            the model says of the preset.
+
+    Raises:
+        SpecError: for what cannot be.
     """
     if not 8000 <= sample_rate <= 384_000:
         raise SpecError(f"sample rate {sample_rate} Hz is out of range; allowed are 8000 to 384000 Hz")

@@ -41,6 +41,9 @@ class ModelSpec:
     (batch, stems, channels, frames, bins), float32. A `windowed` graph has `context` frames, or
     any multiple of `context_step` where that is not 0, and gives as many, or only the `newest`; a
     `stateful` one takes any number, in order, and carries `states` from call to call.
+
+    Raises:
+        ModelError: for a value that is out of range, or values that do not go together.
     """
 
     name: str
@@ -115,14 +118,25 @@ class ModelSpec:
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> ModelSpec:
-        """Build from a JSON object; unknown, missing or mistyped keys raise `ModelError`."""
+        """Build one from a JSON object.
+
+        Raises:
+            ModelError: for a key that is unknown, missing or mistyped, and for values that cannot be.
+        """
         try:
             return convert(entries, cls)
         except RecordError as error:
             raise ModelError(f"model spec: {error}") from error
 
     def with_context(self, frames: int) -> ModelSpec:
-        """The same model with another context; `SpecError` where its graph has no such one."""
+        """Give the same model with another context.
+
+        Args:
+            frames: spectra that it sees.
+
+        Raises:
+            SpecError: where its graph has no such context.
+        """
         if frames == self.context:
             return self
         if not self.context_step:
@@ -134,11 +148,15 @@ class ModelSpec:
         return replace(self, context=frames, newest=min(self.newest, frames))
 
     def with_newest(self, frames: int) -> ModelSpec:
-        """The same model, of whose contexts only so many frames are wanted, the newest; 0: all."""
+        """Give the same model, of whose contexts only the newest frames are wanted.
+
+        Args:
+            frames: how many; 0: all.
+        """
         return replace(self, newest=frames)
 
     def given(self, frames: int) -> int:
-        """How many frames come out of a call of `frames`."""
+        """Give the number of frames that come out of a call of `frames`."""
         return min(self.newest, frames) if self.newest else frames
 
     def to_dict(self) -> dict[str, Any]:
@@ -199,11 +217,15 @@ class Latency:
         return sum(self.parts().values())
 
     def parts(self) -> dict[str, int]:
-        """The parts by name, in the order of the signal."""
+        """Give the parts in frames, by name, in the order of the signal."""
         return asdict(self)
 
     def ms(self, sample_rate: int) -> float:
-        """The total in milliseconds."""
+        """Give the total in milliseconds.
+
+        Args:
+            sample_rate: of the device, in Hz.
+        """
         return 1000.0 * self.total / sample_rate
 
 

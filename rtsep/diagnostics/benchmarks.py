@@ -49,7 +49,16 @@ RUNS = 3
 
 
 def latency(model: str, sample_rate: int, block: int) -> dict[str, Any]:
-    """Every preset that the model can do: parts, the total, and an impulse through the host on the null device."""
+    """Measure every preset that the model can do: parts, the total, and an impulse through the host on the null device.
+
+    Args:
+        model: its name.
+        sample_rate: in Hz.
+        block: in frames.
+
+    Raises:
+        ModelError, SpecError: for a model that is not there, or a rate that cannot be.
+    """
     stored = find(model).live()
     engine = build(stored)
     plan(stored.spec, sample_rate, "exact")  # what every model can do: an error here is the rate's
@@ -82,7 +91,14 @@ def latency(model: str, sample_rate: int, block: int) -> dict[str, Any]:
 
 
 def inference_times(engine: Any) -> Any:
-    """Percentiles of one frame's (or context's) inference on random magnitudes."""
+    """Time one frame's (or context's) inference on random magnitudes.
+
+    Args:
+        engine: it is made warm.
+
+    Returns:
+        Percentiles, in milliseconds.
+    """
     spec: ModelSpec = engine.spec
     engine.warmup(spec.context)
     magnitudes = np.random.default_rng(0).random((spec.channels, spec.context, spec.bins), np.float32)
@@ -113,7 +129,7 @@ def _impulse(model: ModelSpec, window: WindowSpec, block: int) -> tuple[Host, in
 
 @contextmanager
 def held_gil() -> Iterator[None]:
-    """Another Python thread that holds the GIL 30 ms at a time, five times a second."""
+    """Run another Python thread that holds the GIL 30 ms at a time, five times a second."""
     stopped = threading.Event()
     libc = PyDLL(None)  # calls through it keep the GIL
 
@@ -131,7 +147,17 @@ def held_gil() -> Iterator[None]:
 
 
 def jitter(model: str, preset: str, seconds: float, output: str) -> dict[str, Any]:
-    """The report of a live run under a held GIL."""
+    """Report a live run under a held GIL.
+
+    Args:
+        model: its name.
+        preset: of latency.
+        seconds: of sound.
+        output: a device, or `null`.
+
+    Raises:
+        RtsepError: for what cannot be played.
+    """
     options = LiveOptions(input=str(SONG), output=output, model=model, latency=preset, loop=True)
     with held_gil(), open_host(options) as host:
         while host.seconds < seconds and not host.finished:
@@ -140,7 +166,22 @@ def jitter(model: str, preset: str, seconds: float, output: str) -> dict[str, An
 
 
 def throughput(model: str, preset: str, seconds: float, engine: str, threads: int, precision: str) -> dict[str, Any]:
-    """Seconds of music separated in a second, file to files, median of several runs after one to warm up."""
+    """Measure how fast music is separated, file to files: the median of several runs after one to warm up.
+
+    Args:
+        model: its name.
+        preset: of latency, or `exact`.
+        seconds: of music.
+        engine: a name out of `ENGINES`.
+        threads: of all engines together; 0: one for every processor.
+        precision: see `build`.
+
+    Returns:
+        A report; speeds are seconds of music in a second.
+
+    Raises:
+        RtsepError: for what cannot be separated.
+    """
     method = SeparationOptions(preset)
     engines = open_engines(find(model), method, 1, engine, threads, precision)
     with tempfile.TemporaryDirectory() as folder:
@@ -172,7 +213,14 @@ def throughput(model: str, preset: str, seconds: float, engine: str, threads: in
 
 
 class Network:
-    """All that a file asks of the network, and nothing else: what no pipeline around it can beat."""
+    """All that a file asks of the network, and nothing else: what no pipeline around it can beat.
+
+    Args:
+        engines: of one model.
+        method: how the file is separated.
+        seconds: of its sound.
+        sample_rate: of its sound, in Hz.
+    """
 
     def __init__(self, engines: Sequence[Engine], method: SeparationOptions, seconds: float, sample_rate: int) -> None:
         model = engines[0].spec
@@ -191,7 +239,11 @@ class Network:
         self._masks = [np.empty((len(model.stems), *shape), np.float32) for _ in self._engines]
 
     def think(self) -> float:
-        """Seconds for every call, the engines side by side."""
+        """Make every call, the engines side by side.
+
+        Returns:
+            The time that it took, in seconds.
+        """
         left = iter(range(self._calls))
 
         def work(engine: Engine, masks: NDArray[np.float32]) -> None:

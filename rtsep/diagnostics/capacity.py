@@ -28,7 +28,7 @@ class ModelTiming:
     budgets: tuple[Budget, ...]
 
     def words(self, budget: Budget) -> str:
-        """A preset's verdict in a line: `46: a mask every 23 ms: yes, 15 ms of 21; 70 ms in all`."""
+        """Write a preset's verdict in a line: `46: a mask every 23 ms: yes, 15 ms of 21; 70 ms in all`."""
         told = f"{budget.window.preset:>5}: a mask every {_ms(budget.interval_s)}"
         if budget.holds(self.pass_s):
             return f"{told}: yes, {_ms(self.pass_s)} of {_ms(budget.room_s)}; {_total_ms(budget)} in all"
@@ -45,6 +45,9 @@ def timings(stored: StoredModel, cores: int) -> Iterator[ModelTiming]:
     Args:
         stored: the model.
         cores: of the machine.
+
+    Yields:
+        One timing for each number of threads.
     """
     playable = stored.live()
     budgets = []

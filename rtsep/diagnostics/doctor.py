@@ -34,7 +34,17 @@ def examine() -> tuple[Finding, ...]:
 
 
 def live_models(named: Sequence[str]) -> Iterator[ModelTiming]:
-    """Time models live: those named, or the two-stem models that are here. Raises `RtsepError`s for names."""
+    """Time models live: those named, or the two-stem models that are here.
+
+    Args:
+        named: names of models.
+
+    Yields:
+        Timings, model by model.
+
+    Raises:
+        RtsepError: for names that are no model's.
+    """
     chosen = [find(name) for name in named] or [
         stored for stored in catalogue() if len(stored.spec.stems) == 2 and stored.spec.sample_rate == SAMPLE_RATE
     ]

@@ -29,13 +29,19 @@ def _bin_map(positions: NDArray[np.floating], bins: int) -> BinMap:
 
 
 def to_model(model: ModelSpec, window: WindowSpec) -> BinMap:
-    """Device magnitudes (and one zero beyond the Nyquist frequency) to the model's bins."""
+    """Map device magnitudes (and one zero beyond the Nyquist frequency) to the model's bins.
+
+    Thread: any; not real-time safe (allocates).
+    """
     per_bin = (model.sample_rate / model.window) / (window.sample_rate / window.window)
     return _bin_map(np.arange(model.bins) * per_bin, window.window // 2 + 1)
 
 
 def to_device(model: ModelSpec, window: WindowSpec) -> BinMap:
-    """Model masks (and one extension value beyond its band) to the device's bins."""
+    """Map model masks (and one extension value beyond its band) to the device's bins.
+
+    Thread: any; not real-time safe (allocates).
+    """
     per_bin = (window.sample_rate / window.window) / (model.sample_rate / model.window)
     return _bin_map(np.arange(window.window // 2 + 1) * per_bin, model.bins)
 
@@ -44,7 +50,16 @@ def to_device(model: ModelSpec, window: WindowSpec) -> BinMap:
 def interpolate(
     below: NDArray[np.int64], weight: NDArray[np.float32], source: NDArray[np.float32], target: NDArray[np.float32]
 ) -> None:
-    """Map one row of bins; source has one more value than bins, for what lies beyond."""
+    """Map one row of bins to another grid.
+
+    Args:
+        below: of a `BinMap`, (target bins,).
+        weight: of a `BinMap`, (target bins,).
+        source: (source bins + 1,), the last one for what lies beyond them.
+        target: (target bins,), written in place.
+
+    Thread: any; real-time safe.
+    """
     for k in range(len(target)):
         low = source[below[k]]
         target[k] = low + weight[k] * (source[below[k] + 1] - low)

@@ -15,13 +15,22 @@ ZEROS, AVERAGE = EXTENSION_CODE["zeros"], EXTENSION_CODE["average"]
 
 @kernel
 def ratio_masks(raw: NDArray[np.float32], exponent: float, extension: int, refined: NDArray[np.float32]) -> int:
-    """Ratio masks from a network's masks or magnitudes.
+    """Make ratio masks of a network's masks or magnitudes.
 
     m = (y^p + eps / n) / (sum y^p + eps) over the n stems, as Spleeter has it. Bins where the
     network gave something that is not finite or not positive are shared equally.
 
-    raw: (stems, channels, bins). refined: (stems, channels, bins + 1), the last one for the bins
-    above the model's band. Gives the number of bins that were not finite.
+    Args:
+        raw: (stems, channels, bins).
+        exponent: p.
+        extension: one of the codes of `EXTENSION_CODE`.
+        refined: (stems, channels, bins + 1), written in place; the last one is for the bins above the
+            model's band.
+
+    Returns:
+        The number of bins that were not finite.
+
+    Thread: any; real-time safe.
     """
     stems, channels, bins = raw.shape
     broken = 0

@@ -27,10 +27,12 @@ SEMAPHORE = np.int64, 8  # dtype and length of an array that holds one sem_t
 
 @functools.cache
 def cache_folder() -> Path:
-    """Where compiled kernels of this very source lie.
+    """Give the folder where compiled kernels of this very source lie.
 
     numba looks only at the file of the outermost function and would go on running an old callee
     from another file, so the folder is named by a digest of all the sources that have kernels.
+
+    Thread: any; not real-time safe (reads files).
     """
     digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
     package = Path(__file__).parent.parent
@@ -43,7 +45,10 @@ def cache_folder() -> Path:
 
 
 def compiled() -> bool:
-    """Whether there are kernels in the cache; else the first start takes its time."""
+    """Say whether there are kernels in the cache; else the first start takes its time.
+
+    Thread: any; not real-time safe (reads files).
+    """
     folder = cache_folder()
     return folder.is_dir() and any(folder.rglob("*.nbi"))
 
@@ -67,11 +72,17 @@ kernel = _compiled(numba.njit, nogil=True, fastmath=False)
 
 @kernel
 def start() -> None:
-    """Do nothing: with the first kernel numba's own machinery is loaded, which takes a while."""
+    """Do nothing: with the first kernel numba's own machinery is loaded, which takes a while.
+
+    Thread: any, before the sound starts; not real-time safe (loads numba's compiler).
+    """
 
 
 def callback_kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """A C function with the given numba signature."""
+    """Make a C function with the given numba signature, as a decorator.
+
+    Thread: any, before the sound starts; not real-time safe (compiles).
+    """
     return _compiled(numba.cfunc, signature, nopython=True)
 
 
@@ -85,7 +96,12 @@ def _field_pointer(context: Any, builder: Any, records_type: Any, records: Any, 
 
 @intrinsic(prefer_literal=True)
 def load_acquire(typingctx: Any, records: Any, field: Any) -> Any:
-    """Read an int64 field; what its writer stored before it is then visible."""
+    """Read an int64 field, by its literal name, of the first of some records.
+
+    What its writer stored before it is then visible.
+
+    Thread: any, within kernels; real-time safe.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = _field_pointer(context, builder, records, arguments[0], field.literal_value)
@@ -96,7 +112,12 @@ def load_acquire(typingctx: Any, records: Any, field: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def store_release(typingctx: Any, records: Any, field: Any, value: Any) -> Any:
-    """Write an int64 field after everything that was written before it."""
+    """Write an int64 field, by its literal name, of the first of some records.
+
+    It is written after everything that was written before it.
+
+    Thread: any, within kernels; real-time safe.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = _field_pointer(context, builder, records, arguments[0], field.literal_value)
@@ -109,7 +130,12 @@ def store_release(typingctx: Any, records: Any, field: Any, value: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def exchange(typingctx: Any, records: Any, field: Any, value: Any) -> Any:
-    """Write an int64 field and give what it held, in one step, ordered both ways."""
+    """Write an int64 field, by its literal name, of the first of some records, and give what it held.
+
+    It is one step, ordered both ways.
+
+    Thread: any, within kernels; real-time safe.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = _field_pointer(context, builder, records, arguments[0], field.literal_value)
@@ -121,7 +147,10 @@ def exchange(typingctx: Any, records: Any, field: Any, value: Any) -> Any:
 
 @intrinsic
 def fence(typingctx: Any) -> Any:
-    """Keep what was read before from being read again later; for processors that reorder loads."""
+    """Keep what was read before from being read again later; for processors that reorder loads.
+
+    Thread: any, within kernels; real-time safe.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         builder.fence("acquire")
@@ -132,7 +161,10 @@ def fence(typingctx: Any) -> Any:
 
 @intrinsic
 def pointer_at(typingctx: Any, address: Any) -> Any:
-    """The address (an int64) as a pointer that `numba.carray` takes."""
+    """Turn an address (an int64) into a pointer that `numba.carray` takes.
+
+    Thread: any, within kernels; real-time safe.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
@@ -145,7 +177,10 @@ _TIMESPEC = ir.LiteralStructType([ir.IntType(64), ir.IntType(64)])
 
 @intrinsic
 def clock_ns(typingctx: Any) -> Any:
-    """The monotonic clock, in nanoseconds."""
+    """Read the monotonic clock, in nanoseconds.
+
+    Thread: any, within kernels; real-time safe.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         i64, i32 = ir.IntType(64), ir.IntType(32)
@@ -182,19 +217,42 @@ _sem_post = types.ExternalFunction("sem_post", types.int32(types.voidptr))
 
 @kernel
 def post(semaphore: int) -> None:
-    """Wake whoever waits on the semaphore at this address; safe on the audio thread."""
+    """Wake whoever waits on a semaphore.
+
+    Args:
+        semaphore: its address.
+
+    Thread: any; real-time safe.
+    """
     _sem_post(pointer_at(semaphore))
 
 
 @kernel
 def wait_until(semaphore: int, deadline_ns: int) -> bool:
-    """Wait for a post until the monotonic deadline; False if it passed."""
+    """Wait for a post.
+
+    Args:
+        semaphore: its address.
+        deadline_ns: of the monotonic clock, in nanoseconds.
+
+    Returns:
+        False if the deadline passed.
+
+    Thread: any; not real-time safe (waits).
+    """
     return _sem_clockwait(semaphore, deadline_ns) == 0
 
 
 @kernel
 def sleep_until(semaphore: int, deadline_ns: int) -> None:
-    """Sleep on a semaphore of one's own that nobody posts, until the monotonic deadline."""
+    """Sleep on a semaphore of one's own that nobody posts.
+
+    Args:
+        semaphore: its address.
+        deadline_ns: of the monotonic clock, in nanoseconds.
+
+    Thread: any; not real-time safe (waits).
+    """
     while clock_ns() < deadline_ns:
         _sem_clockwait(semaphore, deadline_ns)
 
@@ -205,7 +263,10 @@ def _init(semaphore: int) -> None:
 
 
 def semaphore() -> NDArray[np.int64]:
-    """A fresh native semaphore at zero; keep the array alive and pass `array.ctypes.data` on."""
+    """Make a native semaphore at zero; keep the array alive and pass `array.ctypes.data` on.
+
+    Thread: any, before the sound starts; not real-time safe (allocates).
+    """
     memory = np.zeros(SEMAPHORE[1], SEMAPHORE[0])
     _init(memory.ctypes.data)
     return memory

@@ -1,8 +1,9 @@
 """One writer, one reader, never a wait: audio between two threads, and gaps repaired to the frame.
 
-Each side moves only its own index. A gap is made good by the side that caused it to be heard:
-the reader that found too little must drop as many frames, the writer that found no room owes as
-many zeros, so that what passes through keeps its place in time.
+Each side moves only its own index, as in the queue of L. Lamport, "Specifying concurrent program
+modules" (ACM TOPLAS 1983). A gap is made good by the side that caused it to be heard: the reader
+that found too little must drop as many frames, the writer that found no room owes as many zeros,
+so that what passes through keeps its place in time.
 """
 
 from __future__ import annotations
@@ -39,19 +40,32 @@ class RingMemory(NamedTuple):
 
 
 def ring_memory(capacity: int, channels: int) -> RingMemory:
-    """An empty ring of `capacity` frames."""
+    """Make an empty ring.
+
+    Args:
+        capacity: in frames.
+        channels: of its sound.
+
+    Thread: any, before the sound starts; not real-time safe (allocates).
+    """
     return RingMemory(np.zeros(1, STATE), np.zeros((capacity, channels), np.float32))
 
 
 @kernel
 def readable(ring: RingMemory) -> int:
-    """Frames that the reader may read."""
+    """Give the frames that the reader may read.
+
+    Thread: any; real-time safe.
+    """
     return load_acquire(ring.state, "written") - load_acquire(ring.state, "read")
 
 
 @kernel
 def writable(ring: RingMemory) -> int:
-    """Frames that the writer may write."""
+    """Give the frames that the writer may write.
+
+    Thread: any; real-time safe.
+    """
     return len(ring.data) - readable(ring)
 
 
@@ -69,7 +83,17 @@ def _put(ring: RingMemory, block: NDArray[np.float32], frames: int) -> None:
 
 @kernel
 def write(ring: RingMemory, block: NDArray[np.float32]) -> int:
-    """Write as many frames of (frames, channels) as there is room for; give their number."""
+    """Write as many frames as there is room for.
+
+    Args:
+        ring: what is written to.
+        block: (frames, channels).
+
+    Returns:
+        The frames written.
+
+    Thread: the ring's writer; real-time safe.
+    """
     frames = min(len(block), writable(ring))
     _put(ring, block, frames)
     return frames
@@ -77,7 +101,17 @@ def write(ring: RingMemory, block: NDArray[np.float32]) -> int:
 
 @kernel
 def read(ring: RingMemory, out: NDArray[np.float32]) -> int:
-    """Read up to len(out) frames into (frames, channels); give their number."""
+    """Read as many frames as there are.
+
+    Args:
+        ring: what is read from.
+        out: (frames, channels), written in place.
+
+    Returns:
+        The frames read; what lies behind them in `out` stays as it was.
+
+    Thread: the ring's reader; real-time safe.
+    """
     frames = min(len(out), readable(ring))
     position = ring.state[0].read
     capacity, channels = ring.data.shape
@@ -91,7 +125,17 @@ def read(ring: RingMemory, out: NDArray[np.float32]) -> int:
 
 @kernel
 def write_or_skip(ring: RingMemory, block: NDArray[np.float32]) -> bool:
-    """Write the whole block or refuse it; pending zeros for refused ones come first."""
+    """Write the whole block or refuse it; pending zeros for refused ones come first.
+
+    Args:
+        ring: what is written to.
+        block: (frames, channels).
+
+    Returns:
+        Whether it was written.
+
+    Thread: the ring's writer; real-time safe.
+    """
     state = ring.state[0]
     pay = min(state.pending_zeros, writable(ring))
     _put(ring, block[:0], pay)
@@ -107,7 +151,17 @@ def write_or_skip(ring: RingMemory, block: NDArray[np.float32]) -> bool:
 
 @kernel
 def read_or_silence(ring: RingMemory, out: NDArray[np.float32]) -> bool:
-    """Fill the whole block, with silence where frames are late; late frames are dropped first."""
+    """Fill the whole block, with silence where frames are late; late frames are dropped first.
+
+    Args:
+        ring: what is read from.
+        out: (frames, channels), written in place.
+
+    Returns:
+        Whether all of it is sound.
+
+    Thread: the ring's reader; real-time safe.
+    """
     state = ring.state[0]
     drop = min(state.pending_drops, readable(ring))
     state.pending_drops -= drop
@@ -124,23 +178,55 @@ def read_or_silence(ring: RingMemory, out: NDArray[np.float32]) -> bool:
 
 @kernel
 def skip_to(ring: RingMemory, position: int) -> None:
-    """Drop what lies before `position` (a count of frames ever written), where it is still unread."""
+    """Drop what lies before a position and is still unread.
+
+    Args:
+        ring: what is read from.
+        position: a count of frames ever written.
+
+    Thread: the ring's reader; real-time safe.
+    """
     if position > ring.state[0].read:
         store_release(ring.state, "read", position)
 
 
 class Ring:
-    """A ring for Python threads; the kernels above work on its `memory` without the GIL."""
+    """A ring for Python threads; the kernels above work on its `memory` without the GIL.
+
+    Args:
+        capacity: in frames.
+        channels: of its sound.
+
+    Thread: any reads its properties; not real-time safe (Python).
+    """
 
     def __init__(self, capacity: int, channels: int) -> None:
         self.memory = ring_memory(capacity, channels)
 
     def write(self, block: NDArray[np.float32]) -> int:
-        """Write (frames, channels) as far as there is room; give the frames written."""
+        """Write as far as there is room.
+
+        Args:
+            block: (frames, channels).
+
+        Returns:
+            The frames written.
+
+        Thread: the ring's writer; not real-time safe (Python).
+        """
         return int(write(self.memory, block))
 
     def read(self, out: NDArray[np.float32]) -> int:
-        """Read into (frames, channels); give the frames read."""
+        """Read as far as there are frames.
+
+        Args:
+            out: (frames, channels), written in place.
+
+        Returns:
+            The frames read.
+
+        Thread: the ring's reader; not real-time safe (Python).
+        """
         return int(read(self.memory, out))
 
     @property

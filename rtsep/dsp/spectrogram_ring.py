@@ -25,28 +25,46 @@ class SpectrogramRing(NamedTuple):
 
 
 def spectrogram_ring(model: ModelSpec, window: WindowSpec) -> SpectrogramRing:
-    """An empty ring: the past is silence."""
+    """Make an empty ring: the past is silence.
+
+    Thread: any, before the sound starts; not real-time safe (allocates).
+    """
     capacity = model.context * window.frame_stride + RESERVE_HOPS
     return SpectrogramRing(np.zeros(1, STATE), np.zeros((capacity, model.channels, model.bins), np.float32))
 
 
 @kernel
 def next_frame(ring: SpectrogramRing) -> NDArray[np.float32]:
-    """The slot (channels, bins) to fill before `commit`."""
+    """Give the slot (channels, bins) to fill before `commit`.
+
+    Thread: one at a time, live the pipeline's; real-time safe.
+    """
     return ring.frames[ring.state[0].hops % len(ring.frames)]
 
 
 @kernel
 def commit(ring: SpectrogramRing) -> None:
-    """The slot is filled; let the reader see it."""
+    """Let the reader see the slot, which is filled.
+
+    Thread: one at a time, live the pipeline's; real-time safe.
+    """
     store_release(ring.state, "hops", ring.state[0].hops + 1)
 
 
 @kernel
 def gather(ring: SpectrogramRing, newest: int, frame_stride: int, out: NDArray[np.float32]) -> bool:
-    """Copy every `frame_stride`-th frame up to hop `newest` into out (channels, frames, bins).
+    """Copy every `frame_stride`-th frame up to a hop; frames before the first are silence.
 
-    Frames before the first are silence. False when the writer has gone over some of them.
+    Args:
+        ring: what is read from.
+        newest: the hop of the last frame.
+        frame_stride: hops from one frame to the next.
+        out: (channels, frames, bins), written in place.
+
+    Returns:
+        False when the writer has gone over some of them.
+
+    Thread: one at a time, live the inference worker's; real-time safe.
     """
     channels, count, _ = out.shape
     capacity = len(ring.frames)

@@ -1,4 +1,8 @@
-"""The streaming transform: one hop in, its spectrum, its masks, one hop of every stem out."""
+"""The streaming transform: one hop in, its spectrum, its masks, one hop of every stem out.
+
+Weighted overlap-add, after R. Crochiere, "A weighted overlap-add method of short-time Fourier
+analysis/synthesis" (IEEE TASSP 1980).
+"""
 
 from __future__ import annotations
 
@@ -60,7 +64,15 @@ class Stream(NamedTuple):
 
 
 def open_stream(model: ModelSpec, window: WindowSpec, batch: int = 1) -> Stream:
-    """A silent stream with equal masks; `batch` hops may be analysed before they are synthesised."""
+    """Make a silent stream with equal masks.
+
+    Args:
+        model: what is played.
+        window: how it is run.
+        batch: hops that may be analysed before they are synthesised.
+
+    Thread: any, before the sound starts; not real-time safe (allocates).
+    """
     stems, channels = len(model.stems), model.channels
     length, tail = window.window, window.synthesis
     bins = length // 2 + 1
@@ -105,7 +117,10 @@ def open_stream(model: ModelSpec, window: WindowSpec, batch: int = 1) -> Stream:
 
 
 def reset(stream: Stream) -> None:
-    """Forget all sound; keep the counters of faults."""
+    """Forget all sound; keep the counters of faults.
+
+    Thread: one at a time, between two hops; not real-time safe (Python).
+    """
     for array in (stream.history, stream.spectra, stream.overlap):
         array[...] = 0
     stream.masks[...] = stream.total / len(stream.masks)
@@ -114,7 +129,14 @@ def reset(stream: Stream) -> None:
 
 @kernel
 def shift(row: NDArray[np.float32], frames: int) -> None:
-    """Move a row towards its start; a slice assignment would make a copy on the way."""
+    """Move a row towards its start; a slice assignment would make a copy on the way.
+
+    Args:
+        row: (any,), changed in place.
+        frames: by how many.
+
+    Thread: any; real-time safe.
+    """
     for i in range(len(row) - frames):
         row[i] = row[i + frames]
 
@@ -137,7 +159,15 @@ def _remember(stream: Stream, block: NDArray[np.float32]) -> None:
 
 @kernel
 def analyse(stream: Stream, block: NDArray[np.float32], magnitudes: NDArray[np.float32]) -> None:
-    """Take one hop (channels, hop); give the magnitudes (channels, model bins) of its spectrum."""
+    """Take one hop and give the magnitudes of its spectrum.
+
+    Args:
+        stream: changed in place.
+        block: (channels, hop).
+        magnitudes: (channels, model bins), written in place, on the scale of the model's own window.
+
+    Thread: one at a time, live the pipeline's; not real-time safe (the FFT allocates).
+    """
     _remember(stream, block)
     state = stream.state[0]
     spectrum = stream.spectra[state.hops % len(stream.spectra)]
@@ -174,7 +204,17 @@ def _transform(stream: Stream, window: NDArray[np.float32], spectrum: NDArray[np
 
 @kernel
 def set_masks(stream: Stream, raw: NDArray[np.float32]) -> int:
-    """Use what the network gave, (stems, channels, model bins), from now on; give its broken bins."""
+    """Use what the network gave from now on.
+
+    Args:
+        stream: changed in place.
+        raw: (stems, channels, model bins).
+
+    Returns:
+        The number of bins that were not finite.
+
+    Thread: one at a time, live the pipeline's; real-time safe.
+    """
     state = stream.state[0]
     broken = ratio_masks(raw, state.exponent, state.extension, stream.refined)
     state.broken_masks += broken
@@ -192,7 +232,14 @@ def set_masks(stream: Stream, raw: NDArray[np.float32]) -> int:
 
 @kernel
 def synthesise(stream: Stream, stems: NDArray[np.float32]) -> None:
-    """Give the next hop of every stem (stems, channels, hop), `latency` frames behind its input."""
+    """Give the next hop of every stem, `latency` frames behind its input.
+
+    Args:
+        stream: changed in place.
+        stems: (stems, channels, hop), written in place.
+
+    Thread: one at a time, live the pipeline's; not real-time safe (the FFT allocates).
+    """
     ready = stream.state[0].played >= stream.state[0].delay
     if ready:
         spectrum = next_spectrum(stream)
@@ -206,14 +253,25 @@ def synthesise(stream: Stream, stems: NDArray[np.float32]) -> None:
 
 @kernel
 def next_spectrum(stream: Stream) -> NDArray[np.complex64]:
-    """The spectrum (channels, bins) that the next hop of the stems is made from."""
+    """Give the spectrum (channels, bins) that the next hop of the stems is made from.
+
+    Thread: one at a time, live the pipeline's; real-time safe.
+    """
     state = stream.state[0]
     return stream.spectra[(state.played - state.delay) % len(stream.spectra)]
 
 
 @kernel
 def resynthesise(stream: Stream, ready: bool, stems: NDArray[np.float32]) -> None:
-    """Turn `products`, the spectra of the stems, into their next hop; silence where they are not ready."""
+    """Turn `products`, the spectra of the stems, into their next hop.
+
+    Args:
+        stream: changed in place.
+        ready: whether there are products; else the stems run out, or are still silent.
+        stems: (stems, channels, hop or more), the hop written in place.
+
+    Thread: one at a time, live the pipeline's; not real-time safe (the FFT allocates).
+    """
     state = stream.state[0]
     count, channels, tail = stream.overlap.shape
     length, hop = stream.frame.shape[1], state.hop
@@ -239,7 +297,14 @@ def resynthesise(stream: Stream, ready: bool, stems: NDArray[np.float32]) -> Non
 
 @kernel
 def delayed(stream: Stream, block: NDArray[np.float32]) -> None:
-    """The input (channels, hop) that belongs to the stems of the last `synthesise`."""
+    """Give the input that belongs to the stems of the last `synthesise`.
+
+    Args:
+        stream: what it went into.
+        block: (channels, hop), written in place.
+
+    Thread: one at a time, live the pipeline's; real-time safe.
+    """
     hop = stream.state[0].hop
     start = stream.history.shape[1] - hop - stream.state[0].latency
     block[:, :] = stream.history[:, start : start + hop]

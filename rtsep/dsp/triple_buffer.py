@@ -23,19 +23,31 @@ SLOT = 3  # mask of the slot's number
 
 
 def triple_buffer() -> NDArray[np.void]:
-    """Control of a fresh triple buffer; its slots are the first axis, of length 3, of any arrays."""
+    """Make the control of a triple buffer; its slots are the first axis, of length 3, of any arrays.
+
+    Thread: any, before the sound starts; not real-time safe (allocates).
+    """
     return np.array([(1, 0, 2)], CONTROL)
 
 
 @kernel
 def publish(state: NDArray[np.void]) -> None:
-    """The writer has filled slot `back`; hand it over and get another."""
+    """Hand over the slot `back`, which the writer has filled, and get another.
+
+    Thread: the buffer's writer; real-time safe.
+    """
     state[0].back = exchange(state, "middle", state[0].back | FRESH) & SLOT
 
 
 @kernel
 def take(state: NDArray[np.void]) -> bool:
-    """Move the newest published slot to `front`; False when there is none since the last time."""
+    """Move the newest published slot to `front`.
+
+    Returns:
+        False when there is none since the last time.
+
+    Thread: the buffer's reader; real-time safe.
+    """
     if not load_acquire(state, "middle") & FRESH:
         return False
     state[0].front = exchange(state, "middle", state[0].front) & SLOT

@@ -30,7 +30,10 @@ class Places(NamedTuple):
 
 
 def open_places(sources: int, channels: int, bins: int) -> Places:
-    """Nothing seen yet."""
+    """Make room for what will be seen of the sources.
+
+    Thread: any, before the sound starts; not real-time safe (allocates).
+    """
     return Places(
         np.zeros((sources, bins, channels, channels), np.complex128),
         np.zeros((sources, bins)),
@@ -47,11 +50,17 @@ def estimate(
     epsilon: float,
     sources: NDArray[np.complex64],
 ) -> None:
-    """First estimates of one frame, from the network's magnitudes and the mix's phase.
+    """Make first estimates of one frame, from the network's magnitudes and the mix's phase.
 
-    magnitudes: (S or S - 1, C, K or fewer); bins above them are zero. share: shares of the mix
-    by magnitude instead of the magnitudes themselves. residual: the last source is what the
-    others leave of the mix. mix: (C, K). sources: (S, C, K).
+    Args:
+        magnitudes: (S or S - 1, C, K or fewer); bins above them are zero.
+        mix: (C, K).
+        share: whether they share the mix by magnitude, instead of having the magnitudes themselves.
+        residual: whether the last source is what the others leave of the mix.
+        epsilon: added to the sum of magnitudes that the mix is shared by.
+        sources: (S, C, K), written in place.
+
+    Thread: any; real-time safe.
     """
     targets, channels, bins = magnitudes.shape
     for channel in range(channels):
@@ -72,7 +81,15 @@ def estimate(
 
 @kernel
 def look(places: Places, sources: NDArray[np.complex64], mix: NDArray[np.complex64]) -> None:
-    """Gather one frame: sources (S, C, K), mix (C, K)."""
+    """Gather one frame, for the means that the covariances are made of.
+
+    Args:
+        places: what was seen so far; changed in place.
+        sources: (S, C, K).
+        mix: (C, K).
+
+    Thread: one at a time; real-time safe.
+    """
     count, channels, bins = sources.shape
     for k in range(bins):
         for c in range(channels):
@@ -90,7 +107,16 @@ def look(places: Places, sources: NDArray[np.complex64], mix: NDArray[np.complex
 
 @kernel
 def refine(places: Places, mix: NDArray[np.complex64], epsilon: float, sources: NDArray[np.complex64]) -> None:
-    """Filter the mix (C, K) of one frame; sources (S, C, K): the estimates before and after."""
+    """Filter the mix of one frame, by the places that were seen.
+
+    Args:
+        places: of all frames.
+        mix: (C, K).
+        epsilon: regularises the covariances, as norbert's `eps`.
+        sources: (S, C, K), the estimates before and after, in place.
+
+    Thread: any; not real-time safe (allocates).
+    """
     count, channels, bins = sources.shape
     scale = max(1.0, places.loudest[0] / LOUD) ** 2
     floor = np.sqrt(epsilon)

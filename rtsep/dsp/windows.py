@@ -11,29 +11,57 @@ from rtsep.core.spec import Analysis, ModelSpec, WindowSpec
 
 
 class WindowPair(NamedTuple):
-    """analysis: (window,); synthesis: (synthesis,), for the last part of the frame. float32."""
+    """What the sound is cut with, and what it is put together with."""
 
-    analysis: NDArray[np.float32]
-    synthesis: NDArray[np.float32]
+    analysis: NDArray[np.float32]  # (window,)
+    synthesis: NDArray[np.float32]  # (synthesis,), for the last part of the frame
 
 
 def hann(frames: int) -> NDArray[np.float64]:
-    """Periodic Hann window."""
+    """Make a periodic Hann window.
+
+    Args:
+        frames: its length.
+
+    Returns:
+        (frames,).
+
+    Thread: any; not real-time safe (allocates).
+    """
     return np.sin(np.pi * np.arange(frames) / frames) ** 2
 
 
 def model_window(shape: Analysis, frames: int) -> NDArray[np.float64]:
-    """The window that the model was trained with."""
+    """Make the window that the model was trained with.
+
+    Args:
+        shape: `hann`, or `sqrt_hann`.
+        frames: its length.
+
+    Returns:
+        (frames,).
+
+    Thread: any; not real-time safe (allocates).
+    """
     return hann(frames) if shape == "hann" else np.sqrt(hann(frames))
 
 
 def asymmetric(window: int, synthesis: int) -> NDArray[np.float64]:
-    """A sine rise over all but the last synthesis / 2 frames, then a cosine fall.
+    """Make a sine rise over all but the last synthesis / 2 frames, then a cosine fall.
 
     With the synthesis window Hann(M) / analysis over the last M frames, the pair reconstructs
     perfectly for every hop that divides M at least twice. After D. Mauler and R. Martin, "A low
     delay, variable resolution, perfect reconstruction spectral analysis-synthesis system for
     speech enhancement" (EUSIPCO 2007).
+
+    Args:
+        window: its length, in frames.
+        synthesis: M, in frames.
+
+    Returns:
+        (window,).
+
+    Thread: any; not real-time safe (allocates).
     """
     fall = synthesis // 2
     rise = window - fall
@@ -43,7 +71,10 @@ def asymmetric(window: int, synthesis: int) -> NDArray[np.float64]:
 
 
 def window_pair(model: ModelSpec, window: WindowSpec) -> WindowPair:
-    """The pair for one model at one device rate and preset."""
+    """Make the pair for one model at one device rate and preset.
+
+    Thread: any; not real-time safe (allocates).
+    """
     length, tail, hop = window.window, window.synthesis, window.hop
     if window.preset == "exact":
         analysis = model_window(model.analysis, length)
@@ -58,5 +89,12 @@ def window_pair(model: ModelSpec, window: WindowSpec) -> WindowPair:
 
 
 def magnitude_scale(model: ModelSpec, shown: NDArray[np.float32]) -> float:
-    """What a magnitude under a window `shown` to the network is multiplied by to be one under the model's."""
+    """Give the factor that makes a magnitude under one window a magnitude under the model's own.
+
+    Args:
+        model: whose window it is.
+        shown: the window that the network is shown, (frames,).
+
+    Thread: any; not real-time safe (allocates).
+    """
     return float(model_window(model.analysis, model.window).sum() / shown.sum(dtype=np.float64))

@@ -23,15 +23,24 @@ class Engine(Protocol):
     provider: str  # what runs it, in words for people: "ONNX Runtime CPU, 1 thread"
 
     def warmup(self, frames: int = 1, phases: int = 1) -> None:
-        """Get ready for calls of `frames` spectra (a windowed model: its context) in `phases` phases."""
+        """Get ready for calls of so many spectra.
+
+        Args:
+            frames: spectra in a call; a windowed model's are its context.
+            phases: interleaved runs, each with states of its own.
+        """
 
     def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
         """Write the masks for magnitudes.
 
-        magnitudes: (channels, frames, bins), linear, as the model's own analysis gives them.
-        masks: (stems, channels, frames, bins), written in place; raw, by the spec's `output`. Of a
-        spec with `newest` they are only so many frames, the last of the context.
-        phase: which of the interleaved runs of a stateful model these frames belong to.
+        Args:
+            magnitudes: (channels, frames, bins), linear, as the model's own analysis gives them.
+            masks: (stems, channels, frames, bins), written in place; raw, by the spec's `output`. Of a
+                spec with `newest` they are only so many frames, the last of the context.
+            phase: which of the interleaved runs of a stateful model these frames belong to.
+
+        Raises:
+            EngineError: for arrays that do not fit the spec, and where the library fails.
         """
 
     def reset(self, phase: int | None = None) -> None:

@@ -36,10 +36,17 @@ ENGINES: dict[str, Builder] = {"onnx": _onnx, "openvino": _openvino, "identity":
 
 
 def build(model: StoredModel, engine: str = "onnx", threads: int = 1, precision: str = "f32") -> Engine:
-    """Build the engine named `engine` for a model.
+    """Build the engine of a name for a model.
 
-    threads: of one inference. precision: "f32", or "bf16" where engine and CPU have it. Raises
-    `EngineError` for an unknown or missing engine, `ModelError` for a graph that does not match.
+    Args:
+        model: what it runs.
+        engine: a name out of `ENGINES`.
+        threads: of one inference.
+        precision: "f32", or "bf16" where engine and CPU have it.
+
+    Raises:
+        EngineError: for an unknown or missing engine, or a precision that it does not have.
+        ModelError: for a graph that does not match its spec.
     """
     return build_many(model, 1, engine, threads, precision)[0]
 
@@ -47,9 +54,19 @@ def build(model: StoredModel, engine: str = "onnx", threads: int = 1, precision:
 def build_many(
     model: StoredModel, count: int, engine: str = "onnx", threads: int = 1, precision: str = "f32"
 ) -> list[Engine]:
-    """Build so many engines that work side by side, each in a thread of its own; see `build`.
+    """Build so many engines that work side by side, each in a thread of its own.
 
     They share the weights where the library lets them.
+
+    Args:
+        model: what they run.
+        count: how many.
+        engine: a name out of `ENGINES`.
+        threads: of one inference of one engine.
+        precision: see `build`.
+
+    Raises:
+        EngineError, ModelError: see `build`.
     """
     if engine not in ENGINES:
         raise EngineError(f"unknown engine {engine!r}; allowed are {', '.join(ENGINES)}")

@@ -26,9 +26,16 @@ class GraphValue:
 def check_graph(
     model: StoredModel, inputs: list[GraphValue], outputs: list[GraphValue], stems: int | None = None
 ) -> None:
-    """Raise `ModelError` unless the graph has exactly the inputs and outputs of its spec.
+    """Check that a graph has exactly the inputs and outputs of its spec.
 
-    stems: how many of them it gives, where it is a part of the model.
+    Args:
+        model: what the graph is of.
+        inputs: of the graph.
+        outputs: of the graph.
+        stems: how many of them it gives, where it is a part of the model.
+
+    Raises:
+        ModelError: where it has not.
     """
     spec = model.spec
     windowed = spec.kind == "windowed"
@@ -74,7 +81,11 @@ def _words(shape: tuple[int | None, ...]) -> str:
 
 
 def check_frames(spec: ModelSpec, frames: int) -> int:
-    """Give the spectra of one call: a windowed model's fixed context, or what was asked; checked."""
+    """Give the spectra of one call: a windowed model's fixed context, or what was asked.
+
+    Raises:
+        EngineError: for a number that the graph does not take.
+    """
     if spec.kind == "windowed" and not spec.context_step:
         return spec.context
     if not 1 <= frames <= MAX_FRAMES:
@@ -85,12 +96,26 @@ def check_frames(spec: ModelSpec, frames: int) -> int:
 
 
 def masks_shape(spec: ModelSpec, frames: int) -> tuple[int, int, int, int]:
-    """The shape (stems, channels, frames, bins) of the masks of a call of so many spectra."""
+    """Give the shape (stems, channels, frames, bins) of the masks of a call of so many spectra.
+
+    Raises:
+        EngineError: for a number that the graph does not take.
+    """
     return len(spec.stems), spec.channels, spec.given(check_frames(spec, frames)), spec.bins
 
 
 def check_call(spec: ModelSpec, magnitudes: Float32, masks: Float32, phase: int) -> None:
-    """Raise `EngineError` unless the arrays of one call have the shapes that the spec gives."""
+    """Check that the arrays of one call have the shapes that the spec gives.
+
+    Args:
+        spec: of the model.
+        magnitudes: (channels, frames, bins).
+        masks: (stems, channels, frames, bins).
+        phase: 0 or more.
+
+    Raises:
+        EngineError: where they have not.
+    """
     frames = magnitudes.shape[1] if magnitudes.ndim == 3 else 0
     shape = (spec.channels, check_frames(spec, frames), spec.bins)
     given = masks_shape(spec, frames)

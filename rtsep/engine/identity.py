@@ -13,10 +13,16 @@ from rtsep.errors import EngineError
 
 
 class IdentityEngine:
-    """Give each stem a constant share of the mix; see `Engine` for the protocol.
+    """Gives each stem a constant share of the mix; see `Engine` for the protocol.
 
-    weights: the share of each stem, adding up to 1; equal shares by default. For a spec whose
-    output is magnitudes, the output is the share times the input, as a network's would be.
+    For a spec whose output is magnitudes, the output is the share times the input, as a network's would be.
+
+    Args:
+        spec: of the model that it stands for.
+        weights: the share of each stem, adding up to 1; equal shares by default.
+
+    Raises:
+        EngineError: for weights that do not fit.
     """
 
     def __init__(self, spec: ModelSpec, weights: Sequence[float] | None = None) -> None:

@@ -15,6 +15,14 @@ class Inference:
     """Runs an engine on the hops of one stream; both the separator and the host's worker use it.
 
     `masks` (stems, channels, bins) holds the raw result of the last `run`.
+
+    Args:
+        engine: it is made warm.
+        window: how the model is run.
+        ring: what the frames are taken from.
+
+    Raises:
+        SpecError: for a lookahead that the graph's frames do not reach.
     """
 
     def __init__(self, engine: Engine, window: WindowSpec, ring: SpectrogramRing) -> None:
@@ -37,17 +45,23 @@ class Inference:
         self.masks: Float32 = self._output[:, :, given - 1 - window.lookahead_hops]
 
     def wants(self, hop: int) -> bool:
-        """Whether a mask is made at this hop, counted from 0."""
+        """Say whether a mask is made at this hop, counted from 0."""
         return hop % self._window.mask_interval == 0
 
     def phase(self, hop: int) -> int:
-        """Which of the engine's states the frame of this hop continues."""
+        """Give the engine's states, by their number, that the frame of this hop continues."""
         return hop % self._window.frame_stride // self._window.mask_interval if self.stateful else 0
 
     def run(self, hop: int) -> bool:
-        """Make the masks of one hop; False if its frames are no longer in the spectrogram ring.
+        """Make the masks of one hop.
 
         A stateful engine must be given every hop that it wants, in order.
+
+        Args:
+            hop: counted from 0.
+
+        Returns:
+            False if its frames are no longer in the spectrogram ring.
         """
         if not gather(self._ring, hop, self._window.frame_stride, self._magnitudes):
             return False

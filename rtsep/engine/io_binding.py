@@ -36,7 +36,12 @@ class Phase:
 
 
 class IOBindingEngine(ABC):
-    """An engine whose library takes buffers beforehand; see `Engine` for the protocol."""
+    """An engine whose library takes buffers beforehand; see `Engine` for the protocol.
+
+    Args:
+        spec: of the model.
+        provider: what runs it, in words for people.
+    """
 
     def __init__(self, spec: ModelSpec, provider: str) -> None:
         self.spec = spec
@@ -55,7 +60,15 @@ class IOBindingEngine(ABC):
         """Infer once on what is bound; the library's own exceptions pass through."""
 
     def warmup(self, frames: int = 1, phases: int = 1) -> None:
-        """Bind buffers and run twice a phase, so that both directions are warm; states end as zeros."""
+        """Bind buffers and run twice a phase, so that both directions are warm; states end as zeros.
+
+        Args:
+            frames: spectra in a call.
+            phases: interleaved runs, each with states of its own.
+
+        Raises:
+            EngineError: for numbers that the graph does not take, and where the library fails.
+        """
         frames = check_frames(self.spec, frames)
         if phases < 1:
             raise EngineError(f"phases is {phases}; it must be 1 or more")
@@ -70,7 +83,8 @@ class IOBindingEngine(ABC):
     def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
         """Write the masks for magnitudes; see `Engine.infer`.
 
-        Raises `EngineError` for arrays that do not fit the spec, and where the library fails.
+        Raises:
+            EngineError: for arrays that do not fit the spec, and where the library fails.
         """
         check_call(self.spec, magnitudes, masks, phase)
         plan = self._plan(magnitudes.shape[1], phase)
@@ -129,7 +143,11 @@ def one_line(error: Exception) -> str:
 
 
 def threads_in_words(threads: int) -> str:
-    """Give "1 thread" or "2 threads"; a number below 1 raises `EngineError`."""
+    """Give "1 thread" or "2 threads".
+
+    Raises:
+        EngineError: for a number below 1.
+    """
     if threads < 1:
         raise EngineError(f"threads is {threads}; it must be 1 or more")
     return f"{threads} thread{'s' if threads > 1 else ''}"

@@ -31,10 +31,18 @@ class GraphPart:
 class OnnxEngine(IOBindingEngine):
     """A stored model in ONNX Runtime; see `Engine` for the protocol.
 
-    threads: of one inference, 1 or more; with 1 the calling thread does all the work. Where the stems
-    have graphs of their own, each thread has its stems: convolutions of few frames hardly split.
-    beside: an engine of the same model and threads, whose weights this one shares; both may be called
-    at once. Raises `ModelError` where the file is no graph or does not match its spec.
+    Where the stems have graphs of their own, each thread has its stems: convolutions of few frames
+    hardly split.
+
+    Args:
+        model: what it runs.
+        threads: of one inference, 1 or more; with 1 the calling thread does all the work.
+        beside: an engine of the same model and threads, whose weights this one shares; both may be
+            called at once.
+
+    Raises:
+        EngineError: for fewer threads than 1.
+        ModelError: where the file is no graph or does not match its spec.
     """
 
     def __init__(self, model: StoredModel, threads: int = 1, beside: OnnxEngine | None = None) -> None:

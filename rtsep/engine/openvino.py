@@ -16,9 +16,14 @@ PRECISIONS = ("f32", "bf16")
 class OpenVinoEngine(IOBindingEngine):
     """A stored model in OpenVINO; see `Engine` for the protocol.
 
-    threads: of one inference, 1 or more. precision: "f32", or "bf16", which is faster and
-    coarser. Raises `EngineError` where OpenVINO is not installed or the CPU has no bf16,
-    `ModelError` where the file is no graph or does not match its spec.
+    Args:
+        model: what it runs.
+        threads: of one inference, 1 or more.
+        precision: "f32", or "bf16", which is faster and coarser.
+
+    Raises:
+        EngineError: where OpenVINO is not installed, or the CPU has no bf16.
+        ModelError: where the file is no graph or does not match its spec.
     """
 
     def __init__(self, model: StoredModel, threads: int = 1, precision: str = "f32") -> None:

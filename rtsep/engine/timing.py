@@ -13,7 +13,7 @@ SHARE = 0.9  # of the passes that take no longer than the time that is told
 
 
 def pass_time_s(engine: Engine, every_s: float, passes: int = PASSES) -> float:
-    """The time in seconds that nine of ten passes take at the most, of one context or spectrum.
+    """Measure the time that nine of ten passes take at the most, of one context or spectrum.
 
     Between two passes the thread sleeps until `every_s` are over: weights have to come back into the
     cache, as they have to live, so it is more than back to back. The engine must be warm, and is reset.
@@ -22,6 +22,9 @@ def pass_time_s(engine: Engine, every_s: float, passes: int = PASSES) -> float:
         engine: of any model.
         every_s: from one pass to the next, in seconds.
         passes: how many are measured.
+
+    Returns:
+        Seconds.
     """
     spec = engine.spec
     magnitudes = np.random.default_rng(0).random((spec.channels, spec.context, spec.bins), np.float32)

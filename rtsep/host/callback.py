@@ -96,7 +96,16 @@ class DeviceIO(NamedTuple):
 
 
 def open_device_io(channels: int, outputs: int, capacity: int, file_capacity: int) -> DeviceIO:
-    """A device's side in its priming phase; `capacity` frames in each of the rings to and from the signal path."""
+    """Make a device's side in its priming phase.
+
+    Args:
+        channels: of the model.
+        outputs: channels of the device.
+        capacity: of each of the rings to and from the signal path, in frames.
+        file_capacity: of the ring of a file, in frames; 1 without a file.
+
+    Thread: any, before the sound starts; not real-time safe (allocates).
+    """
     device_io = DeviceIO(
         state=np.zeros(1, STATE),
         inputs=ring_memory(capacity, channels),
@@ -163,9 +172,17 @@ def _stage_file(state: NDArray[np.void], ring: RingMemory, staged: NDArray[np.fl
 
 @kernel
 def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray[np.float32]) -> bool:
-    """One block of the device: block (frames, device inputs; empty without), out (frames, outputs).
+    """Pass one block of the device on to the signal path, and give what is played; only in freewheel it waits.
 
-    True if it was a block of the stream, False before it runs and when it has stopped.
+    Args:
+        state: (1,) of STATE.
+        block: (frames, device inputs), empty without inputs.
+        out: (frames, outputs), written in place.
+
+    Returns:
+        True if it was a block of the stream, False before it runs and when it has stopped.
+
+    Thread: the callback's; real-time safe.
     """
     device_io = state[0]
     frames = len(out)
@@ -209,7 +226,18 @@ def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray
 
 @callback_kernel(types.int32(types.voidptr, types.voidptr, types.uint64, types.voidptr, types.uint64, types.voidptr))
 def portaudio_callback(block, out, frames, time_info, flags, userdata):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """PortAudio's PaStreamCallback; userdata is the address of a STREAM record."""
+    """Serve PortAudio: a PaStreamCallback.
+
+    Args:
+        block: address of (frames, device inputs), float32.
+        out: address of (frames, outputs), float32.
+        frames: of the block.
+        time_info: not used.
+        flags: OVERFLOW_FLAG and UNDERFLOW_FLAG.
+        userdata: address of a STREAM record.
+
+    Thread: the callback's; real-time safe.
+    """
     stream = numba.carray(userdata, (1,), STREAM)
     state = numba.carray(pointer_at(stream[0].device_io), (1,), STATE)
     device_io = state[0]
@@ -230,9 +258,16 @@ def portaudio_callback(block, out, frames, time_info, flags, userdata):  # type:
 def null_clock(
     state: NDArray[np.void], out: NDArray[np.float32], sample_rate: int, nap: int, captured: NDArray[np.float32]
 ) -> None:
-    """A device that is not there: blocks at absolute times, or as fast as they come, until stopped.
+    """Be a device that is not there: blocks at absolute times, or as fast as they come, until stopped.
 
-    captured (frames, outputs) takes what is played, from the first block on, as far as it goes.
+    Args:
+        state: (1,) of STATE.
+        out: (block, outputs), what is played.
+        sample_rate: in Hz.
+        nap: address of a semaphore that nobody posts.
+        captured: (frames, outputs), takes what is played, from the first block on, as far as it goes.
+
+    Thread: the null clock's, as the callback's; not real-time safe (waits).
     """
     start, blocks, kept = clock_ns(), 0, 0
     silence = out[:0]

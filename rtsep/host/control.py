@@ -41,7 +41,12 @@ class Snapshot:
 
 
 class Controls:
-    """The parameters of one mixer; any thread may set them."""
+    """The parameters of one mixer.
+
+    Args:
+        mixer: nobody else sets its parameters.
+        stems: the names of its stems.
+    """
 
     def __init__(self, mixer: Mixer, stems: tuple[str, ...]) -> None:
         self.stems = stems
@@ -52,7 +57,13 @@ class Controls:
         set_parameters(mixer, stems, self._values)
 
     def send(self, command: Command) -> None:
-        """Check a command and hand the whole new set to the mixer; `ParameterError` otherwise."""
+        """Check a command and hand the whole new set to the mixer.
+
+        Raises:
+            ParameterError: for an unknown path, or a value out of its range.
+
+        Thread: any; not real-time safe (locks).
+        """
         row: Parameter = lookup(self.table, command.path)
         value = row.check(command.value)
         with self._lock:
@@ -60,7 +71,13 @@ class Controls:
             set_parameters(self._mixer, self.stems, self._values)
 
     def toggle(self, path: str) -> None:
-        """Turn a switch to its other side."""
+        """Turn a switch to its other side.
+
+        Raises:
+            ParameterError: for an unknown path, or one that is no switch.
+
+        Thread: any; not real-time safe (locks).
+        """
         row = lookup(self.table, path)
         if row.unit != "switch":
             raise ParameterError(f"{path} is no switch; send it a value in {row.unit}")
@@ -69,6 +86,9 @@ class Controls:
             set_parameters(self._mixer, self.stems, self._values)
 
     def values(self) -> dict[str, float]:
-        """A copy of all values, by path."""
+        """Copy all values, by path.
+
+        Thread: any; not real-time safe (locks).
+        """
         with self._lock:
             return dict(self._values)

@@ -13,7 +13,7 @@ from rtsep.core.spec import AudioSpec
 from rtsep.dsp.native import semaphore
 from rtsep.errors import DeviceError
 from rtsep.host.callback import STREAM, DeviceIO, null_clock, portaudio_callback
-from rtsep.host.portaudio import refresh_devices, module, portaudio, release, replace
+from rtsep.host.portaudio import module, portaudio, refresh_devices, release, replace
 from rtsep.host.realtime import SIGNAL_PRIORITY, become_realtime
 
 NULL = "null"
@@ -37,7 +37,10 @@ class Device:
 
 
 def devices() -> tuple[Device, ...]:
-    """All devices that PortAudio knows."""
+    """List all devices that PortAudio knows; see `portaudio`.
+
+    Thread: any, one at a time; not real-time safe (asks PortAudio).
+    """
     sounddevice = portaudio()
     apis = [api["name"] for api in sounddevice.query_hostapis()]
     return tuple(
@@ -54,7 +57,10 @@ def devices() -> tuple[Device, ...]:
 
 
 def default_output() -> Device | None:
-    """The system's default output, if it has one."""
+    """Find the system's default output, if it has one.
+
+    Thread: any, one at a time; not real-time safe (asks PortAudio).
+    """
     try:
         index = portaudio().default.device[1]
         found = {device.index: device for device in devices() if device.outputs}
@@ -64,7 +70,17 @@ def default_output() -> Device | None:
 
 
 def find_device(text: str, kind: str) -> Device:
-    """A device by number, name or part of a name; kind is `inputs` or `outputs`."""
+    """Find a device by number, name or part of a name.
+
+    Args:
+        text: what it is called.
+        kind: `inputs` or `outputs`; it must have some.
+
+    Raises:
+        DeviceError: where none fits, or several do.
+
+    Thread: any, one at a time; not real-time safe (asks PortAudio).
+    """
     usable = [device for device in devices() if getattr(device, kind)]
     found = [d for d in usable if text.isdecimal() and d.index == int(text)]
     found = found or [d for d in usable if d.name == text]
@@ -79,16 +95,28 @@ def find_device(text: str, kind: str) -> Device:
 
 
 class Clock(Protocol):
-    """What drives the callback block by block."""
+    """What drives the callback block by block.
+
+    Thread: any reads its properties, once it is open; not real-time safe (asks PortAudio).
+    """
 
     name: str
     spec: AudioSpec  # block 0 until `open` has measured it
 
     def open(self, device_io: DeviceIO) -> None:
-        """Start calling; the callback is in its priming phase."""
+        """Start calling; the callback is in its priming phase.
+
+        Raises:
+            DeviceError: where the device cannot be opened.
+
+        Thread: the one that starts the host; not real-time safe (waits).
+        """
 
     def reopen(self, device_io: DeviceIO) -> bool:
-        """Try to go on after a loss; True if it did."""
+        """Try to go on after a loss; True if it did.
+
+        Thread: the host's watch; not real-time safe (waits).
+        """
 
     @property
     def alive(self) -> bool:
@@ -99,14 +127,19 @@ class Clock(Protocol):
         """The device's own part of the latency, in frames."""
 
     def close(self) -> None:
-        """Stop calling."""
+        """Stop calling.
+
+        Thread: the one that stops the host; not real-time safe (waits).
+        """
 
 
 class NullClock:
-    """No device: blocks by the monotonic clock, or, in freewheel, as fast as they come."""
+    """No device: blocks by the monotonic clock, or, in freewheel, as fast as they come; see `Clock`.
+
+    It keeps the first `capture` frames of what it plays in `captured`, (frames, outputs).
+    """
 
     def __init__(self, sample_rate: int, outputs: int, block: int = NULL_BLOCK, capture: int = 0) -> None:
-        """capture: frames of the output to keep in `captured`, (frames, outputs)."""
         self.name = NULL
         self.captured = np.zeros((capture, outputs), np.float32)
         self.spec = AudioSpec(sample_rate, block, 0, outputs)
@@ -115,7 +148,7 @@ class NullClock:
         self._thread: threading.Thread | None = None
 
     def open(self, device_io: DeviceIO) -> None:
-        """Start the clock on its own thread."""
+        """Start the clock on its own thread; see `Clock.open`."""
         out = np.zeros((self.spec.block, self.spec.outputs), np.float32)
         arguments = (device_io.state, out, self.spec.sample_rate, self._nap.ctypes.data, self.captured)
         patient = bool(device_io.state[0]["freewheel"])
@@ -129,7 +162,7 @@ class NullClock:
         self._thread.start()
 
     def reopen(self, device_io: DeviceIO) -> bool:
-        """It is never lost."""
+        """Do nothing, as it is never lost; see `Clock.reopen`."""
         return True
 
     @property
@@ -138,16 +171,26 @@ class NullClock:
         return self._thread is not None and self._thread.is_alive()
 
     def close(self) -> None:
-        """The callback is stopped by now; wait for the thread."""
+        """Wait for the thread, as the callback is stopped by now; see `Clock.close`."""
         if self._thread is not None:
             self._thread.join()
 
 
 class DeviceClock:
-    """A PortAudio stream whose callback is the native kernel."""
+    """A PortAudio stream whose callback is the native kernel; see `Clock`.
+
+    Args:
+        output: plays.
+        source: gives the input; None for none.
+        sample_rate: in Hz.
+        outputs: channels that are played.
+        block: in frames; 0 leaves it to the device.
+
+    Raises:
+        DeviceError: where the device does not take these settings.
+    """
 
     def __init__(self, output: Device, source: Device | None, sample_rate: int, outputs: int, block: int = 0) -> None:
-        """Check that the device takes these settings; block 0 leaves the block to the device."""
         self.name = output.name
         self._output = output
         self._source = source
@@ -179,7 +222,7 @@ class DeviceClock:
             ) from error
 
     def open(self, device_io: DeviceIO) -> None:
-        """Open the stream and start it."""
+        """Open the stream and start it; see `Clock.open`."""
         sounddevice = portaudio()
         device_io.state["device_inputs"] = self.spec.inputs
         duplex = self._source is not None
@@ -206,7 +249,7 @@ class DeviceClock:
             raise DeviceError(f"{self.name} cannot be opened: {_reason(error)}") from error
 
     def reopen(self, device_io: DeviceIO) -> bool:
-        """Close what is left of the stream, look for the device by name and start it again."""
+        """Close what is left of the stream, look for the device by name and start it again; see `Clock.reopen`."""
         self._retire()
         if self._output.host_api == JACK and self._stream is not None:
             self._leave_behind()  # a dead server never lets go of what it had
@@ -239,7 +282,7 @@ class DeviceClock:
         return round(seconds * self.spec.sample_rate)
 
     def close(self) -> None:
-        """Stop and close; a stream that hangs is left behind, and the library with it."""
+        """Stop and close; a stream that hangs is left behind, and the library with it; see `Clock.close`."""
         dead = self._stream is not None and not self.alive  # its JACK server has gone a moment ago
         if not self._close_within(CLOSE_S) or (dead and self._output.host_api == JACK):
             self._leave_behind()  # or Python would hang or abort when it ends PortAudio

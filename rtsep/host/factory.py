@@ -21,7 +21,13 @@ LEAST_BLOCK = 16  # frames
 
 
 def open_host(options: LiveOptions) -> Host:
-    """Find model, devices and file, fit them together, and build the host; every lack is an error."""
+    """Find model, devices and file, fit them together, and build the host.
+
+    Raises:
+        RtsepError: for every lack, of the kind of what is lacking.
+
+    Thread: any, before the sound starts; not real-time safe (reads files, allocates).
+    """
     output = _output(options.output)
     reader = open_audio(Path(options.input)) if _is_file(options.input) else None
     try:

@@ -30,18 +30,31 @@ class Percentiles:
     max_ms: float
 
     def to_dict(self) -> dict[str, float]:
-        """For JSON, to a tenth of a microsecond."""
+        """Give what JSON says of it, to a tenth of a microsecond.
+
+        Thread: any; not real-time safe (Python).
+        """
         return {name: round(value, 4) for name, value in asdict(self).items()}
 
 
 def histogram() -> NDArray[np.void]:
-    """An empty histogram of times: (1,) of HISTOGRAM; one thread writes it."""
+    """Make an empty histogram of times, (1,) of HISTOGRAM, for one thread to write.
+
+    Thread: any, before the sound starts; not real-time safe (allocates).
+    """
     return np.zeros(1, HISTOGRAM)
 
 
 @kernel
 def record(times: NDArray[np.void], nanoseconds: int) -> None:
-    """Count one time."""
+    """Count one time.
+
+    Args:
+        times: (1,) of HISTOGRAM, changed in place.
+        nanoseconds: the time.
+
+    Thread: the histogram's writer; real-time safe.
+    """
     place = int(np.log2(max(nanoseconds, 1000) / 1000.0) * BINS_PER_OCTAVE)
     times[0].counts[min(place, BINS_PER_OCTAVE * OCTAVES - 1)] += 1
     times[0].count += 1
@@ -49,7 +62,13 @@ def record(times: NDArray[np.void], nanoseconds: int) -> None:
 
 
 def percentiles(times: NDArray[np.void]) -> Percentiles:
-    """Percentiles, rounded up to the next bin's edge but never above the largest time seen."""
+    """Give percentiles, rounded up to the next bin's edge but never above the largest time seen.
+
+    Args:
+        times: (1,) of HISTOGRAM; it may be written meanwhile.
+
+    Thread: any; not real-time safe (allocates).
+    """
     counts = times[0]["counts"].copy()
     largest = int(times[0]["largest"]) / 1e6
     total = int(counts.sum())

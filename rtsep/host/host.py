@@ -54,7 +54,17 @@ class HostSettings:
 class Host:
     """`with Host(engine, clock, settings, file) as host:` plays until the block is left.
 
-    An error in any worker stops the sound and is raised when the block is left.
+    Args:
+        engine: of the model that is played; it is made warm, and not closed.
+        clock: drives the sound; not yet open.
+        settings: how it runs.
+        file: played instead of the device's input, at the clock's rate.
+
+    Raises:
+        RtsepError: for what cannot be opened; and when the block is left, what any worker failed with,
+            which has stopped the sound.
+
+    Thread: any reads its properties; not real-time safe (Python).
     """
 
     def __init__(self, engine: Engine, clock: Clock, settings: HostSettings, file: Resampled | None = None) -> None:
@@ -83,7 +93,7 @@ class Host:
     # What others may ask and tell -----------------------------------------------------------
 
     def send(self, command: Command) -> None:
-        """Turn a knob; any thread."""
+        """Turn a knob; see `Controls.send`."""
         self.controls.send(command)
 
     @property
@@ -94,7 +104,7 @@ class Host:
 
     @property
     def latency(self) -> Latency:
-        """Every part of the way from the device's input to its output; complete once it runs."""
+        """Every part of the way from the device's input to its output, in frames; complete once it runs."""
         return self._latency
 
     @property
@@ -107,16 +117,19 @@ class Host:
 
     @property
     def seconds(self) -> float:
-        """Sound that has been played."""
+        """Sound that has been played, in seconds."""
         return int(self.device_io.inputs.state[0]["written"]) / self.clock.spec.sample_rate
 
     @property
     def cpu_s(self) -> float:
-        """Processor time used since the sound started."""
+        """Processor time used since the sound started, in seconds."""
         return time.process_time() - self._cpu_started
 
     def snapshot(self) -> Snapshot:
-        """What is to be seen now; one thread at a time."""
+        """Give what is to be seen now.
+
+        Thread: one at a time; not real-time safe (locks).
+        """
         peaks = read_meters(self.pipeline.mixer)
         pipeline = self.pipeline.state[0]
         return Snapshot(

@@ -46,7 +46,14 @@ def _publish(pipeline: Pipeline, hop: int, masks: NDArray[np.float32]) -> None:
 
 
 class InferenceWorker(threading.Thread):
-    """Runs the engine on the newest frames until told to stop; its error is kept in `error`."""
+    """Runs the engine on the newest frames until told to stop; its error is kept in `error`.
+
+    Args:
+        inference: what it runs.
+        pipeline: what it takes frames from and gives masks to.
+        mask_interval: hops from one mask to the next.
+        on_error: called once, by its thread, when it fails.
+    """
 
     def __init__(
         self, inference: Inference, pipeline: Pipeline, mask_interval: int, on_error: Callable[[], None]
@@ -70,7 +77,10 @@ class InferenceWorker(threading.Thread):
         _publish(pipeline, -1, inference.masks)
 
     def run(self) -> None:
-        """Think until `stop`."""
+        """Think until `stop`.
+
+        Thread: the inference worker's; not real-time safe (Python, waits).
+        """
         if not self._pipeline.device_io.state[0]["freewheel"]:  # at full speed it would leave nobody a core
             become_realtime(ENGINE_PRIORITY)
         try:
@@ -83,7 +93,10 @@ class InferenceWorker(threading.Thread):
             self._on_error()
 
     def stop(self) -> None:
-        """Finish after the inference under way."""
+        """Finish after the inference under way.
+
+        Thread: the one that stops the host; not real-time safe (waits).
+        """
         self._stopping = True
         post(int(self._pipeline.state[0]["think"]))
         if self.is_alive():

@@ -16,7 +16,10 @@ TOLERATED = 0.02  # share of late masks that nobody is told of
 class LateMasks:
     """Looks at the counters ten times a second; `advice` is one line while masks come late, else empty.
 
-    Thread: the host's watch; not real-time safe.
+    Args:
+        pipeline: whose counters they are.
+        worker: that makes the masks.
+        budget: what a pass may take.
     """
 
     def __init__(self, pipeline: Pipeline, worker: InferenceWorker, budget: Budget) -> None:
@@ -25,7 +28,10 @@ class LateMasks:
         self._seen: deque[tuple[int, int, int]] = deque(maxlen=LOOKS)  # hops, late masks, age of the mask in hops
 
     def look(self) -> None:
-        """Take one look, and judge the last ones."""
+        """Take one look, and judge the last ones.
+
+        Thread: the host's watch; not real-time safe (Python).
+        """
         state = self._pipeline.state[0]
         hops, window = int(state["hops"]), self._budget.window
         age = max(0, hops - 1 - window.ahead - int(state["taken"])) // window.mask_interval * window.mask_interval
@@ -43,7 +49,14 @@ class LateMasks:
 
 
 def cure(budget: Budget, pass_s: float) -> str:
-    """The options that give a pass the time that it takes, as `try --mask-interval 4 --compute 1536`."""
+    """Name the options that give a pass the time that it takes, as `try --mask-interval 4 --compute 1536`.
+
+    Args:
+        budget: the setting.
+        pass_s: what a pass takes, in seconds.
+
+    Thread: any; not real-time safe (Python).
+    """
     holds = budget.fitted(pass_s)
     changes = []
     if holds.window.mask_interval != budget.window.mask_interval:
@@ -54,7 +67,18 @@ def cure(budget: Budget, pass_s: float) -> str:
 
 
 def warning(name: str, budget: Budget, pass_s: float) -> str:
-    """One line before the sound, where passes that take so long do not hold; else empty."""
+    """Say before the sound that masks may come late.
+
+    Args:
+        name: of the model.
+        budget: the setting.
+        pass_s: what a pass takes, in seconds.
+
+    Returns:
+        One line, where passes that take so long do not hold; else empty.
+
+    Thread: any; not real-time safe (Python).
+    """
     if budget.holds(pass_s):
         return ""
     return (

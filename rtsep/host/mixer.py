@@ -55,7 +55,15 @@ class Mixer(NamedTuple):
 def parse_routes(texts: list[str], stems: tuple[str, ...], channels: int) -> tuple[Route, ...]:
     """Read `vocals=3,4` and the like, or `vocals=3` for a mono sum.
 
-    Without texts the mix goes to the first outputs. Raises `RouteError`.
+    Args:
+        texts: one route or several in each; without any the mix goes to the first outputs.
+        stems: the names that are known, besides `mix`.
+        channels: of the model; a route has no more outputs.
+
+    Raises:
+        RouteError: for an unknown source, or a text that is no route.
+
+    Thread: any; not real-time safe (Python).
     """
     routes = []
     for text in [word for entry in texts for word in entry.split()] or [f"{MIX}=1,2" if channels > 1 else f"{MIX}=1"]:
@@ -70,7 +78,17 @@ def parse_routes(texts: list[str], stems: tuple[str, ...], channels: int) -> tup
 
 
 def open_mixer(stems: tuple[str, ...], channels: int, routes: tuple[Route, ...], sample_rate: int, hop: int) -> Mixer:
-    """A mixer with every parameter at its default and no ramp under way."""
+    """Make a mixer with every parameter at its default and no ramp under way.
+
+    Args:
+        stems: their names.
+        channels: of every stem.
+        routes: where the sound goes.
+        sample_rate: of the device, in Hz.
+        hop: in frames.
+
+    Thread: any, before the sound starts; not real-time safe (allocates).
+    """
     count = len(stems)
     mixer = Mixer(
         control=triple_buffer(),
@@ -105,12 +123,23 @@ def _route_table(routes: tuple[Route, ...], sources: tuple[str, ...], channels: 
 
 
 def linear(gain_db: float) -> float:
-    """Decibels to a factor; the lower end of a fader is silence."""
+    """Turn decibels into a factor; the lower end of a fader is silence.
+
+    Thread: any; not real-time safe (Python).
+    """
     return 0.0 if gain_db <= SILENCE_DB else 10.0 ** (gain_db / 20.0)
 
 
 def set_parameters(mixer: Mixer, stems: tuple[str, ...], values: Mapping[str, float]) -> None:
-    """Hand a whole set of parameters, by path, to the mixer; one thread at a time calls it."""
+    """Hand a whole set of parameters to the mixer.
+
+    Args:
+        mixer: to which.
+        stems: the names of its stems.
+        values: by path, each as `Parameter.check` gives it.
+
+    Thread: one at a time; not real-time safe (Python).
+    """
     back = int(mixer.control[0]["back"])
     for i, stem in enumerate(stems):
         mixer.strips[back, i] = (
@@ -125,7 +154,13 @@ def set_parameters(mixer: Mixer, stems: tuple[str, ...], values: Mapping[str, fl
 
 
 def read_meters(mixer: Mixer) -> NDArray[np.float32]:
-    """Peaks, linear, of every stem behind its fader and of the mix: (stems + 1,)."""
+    """Read the peaks of every stem behind its fader, and of the mix.
+
+    Returns:
+        (stems + 1,), linear; good until the next call.
+
+    Thread: one at a time; not real-time safe (Python).
+    """
     take(mixer.meter_control)
     return mixer.meters[int(mixer.meter_control[0]["front"])]
 
@@ -189,9 +224,15 @@ def _send(mixer: Mixer, source: int, channel: int, row: NDArray[np.float32], out
 
 @kernel
 def mix(mixer: Mixer, stems: NDArray[np.float32], dry: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-    """One hop of stems (S, C, hop) and of the input that belongs to it (C, hop) to out (hop, outputs).
+    """Mix one hop; bypass acts on the mix alone.
 
-    The stems are left behind their faders, in place. Bypass acts on the mix alone.
+    Args:
+        mixer: changed in place.
+        stems: (S, C, hop); they are left behind their faders, in place.
+        dry: (C, hop), the input that belongs to them.
+        out: (hop, outputs), written in place.
+
+    Thread: the pipeline's; real-time safe.
     """
     _retarget(mixer)
     count, channels, hop = stems.shape

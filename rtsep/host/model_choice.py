@@ -1,4 +1,4 @@
-"""The model that live use plays: fitted to a rate, built, its passes timed; and which one where none is named."""
+"""The model that live use plays: fitted to a rate, built, its passes timed; and which one it is where none is named."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ def choose_model(options: LiveOptions, rate: int) -> LiveModel:
 
     Raises:
         ModelError, EngineError, SpecError: for a model, an engine or a setting that cannot be.
+
+    Thread: any, before the sound starts; not real-time safe (reads files, allocates).
     """
     if options.model:
         found = _holding(resolve(options.model), options, rate)

@@ -69,7 +69,17 @@ class Pipeline(NamedTuple):
 def open_pipeline(
     model: ModelSpec, window: WindowSpec, device_io: DeviceIO, routes: tuple[Route, ...], recording: bool
 ) -> Pipeline:
-    """A signal path between the callback's rings, ready for `warm_up`."""
+    """Make a signal path between the callback's rings, ready for `warm_up`.
+
+    Args:
+        model: what is played.
+        window: how it is run.
+        device_io: the callback's side.
+        routes: of the mixer.
+        recording: whether the stems go to the record ring.
+
+    Thread: any, before the sound starts; not real-time safe (allocates).
+    """
     stems, channels, hop, rate = len(model.stems), model.channels, window.hop, window.sample_rate
     think = semaphore()
     state = np.zeros(1, STATE)
@@ -171,7 +181,10 @@ def _record(pipeline: Pipeline) -> None:
 
 @kernel
 def run_pipeline(pipeline: Pipeline) -> None:
-    """Run until the callback is STOPPED."""
+    """Run until the callback is STOPPED.
+
+    Thread: the pipeline's; not real-time safe (waits for sound and, until their deadline, for masks).
+    """
     state = pipeline.state[0]
     channels, hop_length = pipeline.block.shape
     newest = -1  # hop of the mask in use
@@ -211,7 +224,10 @@ def run_pipeline(pipeline: Pipeline) -> None:
 
 
 def warm_up(pipeline: Pipeline) -> None:
-    """Compile, or load what was compiled, by running the signal path to its end at once."""
+    """Compile, or load what was compiled, by running the signal path to its end at once.
+
+    Thread: the one that starts the host; not real-time safe (compiles).
+    """
     pipeline.device_io.state["phase"] = STOPPED
     run_pipeline(pipeline)
     pipeline.device_io.state["phase"] = PRIMING

@@ -19,12 +19,26 @@ Frames = NDArray[np.float32]  # (frames, channels)
 
 
 def ring_frames(sample_rate: int) -> int:
-    """Capacity of the file ring."""
+    """Give the capacity of the file ring, in frames.
+
+    Args:
+        sample_rate: in Hz.
+
+    Thread: any; not real-time safe (Python).
+    """
     return int(2 * AHEAD_S * sample_rate)
 
 
 class Player(threading.Thread):
-    """Keeps the callback's file ring full. A broken file ends it early and stays in `error`."""
+    """Keeps the callback's file ring full. A broken file ends it early and stays in `error`.
+
+    Args:
+        file: at the device's rate, with the model's channels; `stop` closes it.
+        device_io: whose file ring it is.
+        loop: whether the file begins anew at its end.
+
+    Thread: any reads its properties; not real-time safe (locks).
+    """
 
     def __init__(self, file: Resampled, device_io: DeviceIO, loop: bool = False) -> None:
         super().__init__(name="rtsep-player", daemon=True)
@@ -42,30 +56,42 @@ class Player(threading.Thread):
 
     @property
     def seconds(self) -> float:
-        """Length of the file."""
+        """Length of the file, in seconds."""
         return self._file.frames / self._file.sample_rate
 
     @property
     def position_s(self) -> float:
-        """Where in the file the deck is taking its sound now, or will after a seek."""
+        """Where in the file the deck is taking its sound now, or will after a seek, in seconds."""
         read = int(self._device_io.file.state[0]["read"])
         with self._lock:
             frame = self._from + max(0, read - self._origin) if self._seek is None else self._seek
         return (frame % max(1, self._file.frames) if self.loop else frame) / self._file.sample_rate
 
     def seek(self, seconds: float) -> None:
-        """Play on from another place."""
+        """Play on from another place.
+
+        Args:
+            seconds: from the start of the file; what lies outside it is its start or its end.
+
+        Thread: any; not real-time safe (locks).
+        """
         with self._lock:
             self._seek = int(min(max(seconds, 0.0), self.seconds) * self._file.sample_rate)
         self._wake.set()
 
     def fill(self) -> None:
-        """Start, and wait until the ring is filled or the file has ended."""
+        """Start, and wait until the ring is filled or the file has ended.
+
+        Thread: the one that starts the host; not real-time safe (waits).
+        """
         self.start()
         self._ready.wait()
 
     def stop(self) -> None:
-        """End the thread and let the file go."""
+        """End the thread and let the file go.
+
+        Thread: the one that stops the host; not real-time safe (waits).
+        """
         self._stopping = True
         self._wake.set()
         if self.is_alive():
@@ -73,7 +99,10 @@ class Player(threading.Thread):
         self._file.close()
 
     def run(self) -> None:
-        """Read until stopped."""
+        """Read until stopped.
+
+        Thread: the player's; not real-time safe (reads files).
+        """
         chunk = int(CHUNK_S * self._file.sample_rate)
         state, ring = self._device_io.state, self._device_io.file
         rest, ended = self._next(chunk)

@@ -12,7 +12,13 @@ _left_behind: list[Any] = []  # JACK goes on calling into a library that has bee
 
 
 def portaudio() -> Any:
-    """The sounddevice module, ready for use; it fails at import where PortAudio is missing."""
+    """Give the sounddevice module, ready for use.
+
+    Raises:
+        DeviceError: where PortAudio is missing; then sounddevice cannot even be imported.
+
+    Thread: any, one at a time; not real-time safe (asks PortAudio).
+    """
     sounddevice = module()
     if not sounddevice._initialized:  # so `replace` and `release` leave it
         sounddevice._initialize()
@@ -20,7 +26,13 @@ def portaudio() -> Any:
 
 
 def module() -> Any:
-    """The sounddevice module as it is."""
+    """Give the sounddevice module as it is.
+
+    Raises:
+        DeviceError: where PortAudio is missing.
+
+    Thread: any; not real-time safe (Python).
+    """
     try:
         import sounddevice
     except (ImportError, OSError) as error:
@@ -31,13 +43,25 @@ def module() -> Any:
 
 
 def refresh_devices() -> None:
-    """Look for devices anew; PortAudio lists them only when it starts. No stream may be open."""
+    """Look for devices anew, while no stream is open; PortAudio lists them only when it starts.
+
+    Raises:
+        DeviceError: where PortAudio is missing.
+
+    Thread: any, one at a time; not real-time safe (asks PortAudio).
+    """
     release()
     module()._initialize()
 
 
 def release() -> None:
-    """Let go of every device and server, in time: PortAudio aborts where its JACK server is dead."""
+    """Let go of every device and server, in time: PortAudio aborts where its JACK server is dead.
+
+    Raises:
+        DeviceError: where PortAudio is missing.
+
+    Thread: any, one at a time; not real-time safe (asks PortAudio).
+    """
     sounddevice = module()
     while sounddevice._initialized:
         sounddevice._terminate()
@@ -49,6 +73,11 @@ def replace() -> None:
     The only way on after a JACK server has died: then closing a stream hangs, Pa_Terminate aborts
     the process, and without it PortAudio never looks for devices again. A copy of the file under
     another name is loaded as a library of its own. Linux only.
+
+    Raises:
+        DeviceError: where the library's file is gone.
+
+    Thread: any, one at a time; not real-time safe (reads files).
     """
     sounddevice = module()
     maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()

@@ -20,7 +20,10 @@ _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
 @contextmanager
 def quiet_python() -> Iterator[None]:
-    """Freeze the objects there are and leave collecting to `tidy`; undo it at the end."""
+    """Freeze the objects there are and leave collecting to `tidy`; undo it at the end.
+
+    Thread: the one that starts the host; not real-time safe (collects garbage).
+    """
     interval = sys.getswitchinterval()
     collecting = gc.isenabled()
     gc.collect()
@@ -37,22 +40,43 @@ def quiet_python() -> Iterator[None]:
 
 
 def tidy() -> None:
-    """Collect the little that has come since `quiet_python`; a fraction of a millisecond."""
+    """Collect the little that has come since `quiet_python`; a fraction of a millisecond.
+
+    Thread: the host's watch; not real-time safe (collects garbage).
+    """
     gc.collect()
 
 
 def lock_memory() -> bool:
-    """Keep the pages that are used in memory; False where the system does not grant it."""
+    """Keep the pages that are used in memory.
+
+    Returns:
+        False where the system does not grant it.
+
+    Thread: the one that starts the host; not real-time safe (Python).
+    """
     return bool(ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0)
 
 
 def unlock_memory() -> None:
-    """Undo `lock_memory`."""
+    """Undo `lock_memory`.
+
+    Thread: the one that stops the host; not real-time safe (Python).
+    """
     ctypes.CDLL(None).munlockall()
 
 
 def become_realtime(priority: int) -> bool:
-    """Give the calling thread real-time priority; False where the system does not grant it."""
+    """Give the calling thread real-time priority.
+
+    Args:
+        priority: of SCHED_FIFO, 1 to 99.
+
+    Returns:
+        False where the system does not grant it.
+
+    Thread: any, for itself; not real-time safe (Python).
+    """
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except (OSError, AttributeError):

@@ -15,12 +15,19 @@ PERIOD_S = 0.1
 
 
 class Recorder(threading.Thread):
-    """Drains the record ring to disk, less the separator's latency. A full disk ends it and stays in `error`."""
+    """Drains the record ring to disk, less the separator's latency. A full disk ends it and stays in `error`.
+
+    Args:
+        writer: of the stems; `stop` closes it.
+        record_ring: (frames, stems * channels).
+        stems: how many.
+        latency: frames to leave out at the start.
+        end: gives the whole length in frames, once it is known.
+    """
 
     def __init__(
         self, writer: StemWriter, record_ring: RingMemory, stems: int, latency: int, end: Callable[[], int | None]
     ) -> None:
-        """latency: frames to leave out at the start. end: the whole length in frames, once it is known."""
         super().__init__(name="rtsep-recorder", daemon=True)
         self.writer = writer
         self.error: FileError | None = None
@@ -33,13 +40,19 @@ class Recorder(threading.Thread):
         self._ending = threading.Event()
 
     def run(self) -> None:
-        """Write until stopped, then what is left in the record ring."""
+        """Write until stopped, then what is left in the record ring.
+
+        Thread: the recorder's; not real-time safe (writes files).
+        """
         while not self._ending.wait(PERIOD_S):
             self._drain()
         self._drain()
 
     def stop(self) -> None:
-        """Write what is left and finish the files."""
+        """Write what is left and finish the files.
+
+        Thread: the one that stops the host; not real-time safe (waits).
+        """
         self._ending.set()
         self.join()
         try:

@@ -19,7 +19,14 @@ PROGRAM = f"rtsep {__version__}"
 
 
 def latency_report(latency: Latency, sample_rate: int) -> dict[str, dict[str, float]]:
-    """The parts and the total, in frames and in milliseconds."""
+    """Give the parts and the total, in frames and in milliseconds.
+
+    Args:
+        latency: what is reported.
+        sample_rate: of the device, in Hz.
+
+    Thread: any; not real-time safe (Python).
+    """
     frames = {**latency.parts(), "total": latency.total}
     return {
         "latency_frames": dict(frames),
@@ -28,7 +35,10 @@ def latency_report(latency: Latency, sample_rate: int) -> dict[str, dict[str, fl
 
 
 def host_report(host: Host, command: str = "live") -> dict[str, Any]:
-    """The report of a host, running or stopped."""
+    """Make the report of a host, running or stopped.
+
+    Thread: one at a time, as `Host.snapshot`; not real-time safe (locks).
+    """
     model, window, audio = host.engine.spec, host.settings.window, host.audio
     device_io, pipeline = host.device_io.state[0], host.pipeline.state[0]
     stream = host.pipeline.stream.state[0]
@@ -95,7 +105,13 @@ def host_report(host: Host, command: str = "live") -> dict[str, Any]:
 
 
 def check_writable(path: Path) -> None:
-    """Make the folder of a report; `FileError` now, rather than after the run, if it cannot be written."""
+    """Make the folder of a report, and see that the report can be written: now, rather than after the run.
+
+    Raises:
+        FileError: if it cannot be.
+
+    Thread: any; not real-time safe (writes files).
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -105,7 +121,13 @@ def check_writable(path: Path) -> None:
 
 
 def write_json(report: dict[str, Any], path: Path) -> None:
-    """Write a report; `FileError` if it cannot be."""
+    """Write a report.
+
+    Raises:
+        FileError: if it cannot be.
+
+    Thread: any; not real-time safe (writes files).
+    """
     try:
         path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     except OSError as error:

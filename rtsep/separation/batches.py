@@ -19,7 +19,13 @@ STATEFUL_FRAMES = 256  # spectra in one call of a stateful engine
 
 @kernel
 def analyse_all(stream: stft.Stream, block: Float32, magnitudes: Float32) -> None:
-    """Analyse whole hops; magnitudes: (channels, hops, bins)."""
+    """Analyse whole hops.
+
+    Args:
+        stream: changed in place.
+        block: (channels, hops * hop).
+        magnitudes: (channels, hops, bins), written in place.
+    """
     hop = stream.state[0].hop
     channels, hops, bins = magnitudes.shape
     frame = np.empty((channels, bins), np.float32)
@@ -30,7 +36,14 @@ def analyse_all(stream: stft.Stream, block: Float32, magnitudes: Float32) -> Non
 
 @kernel
 def synthesise_all(stream: stft.Stream, masks: Float32, step: int, stems: Float32) -> None:
-    """Synthesise whole hops with a mask every `step` of them; masks: (stems, channels, hops / step, bins)."""
+    """Synthesise whole hops with a mask every `step` of them.
+
+    Args:
+        stream: changed in place.
+        masks: (stems, channels, hops / step, bins), raw.
+        step: hops from one mask to the next.
+        stems: (stems, channels, hops * hop), written in place.
+    """
     hop = stream.state[0].hop
     for i in range(masks.shape[2] * step):
         if i % step == 0:
@@ -39,9 +52,13 @@ def synthesise_all(stream: stft.Stream, masks: Float32, step: int, stems: Float3
 
 
 class BatchProcess:
-    """Gives the engine a time axis: as `StreamSeparator`, within 1e-5, and many times faster.
+    """Gives the engine a time axis: as `StreamSeparator`, within 1e-5, and many times faster; see `Process`.
 
     A windowed model sees segments of its own length one after the other.
+
+    Args:
+        engine: it is made warm, and reset.
+        window: how the model is run.
     """
 
     def __init__(self, engine: Engine, window: WindowSpec) -> None:
@@ -74,7 +91,12 @@ class BatchProcess:
 
 
 class StreamProcess:
-    """What live use would give, hop by hop: for windowed models at a live preset."""
+    """Gives what live use would, hop by hop, for windowed models at a live preset; see `Process`.
+
+    Args:
+        engine: it is made warm, and reset.
+        window: how the model is run.
+    """
 
     def __init__(self, engine: Engine, window: WindowSpec) -> None:
         self._separator = StreamSeparator(engine, window)
@@ -87,6 +109,6 @@ class StreamProcess:
 
 
 def open_process(engine: Engine, window: WindowSpec) -> Process:
-    """The fastest way to what live use means by these settings."""
+    """Find the fastest way to what live use means by these settings."""
     batched = engine.spec.kind == "stateful" or window.preset == "exact"
     return BatchProcess(engine, window) if batched else StreamProcess(engine, window)

@@ -17,7 +17,11 @@ class SoundSource(Protocol):
     """What is separated; axes are (channels, frames)."""
 
     def read(self, frames: int) -> Float32:
-        """About so many of the next frames; none only at the end."""
+        """Read about so many of the next frames.
+
+        Returns:
+            Sound, (channels, frames); none only at the end.
+        """
 
 
 class Process(Protocol):
@@ -27,13 +31,25 @@ class Process(Protocol):
     delay: int  # frames by which the stems are behind
 
     def __call__(self, block: Float32, stems: Float32) -> None:
-        """block: (channels, block); stems: (stems, channels, block), `delay` frames behind."""
+        """Separate one block.
+
+        Args:
+            block: (channels, block).
+            stems: (stems, channels, block), written in place, `delay` frames behind.
+        """
 
 
 def run(process: Process, source: SoundSource, stems: int, channels: int) -> Generator[Float32, None, None]:
-    """The stems of a whole signal, (stems, channels, frames) at a time, as long as it and in time with it.
+    """Separate a whole signal; the stems are as long as it and in time with it.
 
-    Each block is only good until the next.
+    Args:
+        process: separates its blocks; it must be new, as it keeps the past.
+        source: the signal.
+        stems: how many.
+        channels: of the model.
+
+    Yields:
+        Stems, (stems, channels, frames); each block is only good until the next.
     """
     whole = Whole(source, channels)
     output = np.zeros((stems, channels, process.block), np.float32)
@@ -54,7 +70,12 @@ def run(process: Process, source: SoundSource, stems: int, channels: int) -> Gen
 
 
 class Whole:
-    """A source that gives just as many frames as it is asked for, but at its end."""
+    """A source that gives just as many frames as it is asked for, but at its end.
+
+    Args:
+        source: what is read.
+        channels: that it is fitted to.
+    """
 
     def __init__(self, source: SoundSource, channels: int) -> None:
         self._source = source
@@ -62,7 +83,7 @@ class Whole:
         self._channels = channels
 
     def read(self, frames: int) -> Float32:
-        """The next frames, (channels, frames); fewer only at the end."""
+        """Read the next frames, (channels, frames); fewer only at the end."""
         held = self._held.shape[1]
         parts = [self._held] if held else []
         while held < frames:

@@ -15,7 +15,12 @@ AT_ONCE = 256  # spectra of one transform
 
 
 class CentredSpectra:
-    """Frame k is centred on sample k x hop, for every such sample of the signal; as `torch.stft` with `center`."""
+    """Frame k is centred on sample k x hop, for every such sample of the signal; as `torch.stft` with `center`.
+
+    Args:
+        source: the signal, at the model's rate.
+        model: whose window and hop they are.
+    """
 
     def __init__(self, source: SoundSource, model: ModelSpec) -> None:
         self.frames = 0  # samples of the signal, known at its end
@@ -27,7 +32,14 @@ class CentredSpectra:
         self._ended = False
 
     def take(self, count: int) -> Complex64:
-        """The next spectra, (frames, channels, bins); fewer only at the end."""
+        """Give the next spectra.
+
+        Args:
+            count: how many.
+
+        Returns:
+            (frames, channels, bins); fewer frames only at the end.
+        """
         parts = []
         while count > 0 and len(part := self._transform(min(count, AT_ONCE))):
             parts.append(part)

@@ -14,12 +14,12 @@ SONG_BYTES = 7_000_000_000  # what an engine needs that thinks about a whole son
 
 
 def cores() -> int:
-    """The processors that this process may use."""
+    """Count the processors that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def memory() -> int:
-    """The bytes of memory of this machine."""
+    """Give the bytes of memory of this machine."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -31,10 +31,21 @@ def open_engines(
     threads: int = 0,
     precision: str = "f32",
 ) -> list[Engine]:
-    """Engines that keep `threads` threads busy (0: one for every processor) with so many files.
+    """Build engines that keep so many threads busy with so many files.
 
     Spleeter's segments can be thought about side by side; other models do one file each, as many as
     memory has room for.
+
+    Args:
+        model: what they run.
+        method: what it is for.
+        jobs: how many files there are.
+        engine: a name out of `ENGINES`.
+        threads: of all engines together; 0: one for every processor.
+        precision: see `build`.
+
+    Raises:
+        EngineError, ModelError: see `build`.
     """
     threads = threads or cores()
     segments = model.spec.family == "spleeter" and method.preset == EXACT

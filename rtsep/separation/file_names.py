@@ -14,11 +14,19 @@ LONGEST = 250  # bytes of one name: file systems take 255, and `.part` needs its
 
 
 def stem_paths(source: Path, folder: Path, stems: tuple[str, ...], codec: str, template: str) -> tuple[Path, ...]:
-    """The file of every stem of a source, inside `folder`.
+    """Give the file of every stem of a source.
 
-    template: with the fields filename (of the source, without its ending), foldername (the source's),
-    instrument and codec. Raises `FileError` for an unknown field, for a path that leaves the folder,
-    for a name that is too long, and where two stems would have one path.
+    Args:
+        source: what is separated.
+        folder: what the files lie in.
+        stems: their names.
+        codec: the ending of the files.
+        template: with the fields filename (of the source, without its ending), foldername (the
+            source's), instrument and codec.
+
+    Raises:
+        FileError: for an unknown field, for a path that leaves the folder, for a name that is too
+            long, and where two stems would have one path.
     """
     try:
         fields = [(field, spec, conversion) for _, field, spec, conversion in Formatter().parse(template)]

@@ -28,7 +28,19 @@ def separate_file(
     span: Span = EVERYTHING,
     progress: Progress = lambda source, done, total: None,
 ) -> None:
-    """Write the stems of one file. Raises `FileError`, `RouteError`, `SpecError`; then nothing is left of them."""
+    """Write the stems of one file.
+
+    Args:
+        job: the file, and where its stems go.
+        engines: of one model.
+        method: how it is separated.
+        output: which stems are kept, and as what.
+        span: the part of the file.
+        progress: called with the source, its frames done and its frames in all.
+
+    Raises:
+        FileError, RouteError, SpecError: for what cannot be; then nothing is left of the stems.
+    """
     model = engines[0].spec
     method.check(model)
     chosen = pick_stems(method.stems(model), output.stems)
@@ -60,10 +72,21 @@ def separate_files(
     span: Span = EVERYTHING,
     progress: Progress = lambda source, done, total: None,
 ) -> Generator[tuple[Job, RtsepError | None], None, None]:
-    """Separate many files; give each as it ends, with what went wrong.
+    """Separate many files.
 
     Where there are as many files as engines each file has one engine, else one file has them all.
     When the generator is closed, the files under way are given up.
+
+    Args:
+        jobs: the files, and where their stems go.
+        engines: of one model.
+        method: how they are separated.
+        output: which stems are kept, and as what.
+        span: the part of every file.
+        progress: called with a source, its frames done and its frames in all, by any thread.
+
+    Yields:
+        Each file as it ends, with what went wrong.
     """
     teams = [[engine] for engine in engines] if len(jobs) >= len(engines) else [list(engines)]
     free: SimpleQueue[list[Engine]] = SimpleQueue()

@@ -24,13 +24,17 @@ BITRATE = re.compile(r"[1-9][0-9]{0,8}(\.[0-9]+)?[kM]?")
 
 @dataclass(frozen=True)
 class Output:
-    """Where the stems of every file go, and as what. stems: only these; all if empty."""
+    """Where the stems of every file go, and as what.
+
+    Raises:
+        FileError: for an unknown codec, or a bitrate that is none.
+    """
 
     folder: Path
     codec: str = "wav"
     bitrate: str = "128k"
     template: str = TEMPLATE
-    stems: tuple[str, ...] = ()
+    stems: tuple[str, ...] = ()  # only these; all if empty
 
     def __post_init__(self) -> None:
         if self.codec not in CODECS:
@@ -41,7 +45,11 @@ class Output:
 
 @dataclass(frozen=True)
 class Span:
-    """The part of every file that is separated; to the end where no duration is given."""
+    """The part of every file that is separated; to the end where no duration is given.
+
+    Raises:
+        SpecError: for times that are out of range.
+    """
 
     offset_s: float = 0.0
     duration_s: float | None = None
@@ -53,7 +61,11 @@ class Span:
             raise SpecError(f"duration {self.duration_s:g} s is out of range; it must be above 0")
 
     def of(self, reader: AudioReader) -> AudioReader:
-        """The part of one file; `FileError` where the file ends before it."""
+        """Give the part of one file.
+
+        Raises:
+            FileError: where the file ends before it.
+        """
         if not self.offset_s and self.duration_s is None:
             return reader
         start = round(self.offset_s * reader.sample_rate)
@@ -81,9 +93,14 @@ class Job:
 
 
 def find_sources(inputs: Sequence[Path], output: Path) -> list[Path]:
-    """Every file that is named, and the sound files in every folder that is, by name, at any depth.
+    """List every file that is named, and the sound files in every folder that is, by name, at any depth.
 
-    Where `output` lies inside a folder, what is in there are stems and no sources. Raises `FileError`.
+    Args:
+        inputs: files and folders.
+        output: where the stems go; where it lies inside a folder, what is in there are stems and no sources.
+
+    Raises:
+        FileError: for a folder that cannot be read, or holds no sound files.
     """
     found: list[Path] = []
     stems = output.resolve()
@@ -104,10 +121,16 @@ def find_sources(inputs: Sequence[Path], output: Path) -> list[Path]:
 
 
 def plan_jobs(sources: Sequence[Path], stems: tuple[str, ...], output: Output) -> list[Job]:
-    """A job for every source.
+    """Make a job for every source.
 
-    Raises `FileError` where two would write one file or one what another reads, `RouteError` for an
-    unknown stem.
+    Args:
+        sources: files.
+        stems: that the model gives.
+        output: which stems are kept, and as what.
+
+    Raises:
+        FileError: where two jobs would write one file, or one what another reads.
+        RouteError: for an unknown stem.
     """
     chosen = tuple(stems[i] for i in pick_stems(stems, output.stems))
     jobs = [Job(source, stem_paths(source, output.folder, chosen, output.codec, output.template)) for source in sources]
@@ -127,7 +150,15 @@ def plan_jobs(sources: Sequence[Path], stems: tuple[str, ...], output: Output) -
 
 
 def pick_stems(known: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
-    """Places of the wanted stems, or of all; `RouteError` for an unknown one."""
+    """Give the places of the wanted stems, or of all.
+
+    Args:
+        known: the stems there are.
+        wanted: those that are kept; all if empty.
+
+    Raises:
+        RouteError: for an unknown one.
+    """
     for stem in wanted:
         if stem not in known:
             raise RouteError(f"there is no stem {stem!r}; choose from {', '.join(known)}")

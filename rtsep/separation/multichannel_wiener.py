@@ -20,18 +20,25 @@ EPSILON = float(np.finfo(np.float32).eps)  # norbert's, for float32 spectra
 
 
 class Look:
-    """The first way: gathers into `places`, and gives silence; see `Treatment`."""
+    """The first way: gathers into `places`, and gives silence; see `Treatment`.
+
+    Args:
+        places: empty.
+        model: that gives the magnitudes.
+        window: how it is run.
+        segments: that are analysed before the first of them is rendered.
+    """
 
     def __init__(self, places: wiener.Places, model: ModelSpec, window: WindowSpec, segments: int) -> None:
         self._places = places
         self._stream = stft.open_stream(model, window, segments * model.context)
 
     def analyse(self, segment: Float32, magnitudes: Float32) -> None:
-        """See `Treatment`."""
+        """See `Treatment.analyse`."""
         analyse_all(self._stream, segment, magnitudes)
 
     def render(self, raw: Float32, stems: Float32) -> None:
-        """See `Treatment`."""
+        """See `Treatment.render`."""
         _look_all(self._stream, self._places, raw)
 
 
@@ -39,12 +46,12 @@ class Refine(Look):
     """The second way, by the places that `Look` has filled."""
 
     def render(self, raw: Float32, stems: Float32) -> None:
-        """See `Treatment`."""
+        """See `Treatment.render`."""
         _refine_all(self._stream, self._places, raw, stems)
 
 
 def two_ways(model: ModelSpec, window: WindowSpec) -> tuple[Open, Open]:
-    """Both ways through one signal."""
+    """Make both ways through one signal."""
     places = wiener.open_places(len(model.stems), model.channels, window.window // 2 + 1)
     return (
         lambda model, window, segments: Look(places, model, window, segments),

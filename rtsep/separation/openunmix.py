@@ -33,10 +33,19 @@ STREAM_FRAMES = 300  # frames that a network with a carried state is given at on
 
 
 def separate(engine: Engine, source: SoundSource, refinement: Refinement) -> Iterator[Float32]:
-    """The stems of a signal at the model's rate, (stems, channels, frames) at a time.
+    """Separate a signal at the model's rate.
 
-    Raises `SpecError` for one target that is to be refined without a residual beside it, and
-    `EngineError`.
+    Args:
+        engine: of the model.
+        source: the signal.
+        refinement: how magnitudes become stems.
+
+    Yields:
+        Stems, (stems, channels, frames).
+
+    Raises:
+        SpecError: for one target that is to be refined without a residual beside it.
+        EngineError: where the engine fails.
     """
     model = engine.spec
     if len(targets(model)) == 1 and refinement.iterations and not refinement.residual:

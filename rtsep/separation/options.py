@@ -16,15 +16,14 @@ LONGEST_WINDOW = 5400  # frames that are refined together, two minutes at 44.1 k
 class Refinement:
     """How magnitudes become stems.
 
-    iterations: of expectation-maximisation, 0 for none. share: the targets share the mix by their
-    magnitudes; else each has its own magnitude and the mix's phase. residual: one more stem, what the
-    targets leave. window: frames that are refined together.
+    Raises:
+        SpecError: for numbers that are out of range.
     """
 
-    iterations: int = 1
-    share: bool = False
-    residual: bool = False
-    window: int = 300
+    iterations: int = 1  # of expectation-maximisation, 0 for none
+    share: bool = False  # the targets share the mix by their magnitudes; else each has its own, and the mix's phase
+    residual: bool = False  # one more stem, what the targets leave
+    window: int = 300  # frames that are refined together
 
     def __post_init__(self) -> None:
         if not 0 <= self.iterations <= 100:
@@ -35,18 +34,18 @@ class Refinement:
 
 @dataclass(frozen=True)
 class SeparationOptions:
-    """The choices for a whole signal.
+    """The choices for a whole signal."""
 
-    preset: `exact` follows the model's family to the letter; a live one gives what live use would.
-    mwf: Spleeter's multichannel Wiener filter. refinement: Open-Unmix's, None for its defaults.
-    """
-
-    preset: str = EXACT
-    mwf: bool = False
-    refinement: Refinement | None = None
+    preset: str = EXACT  # which follows the model's family to the letter; a live one gives what live use would
+    mwf: bool = False  # Spleeter's multichannel Wiener filter
+    refinement: Refinement | None = None  # Open-Unmix's; None: its defaults
 
     def check(self, model: ModelSpec) -> None:
-        """Raise `SpecError` for an unknown preset, or a choice that the model's family does not have."""
+        """Check that a model has what is chosen.
+
+        Raises:
+            SpecError: for an unknown preset, or a choice that the model's family does not have.
+        """
         find_preset(self.preset)
         family = model.family if self.preset == EXACT else "rtsep"
         if self.mwf and family != "spleeter":
@@ -58,16 +57,21 @@ class SeparationOptions:
             )
 
     def stems(self, model: ModelSpec) -> tuple[str, ...]:
-        """The stems that come out, in their order."""
+        """Name the stems that come out, in their order."""
         if model.family == "openunmix" and self.preset == EXACT:
             return targets(model) + ((RESIDUAL,) if (self.refinement or Refinement()).residual else ())
         return model.stems
 
     def sample_rate(self, model: ModelSpec, source: int) -> int:
-        """The rate of the stems in Hz: the model's where a family is followed, else the source's own."""
+        """Give the rate of the stems in Hz: the model's where a family is followed, else the source's own.
+
+        Args:
+            model: that separates.
+            source: the rate of the sound, in Hz.
+        """
         return model.sample_rate if model.family != "rtsep" and self.preset == EXACT else source
 
 
 def targets(model: ModelSpec) -> tuple[str, ...]:
-    """What the networks were trained for; a residual among the stems is not one of them."""
+    """Name what the networks were trained for; a residual among the stems is not one of them."""
     return tuple(stem for stem in model.stems if stem != RESIDUAL)

@@ -22,7 +22,13 @@ AT_ONCE = 16  # spectra: all that is done with them stays in the processor's cac
 
 
 class Masking:
-    """Segments to magnitudes, and with the network's word to stems; see `Treatment`."""
+    """Segments to magnitudes, and with the network's word to stems; see `Treatment`.
+
+    Args:
+        model: that gives the masks.
+        window: how it is run.
+        segments: that are analysed before the first of them is rendered.
+    """
 
     def __init__(self, model: ModelSpec, window: WindowSpec, segments: int) -> None:
         self._model = model
@@ -40,7 +46,7 @@ class Masking:
         self._sums = np.zeros((model.channels, len(model.stems), AT_ONCE + overlap - 1, window.hop), np.float32)
 
     def analyse(self, segment: Float32, magnitudes: Float32) -> None:
-        """See `Treatment`."""
+        """See `Treatment.analyse`."""
         spectra = self._spectra[self._analysed % len(self._spectra)]
         self._analysed += 1
         past = self._length - self._hop
@@ -62,7 +68,7 @@ class Masking:
                 np.abs(full[:count, : magnitudes.shape[2]], out=magnitudes[channel, part])
 
     def render(self, raw: Float32, stems: Float32) -> None:
-        """See `Treatment`."""
+        """See `Treatment.render`."""
         spectra = self._spectra[self._rendered % len(self._spectra)]
         self._rendered += 1
         hop = self._hop
@@ -114,7 +120,15 @@ class Masking:
 
 
 def ratio_masks(raw: Float32, exponent: float) -> Float32:
-    """Masks that sum to one, of the first axis; as `dsp.masks.ratio_masks`."""
+    """Make masks that sum to one; as `dsp.masks.ratio_masks`.
+
+    Args:
+        raw: (stems, ...).
+        exponent: of the ratio.
+
+    Returns:
+        (stems, ...), as `raw`.
+    """
     power = np.maximum(raw, np.float32(0.0))
     with np.errstate(over="ignore", invalid="ignore"):
         if exponent == 2.0:

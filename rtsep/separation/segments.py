@@ -29,10 +29,20 @@ class Treatment(Protocol):
     """What becomes of the segments of one signal; both are called for each segment, in their order."""
 
     def analyse(self, segment: Float32, magnitudes: Float32) -> None:
-        """segment: (channels, frames x hop); magnitudes, for the network: (channels, frames, bins)."""
+        """Take the next segment in.
+
+        Args:
+            segment: (channels, frames * hop).
+            magnitudes: for the network, (channels, frames, bins), written in place.
+        """
 
     def render(self, raw: Float32, stems: Float32) -> None:
-        """raw, the network's word: (stems, channels, frames, bins); stems: (stems, channels, frames x hop)."""
+        """Give the stems of the next segment.
+
+        Args:
+            raw: the network's word, (stems, channels, frames, bins).
+            stems: (stems, channels, frames * hop), written in place.
+        """
 
 
 # of so many segments that are analysed before the first of them is rendered
@@ -42,7 +52,17 @@ Open = Callable[[ModelSpec, WindowSpec, int], Treatment]
 def segmented(
     engines: Sequence[Engine], window: WindowSpec, source: SoundSource, treatment: Open = Masking
 ) -> Generator[Float32, None, None]:
-    """The stems of a whole signal at the model's rate, (stems, channels, frames) at a time; see `run`."""
+    """Separate a whole signal at the model's rate.
+
+    Args:
+        engines: of one model; they work side by side.
+        window: how the model is run.
+        source: the signal.
+        treatment: what becomes of its segments.
+
+    Yields:
+        Stems, (stems, channels, frames); see `run`.
+    """
     model = engines[0].spec
     process = SegmentProcess(engines, window, treatment)
     try:
@@ -60,7 +80,13 @@ class _Desk:
 
 
 class SegmentProcess:
-    """Segments through one or more engines of the same model; see `Process`. Close it when done."""
+    """Segments through one or more engines of the same model; see `Process`. Close it when done.
+
+    Args:
+        engines: of one model; they work side by side.
+        window: how the model is run.
+        treatment: what becomes of the segments.
+    """
 
     def __init__(self, engines: Sequence[Engine], window: WindowSpec, treatment: Open = Masking) -> None:
         model = engines[0].spec

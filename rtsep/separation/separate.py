@@ -30,10 +30,18 @@ def prepare(model: ModelSpec, method: SeparationOptions) -> None:
 def separate(
     engines: Sequence[Engine], reader: AudioReader, method: SeparationOptions
 ) -> Generator[Float32, None, None]:
-    """The stems of a whole signal, (stems, channels, frames) at a time, as long as it and in time with it.
+    """Separate a whole signal; the stems are as long as it and in time with it.
 
-    engines: of one model; those that the method can use work side by side. A block is only good
-    until the next. Raises `SpecError` for what cannot be.
+    Args:
+        engines: of one model; those that the method can use work side by side.
+        reader: the signal, at any rate.
+        method: how it is separated.
+
+    Yields:
+        Stems, (stems, channels, frames); a block is only good until the next.
+
+    Raises:
+        SpecError: for what cannot be.
     """
     model = engines[0].spec
     method.check(model)

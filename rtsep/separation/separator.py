@@ -29,14 +29,22 @@ BLOCK = 1 << 18  # frames that are written at once
 class Separator:
     """Whole signals and files to stems, with Spleeter's arguments, axes and results.
 
-    params_descriptor: a model (`spleeter:2stems`, `openunmix:umxhq`, the name of an imported one), or
-    the path of a Spleeter JSON; its checkpoint is then in `checkpoint_dir`, or where the JSON's own
-    `model_dir` says. MWF: the multichannel Wiener filter. multiprocess: let `separate_to_file` and
-    `save_to_file` go on in the background. engine, threads (0: all), precision: as `rtsep separate`
-    has them. refinement: of Open-Unmix models. As in Spleeter the second argument may be MWF, the
-    third is multiprocess then. Any thread may call; one at a time is served.
+    As in Spleeter the second argument may be MWF, the third is multiprocess then. Any thread may call;
+    one at a time is served.
 
-    Raises `ModelError`, `EngineError`, `SpecError`.
+    Args:
+        params_descriptor: a model (`spleeter:2stems`, `openunmix:umxhq`, the name of an imported one),
+            or the path of a Spleeter JSON.
+        checkpoint_dir: of a JSON's checkpoint; None: where the JSON's own `model_dir` says.
+        MWF: the multichannel Wiener filter.
+        multiprocess: let `separate_to_file` and `save_to_file` go on in the background.
+        engine: as `rtsep separate` has it.
+        threads: 0: all.
+        precision: as `rtsep separate` has it.
+        refinement: of Open-Unmix models.
+
+    Raises:
+        ModelError, EngineError, SpecError: for a model, an engine or a setting that cannot be.
     """
 
     def __init__(
@@ -69,9 +77,17 @@ class Separator:
         return self.method.stems(self.model)
 
     def separate(self, waveform: NDArray[np.floating], audio_descriptor: str = "") -> dict[str, Float32]:
-        """Separate a waveform (frames, channels) or (frames,) at the model's own rate.
+        """Separate a waveform at the model's own rate.
 
-        Gives each stem as (frames, channels), as long as the waveform. audio_descriptor is not used.
+        Args:
+            waveform: (frames, channels) or (frames,).
+            audio_descriptor: not used.
+
+        Returns:
+            Each stem by its name, (frames, channels), as long as the waveform.
+
+        Raises:
+            FileError: for an array of another shape.
         """
         sound = _sound(waveform)
         stems = np.zeros((len(self.stems), self.model.channels, sound.shape[1]), np.float32)
@@ -84,7 +100,19 @@ class Separator:
         return {name: np.ascontiguousarray(stem.T) for name, stem in zip(self.stems, stems, strict=True)}
 
     def separate_at(self, waveform: NDArray[np.floating], sample_rate: int) -> dict[str, Float32]:
-        """Separate a waveform at any rate (Hz); the stems have its rate and length."""
+        """Separate a waveform at any rate.
+
+        Args:
+            waveform: (frames, channels) or (frames,).
+            sample_rate: in Hz.
+
+        Returns:
+            Each stem by its name, (frames, channels), with the waveform's rate and length.
+
+        Raises:
+            FileError: for an array of another shape.
+            SpecError: for a rate that cannot be.
+        """
         own, sound = self.model.sample_rate, _sound(waveform)
         found = self.separate(resampled(sound, sample_rate, own).T)
         stems = {}
@@ -105,10 +133,21 @@ class Separator:
         filename_format: str = "{filename}/{instrument}.{codec}",
         synchronous: bool = True,
     ) -> None:
-        """Separate a file into files; offset and duration in seconds, None for all of it.
+        """Separate a file into files.
 
-        audio_adapter is there for programs written for Spleeter: libsndfile and ffmpeg do the work.
-        Raises `FileError`; where not synchronous, from `join`.
+        Args:
+            audio_descriptor: the file.
+            destination: the folder of the stems.
+            audio_adapter: for programs written for Spleeter; libsndfile and ffmpeg do the work.
+            offset: in seconds.
+            duration: in seconds; None: all of it.
+            codec: wav, or one that ffmpeg makes.
+            bitrate: bits per second, as `128k`; not for wav.
+            filename_format: see `stem_paths`.
+            synchronous: wait for it; else, with `multiprocess`, it goes on in the background.
+
+        Raises:
+            FileError: for a file that cannot be read or written; where not synchronous, from `join`.
         """
         output = Output(Path(destination), _plain(codec), bitrate, filename_format)
         (job,) = plan_jobs([Path(audio_descriptor)], self.stems, output)
@@ -131,16 +170,34 @@ class Separator:
         bitrate: str = "128k",
         synchronous: bool = True,
     ) -> None:
-        """Write what `separate` gave; the names as for `separate_to_file`."""
+        """Write what `separate` gave.
+
+        Args:
+            sources: each stem by its name, (frames, channels).
+            audio_descriptor: the file that the names are made of.
+            destination: the folder of the stems.
+            filename_format: see `stem_paths`.
+            codec: wav, or one that ffmpeg makes.
+            audio_adapter: for programs written for Spleeter; libsndfile and ffmpeg do the work.
+            bitrate: bits per second, as `128k`; not for wav.
+            synchronous: wait for it; else, with `multiprocess`, it goes on in the background.
+
+        Raises:
+            FileError: for a file that cannot be written; where not synchronous, from `join`.
+        """
         output = Output(Path(destination), _plain(codec), bitrate, filename_format)
         (job,) = plan_jobs([Path(audio_descriptor)], tuple(sources), output)
         sounds = [_sound(waveform) for waveform in sources.values()]
         self._do(lambda: _save(job, sounds, self.model.sample_rate, output), synchronous)
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for all that goes on in the background, at most so many seconds.
+        """Wait for all that goes on in the background.
 
-        Raises what went wrong first; what did afterwards is for the next call.
+        Args:
+            timeout: at most so many seconds; None: to the end.
+
+        Raises:
+            RtsepError: what went wrong first; what did afterwards is for the next call.
         """
         wait_for(self._tasks, timeout)
         while self._tasks and self._tasks[0].done():  # they are done in their order
@@ -165,10 +222,21 @@ def separate_waveform(
     params_descriptor: str | Path = "spleeter:2stems",
     checkpoint_dir: str | Path | None = None,
 ) -> dict[str, Float32]:
-    """Every source of a waveform (frames, channels) or (frames,) at any rate (Hz), by its name.
+    """Separate a waveform at any rate.
 
-    The sources have the waveform's rate and length, (frames, channels). For many waveforms make one
-    `Separator` and call `separate_at`.
+    For many waveforms make one `Separator` and call `separate_at`.
+
+    Args:
+        waveform: (frames, channels) or (frames,).
+        sample_rate: in Hz.
+        params_descriptor: see `Separator`.
+        checkpoint_dir: see `Separator`.
+
+    Returns:
+        Every source by its name, (frames, channels), with the waveform's rate and length.
+
+    Raises:
+        ModelError, EngineError, SpecError, FileError: see `Separator` and `Separator.separate_at`.
     """
     separator = Separator(params_descriptor, checkpoint_dir)
     try:

@@ -18,7 +18,11 @@ Float32 = NDArray[np.float32]
 class StreamSeparator:
     """Separates a stream hop by hop; the result does not depend on how the stream is cut.
 
-    After construction nothing is allocated. One thread calls it at a time.
+    After construction no array is made. One thread calls it at a time.
+
+    Args:
+        engine: it is made warm, and reset.
+        window: how the model is run.
     """
 
     def __init__(self, engine: Engine, window: WindowSpec) -> None:
@@ -52,15 +56,22 @@ class StreamSeparator:
         return int(self._stream.state[0]["broken_masks"])
 
     def emitted(self, frames: int) -> int:
-        """How many frames `feed` will give for a block of `frames`."""
+        """Give the frames that `feed` will give for a block of `frames`."""
         hop = self.window.hop
         return (self._fed % hop + frames) // hop * hop
 
     def feed(self, block: Float32, stems: Float32) -> int:
-        """Take a block (channels, frames) of any length and write the stems that are ready.
+        """Take a block of any length and write the stems that are ready.
 
-        stems: (stems, channels, at least `emitted(frames)`). Gives the frames written, a whole
-        number of hops.
+        Args:
+            block: (channels, frames).
+            stems: (stems, channels, at least `emitted(frames)`), written in place.
+
+        Returns:
+            The frames written, a whole number of hops.
+
+        Raises:
+            SpecError: for arrays of other shapes.
         """
         if block.ndim != 2 or block.shape[0] != self.model.channels:
             raise SpecError(f"a block is ({self.model.channels}, frames), not {block.shape}")
@@ -86,7 +97,16 @@ class StreamSeparator:
     def flush(self, stems: Float32) -> int:
         """Write what is still inside; then all that was fed has come out, `latency` frames late.
 
-        stems: (stems, channels, at least latency + hop). The separator is then as new.
+        The separator is then as new.
+
+        Args:
+            stems: (stems, channels, at least latency + hop), written in place.
+
+        Returns:
+            The frames written.
+
+        Raises:
+            SpecError: for an array that is too small.
         """
         rest = self._fed + self.latency.total - self._given
         if stems.ndim != 3 or stems.shape[:2] != self._stems.shape[:2] or stems.shape[2] < rest:

@@ -33,14 +33,22 @@ PERCENTILES = ("p50", "p95", "p99", "p99_9", "max")
 
 
 def latency_text(parts_ms: Mapping[str, float]) -> Text:
-    """The total, and the parts that are not zero; a `total` among them is not counted."""
+    """Write out the total, and the parts that are not zero.
+
+    Args:
+        parts_ms: in milliseconds, by name; a `total` among them is not counted.
+    """
     parts = {name: ms for name, ms in parts_ms.items() if ms and name != "total"}
     words = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     return Text.assemble("latency  ", (f"{sum(parts.values()):.1f} ms", "bold"), (f" = {words}", "dim"))
 
 
 def summary(report: dict[str, Any]) -> RenderableType:
-    """The end of a run: latency, what was missed, times, and where the stems are."""
+    """Write out the end of a run: latency, what was missed, times, and where the stems are.
+
+    Args:
+        report: as `host_report` gives it.
+    """
     faults = [f"{report[name]} {words}" for name, words in FAULT_WORDS.items() if report[name]]
     verdict = (", ".join(faults), "bold red") if faults else ("no gaps", "bold green")
     sound = Text.assemble("sound    ", verdict, f" in {report['seconds']:.1f} s", overflow="fold")
@@ -70,7 +78,11 @@ def _times(times: dict[str, dict[str, float]]) -> Table:
 
 
 def latency_table(report: dict[str, Any]) -> Table:
-    """Computed beside measured latency, by preset."""
+    """Lay computed beside measured latency, by preset.
+
+    Args:
+        report: as `diagnostics.benchmarks.latency` gives it.
+    """
     parts = ("block", "window", "compute", "total")
     table = figures("preset", "hop", *parts, "measured", "ms", "infer p99")
     table.title = f"frames at {report['sample_rate']} Hz in blocks of {report['block']}; infer p99 in ms"
@@ -83,7 +95,7 @@ def latency_table(report: dict[str, Any]) -> Table:
 
 
 def figures(first: str, *others: str) -> Table:
-    """A plain table: words on the left, figures on the right."""
+    """Make a plain table: words on the left, figures on the right."""
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(first)
     for head in others:

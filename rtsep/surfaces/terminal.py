@@ -41,6 +41,11 @@ def watch(host: Host, seconds: float | None, console: Console) -> None:
     """Show the host until its file ends, the time is over, or `q`; a keyboard interrupt passes through.
 
     Without a terminal only the warnings are printed, each when it comes.
+
+    Args:
+        host: it runs.
+        seconds: of sound; None: no end.
+        console: where it is shown.
     """
 
     def over() -> bool:
@@ -62,7 +67,11 @@ def watch(host: Host, seconds: float | None, console: Console) -> None:
 
 
 def press(host: Host, key: str) -> bool:
-    """Do what a key means; True for the one that ends the run."""
+    """Do what a key means.
+
+    Returns:
+        True for the one that ends the run.
+    """
     controls = host.controls
     stems = controls.stems
     if key in QUIT_KEYS:
@@ -83,7 +92,7 @@ def press(host: Host, key: str) -> bool:
 
 
 def render(host: Host) -> RenderableType:
-    """The whole view of this moment; a line is never wrapped, only cut."""
+    """Draw the whole view of this moment; a line is never wrapped, only cut."""
     now = host.snapshot()
     rate = host.audio.sample_rate
     lines = [latency_text({part: 1000 * count / rate for part, count in now.latency.parts().items()}), _counters(now)]
@@ -120,7 +129,11 @@ def _strips(host: Host, now: Snapshot) -> Table:
 
 
 def meter(peak: float) -> Text:
-    """A bar from -60 to 0 dBFS and the figure."""
+    """Draw a bar from -60 to 0 dBFS and the figure.
+
+    Args:
+        peak: linear, 1 is full scale.
+    """
     level = 20.0 * math.log10(max(peak, 1e-9))
     cells = round(METER_CELLS * min(1.0, max(0.0, 1.0 - level / METER_FLOOR_DB)))
     colour = "red" if level > -0.1 else "yellow" if level > -6.0 else "green"
@@ -129,7 +142,7 @@ def meter(peak: float) -> Text:
 
 
 def gain_text(gain_db: float) -> Text:
-    """A fader's place, in eight cells."""
+    """Write a fader's place, in eight cells."""
     return Text(f"{gain_db:+5.1f} dB", "dim" if gain_db == 0.0 else "")
 
 
@@ -158,7 +171,7 @@ def _keys(host: Host, now: Snapshot) -> tuple[Text, Text]:
 
 
 def clock_text(seconds: float) -> str:
-    """Minutes and seconds."""
+    """Write minutes and seconds."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 

@@ -1,4 +1,4 @@
-"""Which model live use plays, how it is fitted, and what is said of it."""
+"""Which model is chosen, how it is fitted, and what is said of it."""
 
 from __future__ import annotations
 
