@@ -45,14 +45,14 @@ def train(
     from rich.progress import Progress as Bar
 
     from rtsep.training.device import choose
-    from rtsep.training.run import look_over
+    from rtsep.training.run import check_run
     from rtsep.training.run import train as learn
     from rtsep.training.settings import read_train_settings
 
     told = read_train_settings(settings, changes or ())
     if check:
         with out.status("looking the songs over"):
-            _remark(look_over(told, init))
+            _remark(check_run(told, init))
         say("the songs can be trained on")
         return
     machine = choose(device, threads, workers)

@@ -40,7 +40,7 @@ SCALED = 24  # examples whose statistics a new network is given
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingData:
     """The songs of a run, and what is to be said of them."""
 
     collections: tuple[Collection, ...]
@@ -48,7 +48,7 @@ class Material:
     complaints: tuple[Complaint, ...]
 
 
-def gather(settings: TrainSettings, sample_rate: int, thorough: bool = False) -> Material:
+def find_training_data(settings: TrainSettings, sample_rate: int, thorough: bool = False) -> TrainingData:
     """Find all songs and look them over, before anything starts. Raises `FileError`, naming all that is fatal.
 
     thorough: all their sound is read, not only their headers; see `inspect`.
@@ -70,10 +70,10 @@ def gather(settings: TrainSettings, sample_rate: int, thorough: bool = False) ->
         more = f"; and {len(fatal) - 5} more" if len(fatal) > 5 else ""
         raise FileError(f"{len(fatal)} faults in the songs: {first}{more}; mend them or take them out")
     collections = [Collection(tuple(one), group.weight) for one, group in zip(train, settings.train, strict=True)]
-    return Material(tuple(collections), tuple(song for one in valid for song in one), tuple(complaints))
+    return TrainingData(tuple(collections), tuple(song for one in valid for song in one), tuple(complaints))
 
 
-def describe(settings: TrainSettings, init: str) -> tuple[Architecture, Weights | None]:
+def resolve_architecture(settings: TrainSettings, init: str) -> tuple[Architecture, Weights | None]:
     """The network that the settings and `init` ask for, and the weights that it starts from (None: new ones).
 
     init: a model's name or path. A network table that says nothing is that of `init`, with the
@@ -100,10 +100,10 @@ def describe(settings: TrainSettings, init: str) -> tuple[Architecture, Weights 
     return described, weights
 
 
-def prepare(settings: TrainSettings, init: str) -> tuple[Architecture, ModelSpec, nn.Module]:
+def build_network(settings: TrainSettings, init: str) -> tuple[Architecture, ModelSpec, nn.Module]:
     """The network to train, with its first weights."""
     torch.manual_seed(settings.seed)
-    described, weights = describe(settings, init)
+    described, weights = resolve_architecture(settings, init)
     network = networks.network(described)
     if weights and not _is_lowered(described, weights):
         try:
@@ -125,22 +125,24 @@ def prepare(settings: TrainSettings, init: str) -> tuple[Architecture, ModelSpec
     return described, spec, network
 
 
-def make_ready(settings: TrainSettings, spec: ModelSpec, material: Material) -> tuple[Examples, list[ValidationClip]]:
+def build_datasets(
+    settings: TrainSettings, spec: ModelSpec, data: TrainingData
+) -> tuple[Examples, list[ValidationClip]]:
     """What a run learns from and what it is judged by; raises `SpecError` where songs lack what the model has."""
-    examples = _examples(settings, spec, material)
-    return examples, held_out(material.valid, spec, settings.validation.seconds, settings.validation.songs)
+    examples = _examples(settings, spec, data)
+    return examples, held_out(data.valid, spec, settings.validation.seconds, settings.validation.songs)
 
 
-def _examples(settings: TrainSettings, spec: ModelSpec, material: Material) -> Examples:
-    return Examples(material.collections, settings.stems, spec.sample_rate, settings.examples, settings.seed)
+def _examples(settings: TrainSettings, spec: ModelSpec, data: TrainingData) -> Examples:
+    return Examples(data.collections, settings.stems, spec.sample_rate, settings.examples, settings.seed)
 
 
-def look_over(settings: TrainSettings, init: str) -> tuple[Complaint, ...]:
+def check_run(settings: TrainSettings, init: str) -> tuple[Complaint, ...]:
     """All that can be told without training: raises what `train` would, and reads every song to its end."""
-    _, spec, _ = prepare(settings, init)
-    material = gather(settings, spec.sample_rate, thorough=True)
-    make_ready(settings, spec, material)
-    return material.complaints
+    _, spec, _ = build_network(settings, init)
+    data = find_training_data(settings, spec.sample_rate, thorough=True)
+    build_datasets(settings, spec, data)
+    return data.complaints
 
 
 def train(
@@ -159,21 +161,28 @@ def train(
     warn: is called with the complaints of the songs before the run starts. unpack: a folder for what
     is decoded once, see `unpacked`, and `on_unpacked` is told how far that is. Raises `RtsepError`s.
     """
-    described, spec, network = prepare(settings, init)
+    described, spec, network = build_network(settings, init)
     if unpack is not None:
         _check_apart(unpack, settings)
-    material = gather(settings, spec.sample_rate)
-    warn(material.complaints)
-    examples, clips = make_ready(settings, spec, material)
-    fingerprint = _settle(folder, settings, init, resume)
+    data = find_training_data(settings, spec.sample_rate)
+    warn(data.complaints)
+    examples, clips = build_datasets(settings, spec, data)
+    fingerprint = _open_run_folder(folder, settings, init, resume)
     if unpack is not None:
-        material = replace(material, collections=unpacked(material.collections, unpack, on_unpacked))
-        examples = _examples(settings, spec, material)
+        data = replace(data, collections=unpacked(data.collections, unpack, on_unpacked))
+        examples = _examples(settings, spec, data)
     if not resume:
-        _begin(network, described, spec, examples, settings, init)
-    with _worded(settings):
+        _initialise(network, described, spec, examples, settings, init)
+    with _explained(settings):
         trainer = Trainer(
-            settings, described, spec, network, folder, machine, fingerprint, edge_of(settings, spec, machine.device)
+            settings,
+            described,
+            spec,
+            network,
+            folder,
+            machine,
+            fingerprint,
+            build_edge_objective(settings, spec, machine.device),
         )
         if resume:
             trainer.resume(folder / "checkpoint.pt")
@@ -192,7 +201,7 @@ def train(
     return find(path)
 
 
-def edge_of(settings: TrainSettings, spec: ModelSpec, device: str) -> EdgeObjective | None:
+def build_edge_objective(settings: TrainSettings, spec: ModelSpec, device: str) -> EdgeObjective | None:
     """The objective of a run at the edge with its teacher; None for any other run. Raises `RtsepError`s."""
     edge = settings.edge
     if edge is None:
@@ -217,7 +226,7 @@ def _check_apart(unpack: Path, settings: TrainSettings) -> None:
 
 
 @contextmanager
-def _worded(settings: TrainSettings) -> Iterator[None]:
+def _explained(settings: TrainSettings) -> Iterator[None]:
     """Say what torch's errors of too little memory mean; all others pass."""
     try:
         yield
@@ -234,13 +243,13 @@ def _worded(settings: TrainSettings) -> Iterator[None]:
         ) from error
 
 
-def _settle(folder: Path, settings: TrainSettings, init: str, resume: bool) -> str:
+def _open_run_folder(folder: Path, settings: TrainSettings, init: str, resume: bool) -> str:
     """Make the run's folder and write down its settings; give their digest.
 
     Raises `FileError` for a folder that holds another run, `SpecError` for settings that changed.
     """
-    told = json.loads(json.dumps({**asdict(settings), "init": init}, default=str))
-    course = {name: value for name, value in told.items() if name not in ("intervals", "validation")}
+    recorded = json.loads(json.dumps({**asdict(settings), "init": init}, default=str))
+    course = {name: value for name, value in recorded.items() if name not in ("intervals", "validation")}
     path = folder / "settings.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -255,7 +264,7 @@ def _settle(folder: Path, settings: TrainSettings, init: str, resume: bool) -> s
                     f"{folder}: the run was started with other settings: {name} was {before.get(name)!r}, "
                     f"now {course[name]!r}; give what it was, or take another folder"
                 )
-        path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise FileError(f"{folder} cannot be written: {error.strerror}") from error
     except ValueError as error:
@@ -280,7 +289,7 @@ def _is_lowered(described: Architecture, weights: Weights) -> bool:
     return True
 
 
-def _begin(
+def _initialise(
     network: nn.Module, described: Architecture, spec: ModelSpec, examples: Examples, settings: TrainSettings, init: str
 ) -> None:
     """Give a network what it must have heard of its music: a new one its statistics, one of low rank its weights."""
@@ -294,7 +303,7 @@ def _begin(
     if not init:
         networks.fit_scalers(network, described, magnitudes("exact", None))
         return
-    _, weights = describe(settings, init)
+    _, weights = resolve_architecture(settings, init)
     if weights and _is_lowered(described, weights):
         assert isinstance(described, UNetArchitecture)
         full = networks.network(weights.architecture)

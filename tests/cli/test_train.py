@@ -110,7 +110,7 @@ def test_a_stop_before_the_first_step_keeps_nothing(
     def stopped(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "gather", stopped)
+    monkeypatch.setattr(training, "find_training_data", stopped)
     code, _, complaint = here("train", runs.write(tmp_path), "-o", tmp_path / "run", "--threads", 1)
     assert (code, "nothing is kept" in complaint) == (1, True)
 

@@ -70,7 +70,7 @@ def test_a_model_that_is_only_a_graph_cannot_be_trained_on(tmp_path: Path) -> No
     (graph / entries.pop("weights")["file"]).unlink()
     (graph / JSON_NAME).write_text(json.dumps(entries), encoding="utf-8")
     with pytest.raises(ModelError, match="streaming-2stems is only a graph, without weights"):
-        training.describe(settings, str(graph))
+        training.resolve_architecture(settings, str(graph))
 
 
 def test_a_packed_model_can_be_trained_on(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_packed_model_can_be_trained_on(tmp_path: Path) -> None:
     model = training.train(settings, tmp_path / "run", HERE)
     (tmp_path / "credits.md").write_text("thanks")
     packed = find(embed(model, tmp_path / "credits.md", tmp_path / "packed"))
-    _, _, network = training.prepare(settings, str(tmp_path / "packed"))
+    _, _, network = training.build_network(settings, str(tmp_path / "packed"))
     wanted = {name: torch.from_numpy(tensor) for name, tensor in packed.read_weights().tensors.items()}
     assert same(wanted, network.state_dict())
     assert not np.array_equal(wanted[KERNEL], model.read_weights().tensors[KERNEL])
@@ -124,8 +124,8 @@ class TestLowRanks:
         model = training.train(settings, tmp_path / "parts", HERE, init=init, resume=True)
         assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
         small = replace(settings, network={})  # and it is trained on as any other
-        assert training.describe(small, str(model.path.parent))[0] == model.read_weights().architecture
-        training.prepare(replace(settings, network={"ranks": list(self.RANKS)}), str(model.path.parent))
+        assert training.resolve_architecture(small, str(model.path.parent))[0] == model.read_weights().architecture
+        training.build_network(replace(settings, network={"ranks": list(self.RANKS)}), str(model.path.parent))
 
     def test_other_ranks_want_a_full_network(self, tmp_path: Path, full: StoredModel) -> None:
         settings = self.settings(tmp_path, self.RANKS, steps=1)
@@ -134,9 +134,9 @@ class TestLowRanks:
         with pytest.raises(
             ModelError, match=r"ranks are \[0, 5, 0, 0\], those of --init \[4, 5, 4, 0\]; leave them out"
         ):
-            training.prepare(other, str(model.path.parent))
+            training.build_network(other, str(model.path.parent))
         with pytest.raises(ModelError, match="the weights do not fit the network"):
-            training.prepare(
+            training.build_network(
                 replace(settings, network={"filters": [4, 9], "ranks": [0, 5, 0, 0]}), str(full.path.parent)
             )
 
@@ -207,19 +207,19 @@ def test_a_trained_model_is_trained_on_from_its_folder(tmp_path: Path) -> None:
     settings = read_train_settings(runs.write(tmp_path))
     first = training.train(settings, tmp_path / "first", HERE)
     init = str(first.path.parent)
-    _, _, network = training.prepare(replace(settings, network={}), init)
+    _, _, network = training.build_network(replace(settings, network={}), init)
     best = checkpoint.load(tmp_path / "first" / "best.pt").average
     assert same(network.state_dict(), best)
     other = replace(settings, network={}, stems=("guitar", "rest"))
-    assert training.describe(other, init)[0].stems == ("guitar", "rest")
+    assert training.resolve_architecture(other, init)[0].stems == ("guitar", "rest")
     with pytest.raises(SpecError, match="has 2 stems"):
-        training.describe(replace(settings, stems=("vocals", "drums", "other")), init)
+        training.resolve_architecture(replace(settings, stems=("vocals", "drums", "other")), init)
     with pytest.raises(SpecError, match="of family causal, the settings say 'unet'"):
-        training.describe(replace(settings, network=runs.UNET), init)
+        training.resolve_architecture(replace(settings, network=runs.UNET), init)
     with pytest.raises(ModelError, match="no model 'nothing'"):
-        training.describe(settings, "nothing")
+        training.resolve_architecture(settings, "nothing")
     with pytest.raises(SpecError, match="channels is 1; training needs 2"):
-        training.prepare(replace(settings, network={**runs.UNET, "channels": 1}), "")
+        training.build_network(replace(settings, network={**runs.UNET, "channels": 1}), "")
 
 
 def test_a_folder_holds_one_run(tmp_path: Path) -> None:
@@ -265,15 +265,15 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_word(tmp_path: Path) -> N
     settings = read_train_settings(path, ["intervals.log_steps=10"])
 
     def burst(settings: TrainSettings, init: str) -> Any:
-        described, spec, network = prepare(settings, init)
+        described, spec, network = build_network(settings, init)
         with torch.no_grad():
             next(network.parameters()).fill_(np.nan)
         return described, spec, network
 
-    prepare = training.prepare
+    build_network = training.build_network
     with pytest.MonkeyPatch.context() as patch, pytest.raises(RtsepError, match="not finite for 20 steps"):
-        patch.setattr(training, "prepare", burst)
-        patch.setattr(training, "_begin", lambda *found: None)
+        patch.setattr(training, "build_network", burst)
+        patch.setattr(training, "_initialise", lambda *found: None)
         training.train(settings, tmp_path / "run", HERE)
     (row,) = read(tmp_path / "run" / "log.csv")
     assert (row["step"], row["skipped"]) == (10, 10)
@@ -333,8 +333,8 @@ def test_a_pattern_means_several_folders(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "a-music", tmp_path / "b-music")
     (tmp_path / "c-music.txt").touch()
     several = replace(settings, train=(replace(settings.train[0], folder=tmp_path / "*-music"),), valid=())
-    (collection,) = training.gather(several, 44100).collections
+    (collection,) = training.find_training_data(several, 44100).collections
     assert len(collection.songs) == 6
     none = replace(settings, train=(replace(settings.train[0], folder=tmp_path / "*-noise"),))
     with pytest.raises(FileError, match="no folder is called so"):
-        training.gather(none, 44100)
+        training.find_training_data(none, 44100)
