@@ -44,7 +44,7 @@ def train(
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from rtsep.training.device import choose
+    from rtsep.training.device import choose_device
     from rtsep.training.run import check_run
     from rtsep.training.run import train as learn
     from rtsep.training.settings import read_train_settings
@@ -55,7 +55,7 @@ def train(
             _remark(check_run(told, init))
         say("the songs can be trained on")
         return
-    machine = choose(device, threads, workers)
+    machine = choose_device(device, threads, workers)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"), TimeRemainingColumn())
     with Bar(*columns, console=out) as bar:
         task = bar.add_task(told.name, total=told.optimisation.steps, said="looking the songs over")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rtsep.errors import FileError
-from rtsep.training.logs import read
+from rtsep.training.logs import read_log
 
 
 def draw(folder: Path) -> Path | None:
@@ -20,7 +20,7 @@ def draw(folder: Path) -> Path | None:
     matplotlib.use("svg")
     from matplotlib import pyplot
 
-    trained, judged = read(folder / "log.csv"), read(folder / "valid.csv")
+    trained, judged = read_log(folder / "log.csv"), read_log(folder / "valid.csv")
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
     left.plot([row["step"] for row in trained], [row["loss"] for row in trained], lw=1, label="training")
     left.plot([row["step"] for row in judged], [row["loss"] for row in judged], marker=".", label="held out")

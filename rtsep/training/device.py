@@ -19,7 +19,7 @@ class TrainingDevice:
     workers: int = 0
 
 
-def choose(device: str, threads: int, workers: int | None) -> TrainingDevice:
+def choose_device(device: str, threads: int, workers: int | None) -> TrainingDevice:
     """Set the CPU threads, and check that the device is there.
 
     workers: None for one beside a CPU, which is busy learning, and all cores but one beside a GPU,

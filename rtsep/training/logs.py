@@ -19,7 +19,7 @@ class Log:
 
     def __init__(self, path: Path, columns: tuple[str, ...], step: int = 0) -> None:
         self.path, self._columns = path, columns
-        kept = [row for row in read(path) if row["step"] <= step] if step and path.exists() else []
+        kept = [row for row in read_log(path) if row["step"] <= step] if step and path.exists() else []
         self.last = int(kept[-1]["step"]) if kept else 0  # step of the last row, 0 where there is none
         part = path.with_name(f"{path.name}.part")  # a full disk leaves the rows of before
         self._write(part, "w", [dict.fromkeys(columns, "") | row for row in kept], head=True)
@@ -42,7 +42,7 @@ class Log:
             raise FileError(f"{self.path} cannot be written: {error.strerror}") from error
 
 
-def read(path: Path) -> list[Row]:
+def read_log(path: Path) -> list[Row]:
     """The rows of a log; cells that are empty are left out, and so is a row that was cut short.
 
     Raises `FileError`.

@@ -74,7 +74,7 @@ def complex_l1(estimates: Tensor, batch: Batch) -> Tensor:
     return _over_known(0.4 * distance + 0.15 * shape + 0.7 * ratio, batch.known)
 
 
-class Heard(NamedTuple):
+class Resynthesis(NamedTuple):
     """Complex spectra of what is heard, (batch, stems, channels, hops, bins): estimate, truth, mix (one stem)."""
 
     estimate: Tensor
@@ -82,11 +82,11 @@ class Heard(NamedTuple):
     mix: Tensor
 
 
-def heard_distance(heard: Heard, known: Tensor) -> Tensor:
+def resynthesis_loss(spectra: Resynthesis, known: Tensor) -> Tensor:
     """As `complex_l1`, of spectra that have phases of their own; known: (batch, stems)."""
-    amount = heard.mix.abs()
+    amount = spectra.mix.abs()
     level = amount.square().mean((1, 2, 3, 4), keepdim=True).sqrt() + TINY
-    estimate, target, amount = heard.estimate / level, heard.target / level, amount / level
+    estimate, target, amount = spectra.estimate / level, spectra.target / level, amount / level
     error = estimate - target
     power = error.real.square() + error.imag.square()
     weight = torch.linspace(1.0, 5.0, amount.shape[-1], device=amount.device).sqrt()
@@ -105,15 +105,15 @@ def heard_distance(heard: Heard, known: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Named:
+class RegisteredLoss:
     """A loss and the family of networks that it is the custom of."""
 
     loss: Loss
-    custom_of: str
+    default_for: str
 
 
-LOSSES: dict[str, Named] = {
-    "l1_mask": Named(l1_mask, "unet"),
-    "mse": Named(mse, "openunmix"),
-    "complex_l1": Named(complex_l1, "causal"),
+LOSSES: dict[str, RegisteredLoss] = {
+    "l1_mask": RegisteredLoss(l1_mask, "unet"),
+    "mse": RegisteredLoss(mse, "openunmix"),
+    "complex_l1": RegisteredLoss(complex_l1, "causal"),
 }

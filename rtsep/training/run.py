@@ -34,7 +34,7 @@ from rtsep.training.moments import moments
 from rtsep.training.settings import Songs, TrainSettings
 from rtsep.training.spectra import analysis_windows, spectra
 from rtsep.training.trainer import OnProgress, Trainer
-from rtsep.training.validation import ValidationClip, chosen_setting, held_out
+from rtsep.training.validation import ValidationClip, read_clips, validation_setting
 
 SCALED = 24  # examples whose statistics a new network is given
 
@@ -121,7 +121,7 @@ def build_network(settings: TrainSettings, init: str) -> tuple[Architecture, Mod
     if spec.channels != CHANNELS:
         raise SpecError(f"network: channels is {spec.channels}; training needs {CHANNELS}")
     analysis_windows(spec, settings.optimisation.presets)  # raises for presets that it has not
-    chosen_setting(spec, settings.validation.preset)  # likewise
+    validation_setting(spec, settings.validation.preset)  # likewise
     return described, spec, network
 
 
@@ -130,7 +130,7 @@ def build_datasets(
 ) -> tuple[Examples, list[ValidationClip]]:
     """What a run learns from and what it is judged by; raises `SpecError` where songs lack what the model has."""
     examples = _examples(settings, spec, data)
-    return examples, held_out(data.valid, spec, settings.validation.seconds, settings.validation.songs)
+    return examples, read_clips(data.valid, spec, settings.validation.seconds, settings.validation.songs)
 
 
 def _examples(settings: TrainSettings, spec: ModelSpec, data: TrainingData) -> Examples:
@@ -189,11 +189,11 @@ def train(
         try:
             trainer.run(examples, clips, on_progress)
         except KeyboardInterrupt:
-            trainer.keep()
+            trainer.save_checkpoint()
             raise
-    judged = trainer.exported()
+    best = trainer.best_network()
     try:
-        path = export_model(judged, described, spec, folder / "model")
+        path = export_model(best, described, spec, folder / "model")
     except OSError as error:
         raise FileError(
             f"{folder / 'model'} cannot be written: {error.strerror}; make room and export it with --resume"

@@ -7,7 +7,7 @@ import math
 LAST = 0.02  # of the rate, at the end of a cosine
 
 
-def rate(step: int, steps: int, warmup: int, schedule: str, highest: float) -> float:
+def learning_rate(step: int, steps: int, warmup: int, schedule: str, highest: float) -> float:
     """The learning rate of a step, from 0: a straight rise, then constant or half a cosine down."""
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     fall = 1.0

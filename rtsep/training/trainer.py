@@ -26,16 +26,16 @@ from rtsep.model.networks.factory import Architecture, Memory
 from rtsep.model.networks.unet import UNet
 from rtsep.training import checkpoint
 from rtsep.training import ema as average
-from rtsep.training.batches import Sounds, batches
+from rtsep.training.batches import AudioBatch, batches
 from rtsep.training.checkpoint import Checkpoint
 from rtsep.training.curves import draw
 from rtsep.training.device import TrainingDevice
 from rtsep.training.edge import EdgeObjective
 from rtsep.training.logs import Log
 from rtsep.training.losses import LOSSES, Batch
-from rtsep.training.schedule import rate
+from rtsep.training.schedule import learning_rate
 from rtsep.training.settings import TrainSettings
-from rtsep.training.signals import held
+from rtsep.training.signals import deferred_signals
 from rtsep.training.spectra import analysis_windows, spectra
 from rtsep.training.validation import ValidationClip, validate
 
@@ -80,7 +80,9 @@ class Trainer:
         self._described, self._machine, self._fingerprint = described, machine, fingerprint
         self._device = torch.device(machine.device)
         course = settings.optimisation
-        self._loss = LOSSES[course.loss or next(name for name in LOSSES if LOSSES[name].custom_of == described.family)]
+        self._loss = LOSSES[
+            course.loss or next(name for name in LOSSES if LOSSES[name].default_for == described.family)
+        ]
         self.average = average.averaged(network).to(self._device)
         self.network = network.to(self._device)
         self._windows = analysis_windows(spec, course.presets).to(self._device)
@@ -111,7 +113,7 @@ class Trainer:
         self.step, self.best, self.waited = found.step, found.best, found.waited
         self._memory = tuple(part.to(self._device) for part in found.memory)
 
-    def keep(self) -> None:
+    def save_checkpoint(self) -> None:
         """Write the checkpoint; raises `FileError`, and the one before is then still there."""
         random = [torch.get_rng_state()]
         if self._device.type == "cuda":
@@ -127,7 +129,7 @@ class Trainer:
             waited=self.waited,
             memory=[part.cpu() for part in self._memory],
         )
-        with held():
+        with deferred_signals():
             checkpoint.save(found, self.folder / "checkpoint.pt")
 
     def run(
@@ -145,12 +147,12 @@ class Trainer:
         with closing(self._batches(examples)) as made:
             if clips and self._is_due() and valid.last < self.step:  # a stop came while it was judged
                 self._validate(clips, valid)
-                self.keep()
+                self.save_checkpoint()
             while self.step < course.steps and not (intervals.patience and self.waited >= intervals.patience):
                 asked = time.monotonic()
                 sounds = next(made)
                 idle_s += time.monotonic() - asked
-                with held():
+                with deferred_signals():
                     loss, gradient = self._learn(sounds)
                 faulty = not (np.isfinite(loss) and np.isfinite(gradient))
                 faults = faults + 1 if faulty else 0
@@ -180,9 +182,9 @@ class Trainer:
                         said = replace(said, step=self.step, sdr_db=self.sdr_db)
                         on_progress(said)
                 if self.step % intervals.checkpoint_steps == 0:
-                    self.keep()
+                    self.save_checkpoint()
                 began += time.monotonic() - paused
-        self.keep()
+        self.save_checkpoint()
         draw(self.folder)
 
     def _is_due(self) -> bool:
@@ -190,17 +192,17 @@ class Trainer:
         every, steps = self.settings.intervals.valid_steps, self.settings.optimisation.steps
         return self.step > 0 and (self.step % every == 0 or self.step == steps)
 
-    def exported(self) -> nn.Module:
+    def best_network(self) -> nn.Module:
         """The weights to export: the best that was judged, else the moving average as it is."""
         if (self.folder / "best.pt").exists() and np.isfinite(self.best):
             self.average.load_state_dict(checkpoint.load(self.folder / "best.pt").average)
         return self.average.cpu()
 
-    def _batches(self, examples: Examples) -> Generator[Sounds]:
+    def _batches(self, examples: Examples) -> Generator[AudioBatch]:
         pinned = self._device.type == "cuda"
         return batches(examples, self.settings.optimisation.batch, self.step, self._machine.workers, pinned)
 
-    def _learn(self, sounds: Sounds) -> tuple[float, float]:
+    def _learn(self, sounds: AudioBatch) -> tuple[float, float]:
         """One step; the loss, and the norm of the gradient. A loss that is not finite changes nothing."""
         course = self.settings.optimisation
         self.network.train()
@@ -228,7 +230,7 @@ class Trainer:
         return float(loss.detach()), float(gradient)
 
     def _loss_of(
-        self, network: nn.Module, sounds: Sounds, window: Tensor, rng: np.random.Generator, memory: Memory = ()
+        self, network: nn.Module, sounds: AudioBatch, window: Tensor, rng: np.random.Generator, memory: Memory = ()
     ) -> tuple[Tensor, Memory]:
         stems, known = (part.to(self._device, non_blocking=True) for part in sounds)
         half = self.settings.optimisation.precision == "bf16"
@@ -245,7 +247,7 @@ class Trainer:
 
     def _rate(self) -> float:
         course = self.settings.optimisation
-        return rate(self.step, course.steps, course.warmup_steps, course.schedule, course.learning_rate)
+        return learning_rate(self.step, course.steps, course.warmup_steps, course.schedule, course.learning_rate)
 
     def _validate(self, clips: Sequence[ValidationClip], valid: Log) -> None:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):  # what validating draws is no part of the course
@@ -254,7 +256,7 @@ class Trainer:
             found = validate(judged, self._described, self.spec, clips, self.settings.validation.preset)
         mean = float(np.mean(list(found.values()))) if found else float("nan")
         by_stem = {f"sdr_{stem}_db": value for stem, value in found.items()}
-        with held():
+        with deferred_signals():
             self.sdr_db = found
             self.waited = 0 if mean > self.best + MARGIN_DB else self.waited + 1
             if mean > self.best:
@@ -280,7 +282,7 @@ def _mean_of_finite(losses: Sequence[float]) -> float:
     return float(np.mean(finite)) if finite else float("nan")
 
 
-def _cut(clip: ValidationClip, seconds: float, spec: ModelSpec) -> Sounds:
+def _cut(clip: ValidationClip, seconds: float, spec: ModelSpec) -> AudioBatch:
     """A clip as a batch of examples."""
     frames = min(clip.stems.shape[2], round(seconds * spec.sample_rate))
     count = clip.stems.shape[2] // frames

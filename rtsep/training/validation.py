@@ -33,7 +33,7 @@ class ValidationClip:
     stems: Float32
 
 
-def held_out(songs: Sequence[Song], spec: ModelSpec, seconds: float, most: int) -> list[ValidationClip]:
+def read_clips(songs: Sequence[Song], spec: ModelSpec, seconds: float, most: int) -> list[ValidationClip]:
     """Read the middle of the first songs that have all stems; raises `SpecError` where there are none."""
     found: list[ValidationClip] = []
     for song in songs:
@@ -53,7 +53,7 @@ def held_out(songs: Sequence[Song], spec: ModelSpec, seconds: float, most: int) 
     return found
 
 
-def chosen_setting(spec: ModelSpec, preset: str) -> Setting:
+def validation_setting(spec: ModelSpec, preset: str) -> Setting:
     """How the songs are played to be judged; see `validate`. Raises `SpecError` for what the model cannot."""
     chosen = preset or ("offline" if spec.kind == "windowed" else "exact")
     setting = Setting("offline") if chosen == "offline" else Setting("stream", chosen)
@@ -70,7 +70,7 @@ def validate(
     network: is exported first. preset: `offline` is the family's way with whole files;
     empty: that for a windowed model, which is slow hop by hop, and `exact` for a stateful one.
     """
-    setting = chosen_setting(spec, preset)
+    setting = validation_setting(spec, preset)
     found: dict[str, list[float]] = {stem: [] for stem in spec.stems}
     with tempfile.TemporaryDirectory(prefix="rtsep-validation-") as folder:
         try:

@@ -11,7 +11,7 @@ import soundfile
 
 from rtsep.demo import SONG
 from rtsep.training import run as training
-from rtsep.training.logs import read
+from rtsep.training.logs import read_log
 from tests.support.commands import Here, program, run, run_here
 from tests.training import runs
 
@@ -60,7 +60,7 @@ def test_songs_are_decoded_once_where_that_is_asked_for(here: Here, tmp_path: Pa
         "all but a mix, which no example is made of"
     )
     plain, fast = (tmp_path / name / "log.csv" for name in ("plain", "fast"))
-    losses = [[row["loss"] for row in read(path)] for path in (plain, fast)]
+    losses = [[row["loss"] for row in read_log(path)] for path in (plain, fast)]
     assert losses[0] == losses[1]
     code, _, complaint = here("train", settings, "-o", tmp_path / "no", *few, "--unpack", tmp_path / "songs" / "wavs")
     assert code == 1 and "name a folder beside it" in complaint

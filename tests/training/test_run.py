@@ -23,7 +23,7 @@ from rtsep.model.store import EMBEDDED, JSON_NAME, StoredModel, find
 from rtsep.training import checkpoint
 from rtsep.training import run as training
 from rtsep.training.device import TrainingDevice
-from rtsep.training.logs import read
+from rtsep.training.logs import read_log
 from rtsep.training.settings import TrainSettings, read_train_settings
 from rtsep.training.trainer import Progress, Trainer
 from tests.training import runs
@@ -58,7 +58,7 @@ def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path, family: st
     model = training.train(settings, tmp_path / "parts", HERE, resume=True)
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
     assert model.sha256 == find(tmp_path / "whole" / "model").sha256
-    logs = [[(row["step"], row["loss"]) for row in read(tmp_path / run / "log.csv")] for run in ("whole", "parts")]
+    logs = [[(row["step"], row["loss"]) for row in read_log(tmp_path / run / "log.csv")] for run in ("whole", "parts")]
     assert logs[0] == logs[1]
     assert [step for step, _ in logs[0]] == [1, 2, 3, 4, 5, 6]
 
@@ -166,7 +166,7 @@ def test_a_stop_within_a_step_or_a_judgement_loses_nothing(tmp_path: Path, what:
     assert checkpoint.load(tmp_path / "parts" / "checkpoint.pt").step == kept
     training.train(settings, tmp_path / "parts", HERE, resume=True)
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
-    judged = [read(tmp_path / run / "valid.csv") for run in ("whole", "parts")]
+    judged = [read_log(tmp_path / run / "valid.csv") for run in ("whole", "parts")]
     assert judged[0] == judged[1]
     assert [row["step"] for row in judged[0]] == [4, 6]
 
@@ -175,7 +175,7 @@ def test_a_stop_within_a_step_or_a_judgement_loses_nothing(tmp_path: Path, what:
 def test_half_precision_trains_every_family(tmp_path: Path, family: str) -> None:
     path = runs.write(tmp_path, network=runs.NETWORKS[family], steps=2, optimisation={"precision": "bf16"}, valid=[])
     training.train(read_train_settings(path), tmp_path / "run", HERE)
-    assert all(np.isfinite(row["gradient"]) for row in read(tmp_path / "run" / "log.csv"))
+    assert all(np.isfinite(row["gradient"]) for row in read_log(tmp_path / "run" / "log.csv"))
 
 
 def test_one_seed_repeats_and_two_differ(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_the_loss_falls_and_the_model_is_whole(tmp_path: Path, family: str) -> N
         intervals={"valid_steps": 25},
     )
     model = training.train(read_train_settings(path), tmp_path / "run", HERE)
-    judged = read(tmp_path / "run" / "valid.csv")
+    judged = read_log(tmp_path / "run" / "valid.csv")
     assert judged[-1]["loss"] < judged[0]["loss"]
     assert model.spec.stems == ("vocals", "accompaniment")
     assert model.weights is not None
@@ -275,7 +275,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_word(tmp_path: Path) -> N
         patch.setattr(training, "build_network", burst)
         patch.setattr(training, "_initialise", lambda *found: None)
         training.train(settings, tmp_path / "run", HERE)
-    (row,) = read(tmp_path / "run" / "log.csv")
+    (row,) = read_log(tmp_path / "run" / "log.csv")
     assert (row["step"], row["skipped"]) == (10, 10)
 
 
@@ -291,7 +291,7 @@ def test_a_run_says_how_long_it_waited_for_examples(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(training, "SCALED", 1)
     monkeypatch.setattr(Examples, "__getitem__", slow)
     training.train(settings, tmp_path / "run", HERE, on_progress=told.append)
-    rows = read(tmp_path / "run" / "log.csv")
+    rows = read_log(tmp_path / "run" / "log.csv")
     assert [row["idle"] for row in rows] == pytest.approx([course.idle for course in told[:2]], abs=1e-5)
     for row in rows:
         waits_s = row["idle"] * 2 * 2 / row["examples_per_s"]  # of two batches of two
@@ -322,7 +322,7 @@ def test_a_unet_learns_one_song_by_heart(tmp_path: Path) -> None:
     settings = read_train_settings(path, ("examples.augmentation={}",))
     only = replace(settings.train[0], folder=song.parent)
     training.train(replace(settings, train=(only,), valid=(only,)), tmp_path / "run", HERE)
-    best = max(read(tmp_path / "run" / "valid.csv"), key=lambda row: row["sdr_db"])
+    best = max(read_log(tmp_path / "run" / "valid.csv"), key=lambda row: row["sdr_db"])
     assert best["sdr_vocals_db"] > 15.0
     assert best["sdr_accompaniment_db"] > 15.0
 

@@ -12,7 +12,7 @@ import torch
 from rtsep.errors import SpecError
 from rtsep.training import run as training
 from rtsep.training.device import TrainingDevice
-from rtsep.training.logs import read
+from rtsep.training.logs import read_log
 from rtsep.training.settings import read_train_settings
 from rtsep.training.trainer import Trainer
 from tests.training import runs
@@ -53,7 +53,7 @@ def test_memory_is_carried_from_batch_to_batch(tmp_path: Path) -> None:
     for carry in (0.0, 1.0):
         path = runs.write(tmp_path, steps=3, optimisation={"carry": carry})
         training.train(read_train_settings(path), tmp_path / f"run{carry}", HERE)
-        losses[carry] = [row["loss"] for row in read(tmp_path / f"run{carry}" / "log.csv")]
+        losses[carry] = [row["loss"] for row in read_log(tmp_path / f"run{carry}" / "log.csv")]
     assert losses[0.0][0] == losses[1.0][0]
     assert losses[0.0][1] != losses[1.0][1]
 
