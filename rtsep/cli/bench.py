@@ -17,9 +17,9 @@ from rtsep.cli.evaluate import (
     Songs,
     Start,
     Stems,
-    draw,
     numbers,
     prepare,
+    save_plot,
     score_all,
     score_tables,
     words,
@@ -141,7 +141,7 @@ def quality(
         out.print(score_tables(summary))
     write(report("bench quality", evaluation, settings, scores, found), output / "quality.json")
     say(f"report   {output / 'quality.json'}")
-    draw(output / "quality.svg", lambda plots, path: plots.draw_sweep(path, found))
+    save_plot(output / "quality.svg", lambda plots, path: plots.plot_sweep(path, found))
     if len(scores) < len(songs) * len(settings):
         raise typer.Exit(1)
 

@@ -106,7 +106,7 @@ def evaluate(
     if output:
         write(report("evaluate", evaluation, settings, scores), output / JSON)
         say(f"report   {output / JSON}")
-        draw(output / BOXES, lambda plots, path: plots.draw_boxes(path, scores, settings))
+        save_plot(output / BOXES, lambda plots, path: plots.plot_boxes(path, scores, settings))
     if len(scores) < len(songs) * len(settings):
         raise typer.Exit(1)
 
@@ -180,7 +180,7 @@ def score_all(
     return scores
 
 
-def draw(path: Path, plot: Callable[[Any, Path], None]) -> None:
+def save_plot(path: Path, plot: Callable[[Any, Path], None]) -> None:
     """Draw by matplotlib, or say that it is missing."""
     try:
         from rtsep.evaluation import plots

@@ -35,7 +35,7 @@ SWEPT = {"sdr_db": "SDR, mean over songs, dB", "bsseval_sdr_db": "BSSEval SDR, d
 WORDS = {"sdr_db": "SDR, dB", "gain_db": "SDR above the mix, dB", "si_sdr_db": "SI-SDR, dB"}
 
 
-def draw_boxes(path: Path, scores: Sequence[TrackScore], settings: Sequence[Setting]) -> None:
+def plot_boxes(path: Path, scores: Sequence[TrackScore], settings: Sequence[Setting]) -> None:
     """A box over the songs for each figure, stem and setting; figures that no song has are left out.
 
     Box: quartiles and median; whiskers: 1.5 times the box; dots: songs beyond. `FileError` if it
@@ -55,7 +55,7 @@ def draw_boxes(path: Path, scores: Sequence[TrackScore], settings: Sequence[Sett
         _save(figure, path)
 
 
-def draw_sweep(path: Path, found: Sequence[Curve]) -> None:
+def plot_sweep(path: Path, found: Sequence[Curve]) -> None:
     """A column for each axis that was swept, a row for each figure: plain SDR, museval's, false levels.
 
     A line for each stem, and a kind of line for each preset that was swept around; thin dots are the untouched

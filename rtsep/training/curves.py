@@ -8,7 +8,7 @@ from rtsep.errors import FileError
 from rtsep.training.logs import read_log
 
 
-def draw(folder: Path) -> Path | None:
+def plot_curves(folder: Path) -> Path | None:
     """Draw `log.csv` and `valid.csv` of a run's folder into `curves.svg`; none without matplotlib.
 
     Raises `FileError`.

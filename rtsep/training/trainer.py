@@ -28,7 +28,7 @@ from rtsep.training import checkpoint
 from rtsep.training import ema as average
 from rtsep.training.batches import AudioBatch, batches
 from rtsep.training.checkpoint import Checkpoint
-from rtsep.training.curves import draw
+from rtsep.training.curves import plot_curves
 from rtsep.training.device import TrainingDevice
 from rtsep.training.edge import EdgeObjective
 from rtsep.training.logs import Log
@@ -177,7 +177,7 @@ class Trainer:
                 paused = time.monotonic()
                 if clips and self._is_due():
                     self._validate(clips, valid)
-                    draw(self.folder)
+                    plot_curves(self.folder)
                     if said:
                         said = replace(said, step=self.step, sdr_db=self.sdr_db)
                         on_progress(said)
@@ -185,7 +185,7 @@ class Trainer:
                     self.save_checkpoint()
                 began += time.monotonic() - paused
         self.save_checkpoint()
-        draw(self.folder)
+        plot_curves(self.folder)
 
     def _is_due(self) -> bool:
         """Whether this step is one after which the run is judged."""
