@@ -125,18 +125,18 @@ def quality(
     """
     from rtsep.evaluation.report import report, write
     from rtsep.evaluation.summary import summarise
-    from rtsep.evaluation.sweep import curves, swept
+    from rtsep.evaluation.sweep import plan_sweeps, sweep_curves
 
     whole = {"lookahead": lookahead, "context": context, "hop": hop, "mask_interval": mask_interval, "late": late}
     values = {name: numbers(text, name, int) for name, text in whole.items()}
-    sweeps = swept({"latency": words(latency), **values, "seen": words(seen)}, words(around))
+    sweeps = plan_sweeps({"latency": words(latency), **values, "seen": words(seen)}, words(around))
     settings = list(dict.fromkeys(setting for sweep in sweeps for setting in sweep.settings))
     songs, evaluation = prepare(
         folder, layout, changes, model, stems, start, seconds, rate, museval, settings, engine, precision
     )
     scores = score_all(evaluation, songs, settings, output, jobs)
     summary = summarise(scores, settings)
-    found = curves(sweeps, summary, evaluation.separator.model, evaluation.rate(songs[0]))
+    found = sweep_curves(sweeps, summary, evaluation.separator.model, evaluation.rate(songs[0]))
     if scores:
         out.print(score_tables(summary))
     write(report("bench quality", evaluation, settings, scores, found), output / "quality.json")

@@ -89,14 +89,14 @@ def evaluate(
 ) -> None:
     """Score a model on songs in stems, separated as they would play live."""
     from rtsep.evaluation.report import report, write
-    from rtsep.evaluation.settings import Setting, expanded
+    from rtsep.evaluation.settings import Setting, setting_grid
     from rtsep.evaluation.summary import summarise
 
     if baseline not in ("", "centre"):
         raise ConfigError(f"unknown baseline {baseline!r}; allowed is centre")
     engine, precision = chosen.pop("engine"), chosen.pop("precision")
     base = Setting(**chosen, seen=seen, late=late)
-    settings = expanded(base, words(latency), numbers(level, "level", float), offline, bool(baseline))
+    settings = setting_grid(base, words(latency), numbers(level, "level", float), offline, bool(baseline))
     songs, evaluation = prepare(
         folder, layout, changes, model, stems, start, seconds, rate, museval, settings, engine, precision
     )
@@ -126,7 +126,7 @@ def prepare(
     precision: str,
 ) -> tuple[list[Song], Evaluation]:
     """The songs, and how they are scored; all that can be wrong with either is said now."""
-    from rtsep.evaluation.bsseval import need_museval
+    from rtsep.evaluation.bsseval import require_museval
     from rtsep.evaluation.estimation import EvaluatedModel
     from rtsep.evaluation.runner import Evaluation
     from rtsep.evaluation.tracks import Clip, songs_to_score
@@ -135,7 +135,7 @@ def prepare(
     if not settings:
         raise ConfigError("latency is empty; name a preset, as 23")
     if museval:
-        need_museval()
+        require_museval()
     separator = EvaluatedModel(resolve(model), engine, 1, precision)
     evaluation = Evaluation(separator, words(stems), Clip(start, seconds), rate, museval)
     songs = songs_to_score(layout, folder, _layout_options(layout, changes or ()))
@@ -151,13 +151,13 @@ def score_all(
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from rtsep.evaluation.report import prepare as writable
+    from rtsep.evaluation.report import prepare_folder
     from rtsep.evaluation.runner import score_songs
     from rtsep.evaluation.score_cache import ScoreCache
     from rtsep.evaluation.scores import TrackScore
 
     if folder:
-        writable(folder)
+        prepare_folder(folder)
     score_cache = ScoreCache(folder / KEPT if folder else None)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     scores: list[TrackScore] = []

@@ -25,7 +25,7 @@ class BssEval:
     sar: Float64
 
 
-def need_museval() -> None:
+def require_museval() -> None:
     """Raise `EngineError` where museval is missing, before any long work for it."""
     try:
         import museval.metrics  # noqa: F401

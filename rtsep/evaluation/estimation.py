@@ -54,7 +54,7 @@ class EvaluatedModel:
             return 0.0
         return _window(self.model, setting, sample_rate).latency.ms(sample_rate)
 
-    def facts(self, setting: Setting, sample_rate: int) -> list[Any]:
+    def cache_key(self, setting: Setting, sample_rate: int) -> list[Any]:
         """All that the estimates depend on beside model and sound; settings that come to the same have the same."""
         if setting.way == "offline":
             return [setting.way, setting.level_db]

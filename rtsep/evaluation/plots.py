@@ -140,7 +140,7 @@ def _curves(axes: Axes, found: Sequence[Curve], stems: Sequence[str], figure: st
         axes.set_xscale("log")
         axes.minorticks_off()
     axes.set_xticks(list(ticks), list(ticks.values()), rotation=45, ha="right", fontsize=8)
-    axes.set_xlabel(axis.words)
+    axes.set_xlabel(axis.label)
     axes.set_title("; ".join(dict.fromkeys(curve.fixed for curve in found)), fontsize=8, loc="left")
     axes.grid(alpha=0.3)
 

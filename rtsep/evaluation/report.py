@@ -12,7 +12,7 @@ from typing import Any
 from rtsep import __version__
 from rtsep.errors import FileError
 from rtsep.evaluation.runner import Evaluation
-from rtsep.evaluation.scores import TrackScore, finite
+from rtsep.evaluation.scores import TrackScore, json_safe
 from rtsep.evaluation.settings import Setting
 from rtsep.evaluation.summary import Figures, song_medians, summarise
 from rtsep.evaluation.sweep import Curve
@@ -50,11 +50,11 @@ def report(
         "curves": [asdict(curve) for curve in curves],
         "songs": [_song(score) for setting in settings for score in scores if score.setting == setting],
     }
-    plain: dict[str, Any] = finite(found)
+    plain: dict[str, Any] = json_safe(found)
     return plain
 
 
-def prepare(folder: Path) -> None:
+def prepare_folder(folder: Path) -> None:
     """Make a folder for reports; `FileError` now, rather than after an hour, if it cannot be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -57,7 +57,14 @@ class Evaluation:
         )
         facts = [
             *(__version__, separator.model.sha256, separator.model.spec.to_dict(), separator.engine),
-            *(separator.precision, separator.facts(setting, rate), asdict(self.clip), rate, self.stems, self.bsseval),
+            *(
+                separator.precision,
+                separator.cache_key(setting, rate),
+                asdict(self.clip),
+                rate,
+                self.stems,
+                self.bsseval,
+            ),
             *(song.name, song.frames, list(song.stems), [_signature(one) for one in files if one]),
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -112,7 +119,7 @@ def score_songs(
             yield from (replace(kept, setting=setting) for _, setting in pairs)
     tasks = list(left.values())
     shared = any(len(task.settings) > 1 for task in tasks)
-    count = min(len(tasks), jobs or room(evaluation, songs, shared))
+    count = min(len(tasks), jobs or max_workers(evaluation, songs, shared))
     for task, result in _here(evaluation, tasks) if count <= 1 else _side_by_side(evaluation, tasks, count):
         if isinstance(result, RtsepError):
             yield from ((task.song, result) for key in task.settings.values() for _ in asked[key])
@@ -127,7 +134,7 @@ def _signature(source: StemSource) -> tuple[str, int, int, int, float, float]:
     return source.path.name, facts.st_size, facts.st_mtime_ns, source.stream, source.offset_s, source.gain
 
 
-def room(evaluation: Evaluation, songs: Sequence[Song], shared: bool = False) -> int:
+def max_workers(evaluation: Evaluation, songs: Sequence[Song], shared: bool = False) -> int:
     """How many processes the cores and the memory of this machine have room for, at least one.
 
     shared: whether settings are scored together, with passes that are remembered.

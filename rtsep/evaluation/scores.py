@@ -60,7 +60,7 @@ class TrackScore:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it, in which what is no finite number is null."""
-        plain: dict[str, Any] = finite(asdict(self))
+        plain: dict[str, Any] = json_safe(asdict(self))
         return plain
 
     @classmethod
@@ -123,12 +123,12 @@ def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def finite(value: Any) -> Any:
+def json_safe(value: Any) -> Any:
     """The same with None for every number that JSON does not have; others to seven digits."""
     if isinstance(value, dict):
-        return {key: finite(one) for key, one in value.items()}
+        return {key: json_safe(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(one) for one in value]
+        return [json_safe(one) for one in value]
     if isinstance(value, float):
         return float(f"{value:.7g}") if math.isfinite(value) else None
     return value

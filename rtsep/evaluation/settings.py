@@ -71,7 +71,7 @@ class Setting:
         return plan(model, sample_rate, self.latency, self.hop, self.mask_interval, self.lookahead, own_window)
 
 
-def expanded(
+def setting_grid(
     base: Setting, latencies: tuple[str, ...], levels_db: tuple[float, ...], offline: bool, baseline: bool
 ) -> list[Setting]:
     """Every preset at every level, and beside them the whole-file way and the centre where they are asked for."""

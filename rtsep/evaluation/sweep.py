@@ -19,8 +19,8 @@ class Axis:
     """What can be swept: a field of `Setting`, what is drawn along it, and where a setting stands there."""
 
     field: str
-    words: str
-    place: Callable[[ModelSpec, Setting, WindowSpec], float]
+    label: str
+    position: Callable[[ModelSpec, Setting, WindowSpec], float]
     named: bool = False  # values are names, and places stand for nothing
 
 
@@ -88,7 +88,7 @@ class Curve:
     points: tuple[Point, ...]
 
 
-def swept(values: Values, around: Sequence[str] = ()) -> list[Sweep]:
+def plan_sweeps(values: Values, around: Sequence[str] = ()) -> list[Sweep]:
     """The settings along each axis; all others are at the first of their values.
 
     An axis with one value is not swept; where none is, the one setting stands on the axis of latency.
@@ -111,7 +111,9 @@ def swept(values: Values, around: Sequence[str] = ()) -> list[Sweep]:
     return found or [Sweep("latency", tuple(replace(first, latency=preset) for preset in around or [first.latency]))]
 
 
-def curves(sweeps: Sequence[Sweep], summary: Sequence[Figures], model: StoredModel, sample_rate: int) -> list[Curve]:
+def sweep_curves(
+    sweeps: Sequence[Sweep], summary: Sequence[Figures], model: StoredModel, sample_rate: int
+) -> list[Curve]:
     """Draw the figures over all songs along the axes that were swept.
 
     Values that come to the same place, as 0 and the number that it stands for, are one point.
@@ -129,7 +131,7 @@ def curves(sweeps: Sequence[Sweep], summary: Sequence[Figures], model: StoredMod
             rows = [row for row in summary if row["setting"] == setting.to_dict()]
             spec = model.live(setting.lookahead, setting.context).spec
             window = setting.window(spec, sample_rate)
-            place = AXES[sweep.field].place(spec, setting, window)
+            place = AXES[sweep.field].position(spec, setting, window)
             figures = {name: {row["stem"]: row[name] for row in rows} for name in FIGURES}
             value = str(getattr(setting, sweep.field) or 0)
             key = value if sweep.field == "latency" else place  # two presets may have one latency

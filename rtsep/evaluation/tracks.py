@@ -76,7 +76,7 @@ def read_track(song: Song, stems: Sequence[str], clip: Clip, sample_rate: int, c
     start, frames = clip.of(song, sample_rate)
     references = {}
     for stem in stems:
-        names = made_of(song, stem, stems)
+        names = reference_stems(song, stem, stems)
         if names is not None:
             sound = np.zeros((channels, frames), np.float32)
             for name in names:
@@ -87,7 +87,7 @@ def read_track(song: Song, stems: Sequence[str], clip: Clip, sample_rate: int, c
     return Track(song.name, sample_rate, read_mix(song, start, frames, sample_rate, channels), references)
 
 
-def made_of(song: Song, stem: str, stems: Sequence[str]) -> tuple[str, ...] | None:
+def reference_stems(song: Song, stem: str, stems: Sequence[str]) -> tuple[str, ...] | None:
     """Name the song's stems whose sum is the separator's `stem`; none of them is silence, None is not known.
 
     A stem that a song does not have is silent in it, unless the song has some stems in one piece.

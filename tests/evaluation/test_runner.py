@@ -11,10 +11,10 @@ import pytest
 
 from rtsep.errors import FileError, RouteError, RtsepError, SpecError
 from rtsep.evaluation import runner as evaluation
-from rtsep.evaluation.runner import Evaluation, room, score_songs
+from rtsep.evaluation.runner import Evaluation, max_workers, score_songs
 from rtsep.evaluation.score_cache import ScoreCache
 from rtsep.evaluation.scores import StemScore, TrackScore
-from rtsep.evaluation.settings import Setting, expanded
+from rtsep.evaluation.settings import Setting, setting_grid
 from rtsep.evaluation.tracks import Clip
 from tests.evaluation.scenes import RATE, identity, identity_examination, song
 from tests.support.engines import windowed_spec
@@ -68,7 +68,7 @@ def test_the_whole_mix_as_estimate_has_the_mixtures_figures(tmp_path: Path, monk
 
 def test_levels_do_not_change_the_identitys_figures(tmp_path: Path) -> None:
     one = song(tmp_path, "one", sounds())
-    settings = expanded(SETTING, ("23",), (-6.0, -26.0, -46.0), False, False)
+    settings = setting_grid(SETTING, ("23",), (-6.0, -26.0, -46.0), False, False)
     assert [setting.level_db for setting in settings] == [-6.0, -26.0, -46.0]
     plain = scored(identity_examination().score(one, SETTING))["vocals"]
     for setting in settings:
@@ -182,8 +182,8 @@ def test_processes_have_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     songs = [song(tmp_path, "one", sounds())]
     monkeypatch.setattr(evaluation, "cores", lambda: 12)
     monkeypatch.setattr(evaluation, "memory", lambda: 4_000_000_000)
-    assert room(identity_examination(True), songs) == 6
-    assert room(identity_examination(True), songs, shared=True) == 2
+    assert max_workers(identity_examination(True), songs) == 6
+    assert max_workers(identity_examination(True), songs, shared=True) == 2
     hour = replace(songs[0], frames=44100 * 3600)
-    assert room(identity_examination(True), [hour]) == 1
-    assert room(identity_examination(True, clip=Clip(seconds=10.0)), [hour]) == 4
+    assert max_workers(identity_examination(True), [hour]) == 1
+    assert max_workers(identity_examination(True, clip=Clip(seconds=10.0)), [hour]) == 4
