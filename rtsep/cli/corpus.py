@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from rtsep.cli.options import complain, out, say
+from rtsep.cli.options import out, print_error, say
 from rtsep.errors import ConfigError, RtsepError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def build_corpus(
 
             manifest = build(folder, order, tell)
     except KeyboardInterrupt:
-        complain(RtsepError(f"stopped; what was made is kept in {folder}; the same command goes on"))
+        print_error(RtsepError(f"stopped; what was made is kept in {folder}; the same command goes on"))
         raise typer.Exit(130) from None
     _tell(folder, manifest)
 

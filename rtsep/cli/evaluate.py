@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from rtsep.cli.options import Model, complain, out, say, takes
+from rtsep.cli.options import Model, dataclass_options, out, print_error, say
 from rtsep.core.spec import DEFAULT_MODEL
 from rtsep.errors import ConfigError, RtsepError
 from rtsep.host.options import LiveOptions
@@ -65,7 +65,7 @@ Stems = Annotated[str, typer.Option(help="Only these, as `vocals`; `accompanimen
 Museval = Annotated[bool, typer.Option("--museval/--no-museval", help="BSSEval v4 too, which takes the longest.")]
 
 
-@takes(LiveOptions, hop=None, mask_interval=None, lookahead=0, context=0, engine="onnx", precision="f32")
+@dataclass_options(LiveOptions, hop=None, mask_interval=None, lookahead=0, context=0, engine="onnx", precision="f32")
 def evaluate(
     folder: Songs,
     model: Model = DEFAULT_MODEL,
@@ -96,8 +96,8 @@ def evaluate(
         raise ConfigError(f"unknown baseline {baseline!r}; allowed is centre")
     engine, precision = chosen.pop("engine"), chosen.pop("precision")
     base = Setting(**chosen, seen=seen, late=late)
-    settings = setting_grid(base, words(latency), numbers(level, "level", float), offline, bool(baseline))
-    songs, evaluation = prepare(
+    settings = setting_grid(base, split_commas(latency), parse_numbers(level, "level", float), offline, bool(baseline))
+    songs, evaluation = prepare_evaluation(
         folder, layout, changes, model, stems, start, seconds, rate, museval, settings, engine, precision
     )
     scores = score_all(evaluation, songs, settings, output, jobs)
@@ -111,7 +111,7 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def prepare(
+def prepare_evaluation(
     folder: Path,
     layout: str,
     changes: Sequence[str] | None,
@@ -137,7 +137,7 @@ def prepare(
     if museval:
         require_museval()
     separator = EvaluatedModel(resolve(model), engine, 1, precision)
-    evaluation = Evaluation(separator, words(stems), Clip(start, seconds), rate, museval)
+    evaluation = Evaluation(separator, split_commas(stems), Clip(start, seconds), rate, museval)
     songs = songs_to_score(layout, folder, _layout_options(layout, changes or ()))
     evaluation.check(songs, settings)
     return songs, evaluation
@@ -171,11 +171,11 @@ def score_all(
                 if isinstance(one, TrackScore):
                     scores.append(one)
                 else:
-                    complain(one[1])
+                    print_error(one[1])
                 progress.advance(task)
     except KeyboardInterrupt:
         kept = f"what was scored is kept in {folder}; the same command goes on" if folder else "nothing was kept"
-        complain(RtsepError(f"stopped; {kept}"))
+        print_error(RtsepError(f"stopped; {kept}"))
         raise typer.Exit(130) from None
     return scores
 
@@ -227,15 +227,15 @@ def _cell(head: str, value: float) -> str:
     return f"{1000.0 * value:.2f}" if head == "mag" else f"{value:.1f}" if head == "ms" else f"{value:.2f}"
 
 
-def words(text: str) -> tuple[str, ...]:
+def split_commas(text: str) -> tuple[str, ...]:
     """What stands between commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def numbers(text: str, name: str, kind: Callable[[str], Any]) -> tuple[Any, ...]:
+def parse_numbers(text: str, name: str, kind: Callable[[str], Any]) -> tuple[Any, ...]:
     """Numbers between commas; `ConfigError` for anything else."""
     try:
-        return tuple(kind(part) for part in words(text))
+        return tuple(kind(part) for part in split_commas(text))
     except ValueError:
         raise ConfigError(f"{name} {text!r}: write numbers with commas between them") from None
 
@@ -263,9 +263,9 @@ def _flag(name: str, text: str) -> bool:
 
 
 _OPTION: dict[str, Callable[[str], Any]] = {
-    "stems": words,
-    "interferer_files": words,
-    "interferer_dirs": words,
+    "stems": split_commas,
+    "interferer_files": split_commas,
+    "interferer_dirs": split_commas,
     "silence_missing": lambda text: _flag("silence_missing", text),
     "csv": Path,
 }

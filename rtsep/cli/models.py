@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional, cast
 
 import typer
 
-from rtsep.cli.options import complain, out, say
+from rtsep.cli.options import out, print_error, say
 from rtsep.errors import ModelError, RtsepError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def models(context: typer.Context) -> None:
             _show(find(name))
         except RtsepError as error:
             broken = True
-            complain(error)
+            print_error(error)
     if broken:
         raise typer.Exit(1)
 

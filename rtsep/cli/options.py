@@ -30,13 +30,13 @@ def say(text: str) -> None:
     out.print(Text(text), soft_wrap=True)
 
 
-def complain(error: BaseException) -> None:
+def print_error(error: BaseException) -> None:
     """One line for people, to the error output."""
     words = " ".join(str(error).split())
     Console(stderr=True).print(Text.assemble(("rtsep:", "bold red"), f" {words}"), soft_wrap=True)
 
 
-def takes(kind: type, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def dataclass_options(kind: type, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options that the fields of a dataclass describe, in the place of its parameter `chosen`.
 
     Args:
