@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.dataset.assignment import ACCOMPANIMENT, VOCALS, is_blurred, parts
-from rtsep.dataset.finders import REST
 from rtsep.dataset.layouts import LayoutOptions, find_songs
+from rtsep.dataset.scanners import REST
 from rtsep.dataset.songs import Song, read_mix, read_stem
 from rtsep.errors import ConfigError, FileError, RouteError, SpecError
 
