@@ -12,7 +12,7 @@ from rtsep.cli.options import out, say
 from rtsep.errors import ModelError, RtsepError
 
 if TYPE_CHECKING:
-    from rtsep.dataset.inspection import Complaint
+    from rtsep.dataset.inspection import Issue
     from rtsep.training.trainer import Progress
 
 EPILOG = (
@@ -94,8 +94,8 @@ def _words(progress: Progress) -> str:
     return f"step {progress.step}  loss {progress.loss:.4f}  {speed}  {judged}".rstrip()
 
 
-def _remark(complaints: Sequence[Complaint]) -> None:
-    for one in complaints[:SHOWN]:
+def _remark(issues: Sequence[Issue]) -> None:
+    for one in issues[:SHOWN]:
         say(str(one))
-    if len(complaints) > SHOWN:
-        say(f"and {len(complaints) - SHOWN} more remarks")
+    if len(issues) > SHOWN:
+        say(f"and {len(issues) - SHOWN} more remarks")

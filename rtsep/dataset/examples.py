@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rtsep.dataset.assignment import VOCALS, is_blurred, parts, unclaimed
 from rtsep.dataset.augmentation import Augmentation, augment_mix, augment_stem
-from rtsep.dataset.inspection import Complaint
+from rtsep.dataset.inspection import Issue
 from rtsep.dataset.songs import Song, read_stem, summed
 from rtsep.errors import ConfigError, SpecError
 
@@ -178,14 +178,14 @@ class Examples:
             sound[index] *= np.float32(rest / own * 10.0 ** (level_db / 20.0))
 
 
-def too_short(songs: Iterable[Song], recipe: Recipe) -> list[Complaint]:
-    """A complaint for every song whose beginning and end cannot be left out: crops come from all of it."""
+def too_short(songs: Iterable[Song], recipe: Recipe) -> list[Issue]:
+    """An issue for every song whose beginning and end cannot be left out: crops come from all of it."""
     if not any(recipe.avoid_s):
         return []
     wanted_s = sum(recipe.avoid_s) + recipe.seconds
     words = f"shorter than the {wanted_s:g} s that examples.avoid_s needs; its beginning and end are used too"
     return [
-        Complaint(song.name, None, f"{song.seconds:.1f} s, {words}", False)
+        Issue(song.name, None, f"{song.seconds:.1f} s, {words}", False)
         for song in songs
         if recipe.span_s(song.seconds) == (0.0, song.seconds)
     ]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from rtsep.core.spec import ModelSpec
 from rtsep.dataset.examples import CHANNELS, Collection, Examples, too_short
-from rtsep.dataset.inspection import Complaint, inspect
+from rtsep.dataset.inspection import Issue, inspect
 from rtsep.dataset.layouts import find_songs
 from rtsep.dataset.songs import Song
 from rtsep.dataset.unpacking import OnProgress as OnUnpacked
@@ -45,7 +45,7 @@ class TrainingData:
 
     collections: tuple[Collection, ...]
     valid: tuple[Song, ...]
-    complaints: tuple[Complaint, ...]
+    issues: tuple[Issue, ...]
 
 
 def find_training_data(settings: TrainSettings, sample_rate: int, thorough: bool = False) -> TrainingData:
@@ -53,24 +53,24 @@ def find_training_data(settings: TrainSettings, sample_rate: int, thorough: bool
 
     thorough: all their sound is read, not only their headers; see `inspect`.
     """
-    complaints: list[Complaint] = []
+    issues: list[Issue] = []
 
     def songs(group: Sequence[Songs]) -> list[list[Song]]:
         found = [
             [song for folder in one.folders for song in find_songs(one.layout, folder, one.options)] for one in group
         ]
         for one in found:
-            complaints.extend(inspect(one, (), sample_rate, thorough))  # what no stem claims is the last one's
+            issues.extend(inspect(one, (), sample_rate, thorough))  # what no stem claims is the last one's
         return found
 
     train, valid = songs(settings.train), songs(settings.valid)
-    complaints.extend(too_short((song for one in train for song in one), settings.examples))
-    if fatal := [complaint for complaint in complaints if complaint.fatal]:
+    issues.extend(too_short((song for one in train for song in one), settings.examples))
+    if fatal := [issue for issue in issues if issue.fatal]:
         first = "; ".join(map(str, fatal[:5]))
         more = f"; and {len(fatal) - 5} more" if len(fatal) > 5 else ""
         raise FileError(f"{len(fatal)} faults in the songs: {first}{more}; mend them or take them out")
     collections = [Collection(tuple(one), group.weight) for one, group in zip(train, settings.train, strict=True)]
-    return TrainingData(tuple(collections), tuple(song for one in valid for song in one), tuple(complaints))
+    return TrainingData(tuple(collections), tuple(song for one in valid for song in one), tuple(issues))
 
 
 def resolve_architecture(settings: TrainSettings, init: str) -> tuple[Architecture, Weights | None]:
@@ -137,12 +137,12 @@ def _examples(settings: TrainSettings, spec: ModelSpec, data: TrainingData) -> E
     return Examples(data.collections, settings.stems, spec.sample_rate, settings.examples, settings.seed)
 
 
-def check_run(settings: TrainSettings, init: str) -> tuple[Complaint, ...]:
+def check_run(settings: TrainSettings, init: str) -> tuple[Issue, ...]:
     """All that can be told without training: raises what `train` would, and reads every song to its end."""
     _, spec, _ = build_network(settings, init)
     data = find_training_data(settings, spec.sample_rate, thorough=True)
     build_datasets(settings, spec, data)
-    return data.complaints
+    return data.issues
 
 
 def train(
@@ -152,20 +152,20 @@ def train(
     init: str = "",
     resume: bool = False,
     on_progress: OnProgress = lambda course: None,
-    warn: Callable[[Sequence[Complaint]], None] = lambda complaints: None,
+    warn: Callable[[Sequence[Issue]], None] = lambda issues: None,
     unpack: Path | None = None,
     on_unpacked: OnUnpacked = lambda done, total: None,
 ) -> StoredModel:
     """Make one run in `folder`, and give the model that it exports to `folder`/model.
 
-    warn: is called with the complaints of the songs before the run starts. unpack: a folder for what
+    warn: is called with the issues of the songs before the run starts. unpack: a folder for what
     is decoded once, see `unpacked`, and `on_unpacked` is told how far that is. Raises `RtsepError`s.
     """
     described, spec, network = build_network(settings, init)
     if unpack is not None:
         _check_apart(unpack, settings)
     data = find_training_data(settings, spec.sample_rate)
-    warn(data.complaints)
+    warn(data.issues)
     examples, clips = build_datasets(settings, spec, data)
     fingerprint = _open_run_folder(folder, settings, init, resume)
     if unpack is not None:
