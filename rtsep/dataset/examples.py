@@ -9,7 +9,7 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.dataset.assignment import VOCALS, is_blurred, parts, unclaimed
+from rtsep.dataset.assignment import VOCALS, has_submix, matching_stems, residual_stems
 from rtsep.dataset.augmentation import Augmentation, augment_mix, augment_stem
 from rtsep.dataset.inspection import Issue
 from rtsep.dataset.songs import Song, read_stem, summed
@@ -91,26 +91,28 @@ class Examples:
         self._songs = [song for _, songs in useful for song in songs]
         chances = [one.weight * _normalised([song.seconds for song in songs]) for one, songs in useful if songs]
         self._chances = _normalised(np.concatenate([*chances, np.zeros(0)]))
-        self._givers: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
+        self._sources: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
         for stem in self.stems:
-            givers = np.array([i for i, song in enumerate(self._songs) if parts(song, stem, self.stems)], np.int64)
-            if not len(givers):
+            sources = np.array(
+                [i for i, song in enumerate(self._songs) if matching_stems(song, stem, self.stems)], np.int64
+            )
+            if not len(sources):
                 raise SpecError(f"no song for training has {stem!r}; name stems that the songs have, or more songs")
-            self._givers[stem] = givers, _normalised(self._chances[givers])
+            self._sources[stem] = sources, _normalised(self._chances[sources])
 
     def __getitem__(self, number: int) -> Example:
         """The example of a number, from 0."""
         rng = np.random.default_rng((self._seed, number))
         song = self._songs[rng.choice(len(self._songs), p=self._chances)]
         taken = self._taken(song, rng.random() < self.recipe.remix)
-        blurred = is_blurred(song, self.stems)
+        submixed = has_submix(song, self.stems)
         crops = self._crops(song, taken, rng)
         sound = np.zeros((len(self.stems), CHANNELS, self.frames), np.float32)
         drawn = []
         for index, stem in enumerate(self.stems):
             if stem in crops:
                 sound[index] = crops[stem]
-            elif not blurred or stem == VOCALS:
+            elif not submixed or stem == VOCALS:
                 sound[index] = self._draw(stem, rng)
                 drawn.append(index)
             sound[index] = augment_stem(sound[index], self._sample_rate, self.recipe.augmentation, rng)
@@ -119,29 +121,29 @@ class Examples:
         # what is not asked for draws nothing: a run of before has the same examples
         if self.recipe.absent and rng.random() < self.recipe.absent:
             sound[0] = 0.0
-        known = np.array([not blurred or stem == VOCALS for stem in self.stems])
+        known = np.array([not submixed or stem == VOCALS for stem in self.stems])
         return Example(augment_mix(sound, self._sample_rate, self.recipe.augmentation, rng), known)
 
     def _teaches(self, song: Song) -> bool:
-        if is_blurred(song, self.stems):
+        if has_submix(song, self.stems):
             return VOCALS in self.stems
-        return any(parts(song, stem, self.stems) for stem in self.stems)
+        return any(matching_stems(song, stem, self.stems) for stem in self.stems)
 
     def _taken(self, song: Song, remix: bool) -> dict[str, tuple[str, ...]]:
         """The stems that an example takes from its own song, and the song's stems that make them up."""
-        taken = {stem: names for stem in self.stems if (names := parts(song, stem, self.stems))}
-        if is_blurred(song, self.stems):
+        taken = {stem: names for stem in self.stems if (names := matching_stems(song, stem, self.stems))}
+        if has_submix(song, self.stems):
             taken = {stem: taken[stem] for stem in taken if stem == VOCALS}
-            taken[self.stems[-1]] = unclaimed(song, self.stems)
+            taken[self.stems[-1]] = residual_stems(song, self.stems)
         elif remix:
             taken = dict(list(taken.items())[:1])
         return taken
 
     def _draw(self, stem: str, rng: np.random.Generator) -> Float32:
         """A crop of a stem from any song that has it."""
-        givers, chances = self._givers[stem]
-        song = self._songs[rng.choice(givers, p=chances)]
-        return self._crops(song, {stem: parts(song, stem, self.stems)}, rng)[stem]
+        sources, chances = self._sources[stem]
+        song = self._songs[rng.choice(sources, p=chances)]
+        return self._crops(song, {stem: matching_stems(song, stem, self.stems)}, rng)[stem]
 
     def _crops(self, song: Song, taken: dict[str, tuple[str, ...]], rng: np.random.Generator) -> dict[str, Float32]:
         """One crop of a song, of each stem: where the first stem is not quiet, if a few tries find such a place."""

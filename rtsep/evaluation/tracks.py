@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.dataset.assignment import ACCOMPANIMENT, VOCALS, is_blurred, parts
+from rtsep.dataset.assignment import ACCOMPANIMENT, VOCALS, has_submix, matching_stems
 from rtsep.dataset.layouts import LayoutOptions, find_songs
 from rtsep.dataset.scanners import REST
 from rtsep.dataset.songs import Song, read_mix, read_stem
@@ -95,9 +95,9 @@ def reference_stems(song: Song, stem: str, stems: Sequence[str]) -> tuple[str, .
     missing = set(stems[:-1]) - set(song.stems)
     if REST in song.stems and missing and (stem in missing or stem == stems[-1]):
         return None
-    if is_blurred(song, stems) and stem != VOCALS and stem not in song.stems:
+    if has_submix(song, stems) and stem != VOCALS and stem not in song.stems:
         return None
-    return parts(song, stem, stems)
+    return matching_stems(song, stem, stems)
 
 
 def stems_to_score(available: Sequence[str], asked: Sequence[str]) -> tuple[str, ...]:

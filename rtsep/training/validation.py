@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rtsep.core.spec import ModelSpec
-from rtsep.dataset.assignment import parts
+from rtsep.dataset.assignment import matching_stems
 from rtsep.dataset.songs import Song, read_stem
 from rtsep.errors import FileError, SpecError
 from rtsep.evaluation.estimation import EvaluatedModel
@@ -37,7 +37,7 @@ def read_clips(songs: Sequence[Song], spec: ModelSpec, seconds: float, most: int
     """Read the middle of the first songs that have all stems; raises `SpecError` where there are none."""
     found: list[ValidationClip] = []
     for song in songs:
-        names = {stem: parts(song, stem, spec.stems) for stem in spec.stems}
+        names = {stem: matching_stems(song, stem, spec.stems) for stem in spec.stems}
         if not all(names.values()) or len(found) == most:
             continue
         whole = round(song.seconds * spec.sample_rate)
