@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.dataset.codec import CODECS, coded
+from rtsep.dataset.codec import CODECS, transcoded
 from rtsep.dataset.filters import equalised, reverberated
-from rtsep.dataset.pitch import FADE_S, changed_tempo, resampled_pitch, shifted_pitch
+from rtsep.dataset.pitch import FADE_S, changed_speed, changed_tempo, shifted_pitch
 from rtsep.errors import ConfigError
 
 Float32 = NDArray[np.float32]
@@ -114,7 +114,7 @@ def _swap(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) 
 
 
 def _resample(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) -> Float32:
-    return resampled_pitch(sound, sample_rate, _between(chosen.resample_semitones, draws[0]))
+    return changed_speed(sound, sample_rate, _between(chosen.resample_semitones, draws[0]))
 
 
 def _pitch(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) -> Float32:
@@ -151,7 +151,7 @@ def _reverb(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws
 
 def _codec(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) -> Float32:
     codec = list(CODECS)[int(draws[0] * len(CODECS))]
-    return coded(sound, sample_rate, codec, _between(chosen.codec_loss, draws[1]))
+    return transcoded(sound, sample_rate, codec, _between(chosen.codec_loss, draws[1]))
 
 
 def _silence(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) -> Float32:

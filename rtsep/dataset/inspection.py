@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.audio.sources import to_channels
-from rtsep.dataset.songs import Header, Song, StemSource, header, read_source
+from rtsep.dataset.songs import Header, Song, StemSource, read_header, read_source
 from rtsep.errors import FileError
 
 Float32 = NDArray[np.float32]
@@ -72,7 +72,7 @@ def _headers(song: Song, stems: Sequence[str]) -> tuple[dict[StemSource, Header]
     headers, issues = {}, []
     for source in _sources(song, stems):
         try:
-            headers[source] = header(source)
+            headers[source] = read_header(source)
         except FileError as error:
             issues.append(_broken(song, source, error))
     return headers, issues

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rtsep.dataset import scanners
 from rtsep.dataset.scanners import Fault, Scan, SongFiles
-from rtsep.dataset.songs import Song, song_of
+from rtsep.dataset.songs import Song, song_from_files
 from rtsep.errors import ConfigError, FileError
 
 SHOWN = 3  # examples of each kind of fault
@@ -142,7 +142,7 @@ def find_songs(layout: str, folder: Path, options: LayoutOptions | None = None) 
 
 def _measured(files: SongFiles) -> Song | Fault:
     try:
-        return song_of(files.name, files.stems, files.mix)
+        return song_from_files(files.name, files.stems, files.mix)
     except FileError as error:
         return Fault("a file cannot be used", str(error))
 

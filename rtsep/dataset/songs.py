@@ -73,26 +73,26 @@ class Header:
     frames: int
 
 
-def song_of(name: str, stems: Mapping[str, tuple[StemSource, ...]], mix: StemSource | None = None) -> Song:
+def song_from_files(name: str, stems: Mapping[str, tuple[StemSource, ...]], mix: StemSource | None = None) -> Song:
     """A song from its files, measured by their headers; `FileError` for a file that cannot be read."""
     parts = [source for sources in stems.values() for source in sources]
     first = mix or next(iter(parts), None)
     if first is None:
         raise FileError(f"{name}: a song without any sound file")
-    rate = header(first).sample_rate
-    ends_s = [max(map(length_s, parts))] if parts else []
+    rate = read_header(first).sample_rate
+    ends_s = [max(map(duration_s, parts))] if parts else []
     if mix is not None:
-        ends_s.append(length_s(mix))
+        ends_s.append(duration_s(mix))
     return Song(name, stems, mix, max(0, round(min(ends_s) * rate)), rate)
 
 
-def length_s(source: StemSource) -> float:
+def duration_s(source: StemSource) -> float:
     """Seconds from the song's beginning to the file's end."""
-    head = header(source)
+    head = read_header(source)
     return head.frames / head.sample_rate - source.offset_s
 
 
-def header(source: StemSource) -> Header:
+def read_header(source: StemSource) -> Header:
     """What the file says of this stream; `FileError` if it cannot be read. Remembered until the file changes."""
     try:
         facts = source.path.stat()
@@ -140,7 +140,7 @@ def _fitted(source: StemSource, start: int, frames: int, sample_rate: int, chann
 
 def read_source(source: StemSource, start: int, frames: int, sample_rate: int) -> Float32:
     """A part of one source, (its own channels, frames), without its gain; counts are at `sample_rate` in Hz."""
-    head = header(source)
+    head = read_header(source)
     offset = round(source.offset_s * head.sample_rate)
     if head.sample_rate == sample_rate:
         return _part(source, head, offset + start, frames)
@@ -183,9 +183,9 @@ def _from_file(source: StemSource, head: Header, start: int, frames: int) -> Flo
 
 def _from_container(source: StemSource, head: Header, start: int, frames: int) -> Float32:
     lead = min(start, LEAD)
-    begin_s, length_s = (start - lead) / head.sample_rate, (lead + frames) / head.sample_rate
+    begin_s, duration_s = (start - lead) / head.sample_rate, (lead + frames) / head.sample_rate
     command = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", *LOCAL, "-ss", f"{begin_s:.6f}", "-i"]
-    command += [f"file:{source.path}", "-map", f"0:a:{source.stream}", "-t", f"{length_s:.6f}", "-f", "f32le", "-"]
+    command += [f"file:{source.path}", "-map", f"0:a:{source.stream}", "-t", f"{duration_s:.6f}", "-f", "f32le", "-"]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         raise FileError(f"{source.path} is broken: ffmpeg cannot decode it at {start / head.sample_rate:.3f} s")

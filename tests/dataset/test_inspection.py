@@ -9,7 +9,7 @@ import pytest
 from rtsep.dataset import inspection
 from rtsep.dataset.inspection import Issue, inspect
 from rtsep.dataset.layouts import LAYOUTS, find_songs
-from rtsep.dataset.songs import Song, StemSource, song_of
+from rtsep.dataset.songs import Song, StemSource, song_from_files
 from tests.support.recordings import RATE, floats, made
 from tests.support.signals import Float32, noise
 from tests.support.songs import mixed, stems, write
@@ -22,7 +22,7 @@ def song(
         stem: (StemSource(floats(folder / f"{stem}.wav", sound, (rates or {}).get(stem, RATE))),)
         for stem, sound in sounds.items()
     }
-    return song_of(folder.name, parts, None if mix is None else StemSource(floats(folder / "mixture.wav", mix)))
+    return song_from_files(folder.name, parts, None if mix is None else StemSource(floats(folder / "mixture.wav", mix)))
 
 
 def issues(one: Song, thorough: bool = True, rate: int = RATE) -> list[Issue]:
@@ -113,7 +113,7 @@ def test_a_file_that_breaks_off_within_is_found_when_thorough(tmp_path: Path) ->
     whole = made(tmp_path / "whole.flac", noise(RATE), subtype="PCM_16")
     cut = tmp_path / "vocals.flac"
     cut.write_bytes(whole.read_bytes()[:60_000])
-    one = song_of("Song", {"vocals": (StemSource(cut),)})
+    one = song_from_files("Song", {"vocals": (StemSource(cut),)})
     assert not issues(one, thorough=False)
     assert only(one).fatal
 
