@@ -14,8 +14,8 @@ from rtsep.cli.options import out, print_error, say
 from rtsep.errors import ConfigError, RtsepError
 
 if TYPE_CHECKING:
-    from rtsep.corpus.catalogue import Package
     from rtsep.corpus.manifest import Manifest
+    from rtsep.corpus.package_table import Package
 
 app = typer.Typer(help="Make sound to train with from Debian packages.", no_args_is_help=True, rich_markup_mode="rich")
 SHOWN = 10  # complaints of `check`
@@ -108,7 +108,7 @@ def _need_ffmpeg(packages: tuple[Package, ...]) -> None:
 
 
 def _chosen(names: list[str]) -> tuple[Package, ...]:
-    from rtsep.corpus.catalogue import PACKAGES
+    from rtsep.corpus.package_table import PACKAGES
 
     known = {package.name: package for package in PACKAGES}
     for name in names:

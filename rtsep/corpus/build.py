@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from rtsep.corpus.catalogue import PACKAGES, Package
 from rtsep.corpus.credits import write_credits
+from rtsep.corpus.generators import MAKERS, Take, make
 from rtsep.corpus.inventory import Told, take_stock
 from rtsep.corpus.jobs import Amounts, SongJob, plan_jobs
-from rtsep.corpus.makers import MAKERS, Take, make
 from rtsep.corpus.manifest import NAME, Entry, Manifest, Refused, read_manifest, sha256_of, write_manifest
 from rtsep.corpus.multitrack import find_multitrack
+from rtsep.corpus.package_table import PACKAGES, Package
 from rtsep.corpus.recording import SAMPLE_RATE, write
 from rtsep.errors import FileError, RtsepError
 

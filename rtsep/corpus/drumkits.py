@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.corpus.kit import beat, role_of
+from rtsep.corpus.drum_sampler import beat, role_of
 from rtsep.corpus.recording import read
 from rtsep.errors import FileError
 

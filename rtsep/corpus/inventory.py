@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtsep.corpus.catalogue import VOICE, Package
 from rtsep.corpus.contents import matches, unpack
 from rtsep.corpus.licences import CopyrightFile, tag_refusal
 from rtsep.corpus.manifest import Archive, Origin, Refused, sha256_of
+from rtsep.corpus.package_table import VOICE, Package
 from rtsep.corpus.packages import obtain
 from rtsep.corpus.recording import tags_of
 from rtsep.errors import FileError

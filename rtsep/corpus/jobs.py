@@ -11,10 +11,10 @@ from math import ceil
 
 import numpy as np
 
-from rtsep.corpus.catalogue import BANK, DRUM_BANK, GUITAR, KIT, MUSIC, SPEECH, VOICE
 from rtsep.corpus.inventory import Ingredient, Inventory
 from rtsep.corpus.manifest import Refused
 from rtsep.corpus.multitrack import MULTITRACK
+from rtsep.corpus.package_table import BANK, DRUM_BANK, GUITAR, KIT, MUSIC, SPEECH, VOICE
 from rtsep.corpus.recording import seconds_of
 from rtsep.errors import FileError, SpecError
 

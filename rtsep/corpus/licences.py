@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from debian.copyright import Copyright, FilesParagraph, MachineReadableFormatError, NotMachineReadableError
 from debian.deb822 import Deb822
 
-from rtsep.corpus.catalogue import Package
+from rtsep.corpus.package_table import Package
 
 # what a licence may be called, in lower case; all else is refused
 ALLOWED = (

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtsep.corpus import production
-from rtsep.corpus.delivery import DELIVERIES, STACKS, Delivery, Layer
 from rtsep.corpus.harmony import SUNG, Key, draw_key
 from rtsep.corpus.melody import contour, draw_tune, ornamented, smoothed, wander
 from rtsep.corpus.score import SAMPLE_RATE, Float32, Note, Track
 from rtsep.corpus.syllables import find_syllables, held, paced, spread
+from rtsep.corpus.vocal_styles import STACKS, VOCAL_STYLES, Layer, VocalStyle
 from rtsep.corpus.vocoder import (
     FRAME_S,
     Voice,
@@ -57,32 +57,32 @@ def sing(speech: Float32, sample_rate: int, rng: np.random.Generator) -> Float32
     if len(speech) > longest:
         first = int(rng.integers(len(speech) - longest + 1))
         speech = speech[first : first + longest]
-    ways = list(DELIVERIES.values())
-    chances = np.array([way.chance for way in ways])
-    delivery = ways[rng.choice(len(ways), p=chances / chances.sum())]
-    return finished(perform(analyse(speech, sample_rate), delivery, rng), rng)
+    styles = list(VOCAL_STYLES.values())
+    chances = np.array([style.chance for style in styles])
+    style = styles[rng.choice(len(styles), p=chances / chances.sum())]
+    return finished(perform(analyse(speech, sample_rate), style, rng), rng)
 
 
-def perform(voice: Voice, delivery: Delivery, rng: np.random.Generator) -> Performance:
+def perform(voice: Voice, style: VocalStyle, rng: np.random.Generator) -> Performance:
     """Decide all that a singer decides, for analysed speech."""
-    beat_s = 60.0 / rng.uniform(*delivery.bpm)
+    beat_s = 60.0 / rng.uniform(*style.bpm)
     key = draw_key(SUNG, rng)
     syllables = find_syllables(voice)
-    lift = rng.uniform(*delivery.lift)
-    centre = float(np.clip(voice.pitch + lift, LOWEST, delivery.highest))
+    lift = rng.uniform(*style.lift)
+    centre = float(np.clip(voice.pitch + lift, LOWEST, style.highest))
     # A throat that sings higher than it speaks looks smaller too, but less than the pitch says.
     octaves = ((centre - voice.pitch) * rng.uniform(0.1, 0.35) + rng.normal()) / 12.0
-    wide = widened(voice, float(np.clip(2.0**octaves, *delivery.formants)), rng)
-    wide = coloured(wide, rng.uniform(*delivery.tilt_db), rng.uniform(*delivery.breath))
-    lengths_s = rng.choice(delivery.beats or (1.0,), len(syllables.starts)) * beat_s
-    if delivery.hold:
+    wide = widened(voice, float(np.clip(2.0**octaves, *style.formants)), rng)
+    wide = coloured(wide, rng.uniform(*style.tilt_db), rng.uniform(*style.breath))
+    lengths_s = rng.choice(style.beats or (1.0,), len(syllables.starts)) * beat_s
+    if style.hold:
         lengths_s = lengths_s[: max(1, int(np.searchsorted(np.cumsum(lengths_s), HELD_S)))]
         starts_s = np.concatenate([[0.0], np.cumsum(lengths_s)[:-1]])
         wide = taken(wide, held(wide, syllables, round(float(lengths_s.sum()) / FRAME_S), rng))
         wide = louder(wide, _swells(starts_s, float(lengths_s.sum())))
     else:
         consonant = rng.uniform(0.9, 1.15)
-        pace = paced(syllables, lengths_s, consonant) if delivery.beats else np.full(len(voice.pitch_hz), consonant)
+        pace = paced(syllables, lengths_s, consonant) if style.beats else np.full(len(voice.pitch_hz), consonant)
         places, begins = spread(pace)
         starts_s = begins[list(syllables.starts)] * FRAME_S
         wide = taken(wide, places)
@@ -90,15 +90,15 @@ def perform(voice: Voice, delivery: Delivery, rng: np.random.Generator) -> Perfo
     wide = breathing(after_rest(wide, UPBEAT_S), 0.5, rng)
     frames = len(wide.pitch_hz)
     notes: list[Note] = []
-    if delivery.expression is None:
-        pitch = _spoken(wide, voice.pitch, centre, 0.45 if delivery.beats else rng.uniform(0.8, 1.4))
+    if style.expression is None:
+        pitch = _spoken(wide, voice.pitch, centre, 0.45 if style.beats else rng.uniform(0.8, 1.4))
     else:
         reach = rng.uniform(4.0, 9.0)
         starts = [float(start_s) + UPBEAT_S for start_s in starts_s]
         notes = draw_tune(starts, frames * FRAME_S, key, centre - 0.6 * reach, centre + reach, rng)
         notes = ornamented(notes, key, 0.12, rng)
-        pitch = contour(notes, frames, FRAME_S, delivery.expression, rng)
-    return Performance(whispered(wide) if delivery.whisper else wide, pitch, tuple(notes), key)
+        pitch = contour(notes, frames, FRAME_S, style.expression, rng)
+    return Performance(whispered(wide) if style.whisper else wide, pitch, tuple(notes), key)
 
 
 def finished(performance: Performance, rng: np.random.Generator) -> Float32:

@@ -12,10 +12,10 @@ import soundfile
 
 from rtsep.corpus import build as building
 from rtsep.corpus.build import Order, build
-from rtsep.corpus.catalogue import KIT, SPEECH, Package
 from rtsep.corpus.credits import NAME as CREDITS
 from rtsep.corpus.jobs import Amounts, SongJob
 from rtsep.corpus.manifest import NAME, Manifest, check, read_manifest, sha256_of
+from rtsep.corpus.package_table import KIT, SPEECH, Package
 from rtsep.dataset.layouts import find_songs
 from rtsep.errors import FileError
 from tests.corpus.debs import DEP5, FREE, music_deb, music_package, needs_dpkg, packed, sound_file, tree

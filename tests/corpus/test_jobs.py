@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from rtsep.corpus.catalogue import BANK, DRUM_BANK, GUITAR, KIT, MUSIC, SPEECH, VOICE
 from rtsep.corpus.inventory import Ingredient, Inventory
 from rtsep.corpus.jobs import Amounts, SongJob, plan_jobs, slug
 from rtsep.corpus.multitrack import MULTITRACK
+from rtsep.corpus.package_table import BANK, DRUM_BANK, GUITAR, KIT, MUSIC, SPEECH, VOICE
 from rtsep.errors import SpecError
 from tests.corpus.debs import sound_file
 from tests.corpus.ingredients import ingredient

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtsep.corpus.catalogue import SPEECH
 from rtsep.corpus.inventory import Ingredient
+from rtsep.corpus.package_table import SPEECH
 from rtsep.corpus.phrases import PHRASE_S, phrases, sung
 from rtsep.corpus.recording import SAMPLE_RATE
 from rtsep.errors import FileError

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.corpus.catalogue import BANK, DRUM_BANK, GUITAR
 from rtsep.corpus.drumkits import drummed
 from rtsep.corpus.instrumental import passage, stems_of
 from rtsep.corpus.inventory import Ingredient
 from rtsep.corpus.jobs import BAND, DRUMS, INSTRUMENTAL, ROBOT, SINGING, SongJob
 from rtsep.corpus.manifest import Refused
 from rtsep.corpus.multitrack import MULTITRACK, STEMS
+from rtsep.corpus.package_table import BANK, DRUM_BANK, GUITAR
 from rtsep.corpus.phrases import phrases, sung
 from rtsep.errors import FileError
 
 if TYPE_CHECKING:
-    from rtsep.corpus.voices import Espeak
+    from rtsep.corpus.espeak import Espeak
 
 Float32 = NDArray[np.float32]
 
@@ -80,8 +80,8 @@ def _singing(job: SongJob, rng: np.random.Generator) -> Made:
 
 
 def _robot(job: SongJob, rng: np.random.Generator) -> Made:
+    from rtsep.corpus.espeak import speak
     from rtsep.corpus.singing import sing
-    from rtsep.corpus.voices import speak
 
     espeak = _espeak(job.ingredients)
     spoken = ((speak(rng, espeak), job.ingredients) for _ in range(round(job.seconds)))
@@ -90,7 +90,7 @@ def _robot(job: SongJob, rng: np.random.Generator) -> Made:
 
 def _espeak(files: Sequence[Ingredient]) -> Espeak:
     """The synthesiser, out of its packages, each of which was unpacked to a folder of its own."""
-    from rtsep.corpus.voices import Espeak
+    from rtsep.corpus.espeak import Espeak
 
     roots = tuple(dict.fromkeys(file.root for file in files))
     programs, data, libraries = (

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rtsep.corpus import kit, production
-from rtsep.corpus.kit import beat, role_of
+from rtsep.corpus import drum_sampler, production
+from rtsep.corpus.drum_sampler import beat, role_of
 from rtsep.corpus.rhythm import ROLES
 from rtsep.corpus.score import SAMPLE_RATE, Float32, Grid, Hit
 from rtsep.errors import SpecError
@@ -40,8 +40,8 @@ def test_a_beat_sounds_and_repeats() -> None:
 def test_strokes_land_where_the_grid_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(production, "produced", lambda sound, rack, rng: sound)
     grid = Grid(0.5, swing=1 / 3)
-    monkeypatch.setattr(kit, "draw_grid", lambda groove, rng: replace(grid, beats=groove.beats))
-    monkeypatch.setattr(kit, "humanised", lambda hits, loose_s, rng: hits)
+    monkeypatch.setattr(drum_sampler, "draw_grid", lambda groove, rng: replace(grid, beats=groove.beats))
+    monkeypatch.setattr(drum_sampler, "humanised", lambda hits, loose_s, rng: hits)
     spike = np.zeros(200, np.float32)
     spike[0] = 1.0
     sound = beat({"kick": [spike], "closed": [spike]}, 8.0, np.random.default_rng(2))
@@ -53,7 +53,7 @@ def test_strokes_land_where_the_grid_says(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_closed_hat_cuts_an_open_one() -> None:
     hits = [Hit(0.0, "open"), Hit(0.5, "closed"), Hit(1.0, "kick")]
-    assert kit._ends(hits) == [0.5, np.inf, np.inf]
+    assert drum_sampler._ends(hits) == [0.5, np.inf, np.inf]
 
 
 @needs_effects
