@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from rtsep.corpus.credits import write_credits
-from rtsep.corpus.generators import MAKERS, Take, make
+from rtsep.corpus.generators import GENERATORS, GeneratedStem, generate
 from rtsep.corpus.inventory import Told, take_stock
 from rtsep.corpus.jobs import Amounts, SongJob, plan_jobs
 from rtsep.corpus.manifest import NAME, Entry, Manifest, Refused, read_manifest, sha256_of, write_manifest
@@ -119,11 +119,11 @@ def _grown(old: Manifest, new: Manifest) -> Manifest:
 
 def _files(job: SongJob) -> dict[str, str]:
     """The stems of a job, and where each goes below the corpus's folder."""
-    return {stem: f"{SONGS}/{job.song}/{stem}.flac" for stem in MAKERS[job.generator].stems}
+    return {stem: f"{SONGS}/{job.song}/{stem}.flac" for stem in GENERATORS[job.generator].stems}
 
 
 def _name(job: SongJob) -> str:
-    return f"{job.generator} {MAKERS[job.generator].edition}"
+    return f"{job.generator} {GENERATORS[job.generator].version}"
 
 
 def _is_there(folder: Path, job: SongJob, before: dict[str, Entry]) -> bool:
@@ -163,17 +163,17 @@ def _work(folder: Path, job: SongJob) -> Manifest:
     """Make one song, and give what the manifest is to say of it."""
     files = _files(job)
     try:
-        made = make(job)
+        song = generate(job)
     except RtsepError as error:
         return Manifest(refused=(_unmade(job, error),))
-    write({folder / files[stem]: take.sound for stem, take in made.takes.items()})
-    entries = tuple(_entry(folder, files[stem], job, take) for stem, take in made.takes.items())
-    return Manifest(entries=entries, refused=made.refused)
+    write({folder / files[name]: stem.sound for name, stem in song.stems.items()})
+    entries = tuple(_entry(folder, files[name], job, stem) for name, stem in song.stems.items())
+    return Manifest(entries=entries, refused=song.refused)
 
 
-def _entry(folder: Path, file: str, job: SongJob, take: Take) -> Entry:
-    seconds = round(take.sound.shape[1] / SAMPLE_RATE, 3)
-    sources = tuple(dict.fromkeys(ingredient.origin for ingredient in take.files))
+def _entry(folder: Path, file: str, job: SongJob, stem: GeneratedStem) -> Entry:
+    seconds = round(stem.sound.shape[1] / SAMPLE_RATE, 3)
+    sources = tuple(dict.fromkeys(ingredient.origin for ingredient in stem.files))
     return Entry(file, _name(job), job.seed, seconds, sha256_of(folder / file), sources)
 
 

@@ -28,7 +28,7 @@ Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Take:
+class GeneratedStem:
     """One stem, (2, frames), and the files that it really holds."""
 
     sound: Float32
@@ -36,56 +36,58 @@ class Take:
 
 
 @dataclass(frozen=True)
-class Made:
+class GeneratedSong:
     """A song: its stems by name, and the files that were broken."""
 
-    takes: dict[str, Take]
+    stems: dict[str, GeneratedStem]
     refused: tuple[Refused, ...] = ()
 
 
 @dataclass(frozen=True)
-class Maker:
-    """What makes a kind of song, and the stems that it gives; a new `edition` makes all its songs anew."""
+class SongGenerator:
+    """What makes a kind of song, and the stems that it gives; a new `version` makes all its songs anew."""
 
-    make: Callable[[SongJob, np.random.Generator], Made]
+    generate: Callable[[SongJob, np.random.Generator], GeneratedSong]
     stems: tuple[str, ...]
-    edition: int = 1
+    version: int = 1
 
 
-def make(job: SongJob) -> Made:
+def generate(job: SongJob) -> GeneratedSong:
     """Make the song of a job; `FileError` if what it needs is broken."""
-    return MAKERS[job.generator].make(job, np.random.default_rng(job.seed))
+    return GENERATORS[job.generator].generate(job, np.random.default_rng(job.seed))
 
 
-def _instrumental(job: SongJob, rng: np.random.Generator) -> Made:
+def _instrumental(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
     sound = passage(job.ingredients[0], job.start_s, job.seconds)
-    return Made({"accompaniment": Take(sound, job.ingredients)})
+    return GeneratedSong({"accompaniment": GeneratedStem(sound, job.ingredients)})
 
 
-def _guitar(job: SongJob, rng: np.random.Generator) -> Made:
-    return Made({"other": Take(passage(job.ingredients[0], job.start_s, job.seconds), job.ingredients)})
+def _guitar(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
+    return GeneratedSong(
+        {"other": GeneratedStem(passage(job.ingredients[0], job.start_s, job.seconds), job.ingredients)}
+    )
 
 
-def _multitrack(job: SongJob, rng: np.random.Generator) -> Made:
+def _multitrack(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
     files = {file.path.stem: (file,) for file in job.ingredients}
-    return Made({stem: Take(sound, files[stem]) for stem, sound in stems_of(job.ingredients).items()})
+    return GeneratedSong({stem: GeneratedStem(sound, files[stem]) for stem, sound in stems_of(job.ingredients).items()})
 
 
-def _singing(job: SongJob, rng: np.random.Generator) -> Made:
+def _singing(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
     from rtsep.corpus.singing import sing
 
     broken: list[Refused] = []
     spoken = phrases(job.ingredients, rng, lambda file, error: broken.append(file.refused(error)))
-    return Made({"vocals": Take(*sung(spoken, sing, job.seconds, rng))}, tuple(broken))
+    return GeneratedSong({"vocals": GeneratedStem(*sung(spoken, sing, job.seconds, rng))}, tuple(broken))
 
 
-def _robot(job: SongJob, rng: np.random.Generator) -> Made:
+def _robot(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
     from rtsep.corpus.espeak import speak
     from rtsep.corpus.singing import sing
 
     espeak = _espeak(job.ingredients)
     spoken = ((speak(rng, espeak), job.ingredients) for _ in range(round(job.seconds)))
-    return Made({"vocals": Take(*sung(spoken, sing, job.seconds, rng))})
+    return GeneratedSong({"vocals": GeneratedStem(*sung(spoken, sing, job.seconds, rng))})
 
 
 def _espeak(files: Sequence[Ingredient]) -> Espeak:
@@ -103,24 +105,26 @@ def _espeak(files: Sequence[Ingredient]) -> Espeak:
     return Espeak(programs[0], data[0].parent, Path(os.pathsep.join(folders)))
 
 
-def _band(job: SongJob, rng: np.random.Generator) -> Made:
+def _band(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
     from rtsep.corpus.band import Banks, play
 
     banks = Banks(*(tuple(file.path for file in job.ingredients if file.kind == kind) for kind in (BANK, DRUM_BANK)))
-    return Made({stem: Take(sound, job.ingredients) for stem, sound in play(banks, job.seconds, rng).items()})
+    return GeneratedSong(
+        {stem: GeneratedStem(sound, job.ingredients) for stem, sound in play(banks, job.seconds, rng).items()}
+    )
 
 
-def _drums(job: SongJob, rng: np.random.Generator) -> Made:
+def _drums(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
     sound, paths = drummed(job.ingredients[0].path.parent, job.seconds, rng)
-    return Made({"drums": Take(sound, tuple(file for file in job.ingredients if file.path in paths))})
+    return GeneratedSong({"drums": GeneratedStem(sound, tuple(file for file in job.ingredients if file.path in paths))})
 
 
-MAKERS = {
-    INSTRUMENTAL: Maker(_instrumental, ("accompaniment",)),
-    GUITAR: Maker(_guitar, ("other",)),
-    MULTITRACK: Maker(_multitrack, STEMS),
-    SINGING: Maker(_singing, ("vocals",)),
-    ROBOT: Maker(_robot, ("vocals",)),
-    BAND: Maker(_band, ("drums", "bass", "other")),
-    DRUMS: Maker(_drums, ("drums",)),
+GENERATORS = {
+    INSTRUMENTAL: SongGenerator(_instrumental, ("accompaniment",)),
+    GUITAR: SongGenerator(_guitar, ("other",)),
+    MULTITRACK: SongGenerator(_multitrack, STEMS),
+    SINGING: SongGenerator(_singing, ("vocals",)),
+    ROBOT: SongGenerator(_robot, ("vocals",)),
+    BAND: SongGenerator(_band, ("drums", "bass", "other")),
+    DRUMS: SongGenerator(_drums, ("drums",)),
 }
