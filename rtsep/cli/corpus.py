@@ -47,12 +47,12 @@ def build_corpus(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     _need_libraries()
-    from rtsep.corpus.build import Order, build
+    from rtsep.corpus.build import BuildOptions, build
     from rtsep.corpus.jobs import Amounts
 
     chosen = _chosen(package or [])
     _need_ffmpeg(chosen)
-    order = Order(
+    options = BuildOptions(
         Amounts(hours_singing, hours_songs, hours_drums, hours_music, valid_share),
         chosen,
         seed,
@@ -66,10 +66,10 @@ def build_corpus(
         with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bars:
             task = bars.add_task("packages")
 
-            def tell(what: str, done: int, total: int) -> None:
+            def on_progress(what: str, done: int, total: int) -> None:
                 bars.update(task, description=what, completed=done, total=total)
 
-            manifest = build(folder, order, tell)
+            manifest = build(folder, options, on_progress)
     except KeyboardInterrupt:
         print_error(RtsepError(f"stopped; what was made is kept in {folder}; the same command goes on"))
         raise typer.Exit(130) from None

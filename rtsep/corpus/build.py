@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rtsep.corpus.credits import write_credits
 from rtsep.corpus.generators import GENERATORS, GeneratedStem, generate
-from rtsep.corpus.inventory import Told, take_stock
+from rtsep.corpus.inventory import OnProgress, build_inventory
 from rtsep.corpus.jobs import Amounts, SongJob, plan_jobs
 from rtsep.corpus.manifest import NAME, Entry, Manifest, Refused, read_manifest, sha256_of, write_manifest
 from rtsep.corpus.multitrack import find_multitrack
@@ -27,7 +27,7 @@ SAVE_EVERY_S = 10.0  # a run that is killed loses so much of the manifest
 
 
 @dataclass(frozen=True)
-class Order:
+class BuildOptions:
     """What to build: how much, from which packages, how.
 
     given: a folder of .debs that are there already. multitrack: songs in stems. jobs: processes.
@@ -42,30 +42,30 @@ class Order:
     skip_missing: bool = False
 
 
-def build(folder: Path, order: Order, told: Told) -> Manifest:
+def build(folder: Path, options: BuildOptions, on_progress: OnProgress) -> Manifest:
     """Build the corpus in `folder` and give its manifest.
 
-    Songs that are there and whole are kept, also those of earlier orders, but not those that hold what
-    is refused by now. `told` hears what is being done. A song whose sound is broken is noted in the
+    Songs that are there and whole are kept, also those of earlier builds, but not those that hold what
+    is refused by now. `on_progress` hears what is being done. A song whose sound is broken is noted in the
     manifest; raises `FileError` for a package that is broken, missing or not safe, and for a full disk.
     """
-    stock = take_stock(folder, order.packages, order.given, order.skip_missing, told)
-    if order.multitrack is not None:
-        songs, strangers = find_multitrack(order.multitrack)
-        stock = replace(stock, ingredients=(*stock.ingredients, *songs), refused=(*stock.refused, *strangers))
-    old = _purged(folder, stock.refused)
-    told("planning", 0, 1)
-    jobs, broken = plan_jobs(stock, order.amounts, order.seed)
+    inventory = build_inventory(folder, options.packages, options.given, options.skip_missing, on_progress)
+    if options.multitrack is not None:
+        songs, unknown = find_multitrack(options.multitrack)
+        inventory = replace(inventory, files=(*inventory.files, *songs), refused=(*inventory.refused, *unknown))
+    old = _purged(folder, inventory.refused)
+    on_progress("planning", 0, 1)
+    jobs, broken = plan_jobs(inventory, options.amounts, options.seed)
     if not jobs:
         raise FileError(f"{folder}: there is nothing to build from; name packages with sound, or more hours")
-    manifest = _grown(old, Manifest(stock.archives, (), (*stock.refused, *broken)))
+    manifest = _grown(old, Manifest(inventory.archives, (), (*inventory.refused, *broken)))
     before = {entry.file: entry for entry in manifest.entries}
     missing = [job for job in jobs if not _is_there(folder, job, before)]
     saved = time.monotonic()
     try:
-        with closing(_made(folder, missing, order.jobs)) as made:
+        with closing(_made(folder, missing, options.jobs)) as made:
             for number, (job, outcome) in enumerate(made, 1 + len(jobs) - len(missing)):
-                told(f"{job.generator} {job.song}", number, len(jobs))
+                on_progress(f"{job.generator} {job.song}", number, len(jobs))
                 manifest = _grown(manifest, outcome)
                 if time.monotonic() - saved > SAVE_EVERY_S:
                     write_manifest(folder, manifest)
@@ -173,11 +173,11 @@ def _work(folder: Path, job: SongJob) -> Manifest:
 
 def _entry(folder: Path, file: str, job: SongJob, stem: GeneratedStem) -> Entry:
     seconds = round(stem.sound.shape[1] / SAMPLE_RATE, 3)
-    sources = tuple(dict.fromkeys(ingredient.origin for ingredient in stem.files))
+    sources = tuple(dict.fromkeys(source_file.origin for source_file in stem.files))
     return Entry(file, _name(job), job.seed, seconds, sha256_of(folder / file), sources)
 
 
 def _unmade(job: SongJob, error: RtsepError) -> Refused:
     """One file that makes a song is to blame; of many, the song."""
-    refused = job.ingredients[0].refused(error)
-    return refused if len(job.ingredients) == 1 else replace(refused, file=job.song)
+    refused = job.files[0].refused(error)
+    return refused if len(job.files) == 1 else replace(refused, file=job.song)

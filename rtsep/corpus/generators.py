@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rtsep.corpus.drumkits import drummed
 from rtsep.corpus.instrumental import passage, stems_of
-from rtsep.corpus.inventory import Ingredient
+from rtsep.corpus.inventory import SourceFile
 from rtsep.corpus.jobs import BAND, DRUMS, INSTRUMENTAL, ROBOT, SINGING, SongJob
 from rtsep.corpus.manifest import Refused
 from rtsep.corpus.multitrack import MULTITRACK, STEMS
@@ -32,7 +32,7 @@ class GeneratedStem:
     """One stem, (2, frames), and the files that it really holds."""
 
     sound: Float32
-    files: tuple[Ingredient, ...]
+    files: tuple[SourceFile, ...]
 
 
 @dataclass(frozen=True)
@@ -58,26 +58,24 @@ def generate(job: SongJob) -> GeneratedSong:
 
 
 def _instrumental(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
-    sound = passage(job.ingredients[0], job.start_s, job.seconds)
-    return GeneratedSong({"accompaniment": GeneratedStem(sound, job.ingredients)})
+    sound = passage(job.files[0], job.start_s, job.seconds)
+    return GeneratedSong({"accompaniment": GeneratedStem(sound, job.files)})
 
 
 def _guitar(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
-    return GeneratedSong(
-        {"other": GeneratedStem(passage(job.ingredients[0], job.start_s, job.seconds), job.ingredients)}
-    )
+    return GeneratedSong({"other": GeneratedStem(passage(job.files[0], job.start_s, job.seconds), job.files)})
 
 
 def _multitrack(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
-    files = {file.path.stem: (file,) for file in job.ingredients}
-    return GeneratedSong({stem: GeneratedStem(sound, files[stem]) for stem, sound in stems_of(job.ingredients).items()})
+    files = {file.path.stem: (file,) for file in job.files}
+    return GeneratedSong({stem: GeneratedStem(sound, files[stem]) for stem, sound in stems_of(job.files).items()})
 
 
 def _singing(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
     from rtsep.corpus.singing import sing
 
     broken: list[Refused] = []
-    spoken = phrases(job.ingredients, rng, lambda file, error: broken.append(file.refused(error)))
+    spoken = phrases(job.files, rng, lambda file, error: broken.append(file.refused(error)))
     return GeneratedSong({"vocals": GeneratedStem(*sung(spoken, sing, job.seconds, rng))}, tuple(broken))
 
 
@@ -85,12 +83,12 @@ def _robot(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
     from rtsep.corpus.espeak import speak
     from rtsep.corpus.singing import sing
 
-    espeak = _espeak(job.ingredients)
-    spoken = ((speak(rng, espeak), job.ingredients) for _ in range(round(job.seconds)))
+    espeak = _espeak(job.files)
+    spoken = ((speak(rng, espeak), job.files) for _ in range(round(job.seconds)))
     return GeneratedSong({"vocals": GeneratedStem(*sung(spoken, sing, job.seconds, rng))})
 
 
-def _espeak(files: Sequence[Ingredient]) -> Espeak:
+def _espeak(files: Sequence[SourceFile]) -> Espeak:
     """The synthesiser, out of its packages, each of which was unpacked to a folder of its own."""
     from rtsep.corpus.espeak import Espeak
 
@@ -108,15 +106,15 @@ def _espeak(files: Sequence[Ingredient]) -> Espeak:
 def _band(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
     from rtsep.corpus.band import Banks, play
 
-    banks = Banks(*(tuple(file.path for file in job.ingredients if file.kind == kind) for kind in (BANK, DRUM_BANK)))
+    banks = Banks(*(tuple(file.path for file in job.files if file.kind == kind) for kind in (BANK, DRUM_BANK)))
     return GeneratedSong(
-        {stem: GeneratedStem(sound, job.ingredients) for stem, sound in play(banks, job.seconds, rng).items()}
+        {stem: GeneratedStem(sound, job.files) for stem, sound in play(banks, job.seconds, rng).items()}
     )
 
 
 def _drums(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
-    sound, paths = drummed(job.ingredients[0].path.parent, job.seconds, rng)
-    return GeneratedSong({"drums": GeneratedStem(sound, tuple(file for file in job.ingredients if file.path in paths))})
+    sound, paths = drummed(job.files[0].path.parent, job.seconds, rng)
+    return GeneratedSong({"drums": GeneratedStem(sound, tuple(file for file in job.files if file.path in paths))})
 
 
 GENERATORS = {

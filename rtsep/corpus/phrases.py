@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.audio.sources import resampled
-from rtsep.corpus.inventory import Ingredient
+from rtsep.corpus.inventory import SourceFile
 from rtsep.corpus.recording import SAMPLE_RATE, is_silent, read_raw
 from rtsep.errors import FileError
 
@@ -23,14 +23,14 @@ BREATH_S = 0.12  # between two pieces of speech
 
 
 def phrases(
-    files: Sequence[Ingredient], rng: np.random.Generator, broken: Callable[[Ingredient, FileError], None]
-) -> Iterator[tuple[Speech, tuple[Ingredient, ...]]]:
+    files: Sequence[SourceFile], rng: np.random.Generator, broken: Callable[[SourceFile, FileError], None]
+) -> Iterator[tuple[Speech, tuple[SourceFile, ...]]]:
     """Phrases of one singer, each with the files that it was joined from, as long as there are files.
 
     Silent files are passed over, and broken ones after telling `broken` of them.
     """
     pieces: list[Float32] = []
-    used: list[Ingredient] = []
+    used: list[SourceFile] = []
     rate, wanted_s = 0, float(rng.uniform(*PHRASE_S))
     for file in files:
         try:
@@ -52,15 +52,15 @@ def phrases(
 
 
 def sung(
-    spoken: Iterator[tuple[Speech, tuple[Ingredient, ...]]], sing: Sing, seconds: float, rng: np.random.Generator
-) -> tuple[Float32, tuple[Ingredient, ...]]:
+    spoken: Iterator[tuple[Speech, tuple[SourceFile, ...]]], sing: Sing, seconds: float, rng: np.random.Generator
+) -> tuple[Float32, tuple[SourceFile, ...]]:
     """A song (2, frames) of at most so many seconds with rests between its phrases, and the files that it holds.
 
     A phrase in which nothing can be sung is left out; `FileError` if none is left.
     """
     length = round(seconds * SAMPLE_RATE)
     song = np.zeros((2, length), np.float32)
-    position, used = 0, list[Ingredient]()
+    position, used = 0, list[SourceFile]()
     for (speech, rate), files in spoken:
         try:
             phrase = sing(speech, rate, rng)[:, : length - position]
