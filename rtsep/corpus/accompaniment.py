@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtsep.corpus.harmony import Progression
-from rtsep.corpus.melody import walk
-from rtsep.corpus.rhythm import draw_strokes
+from rtsep.corpus.melody import random_walk
+from rtsep.corpus.rhythm import draw_onsets
 from rtsep.corpus.score import STEPS_PER_BEAT, Grid, Note
 
 Playing = npt.NDArray[np.bool_]
@@ -38,7 +38,7 @@ def _loud(mean: float, rng: np.random.Generator) -> float:
 def _struck(grid: Grid, playing: Playing, rng: np.random.Generator) -> list[tuple[int, float]]:
     """Where chords begin, as steps, and how many seconds they could last: until the next, or the chord's bar ends."""
     likely = (RHYTHMS[rng.integers(len(RHYTHMS))] * grid.bar)[: grid.bar]
-    steps = np.flatnonzero(draw_strokes(likely, len(playing), rng) & playing[:, None])
+    steps = np.flatnonzero(draw_onsets(likely, len(playing), rng) & playing[:, None])
     ends = [*steps[1:], len(playing) * grid.bar]
     return [
         (int(step), grid.time_s(int(min(end, step + grid.bar))) - grid.time_s(int(step)))
@@ -126,7 +126,7 @@ def riff(grid: Grid, chords: Progression, playing: Playing, rng: np.random.Gener
     low = key.degree(rng.uniform(40.0, 62.0))
     starts = np.flatnonzero(rng.random(grid.bar) < rng.uniform(0.25, 0.6))
     starts = np.union1d(starts, [0])
-    degrees = walk(len(starts), low, low + 6, rng)
+    degrees = random_walk(len(starts), low, low + 6, rng)
     held = rng.choice((0.5, 0.9))
     ends = [*starts[1:], grid.bar]
     notes = []
@@ -144,8 +144,8 @@ def lead(grid: Grid, chords: Progression, playing: Playing, rng: np.random.Gener
     low = key.degree(rng.uniform(55.0, 76.0))
     likely = str(rng.choice(("9000400050004000", "9040504090405040", "9343534393435343")) * grid.bar)[: grid.bar]
     sounding = playing & (rng.random(len(playing)) < 0.85)
-    steps = np.flatnonzero(draw_strokes(likely, len(playing), rng) & sounding[:, None])
-    degrees = walk(len(steps), low, low + 9, rng)
+    steps = np.flatnonzero(draw_onsets(likely, len(playing), rng) & sounding[:, None])
+    degrees = random_walk(len(steps), low, low + 9, rng)
     ends = [*steps[1:], len(playing) * grid.bar]
     held = rng.choice((0.7, 0.95, 0.98))
     notes = []

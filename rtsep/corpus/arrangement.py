@@ -10,7 +10,7 @@ import numpy.typing as npt
 from rtsep.corpus.accompaniment import PLAYERS
 from rtsep.corpus.bassline import BASSLINES, play_bass
 from rtsep.corpus.harmony import Progression, draw_progression
-from rtsep.corpus.rhythm import GROOVES, Groove, draw_strokes, drum
+from rtsep.corpus.rhythm import GROOVES, Groove, draw_onsets, play_drums
 from rtsep.corpus.score import Grid, Hit, Note, humanised
 
 SECTION = 4  # bars
@@ -67,8 +67,8 @@ def compose(seconds: float, rng: np.random.Generator) -> Arrangement:
     chords = draw_progression(grid.bar, rng)
     bars = bars_in(grid, seconds)
     loose_s = float(rng.choice((0.0, rng.uniform(0.002, 0.012))))
-    kick = draw_strokes(groove.kick, bars, rng)
-    drums = drum(grid, groove, kick, draw_playing(bars, 0.08, rng).tolist(), rng)
+    kick = draw_onsets(groove.kick, bars, rng)
+    drums = play_drums(grid, groove, kick, draw_playing(bars, 0.08, rng).tolist(), rng)
     line = list(BASSLINES.values())[rng.integers(len(BASSLINES))]
     bass = play_bass(grid, chords, kick, draw_playing(bars, 0.08, rng), line, rng)
     parts = []

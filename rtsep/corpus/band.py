@@ -11,7 +11,7 @@ import numpy as np
 from rtsep.corpus import production
 from rtsep.corpus.arrangement import Part, compose
 from rtsep.corpus.score import SAMPLE_RATE, Float32, Hit, Note
-from rtsep.corpus.soundfont import DRUM_BANK, Program, has, render
+from rtsep.corpus.soundfont import DRUM_BANK, Program, has_program, render
 from rtsep.errors import SpecError
 
 
@@ -89,7 +89,7 @@ def _play(notes: Sequence[Note], kind: str, banks: Banks, seconds: float, rng: n
 
 def _draw(banks: Sequence[Path], folder: int, numbers: Sequence[int], rng: np.random.Generator) -> tuple[Path, Program]:
     """One of the sounds of a folder (MIDI calls it a bank) by its numbers, out of a soundfont that has it."""
-    able = [(number, [bank for bank in banks if has(bank, Program(folder, number))]) for number in numbers]
+    able = [(number, [bank for bank in banks if has_program(bank, Program(folder, number))]) for number in numbers]
     able = [(number, owners) for number, owners in able if owners]
     if not able:
         raise SpecError(

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.corpus.drum_sampler import beat, role_of
+from rtsep.corpus.drum_sampler import drum_role, render_beat
 from rtsep.corpus.recording import read
 from rtsep.errors import FileError
 
@@ -49,7 +49,7 @@ def read_kit(folder: Path) -> tuple[Drum, ...]:
     return tuple(drum for drum in drums if drum is not None)
 
 
-def drummed(folder: Path, seconds: float, rng: np.random.Generator) -> tuple[Float32, frozenset[Path]]:
+def play_kit(folder: Path, seconds: float, rng: np.random.Generator) -> tuple[Float32, frozenset[Path]]:
     """Play a groove on the kit in `folder`: (2, frames) at 44.1 kHz, and the files that were used.
 
     Raises `FileError` for a kit that is broken or has no drum that we know.
@@ -59,11 +59,11 @@ def drummed(folder: Path, seconds: float, rng: np.random.Generator) -> tuple[Flo
         raise FileError(f"{folder.name} has no drum whose name tells what it is")
     sounds = {role: [read(path, seconds=RING_S) for path in paths] for role, paths in kit.items()}
     used = frozenset((folder / DRUMKIT, *(path for paths in kit.values() for path in paths)))
-    return beat(sounds, seconds, rng), used
+    return render_beat(sounds, seconds, rng), used
 
 
 def _drum(folder: Path, instrument: ElementTree.Element) -> Drum | None:
-    role = role_of(instrument.findtext("{*}name") or "")
+    role = drum_role(instrument.findtext("{*}name") or "")
     layers = instrument.findall(".//{*}layer") or [instrument]  # old kits have one recording and no layers
     layers.sort(key=lambda layer: float(layer.findtext("{*}max") or 1.0), reverse=True)
     paths = (_recording(folder, layer.findtext("{*}filename") or "") for layer in layers)

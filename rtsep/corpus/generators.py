@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.corpus.drumkits import drummed
-from rtsep.corpus.instrumental import passage, stems_of
+from rtsep.corpus.drumkits import play_kit
+from rtsep.corpus.instrumental import read_excerpt, read_stems
 from rtsep.corpus.inventory import SourceFile
 from rtsep.corpus.jobs import BAND, DRUMS, INSTRUMENTAL, ROBOT, SINGING, SongJob
 from rtsep.corpus.manifest import Refused
@@ -58,17 +58,17 @@ def generate(job: SongJob) -> GeneratedSong:
 
 
 def _instrumental(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
-    sound = passage(job.files[0], job.start_s, job.seconds)
+    sound = read_excerpt(job.files[0], job.start_s, job.seconds)
     return GeneratedSong({"accompaniment": GeneratedStem(sound, job.files)})
 
 
 def _guitar(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
-    return GeneratedSong({"other": GeneratedStem(passage(job.files[0], job.start_s, job.seconds), job.files)})
+    return GeneratedSong({"other": GeneratedStem(read_excerpt(job.files[0], job.start_s, job.seconds), job.files)})
 
 
 def _multitrack(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
     files = {file.path.stem: (file,) for file in job.files}
-    return GeneratedSong({stem: GeneratedStem(sound, files[stem]) for stem, sound in stems_of(job.files).items()})
+    return GeneratedSong({stem: GeneratedStem(sound, files[stem]) for stem, sound in read_stems(job.files).items()})
 
 
 def _singing(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
@@ -113,7 +113,7 @@ def _band(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
 
 
 def _drums(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
-    sound, paths = drummed(job.files[0].path.parent, job.seconds, rng)
+    sound, paths = play_kit(job.files[0].path.parent, job.seconds, rng)
     return GeneratedSong({"drums": GeneratedStem(sound, tuple(file for file in job.files if file.path in paths))})
 
 

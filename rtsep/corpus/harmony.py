@@ -53,11 +53,11 @@ class Key:
         low = len(self.scale) * (int(pitch - self.tonic) // 12 - 1)
         return min(range(low, low + 3 * len(self.scale)), key=lambda degree: abs(self.pitch(degree) - pitch))
 
-    def moved(self, pitch: float, degrees: int) -> int:
+    def transposed(self, pitch: float, degrees: int) -> int:
         """The pitch so many degrees above (or below) the one nearest to `pitch`."""
         return self.pitch(self.degree(pitch) + degrees)
 
-    def holds(self, pitch: float) -> bool:
+    def contains(self, pitch: float) -> bool:
         """Whether a MIDI number is of this key."""
         return round(pitch - self.tonic) % 12 in self.scale
 

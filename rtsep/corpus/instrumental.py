@@ -14,7 +14,7 @@ Float32 = NDArray[np.float32]
 LOOSE_S = 0.1  # that the stems of one song may differ in length
 
 
-def passage(file: SourceFile, start_s: float, seconds: float) -> Float32:
+def read_excerpt(file: SourceFile, start_s: float, seconds: float) -> Float32:
     """A part of a piece of music, (2, frames); `FileError` if it is broken or there is nothing to hear."""
     sound = read(file.path, start_s, seconds)
     if is_silent(sound):
@@ -22,7 +22,7 @@ def passage(file: SourceFile, start_s: float, seconds: float) -> Float32:
     return sound
 
 
-def stems_of(song: tuple[SourceFile, ...]) -> dict[str, Float32]:
+def read_stems(song: tuple[SourceFile, ...]) -> dict[str, Float32]:
     """The stems of a song by the names of their files, (2, frames) each and all as long.
 
     Raises `FileError` if one is broken, or their lengths do not belong together.

@@ -12,7 +12,7 @@ from rtsep.corpus.licences import CopyrightFile, tag_refusal
 from rtsep.corpus.manifest import Archive, Origin, Refused, sha256_of
 from rtsep.corpus.package_table import VOICE, Package
 from rtsep.corpus.packages import obtain
-from rtsep.corpus.recording import tags_of
+from rtsep.corpus.recording import read_tags
 from rtsep.errors import FileError
 
 OnProgress = Callable[[str, int, int], None]  # what is being done, how much of it is done, of how much
@@ -112,7 +112,7 @@ def _judged(package: Package, archive: Archive, document: CopyrightFile, path: P
         reason = reason or "its name does not tell whose it is"
     author = verdict.author
     if not reason and path.suffix in TAGGED and package.kind != VOICE:
-        tags = tags_of(path)
+        tags = read_tags(path)
         reason = tag_refusal(tags)
         artist = tags.get("artist", "")
         if artist and artist not in author:

@@ -15,7 +15,7 @@ from rtsep.corpus.inventory import Inventory, SourceFile
 from rtsep.corpus.manifest import Refused
 from rtsep.corpus.multitrack import MULTITRACK
 from rtsep.corpus.package_table import BANK, DRUM_BANK, GUITAR, KIT, MUSIC, SPEECH, VOICE
-from rtsep.corpus.recording import seconds_of
+from rtsep.corpus.recording import duration_s
 from rtsep.errors import FileError, SpecError
 
 SONG_S = 60.0  # of what we play and sing ourselves
@@ -107,7 +107,7 @@ def _music(
     refused: list[Refused] = []
     for name, file in _named(files):
         try:
-            whole_s = seconds_of(file.path)
+            whole_s = duration_s(file.path)
         except FileError as error:
             refused.append(file.refused(error))
             continue

@@ -46,13 +46,13 @@ def smoothed(track: Track, width: int) -> Track:
     return np.asarray(np.convolve(padded, window / window.sum(), mode="valid"))
 
 
-def wander(frames: int, width: int, rng: np.random.Generator) -> Track:
+def smooth_noise(frames: int, width: int, rng: np.random.Generator) -> Track:
     """Slow noise (frames,) of deviation one that keeps its course for about `width` values."""
     knots = rng.standard_normal(frames // max(1, width) + 3)
     return np.interp(np.arange(frames) / max(1, width), np.arange(len(knots)), smoothed(knots, 3)) * 1.3
 
 
-def walk(count: int, low: int, high: int, rng: np.random.Generator) -> list[int]:
+def random_walk(count: int, low: int, high: int, rng: np.random.Generator) -> list[int]:
     """`count` degrees from `low` to `high`: mostly by step, with motifs that come again."""
     place = int(rng.integers(low, high + 1))
     moves: list[int] = []
@@ -72,11 +72,11 @@ def walk(count: int, low: int, high: int, rng: np.random.Generator) -> list[int]
     return degrees
 
 
-def draw_tune(
+def draw_melody(
     starts_s: Sequence[float], end_s: float, key: Key, low: float, high: float, rng: np.random.Generator
 ) -> list[Note]:
     """A tune with notes at `starts_s`, each lasting until the next: in the key, from pitch `low` to `high`."""
-    degrees = walk(len(starts_s), key.degree(low), max(key.degree(high), key.degree(low) + 2), rng)
+    degrees = random_walk(len(starts_s), key.degree(low), max(key.degree(high), key.degree(low) + 2), rng)
     ends_s = [*starts_s[1:], end_s]
     return [
         Note(start_s, stop_s - start_s, key.pitch(degree))
@@ -97,11 +97,11 @@ def ornamented(notes: Sequence[Note], key: Key, chance: float, rng: np.random.Ge
         for index, turn in enumerate([*turns, 0]):
             start_s = note.start_s + index * first_s
             length_s = first_s if index < parts - 1 else note.length_s - index * first_s
-            out.append(Note(start_s, length_s, key.moved(note.pitch, turn), note.loudness))
+            out.append(Note(start_s, length_s, key.transposed(note.pitch, turn), note.loudness))
     return out
 
 
-def contour(
+def pitch_contour(
     notes: Sequence[Note], frames: int, frame_s: float, expression: Expression, rng: np.random.Generator
 ) -> Track:
     """The pitch (frames,) in MIDI numbers of a singer who sings `notes`, a value every `frame_s` seconds.
@@ -125,5 +125,5 @@ def contour(
         if rng.random() < expression.scoop_chance:
             extra[start:end] -= rng.uniform(0.3, 1.5) * np.exp(-since_s / rng.uniform(0.025, 0.06))
     glide = round(rng.uniform(*expression.glide_s) / frame_s)
-    drift = expression.drift * (wander(frames, round(0.3 / frame_s), rng) + 0.2 * rng.standard_normal(frames))
+    drift = expression.drift * (smooth_noise(frames, round(0.3 / frame_s), rng) + 0.2 * rng.standard_normal(frames))
     return np.asarray(smoothed(pitch, 2 * glide) + smoothed(extra, min(glide, 5)) + drift)

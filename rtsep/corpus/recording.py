@@ -44,14 +44,14 @@ def read(path: Path, start_s: float = 0.0, seconds: float = LONGEST_S) -> Float3
     return resampled(to_channels(sound, CHANNELS), sample_rate, SAMPLE_RATE)
 
 
-def seconds_of(path: Path) -> float:
+def duration_s(path: Path) -> float:
     """How long a sound file is, by its own word."""
     reader = open_audio(path)
     reader.close()
     return reader.frames / reader.sample_rate
 
 
-def tags_of(path: Path) -> dict[str, str]:
+def read_tags(path: Path) -> dict[str, str]:
     """What a sound file says of itself, as {"artist": ...}; nothing where libsndfile cannot read it."""
     with contextlib.suppress(soundfile.LibsndfileError), soundfile.SoundFile(path) as file:
         return {str(name): " ".join(str(text).split()) for name, text in file.copy_metadata().items()}

@@ -9,7 +9,7 @@ import numpy as np
 
 from rtsep.corpus import production
 from rtsep.corpus.harmony import SUNG, Key, draw_key
-from rtsep.corpus.melody import contour, draw_tune, ornamented, smoothed, wander
+from rtsep.corpus.melody import draw_melody, ornamented, pitch_contour, smooth_noise, smoothed
 from rtsep.corpus.score import SAMPLE_RATE, Float32, Note, Track
 from rtsep.corpus.syllables import find_syllables, held, paced, spread
 from rtsep.corpus.vocal_styles import STACKS, VOCAL_STYLES, Layer, VocalStyle
@@ -86,7 +86,7 @@ def perform(voice: Voice, style: VocalStyle, rng: np.random.Generator) -> Perfor
         places, begins = spread(pace)
         starts_s = begins[list(syllables.starts)] * FRAME_S
         wide = taken(wide, places)
-    wide = louder(wide, 1.5 * wander(len(wide.pitch_hz), round(0.4 / FRAME_S), rng))
+    wide = louder(wide, 1.5 * smooth_noise(len(wide.pitch_hz), round(0.4 / FRAME_S), rng))
     wide = breathing(after_rest(wide, UPBEAT_S), 0.5, rng)
     frames = len(wide.pitch_hz)
     notes: list[Note] = []
@@ -95,9 +95,9 @@ def perform(voice: Voice, style: VocalStyle, rng: np.random.Generator) -> Perfor
     else:
         reach = rng.uniform(4.0, 9.0)
         starts = [float(start_s) + UPBEAT_S for start_s in starts_s]
-        notes = draw_tune(starts, frames * FRAME_S, key, centre - 0.6 * reach, centre + reach, rng)
+        notes = draw_melody(starts, frames * FRAME_S, key, centre - 0.6 * reach, centre + reach, rng)
         notes = ornamented(notes, key, 0.12, rng)
-        pitch = contour(notes, frames, FRAME_S, style.expression, rng)
+        pitch = pitch_contour(notes, frames, FRAME_S, style.expression, rng)
     return Performance(whispered(wide) if style.whisper else wide, pitch, tuple(notes), key)
 
 
@@ -125,14 +125,14 @@ def layered(performance: Performance, layer: Layer, rng: np.random.Generator) ->
     if layer.degrees and performance.notes:
         for note in performance.notes:
             first = round(note.start_s / FRAME_S)
-            offset[first:] = performance.key.moved(note.pitch, layer.degrees) - note.pitch + 12.0 * layer.octaves
+            offset[first:] = performance.key.transposed(note.pitch, layer.degrees) - note.pitch + 12.0 * layer.octaves
         offset = smoothed(offset, 14)
-    takes = rng.normal(0.0, 0.08) + 0.1 * wander(frames, round(0.25 / FRAME_S), rng)
+    takes = rng.normal(0.0, 0.08) + 0.1 * smooth_noise(frames, round(0.25 / FRAME_S), rng)
     return np.asarray(performance.pitch + offset + takes)
 
 
 def _spoken(voice: Voice, median: float, centre: float, liveliness: float) -> Track:
-    """The speech's own pitch (frames,) moved to `centre`, its ups and downs `liveliness` times as large."""
+    """The speech's own pitch (frames,) transposed to `centre`, its ups and downs `liveliness` times as large."""
     rows = np.flatnonzero(voice.voiced)
     semitones = 12.0 * np.log2(voice.pitch_hz[rows] / 440.0) + 69.0 - median
     semitones = np.clip(semitones, -12.0, 12.0)  # octave errors of the analysis

@@ -29,7 +29,7 @@ class Program:
     number: int
 
 
-def has(bank: Path, program: Program) -> bool:
+def has_program(bank: Path, program: Program) -> bool:
     """Whether a soundfont has a sound. `FileError` if it cannot be read."""
     return bool(_loaded(bank).sfpreset_name(0, program.bank, program.number) is not None)
 
@@ -41,7 +41,7 @@ def render(notes: Sequence[Note], bank: Path, program: Program, seconds: float) 
     `SpecError` for a sound that it lacks.
     """
     synth = _loaded(bank)
-    if not has(bank, program):
+    if not has_program(bank, program):
         raise SpecError(f"{bank.name} has no sound {program.number} in bank {program.bank}; choose another sound")
     synth.sounds_off()
     synth.generate(round(REST_S * SAMPLE_RATE))

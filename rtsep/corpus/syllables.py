@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rtsep.corpus.melody import smoothed, wander
+from rtsep.corpus.melody import smooth_noise, smoothed
 from rtsep.corpus.score import Track
 from rtsep.corpus.vocoder import FRAME_S, Voice
 
@@ -90,4 +90,4 @@ def held(voice: Voice, syllables: Syllables, frames: int, rng: np.random.Generat
         first -= 1
     while last + 1 < len(vowel) and vowel[last + 1] and last - middle < HELD_ROWS:
         last += 1
-    return np.asarray(0.5 * (first + last) + 0.5 * (last - first) * np.tanh(wander(frames, 40, rng)))
+    return np.asarray(0.5 * (first + last) + 0.5 * (last - first) * np.tanh(smooth_noise(frames, 40, rng)))

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtsep.audio.sources import resampled
-from rtsep.corpus.melody import wander
+from rtsep.corpus.melody import smooth_noise
 from rtsep.corpus.score import SAMPLE_RATE, Float32, Track
 from rtsep.errors import FileError, SpecError
 
@@ -198,7 +198,7 @@ def breathing(voice: Voice, chance: float, rng: np.random.Generator) -> Voice:
             continue
         shape = np.sin(np.linspace(0.05, np.pi - 0.05, rows)) ** 2
         level_db = top_db - rng.uniform(18.0, 36.0) - 10.0 * np.log10(np.exp(mouth).mean())
-        row_db = level_db + 10.0 * np.log10(shape) + wander(rows, 8, rng)
+        row_db = level_db + 10.0 * np.log10(shape) + smooth_noise(rows, 8, rng)
         part = slice(last - rows, last)
         envelope[part] = np.logaddexp(envelope[part], mouth + (LN_PER_DB * row_db).astype(np.float32)[:, None])
         noise[part] = 1.0

@@ -31,7 +31,7 @@ def test_the_sung_pitch_follows_the_melody(voice: Voice, name: str) -> None:
     index = np.searchsorted([note.start_s for note in performance.notes], rows, side="right") - 1
     told = np.array([note.pitch for note in performance.notes])[np.maximum(index, 0)]
     assert np.median(np.abs(performance.pitch - told)) < 0.3
-    assert all(performance.key.holds(note.pitch) for note in performance.notes)
+    assert all(performance.key.contains(note.pitch) for note in performance.notes)
 
 
 def test_notes_stand_on_beats_and_stretch_the_speech(voice: Voice) -> None:
