@@ -83,7 +83,7 @@ def render_beat(samples: Mapping[str, Sequence[Float32]], seconds: float, rng: n
         chosen = int(rng.integers(len(row))) if rng.random() < 0.3 else favourite[hit.role]
         _add(dry, row[chosen], hit, end_s, level[hit.role] * hit.loudness**1.5, side[hit.role])
     wet = production.produced(dry, "drums", rng)
-    return production.faded(production.levelled(wet, rng.uniform(-22.0, -15.0)))
+    return production.faded(production.rms_normalised(wet, rng.uniform(-22.0, -15.0)))
 
 
 def _stereo(take: Float32) -> Float32:

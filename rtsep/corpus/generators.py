@@ -104,11 +104,13 @@ def _espeak(files: Sequence[SourceFile]) -> Espeak:
 
 
 def _band(job: SongJob, rng: np.random.Generator) -> GeneratedSong:
-    from rtsep.corpus.band import Banks, play
+    from rtsep.corpus.band import Soundfonts, play
 
-    banks = Banks(*(tuple(file.path for file in job.files if file.kind == kind) for kind in (BANK, DRUM_BANK)))
+    soundfonts = Soundfonts(
+        *(tuple(file.path for file in job.files if file.kind == kind) for kind in (BANK, DRUM_BANK))
+    )
     return GeneratedSong(
-        {stem: GeneratedStem(sound, job.files) for stem, sound in play(banks, job.seconds, rng).items()}
+        {stem: GeneratedStem(sound, job.files) for stem, sound in play(soundfonts, job.seconds, rng).items()}
     )
 
 

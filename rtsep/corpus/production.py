@@ -173,7 +173,7 @@ def produced(sound: Float32, rack: str, rng: np.random.Generator) -> Float32:
         ) from error
     board = Chain([slot.make(rng) for slot in RACKS[rack] if rng.random() < slot.chance])
     # Drives and thresholds mean something only at a known level.
-    return board(levelled(sound, -18.0), SAMPLE_RATE) if len(board) else sound
+    return board(rms_normalised(sound, -18.0), SAMPLE_RATE) if len(board) else sound
 
 
 def panned(sound: Float32, side: float) -> Float32:
@@ -194,14 +194,14 @@ def doubled(sound: Float32, rng: np.random.Generator) -> Float32:
     return np.stack(sides if rng.random() < 0.5 else sides[::-1])
 
 
-def spaced(sound: Float32, rng: np.random.Generator) -> Float32:
+def stereo_widened(sound: Float32, rng: np.random.Generator) -> Float32:
     """A take (2, frames) with itself 10 to 35 ms later between the sides, in opposite phase: the sum stays as it is."""
     late = delayed(sound.mean(axis=0), round(rng.uniform(0.01, 0.035) * SAMPLE_RATE))
     side = np.float32(rng.uniform(0.15, 0.7)) * late
     return sound + np.stack([side, -side])
 
 
-def levelled(sound: Float32, rms_db: float) -> Float32:
+def rms_normalised(sound: Float32, rms_db: float) -> Float32:
     """A take (channels, frames) at this level in dBFS, or as loud as a peak of 0.9 lets it be; silence stays."""
     peak = float(np.abs(sound).max(initial=0.0))
     if peak < 1e-6:
@@ -210,7 +210,7 @@ def levelled(sound: Float32, rms_db: float) -> Float32:
     return np.asarray(sound * min(gain, PEAK / peak), np.float32)
 
 
-def rung_out(sound: Float32) -> Float32:
+def with_tail(sound: Float32) -> Float32:
     """A take (channels, frames) with a second of silence behind it, for echoes and rooms to end in."""
     return np.pad(sound, ((0, 0), (0, round(TAIL_S * SAMPLE_RATE))))
 

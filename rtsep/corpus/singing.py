@@ -11,27 +11,27 @@ from rtsep.corpus import production
 from rtsep.corpus.harmony import SUNG, Key, draw_key
 from rtsep.corpus.melody import draw_melody, ornamented, pitch_contour, smooth_noise, smoothed
 from rtsep.corpus.score import SAMPLE_RATE, Float32, Note, Track
-from rtsep.corpus.syllables import find_syllables, held, paced, spread
+from rtsep.corpus.syllables import find_syllables, stretch_factors, sustained_vowel, time_map
 from rtsep.corpus.vocal_styles import STACKS, VOCAL_STYLES, Layer, VocalStyle
 from rtsep.corpus.vocoder import (
     FRAME_S,
     Voice,
-    after_rest,
+    after_silence,
+    amplified,
     analyse,
-    breathing,
     coloured,
-    louder,
+    formant_shifted,
     synthesise,
-    taken,
+    time_warped,
     whispered,
-    widened,
+    with_breaths,
 )
 
 SPEECH_S = 9.0
 """More speech than this is cut: a phrase is all that is sung at once."""
 HELD_S = 18.0  # the longest tune on one vowel
 LOWEST = 43.0  # the lowest middle of a tune, a MIDI number
-SPACED_CHANCE = 0.4  # that the lead too is made wide, as on most of the records that were measured
+WIDENED_CHANCE = 0.4  # that the lead too is made wide, as on most of the records that were measured
 UPBEAT_S = 0.5  # before the first syllable, for a breath
 
 
@@ -60,7 +60,7 @@ def sing(speech: Float32, sample_rate: int, rng: np.random.Generator) -> Float32
     styles = list(VOCAL_STYLES.values())
     chances = np.array([style.chance for style in styles])
     style = styles[rng.choice(len(styles), p=chances / chances.sum())]
-    return finished(perform(analyse(speech, sample_rate), style, rng), rng)
+    return mixed_down(perform(analyse(speech, sample_rate), style, rng), rng)
 
 
 def perform(voice: Voice, style: VocalStyle, rng: np.random.Generator) -> Performance:
@@ -72,22 +72,24 @@ def perform(voice: Voice, style: VocalStyle, rng: np.random.Generator) -> Perfor
     centre = float(np.clip(voice.pitch + lift, LOWEST, style.highest))
     # A throat that sings higher than it speaks looks smaller too, but less than the pitch says.
     octaves = ((centre - voice.pitch) * rng.uniform(0.1, 0.35) + rng.normal()) / 12.0
-    wide = widened(voice, float(np.clip(2.0**octaves, *style.formants)), rng)
+    wide = formant_shifted(voice, float(np.clip(2.0**octaves, *style.formants)), rng)
     wide = coloured(wide, rng.uniform(*style.tilt_db), rng.uniform(*style.breath))
     lengths_s = rng.choice(style.beats or (1.0,), len(syllables.starts)) * beat_s
     if style.hold:
         lengths_s = lengths_s[: max(1, int(np.searchsorted(np.cumsum(lengths_s), HELD_S)))]
         starts_s = np.concatenate([[0.0], np.cumsum(lengths_s)[:-1]])
-        wide = taken(wide, held(wide, syllables, round(float(lengths_s.sum()) / FRAME_S), rng))
-        wide = louder(wide, _swells(starts_s, float(lengths_s.sum())))
+        wide = time_warped(wide, sustained_vowel(wide, syllables, round(float(lengths_s.sum()) / FRAME_S), rng))
+        wide = amplified(wide, _swells(starts_s, float(lengths_s.sum())))
     else:
         consonant = rng.uniform(0.9, 1.15)
-        pace = paced(syllables, lengths_s, consonant) if style.beats else np.full(len(voice.pitch_hz), consonant)
-        places, begins = spread(pace)
+        pace = (
+            stretch_factors(syllables, lengths_s, consonant) if style.beats else np.full(len(voice.pitch_hz), consonant)
+        )
+        places, begins = time_map(pace)
         starts_s = begins[list(syllables.starts)] * FRAME_S
-        wide = taken(wide, places)
-    wide = louder(wide, 1.5 * smooth_noise(len(wide.pitch_hz), round(0.4 / FRAME_S), rng))
-    wide = breathing(after_rest(wide, UPBEAT_S), 0.5, rng)
+        wide = time_warped(wide, places)
+    wide = amplified(wide, 1.5 * smooth_noise(len(wide.pitch_hz), round(0.4 / FRAME_S), rng))
+    wide = with_breaths(after_silence(wide, UPBEAT_S), 0.5, rng)
     frames = len(wide.pitch_hz)
     notes: list[Note] = []
     if style.expression is None:
@@ -101,7 +103,7 @@ def perform(voice: Voice, style: VocalStyle, rng: np.random.Generator) -> Perfor
     return Performance(whispered(wide) if style.whisper else wide, pitch, tuple(notes), key)
 
 
-def finished(performance: Performance, rng: np.random.Generator) -> Float32:
+def mixed_down(performance: Performance, rng: np.random.Generator) -> Float32:
     """Let a performance sound, with or without layers, and mix it as records are: (2, frames)."""
     lead = synthesise(performance.voice, performance.pitch)
     dry = production.panned(lead, rng.normal(0.0, 0.05))
@@ -112,10 +114,10 @@ def finished(performance: Performance, rng: np.random.Generator) -> Float32:
         take = production.delayed(take, round(rng.uniform(0.005, 0.03) * SAMPLE_RATE))
         side = np.clip(layer.side * rng.choice((-1.0, 1.0)) if len(stack) == 1 else layer.side, -1.0, 1.0)
         dry = dry + production.panned(take, float(side)) * np.float32(10.0 ** (rng.uniform(*layer.gain_db) / 20.0))
-    wet = production.produced(production.rung_out(dry), "vocals", rng)
-    if rng.random() < SPACED_CHANCE:
-        wet = production.spaced(wet, rng)
-    return production.faded(production.levelled(wet, rng.uniform(-21.0, -15.0)), 0.2)
+    wet = production.produced(production.with_tail(dry), "vocals", rng)
+    if rng.random() < WIDENED_CHANCE:
+        wet = production.stereo_widened(wet, rng)
+    return production.faded(production.rms_normalised(wet, rng.uniform(-21.0, -15.0)), 0.2)
 
 
 def layered(performance: Performance, layer: Layer, rng: np.random.Generator) -> Track:

@@ -59,7 +59,7 @@ def find_syllables(voice: Voice) -> Syllables:
     return Syllables(tuple(starts), vowel)
 
 
-def paced(syllables: Syllables, lengths_s: Track, consonant: float) -> Track:
+def stretch_factors(syllables: Syllables, lengths_s: Track, consonant: float) -> Track:
     """How many times longer each row gets (frames,), so that vowel k begins `lengths_s[k]` before the next.
 
     Consonants keep `consonant` times their length; vowels take the rest, as far as they can.
@@ -73,14 +73,14 @@ def paced(syllables: Syllables, lengths_s: Track, consonant: float) -> Track:
     return pace
 
 
-def spread(pace: Track) -> tuple[Track, Track]:
+def time_map(pace: Track) -> tuple[Track, Track]:
     """From `pace` (frames,): the row to read for each new row, and the new row (frames,) where each old one begins."""
     begins = np.concatenate([[0.0], np.cumsum(pace)])
     places = np.interp(np.arange(int(begins[-1])), begins, np.arange(len(begins)))
     return places, begins[:-1]
 
 
-def held(voice: Voice, syllables: Syllables, frames: int, rng: np.random.Generator) -> Track:
+def sustained_vowel(voice: Voice, syllables: Syllables, frames: int, rng: np.random.Generator) -> Track:
     """Rows to read for one vowel, the loudest, held so many frames: back and forth in its middle, never in a rhythm."""
     loudness_db = np.where(syllables.vowel, voice.loudness_db, -120.0)
     middle = int(np.argmax(smoothed(loudness_db, 15)))

@@ -112,7 +112,7 @@ def synthesise(voice: Voice, pitch: Track) -> Float32:
     return np.asarray(sound, np.float32)
 
 
-def widened(voice: Voice, formants: float, rng: np.random.Generator) -> Voice:
+def formant_shifted(voice: Voice, formants: float, rng: np.random.Generator) -> Voice:
     """The voice at 44.1 kHz, its formants `formants` times as high, and what its old rate lacks added.
 
     Above the old band vowels go on falling by 1 to 3 dB for each kHz, hiss hardly before 11 kHz; both become noise.
@@ -155,7 +155,7 @@ def whispered(voice: Voice) -> Voice:
     return Voice(np.zeros_like(voice.pitch_hz), envelope, np.ones_like(voice.noise), voice.sample_rate)
 
 
-def taken(voice: Voice, places: Track) -> Voice:
+def time_warped(voice: Voice, places: Track) -> Voice:
     """The voice read at `places` (frames,), fractional rows of it, in any order: slower, faster, or held."""
     places = np.clip(places, 0.0, len(voice.pitch_hz) - 1.0)
     below = places.astype(np.int64)
@@ -167,12 +167,12 @@ def taken(voice: Voice, places: Track) -> Voice:
     return Voice(voice.pitch_hz[near], envelope, voice.noise[near], voice.sample_rate)
 
 
-def louder(voice: Voice, gain_db: Track) -> Voice:
+def amplified(voice: Voice, gain_db: Track) -> Voice:
     """The voice with a gain for each of its rows (frames,)."""
     return replace(voice, envelope=voice.envelope + (LN_PER_DB * gain_db).astype(np.float32)[:, None])
 
 
-def after_rest(voice: Voice, seconds: float) -> Voice:
+def after_silence(voice: Voice, seconds: float) -> Voice:
     """The voice after a silence."""
     rows = round(seconds / FRAME_S)
     bins = voice.envelope.shape[1]
@@ -184,7 +184,7 @@ def after_rest(voice: Voice, seconds: float) -> Voice:
     )
 
 
-def breathing(voice: Voice, chance: float, rng: np.random.Generator) -> Voice:
+def with_breaths(voice: Voice, chance: float, rng: np.random.Generator) -> Voice:
     """The voice with breaths taken at the end of some of its pauses."""
     loudness_db = voice.loudness_db
     top_db = float(np.percentile(loudness_db[voice.voiced], 90)) if voice.voiced.any() else 0.0

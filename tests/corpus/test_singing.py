@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rtsep.corpus.score import SAMPLE_RATE
-from rtsep.corpus.singing import SPEECH_S, UPBEAT_S, finished, layered, perform, sing
+from rtsep.corpus.singing import SPEECH_S, UPBEAT_S, layered, mixed_down, perform, sing
 from rtsep.corpus.vocal_styles import STACKS, VOCAL_STYLES, Layer
 from rtsep.corpus.vocoder import FRAME_S, Voice, analyse, synthesise
 from rtsep.errors import FileError
@@ -59,7 +59,7 @@ def test_each_delivery_sounds(voice: Voice, name: str) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_what_is_finished_is_a_record(voice: Voice, seed: int) -> None:
     performance = perform(voice, VOCAL_STYLES["rapped"], np.random.default_rng(6))
-    sound = finished(performance, np.random.default_rng(seed))
+    sound = mixed_down(performance, np.random.default_rng(seed))
     assert sound.dtype == np.float32
     assert sound.shape[0] == 2 and sound.shape[1] >= (len(performance.pitch) - 1) * FRAME_S * SAMPLE_RATE
     assert np.isfinite(sound).all()
