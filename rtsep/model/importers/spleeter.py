@@ -26,7 +26,7 @@ from rtsep.model.importers.spleeter_config import (
     shipped_name,
 )
 from rtsep.model.importers.tf_checkpoint import INDEX, Bundle, find_prefix, open_bundle
-from rtsep.model.published.fingerprints import released
+from rtsep.model.published.fingerprints import identify_release
 from rtsep.model.published.registry import ARCHIVES, store_name
 from rtsep.model.published.registry import SPLEETER_MIT as DEEZER
 from rtsep.model.shapes import tensor_shapes
@@ -71,7 +71,7 @@ def import_spleeter(
         known = KNOWN_INDEXES.get(digest(index))
         configuration, shipped = _configuration(prefix, config, folder_name, known)
         described = configuration.architecture(context)
-        origin = released(index, bundle.data, described)
+        origin = identify_release(index, bundle.data, described)
         if name is None:
             name = f"spleeter-{shipped or folder_name}" if folder_name in SHIPPED else folder_name
             name = store_name(origin["released"]) if origin else name

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-Progress = Callable[[int, int | None], object]  # bytes that are here, bytes in all where that is known
+OnProgress = Callable[[int, int | None], object]  # bytes that are here, bytes in all where that is known
 
 
 def downloads_folder() -> Path:
@@ -26,6 +26,6 @@ def own_checkpoint(weights: str) -> Path | None:
     return folder if whole else None
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """Make foreign words fit for a message: no password of a URL, nothing that drives a terminal, not endless."""
     return "".join(filter(str.isprintable, re.sub(r"//[^/@]*@", "//", text)))[:200]

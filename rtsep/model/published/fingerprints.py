@@ -10,7 +10,7 @@ from rtsep.model.published import registry
 from rtsep.model.store import digest
 
 
-def released(index: Path, data: Path, described: UNetArchitecture) -> dict[str, str] | None:
+def identify_release(index: Path, data: Path, described: UNetArchitecture) -> dict[str, str] | None:
     """Give the `origin` of a Spleeter checkpoint for model.json: the released model that it is; None if it is none.
 
     index, data: the two files of the checkpoint. described: the network that its configuration
