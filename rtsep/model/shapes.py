@@ -30,7 +30,7 @@ def tensor_shapes(described: Architecture) -> Shapes:
     raise TypeError(type(described).__name__)
 
 
-def steps_up(filters: tuple[int, ...]) -> list[tuple[int, int]]:
+def decoder_channels(filters: tuple[int, ...]) -> list[tuple[int, int]]:
     """Inputs and outputs of each step up of a U-Net; each but the first takes a skip as wide as its own input."""
     rising = (*reversed(filters[:-1]), 1)
     return list(zip((filters[-1], *(2 * width for width in rising[:-1])), rising, strict=True))
@@ -45,7 +45,7 @@ def _unet(described: UNetArchitecture) -> Shapes:
         for step, (inputs, outputs) in enumerate(zip((channels, *filters[:-1]), filters, strict=True)):
             found |= _step(f"{name}.encoders.{step}.conv", inputs, outputs, ranks[step])
             found |= _norm(f"{name}.encoders.{step}.norm", outputs)
-        for step, (inputs, outputs) in enumerate(steps_up(filters)):
+        for step, (inputs, outputs) in enumerate(decoder_channels(filters)):
             found |= _step(f"{name}.decoders.{step}.conv", inputs, outputs, ranks[len(filters) + step], transposed=True)
             found |= _norm(f"{name}.decoders.{step}.norm", outputs)
         found |= _conv(f"{name}.output", (channels, 1, OUTPUT_KERNEL, OUTPUT_KERNEL), channels)

@@ -16,7 +16,7 @@ from rtsep.core.spec import ModelSpec
 from rtsep.errors import ModelError
 from rtsep.model.architectures import Architecture, UNetArchitecture
 from rtsep.model.folder import ONNX_NAME, WEIGHTS_NAME, told, write_json
-from rtsep.model.graphs.nodes import OPSET
+from rtsep.model.graphs.builder import OPSET
 from rtsep.model.networks import factory as networks
 from rtsep.model.weights import Weights, write_model, write_weights
 

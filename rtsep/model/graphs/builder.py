@@ -16,8 +16,8 @@ END = 2**63 - 1  # of an axis, however long it is
 Shape = tuple[int | str, ...]  # a word for a size that is free
 
 
-class Nodes:
-    """Nodes in the order of their work; values are told by the name of the node that gives them."""
+class GraphBuilder:
+    """GraphBuilder in the order of their work; values are told by the name of the node that gives them."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -43,22 +43,22 @@ class Nodes:
             self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
         return name
 
-    def whole(self, name: str, *values: int) -> str:
+    def integers(self, name: str, *values: int) -> str:
         """Keep whole numbers, as axes and places are told by."""
         return self.constant(name, np.array(values, np.int64))
 
-    def number(self, value: float) -> str:
+    def scalar(self, value: float) -> str:
         """Keep one float32."""
         return self.constant(f"{value:g}", np.array(value, np.float32))
 
-    def last(self, name: str, values: str, count: int) -> str:
+    def last_rows(self, name: str, values: str, count: int) -> str:
         """The last `count` rows (axis 2) of (batch, channels, rows, columns), or all where there are fewer."""
-        ends = (self.whole("rows/end", END), self.whole("rows/axis", 2))
-        return self.add(name, "Slice", values, self.whole(f"rows/last {count}", -count), *ends)
+        ends = (self.integers("rows/end", END), self.integers("rows/axis", 2))
+        return self.add(name, "Slice", values, self.integers(f"rows/last {count}", -count), *ends)
 
-    def zeros_before(self, name: str, values: str, count: int) -> str:
+    def pad_rows_before(self, name: str, values: str, count: int) -> str:
         """Put `count` rows of zeros before the first."""
-        return self.add(name, "Pad", values, self.whole(f"rows/before {count}", 0, 0, count, 0, 0, 0, 0, 0))
+        return self.add(name, "Pad", values, self.integers(f"rows/before {count}", 0, 0, count, 0, 0, 0, 0, 0))
 
     def model(self, inputs: dict[str, Shape], outputs: dict[str, Shape]) -> onnx.ModelProto:
         """Give the model of all nodes, with float32 inputs and outputs of these shapes."""
