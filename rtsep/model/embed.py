@@ -55,12 +55,12 @@ def _pack(model: StoredModel, weights: Weights, folder: Path, bits: int, base: S
 
 
 def _halve(model: StoredModel, weights: Weights, folder: Path, trainable: bool) -> Path:
-    from rtsep.model.networks import factory as architecture
+    from rtsep.model.networks import factory as networks
     from rtsep.model.networks.export import export
 
-    network = architecture.network(weights.architecture)
-    architecture.load(network, weights.tensors)
-    deployed = architecture.deployed(network, weights.architecture)
+    network = networks.build(weights.architecture)
+    networks.load(network, weights.tensors)
+    deployed = networks.deployed(network, weights.architecture)
     return export(deployed, model.spec, folder, half_weights=True, weights=weights if trainable else None)
 
 

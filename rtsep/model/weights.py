@@ -65,8 +65,8 @@ def read_weights(path: Path) -> Weights:
     try:
         _check_sizes(path)
         with safe_open(path, framework="np") as file:
-            described = read_description(file.metadata() or {}, str(path))
-            wanted = tensor_shapes(described)
+            architecture = read_description(file.metadata() or {}, str(path))
+            wanted = tensor_shapes(architecture)
             check_names(file.keys(), wanted, str(path))
             tensors = {name: _tensor(path, file, name, shape) for name, shape in wanted.items()}
     except OSError as error:
@@ -74,7 +74,7 @@ def read_weights(path: Path) -> Weights:
     except SafetensorError as error:
         reason = " ".join(str(error).split())[:160]
         raise ModelError(f"{path} is no safetensors file, or is damaged ({reason}); {CURE}") from error
-    return Weights(described, tensors)
+    return Weights(architecture, tensors)
 
 
 def write_model(weights: Weights, spec: ModelSpec, folder: Path) -> Path:

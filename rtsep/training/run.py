@@ -21,7 +21,7 @@ from rtsep.dataset.unpacking import OnProgress as OnUnpacked
 from rtsep.dataset.unpacking import unpacked
 from rtsep.errors import ConfigError, EngineError, FileError, ModelError, SpecError
 from rtsep.model.architectures import UNetArchitecture
-from rtsep.model.low_rank import lowered
+from rtsep.model.low_rank import factorised
 from rtsep.model.networks import factory as networks
 from rtsep.model.networks.export import export_model
 from rtsep.model.networks.factory import Architecture
@@ -96,33 +96,33 @@ def resolve_architecture(settings: TrainSettings, init: str) -> tuple[Architectu
         )
     if settings.network.get("family", found.family) != found.family:
         raise SpecError(f"{model.name} is of family {found.family}, the settings say {settings.network['family']!r}")
-    described = networks.from_dict({**found.to_dict(), **settings.network, "stems": list(settings.stems)})
-    return described, weights
+    architecture = networks.from_dict({**found.to_dict(), **settings.network, "stems": list(settings.stems)})
+    return architecture, weights
 
 
 def build_network(settings: TrainSettings, init: str) -> tuple[Architecture, ModelSpec, nn.Module]:
     """The network to train, with its first weights."""
     torch.manual_seed(settings.seed)
-    described, weights = resolve_architecture(settings, init)
-    network = networks.network(described)
-    if weights and not _is_lowered(described, weights):
+    architecture, weights = resolve_architecture(settings, init)
+    network = networks.build(architecture)
+    if weights and not _is_factorised(architecture, weights):
         try:
             networks.load(network, weights.tensors)
         except ModelError as error:
             raise ModelError(f"{init}: {error}") from error
-    if settings.optimisation.carry and described.family != "causal":
+    if settings.optimisation.carry and architecture.family != "causal":
         raise SpecError(
-            f"optimisation.carry = {settings.optimisation.carry}: a network of family {described.family} remembers "
+            f"optimisation.carry = {settings.optimisation.carry}: a network of family {architecture.family} remembers "
             "nothing; leave it out, or train a causal one"
         )
-    spec = networks.spec(described, settings.name, settings.licence)
+    spec = networks.spec(architecture, settings.name, settings.licence)
     if not PLAIN_NAME.fullmatch(settings.name):
         raise ConfigError(f"name = {settings.name!r} is not plain; letters, digits, '.', '_' and '-' are allowed")
     if spec.channels != CHANNELS:
         raise SpecError(f"network: channels is {spec.channels}; training needs {CHANNELS}")
     analysis_windows(spec, settings.optimisation.presets)  # raises for presets that it has not
     validation_setting(spec, settings.validation.preset)  # likewise
-    return described, spec, network
+    return architecture, spec, network
 
 
 def build_datasets(
@@ -161,7 +161,7 @@ def train(
     warn: is called with the issues of the songs before the run starts. unpack: a folder for what
     is decoded once, see `unpacked`, and `on_unpacked` is told how far that is. Raises `RtsepError`s.
     """
-    described, spec, network = build_network(settings, init)
+    architecture, spec, network = build_network(settings, init)
     if unpack is not None:
         _check_apart(unpack, settings)
     data = find_training_data(settings, spec.sample_rate)
@@ -172,11 +172,11 @@ def train(
         data = replace(data, collections=unpacked(data.collections, unpack, on_unpacked))
         examples = _examples(settings, spec, data)
     if not resume:
-        _initialise(network, described, spec, examples, settings, init)
+        _initialise(network, architecture, spec, examples, settings, init)
     with _explained(settings):
         trainer = Trainer(
             settings,
-            described,
+            architecture,
             spec,
             network,
             folder,
@@ -193,7 +193,7 @@ def train(
             raise
     best = trainer.best_network()
     try:
-        path = export_model(best, described, spec, folder / "model")
+        path = export_model(best, architecture, spec, folder / "model")
     except OSError as error:
         raise FileError(
             f"{folder / 'model'} cannot be written: {error.strerror}; make room and export it with --resume"
@@ -209,10 +209,10 @@ def build_edge_objective(settings: TrainSettings, spec: ModelSpec, device: str) 
     teacher = None
     if edge.teacher:
         model = find(edge.teacher)
-        described, weights = model.read_weights()
-        if len(described.stems) != len(settings.stems) or model.spec.family != "spleeter":
+        architecture, weights = model.read_weights()
+        if len(architecture.stems) != len(settings.stems) or model.spec.family != "spleeter":
             raise SpecError(f"edge.teacher = {edge.teacher!r} is no U-Net with {len(settings.stems)} stems; name one")
-        teacher = networks.network(described)
+        teacher = networks.build(architecture)
         networks.load(teacher, weights)
     return edge_objective(spec, edge, settings.optimisation.presets, teacher, device)
 
@@ -272,25 +272,30 @@ def _open_run_folder(folder: Path, settings: TrainSettings, init: str, resume: b
     return hashlib.sha256(json.dumps(course, sort_keys=True).encode()).hexdigest()
 
 
-def _is_lowered(described: Architecture, weights: Weights) -> bool:
+def _is_factorised(architecture: Architecture, weights: Weights) -> bool:
     """Whether a run begins by bringing a full U-Net to low ranks. Raises `ModelError` where it cannot be brought."""
     found = weights.architecture
-    if not isinstance(described, UNetArchitecture) or not isinstance(found, UNetArchitecture):
+    if not isinstance(architecture, UNetArchitecture) or not isinstance(found, UNetArchitecture):
         return False
-    if described.filters != found.filters or not any((*described.ranks, *found.ranks)):
+    if architecture.filters != found.filters or not any((*architecture.ranks, *found.ranks)):
         return False  # weights of other filters are refused as any that do not fit
-    if described.ranks == found.ranks:
+    if architecture.ranks == found.ranks:
         return False
     if any(found.ranks):
         raise ModelError(
-            f"network: ranks are {list(described.ranks)}, those of --init {list(found.ranks)}; leave them out, or "
+            f"network: ranks are {list(architecture.ranks)}, those of --init {list(found.ranks)}; leave them out, or "
             "start from a full network"
         )
     return True
 
 
 def _initialise(
-    network: nn.Module, described: Architecture, spec: ModelSpec, examples: Examples, settings: TrainSettings, init: str
+    network: nn.Module,
+    architecture: Architecture,
+    spec: ModelSpec,
+    examples: Examples,
+    settings: TrainSettings,
+    init: str,
 ) -> None:
     """Give a network what it must have heard of its music: a new one its statistics, one of low rank its weights."""
 
@@ -301,14 +306,14 @@ def _initialise(
             yield spectra(mix, spec, window).abs()[None, :, :most]
 
     if not init:
-        networks.fit_scalers(network, described, magnitudes("exact", None))
+        networks.fit_scalers(network, architecture, magnitudes("exact", None))
         return
     _, weights = resolve_architecture(settings, init)
-    if weights and _is_lowered(described, weights):
-        assert isinstance(described, UNetArchitecture)
-        full = networks.network(weights.architecture)
+    if weights and _is_factorised(architecture, weights):
+        assert isinstance(architecture, UNetArchitecture)
+        full = networks.build(weights.architecture)
         assert isinstance(full, UNet)
         networks.load(full, weights.tensors)
         context, newest = (settings.edge.context, settings.edge.frames) if settings.edge else (spec.context, 0)
         heard = moments(full, magnitudes(settings.optimisation.presets[0], context), newest)
-        networks.load(network, lowered(weights, described.ranks, heard).tensors)
+        networks.load(network, factorised(weights, architecture.ranks, heard).tensors)

@@ -67,7 +67,7 @@ class Trainer:
     def __init__(
         self,
         settings: TrainSettings,
-        described: Architecture,
+        architecture: Architecture,
         spec: ModelSpec,
         network: nn.Module,
         folder: Path,
@@ -77,11 +77,11 @@ class Trainer:
     ) -> None:
         self.settings, self.spec, self.folder = settings, spec, folder
         self._edge = edge
-        self._described, self._machine, self._fingerprint = described, machine, fingerprint
+        self._architecture, self._machine, self._fingerprint = architecture, machine, fingerprint
         self._device = torch.device(machine.device)
         course = settings.optimisation
         self._loss = LOSSES[
-            course.loss or next(name for name in LOSSES if LOSSES[name].default_for == described.family)
+            course.loss or next(name for name in LOSSES if LOSSES[name].default_for == architecture.family)
         ]
         self.average = average.averaged(network).to(self._device)
         self.network = network.to(self._device)
@@ -242,7 +242,7 @@ class Trainer:
         whole = found.shape[3] - found.shape[3] % step or found.shape[3]
         batch = Batch(found[:, :, :, :whole], known)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=half):
-            estimates, memory = networks.estimates(network, self._described, batch.mix.abs(), memory)
+            estimates, memory = networks.estimates(network, self._architecture, batch.mix.abs(), memory)
         return self._loss.loss(estimates.float(), batch), memory
 
     def _rate(self) -> float:
@@ -253,7 +253,7 @@ class Trainer:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):  # what validating draws is no part of the course
             losses = [self._held_out_loss(clip) for clip in clips]
             judged = copy.deepcopy(self.average).cpu()
-            found = validate(judged, self._described, self.spec, clips, self.settings.validation.preset)
+            found = validate(judged, self._architecture, self.spec, clips, self.settings.validation.preset)
         mean = float(np.mean(list(found.values()))) if found else float("nan")
         by_stem = {f"sdr_{stem}_db": value for stem, value in found.items()}
         with deferred_signals():

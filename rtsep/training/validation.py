@@ -63,7 +63,7 @@ def validation_setting(spec: ModelSpec, preset: str) -> Setting:
 
 
 def validate(
-    network: nn.Module, described: Architecture, spec: ModelSpec, clips: Sequence[ValidationClip], preset: str
+    network: nn.Module, architecture: Architecture, spec: ModelSpec, clips: Sequence[ValidationClip], preset: str
 ) -> dict[str, float]:
     """SDR in dB of each stem, mean over the clips where it sounds, as the model plays at a preset.
 
@@ -74,7 +74,7 @@ def validate(
     found: dict[str, list[float]] = {stem: [] for stem in spec.stems}
     with tempfile.TemporaryDirectory(prefix="rtsep-validation-") as folder:
         try:
-            path = export_model(network, described, spec, Path(folder) / "model", trainable=False)
+            path = export_model(network, architecture, spec, Path(folder) / "model", trainable=False)
         except OSError as error:
             raise FileError(f"{folder} cannot be written: {error.strerror}; make room, or set TMPDIR") from error
         separator = EvaluatedModel(find(path))

@@ -152,7 +152,7 @@ def test_a_device_that_is_not_there(here: Here, tmp_path: Path, device: str) -> 
 
 
 def test_the_shipped_settings_fit() -> None:
-    from rtsep.model.networks import factory as architecture
+    from rtsep.model.networks import factory as networks
     from rtsep.training.settings import read_train_settings
 
     found = sorted((Path(__file__).parents[2] / "configs" / "training").glob("*.toml"))
@@ -160,4 +160,4 @@ def test_the_shipped_settings_fit() -> None:
     for path in found:
         settings = read_train_settings(path)
         if "family" in settings.network:  # else it is that of --init
-            architecture.from_dict({**settings.network, "stems": list(settings.stems)})
+            networks.from_dict({**settings.network, "stems": list(settings.stems)})

@@ -107,9 +107,9 @@ class TestLowRanks:
         described, tensors = model.read_weights()
         before = full.read_weights()
         assert described.to_dict() == {**before.architecture.to_dict(), "ranks": (4, 8, 4, 1)}
-        network = networks.network(described)
+        network = networks.build(described)
         networks.load(network, tensors)
-        whole = networks.network(before.architecture)
+        whole = networks.build(before.architecture)
         networks.load(whole, before.tensors)
         x = torch.rand(1, 2, 16, 256)
         with torch.no_grad():

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rtsep.core.spec import ModelSpec
 from rtsep.model.graphs.builder import GraphBuilder, Shape
-from rtsep.model.openunmix_tensors import Float32, Sizes, Target, states
+from rtsep.model.openunmix_tensors import Float32, Sizes, Target, state_specs
 
 Float64 = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ def _shapes(
     frames: int | str = "frames" if spec.context_step or not windowed else spec.context
     inputs: dict[str, Shape] = {"magnitudes": (batch, sizes.channels, frames, sizes.bins)}
     outputs: dict[str, Shape] = {"masks": (batch, len(targets) + residual, sizes.channels, frames, sizes.bins)}
-    for state in states({name: target.sizes for name, target in targets.items()}):
+    for state in state_specs({name: target.sizes for name, target in targets.items()}):
         inputs[state.name] = outputs[f"{state.name}_out"] = tuple(state.shape)
     return inputs, outputs
 
@@ -150,7 +150,7 @@ def _lstm_weights(target: Target, layer: int) -> dict[str, Float32]:
     """Give one layer's weights as ONNX wants them: a direction each on the first axis, gates in its order."""
 
     def gates(kind: str) -> Float32:
-        tensors = [target.tensors[f"lstm.{kind}_l{layer}{way}"] for way in target.sizes.ways]
+        tensors = [target.tensors[f"lstm.{kind}_l{layer}{way}"] for way in target.sizes.directions]
         turned = [
             tensor.reshape(4, target.sizes.width, *tensor.shape[1:])[GATES].reshape(tensor.shape) for tensor in tensors
         ]

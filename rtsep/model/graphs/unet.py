@@ -54,17 +54,17 @@ def unet_graphs(weights: Weights, spec: ModelSpec, most: int) -> list[tuple[int,
     A softmax across the stems needs them all in one. Raises `ModelError` where the weights are no U-Net's,
     or not those of the spec.
     """
-    described = weights.architecture
-    if not isinstance(described, UNetArchitecture):
+    architecture = weights.architecture
+    if not isinstance(architecture, UNetArchitecture):
         raise ModelError(f"{spec.name} has no {ONNX_NAME}, and only a U-Net can do without; export it again")
-    if len(spec.stems) != len(described.stems) or not spec.context_step or spec.context_step % described.step:
+    if len(spec.stems) != len(architecture.stems) or not spec.context_step or spec.context_step % architecture.step:
         raise ModelError(f"{spec.name}: its weights are not those of the network that {JSON_NAME} describes")
-    count = 1 if described.output == "softmax" else max(1, min(most, len(spec.stems)))
+    count = 1 if architecture.output == "softmax" else max(1, min(most, len(spec.stems)))
     parts = []
     for places in np.array_split(np.arange(len(spec.stems)), count):
         try:
             graph = unet_graph(
-                described, weights.tensors, spec.newest, tuple(int(place) for place in places), spec.context
+                architecture, weights.tensors, spec.newest, tuple(int(place) for place in places), spec.context
             )
             parts.append((len(places), graph.SerializeToString()))
         except Exception as error:  # protobuf's errors share no base class

@@ -21,7 +21,7 @@ from rtsep.model.architectures import OpenUnmixArchitecture
 from rtsep.model.folder import ONNX_NAME, WEIGHTS_NAME, told, write_json
 from rtsep.model.importers.installation import check_name, install
 from rtsep.model.importers.openunmix_weights import read_settings, read_weights
-from rtsep.model.openunmix_tensors import Sizes, Target, check_alike, read_target, states
+from rtsep.model.openunmix_tensors import Sizes, Target, check_alike, read_target, state_specs
 from rtsep.model.store import StoredModel
 
 WEIGHTS, SEPARATOR = ".pth", "separator.json"
@@ -126,13 +126,13 @@ def import_openunmix(
         )
     residual = residual or len(files) == 1
     stems = (*sizes, RESIDUAL) if residual else tuple(sizes)
-    described = _architecture(stems, sizes[files[0].target], settings[files[0].target], context)
+    architecture = _architecture(stems, sizes[files[0].target], settings[files[0].target], context)
     terms = {PUBLISHED[file.published].licence if file.published else UNKNOWN_LICENCE for file in files}
-    spec = described.spec(name, licence or "; ".join(sorted(terms)), states(sizes))
-    return install(name, lambda folder: _write(networks, described, spec, folder))
+    spec = architecture.spec(name, licence or "; ".join(sorted(terms)), state_specs(sizes))
+    return install(name, lambda folder: _write(networks, architecture, spec, folder))
 
 
-def _write(targets: Mapping[str, Target], described: OpenUnmixArchitecture, spec: ModelSpec, folder: Path) -> None:
+def _write(targets: Mapping[str, Target], architecture: OpenUnmixArchitecture, spec: ModelSpec, folder: Path) -> None:
     """Write the graph, and beside it the weights to train on."""
     import onnx
 
@@ -140,7 +140,7 @@ def _write(targets: Mapping[str, Target], described: OpenUnmixArchitecture, spec
     from rtsep.model.weights import Weights, write_weights
 
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(openunmix_graph(targets, described.residual, spec), folder / ONNX_NAME)
+    onnx.save(openunmix_graph(targets, architecture.residual, spec), folder / ONNX_NAME)
     files = {"graph": told(folder / ONNX_NAME)}
     # those that differ in size cannot be described as one, so they can be played but not trained
     if len({target.sizes for target in targets.values()}) == 1:
@@ -149,7 +149,7 @@ def _write(targets: Mapping[str, Target], described: OpenUnmixArchitecture, spec
             for number, target in enumerate(targets.values())
             for name, tensor in target.tensors.items()
         }
-        write_weights(Weights(described, tensors), folder / WEIGHTS_NAME)
+        write_weights(Weights(architecture, tensors), folder / WEIGHTS_NAME)
         files["weights"] = told(folder / WEIGHTS_NAME)
     write_json(folder, spec, files)
 

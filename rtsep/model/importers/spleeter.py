@@ -70,15 +70,15 @@ def import_spleeter(
         index = prefix.with_name(prefix.name + INDEX)
         known = KNOWN_INDEXES.get(digest(index))
         configuration, shipped = _configuration(prefix, config, folder_name, known)
-        described = configuration.architecture(context)
-        origin = identify_release(index, bundle.data, described)
+        architecture = configuration.architecture(context)
+        origin = identify_release(index, bundle.data, architecture)
         if name is None:
             name = f"spleeter-{shipped or folder_name}" if folder_name in SHIPPED else folder_name
             name = store_name(origin["released"]) if origin else name
         check_name(name)  # before the long work
         deezers = known is not None or (shipped in RELEASED and folder_name in RELEASED)
-        spec = described.spec(name, licence or (DEEZER if deezers else UNKNOWN))
-        weights = Weights(described, read_tensors(bundle, configuration))
+        spec = architecture.spec(name, licence or (DEEZER if deezers else UNKNOWN))
+        weights = Weights(architecture, read_tensors(bundle, configuration))
         return install(name, lambda folder: write_model(weights, spec, folder), origin)
 
 

@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from rtsep.model import archive
-from rtsep.model.importers.torch_pickle import BrokenError, Foreign, PickleReader, Storage, TensorView, words
+from rtsep.model.importers.torch_pickle import BrokenError, Foreign, PickleReader, Storage, TensorView, one_line
 
 MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of a file before 1.6; then its version, then the machine
 VERSION = 1001
@@ -98,14 +98,14 @@ def _read_zip(raw: bytes) -> tuple[Any, Values]:
             raise BrokenError("it was not saved on a little-endian machine")
         content = PickleReader(_zip_storage).run(io.BytesIO(source.read(pickles[0])))
     except ZIP_ERRORS as error:
-        raise BrokenError(words(error)) from error
+        raise BrokenError(one_line(error)) from error
 
     @lru_cache(maxsize=1)  # tensors that were one on a GPU share theirs
     def values(storage: Storage) -> NDArray[Any]:
         try:
             found = source.read(f"{folder}data/{storage.key}")
         except ZIP_ERRORS as error:
-            raise BrokenError(words(error)) from error
+            raise BrokenError(one_line(error)) from error
         if len(found) != storage.count * storage.dtype.itemsize:
             raise BrokenError(f"storage {storage.key!r:.40} has {len(found)} bytes, not those of its values")
         return np.frombuffer(found, storage.dtype)

@@ -56,7 +56,7 @@ class TensorView:
         return math.prod(self.shape) * self.storage.dtype.itemsize
 
 
-def words(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """Make one line of what an error says."""
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -94,7 +94,7 @@ class PickleReader:
                     return self._stack.pop()
                 self._step(opcode.name, argument)
         except (ValueError, IndexError, KeyError, TypeError, RecursionError) as error:
-            raise BrokenError(f"its description is broken: {words(error)}") from error
+            raise BrokenError(f"its description is broken: {one_line(error)}") from error
         raise BrokenError("its description is cut short")
 
     def _step(self, name: str, argument: Any) -> None:

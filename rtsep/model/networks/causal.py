@@ -145,7 +145,7 @@ class CausalNet(nn.Module):
             StateSpec("hidden2", (1, 1, self.hidden)),
         )
 
-    def fresh(self, magnitudes: Tensor) -> list[Tensor]:
+    def initial_states(self, magnitudes: Tensor) -> list[Tensor]:
         """Give the states before any sound, for a batch of magnitudes and on their device."""
         batch = len(magnitudes)
         shapes = {state.name: (batch, *state.shape[1:]) for state in self.states()}
@@ -213,7 +213,7 @@ class CausalNet(nn.Module):
         return torch.cat(logits, -1)
 
 
-class Merged(nn.Module):
+class MergedStems(nn.Module):
     """A causal network with fewer stems: each is the sum of some masks side by side, the last all the rest."""
 
     def __init__(self, network: CausalNet, masks_per_stem: Sequence[int]) -> None:

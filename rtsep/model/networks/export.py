@@ -24,16 +24,16 @@ SMALL = 64  # initializers with fewer values stay float32: they are shapes and c
 
 
 def export_model(
-    network: nn.Module, described: Architecture, spec: ModelSpec, folder: Path, trainable: bool = True
+    network: nn.Module, architecture: Architecture, spec: ModelSpec, folder: Path, trainable: bool = True
 ) -> Path:
     """Write a trained network as a model: a U-Net by its weights alone, others by their graph.
 
     trainable: with weights beside the graph.
     """
-    if isinstance(described, UNetArchitecture):
-        return write_model(networks.weights(network, described), spec, folder)
-    weights = networks.weights(network, described) if trainable else None
-    return export(networks.deployed(network, described), spec, folder, weights=weights)
+    if isinstance(architecture, UNetArchitecture):
+        return write_model(networks.weights(network, architecture), spec, folder)
+    weights = networks.weights(network, architecture) if trainable else None
+    return export(networks.deployed(network, architecture), spec, folder, weights=weights)
 
 
 def export(

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rtsep.core.spec import RESIDUAL, StateSpec
-from rtsep.model.openunmix_tensors import Sizes, check_alike, states
+from rtsep.model.openunmix_tensors import Sizes, check_alike, state_specs
 
 DROPPED = 0.4  # share of values between the LSTM's layers in training, the original's
 
@@ -87,7 +87,7 @@ class OpenUnmix(nn.Module):
 
     def states(self) -> tuple[StateSpec, ...]:
         """Name the states, two a target, in the order of `forward`; none for a bidirectional system."""
-        return states({t: n.sizes for t, n in zip(self.targets, self._networks(), strict=True)})
+        return state_specs({t: n.sizes for t, n in zip(self.targets, self._networks(), strict=True)})
 
     def forward(self, magnitudes: Tensor, *states: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Give the stems' magnitudes, and the states after where it has `states`; without states, from nothing."""
