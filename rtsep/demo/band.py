@@ -17,7 +17,7 @@ from rtsep.demo.tone import (
     control_hop,
     faded,
     filtered,
-    room,
+    reverb,
     steady,
     top_taper,
 )
@@ -26,7 +26,7 @@ KEY_HARMONICS = (1.0, 0.42, 0.12, 0.2, 0.05, 0.06)
 
 
 @dataclass(frozen=True)
-class DrumHit:
+class NoteEvent:
     """One stroke or note: `pitch` is a MIDI note number, unused by drums."""
 
     start_s: float
@@ -88,7 +88,7 @@ def cymbal(sample_rate: int, seed: int, decay_s: float, low_hz: float) -> Array:
     return faded(_band_pass(low_hz, 15_000.0, noise, sample_rate), round(0.001 * sample_rate), len(noise[0]) // 8)
 
 
-def drums(hits: Sequence[DrumHit], frames: int, sample_rate: int, seed: int = 21) -> Array:
+def drums(hits: Sequence[NoteEvent], frames: int, sample_rate: int, seed: int = 21) -> Array:
     """Kick, clap, closed, open, shaker and crash, panned as a drummer sits: (2, frames)."""
     strokes = {
         "kick": [kick(sample_rate)],
@@ -110,10 +110,10 @@ def drums(hits: Sequence[DrumHit], frames: int, sample_rate: int, seed: int = 21
         add_at(dry, start, sound, hit.loudness * level[hit.name])
         if hit.name != "kick":
             add_at(send, start, sound, hit.loudness * level[hit.name])
-    return dry + 0.10 * room(send, 0.6, 0.004, sample_rate, seed + 50)
+    return dry + 0.10 * reverb(send, 0.6, 0.004, sample_rate, seed + 50)
 
 
-def pumping(hits: Sequence[DrumHit], frames: int, sample_rate: int, depth: float, recovery_s: float) -> Array:
+def sidechain_gain(hits: Sequence[NoteEvent], frames: int, sample_rate: int, depth: float, recovery_s: float) -> Array:
     """The gain (frames,) of a compressor keyed by the kick: down by `depth`, back after `recovery_s`."""
     gain = np.ones(frames, np.float32)
     length = round(3.0 * recovery_s * sample_rate)
@@ -137,7 +137,7 @@ def _struck(frequency_hz: float, frames: int, sample_rate: int, levels: Sequence
     return steady(frequency_hz, frames, (-1j * amplitudes).astype(np.complex64), sample_rate)
 
 
-def bass(notes: Sequence[DrumHit], frames: int, sample_rate: int) -> Array:
+def bass(notes: Sequence[NoteEvent], frames: int, sample_rate: int) -> Array:
     """A round synthesiser bass whose filter opens at each note: (2, frames)."""
     out = np.zeros((2, frames), np.float32)
     hop = control_hop(sample_rate)
@@ -156,7 +156,7 @@ def bass(notes: Sequence[DrumHit], frames: int, sample_rate: int) -> Array:
     return filtered(out, lambda f: f**2 / (f**2 + 18.0**2), sample_rate)
 
 
-def keys(notes: Sequence[DrumHit], frames: int, sample_rate: int, seed: int = 61) -> Array:
+def keys(notes: Sequence[NoteEvent], frames: int, sample_rate: int, seed: int = 61) -> Array:
     """Plucked electric keys, going left and right, with an echo and a room: (2, frames)."""
     dry = np.zeros((2, frames), np.float32)
     for count, note in enumerate(notes):
@@ -166,7 +166,7 @@ def keys(notes: Sequence[DrumHit], frames: int, sample_rate: int, seed: int = 61
         both = sound * np.array([[1.0 - side], [1.0 + side]], np.float32) * np.float32(note.loudness)
         add_at(dry, round(note.start_s * sample_rate), both)
         add_at(dry, round((note.start_s + note.length_s) * sample_rate), both[::-1], 0.3)
-    return dry + 0.25 * room(dry, 1.4, 0.01, sample_rate, seed)
+    return dry + 0.25 * reverb(dry, 1.4, 0.01, sample_rate, seed)
 
 
 def _swell(frames: int, frequency_hz: float, sample_rate: int, cutoff_hz: tuple[float, float]) -> Partials:
@@ -177,7 +177,7 @@ def _swell(frames: int, frequency_hz: float, sample_rate: int, cutoff_hz: tuple[
     return (-1j * amplitudes).astype(np.complex64)
 
 
-def pad(notes: Sequence[DrumHit], frames: int, sample_rate: int, seed: int = 71) -> Array:
+def pad(notes: Sequence[NoteEvent], frames: int, sample_rate: int, seed: int = 71) -> Array:
     """Slow chords of detuned saws, one left and one right: (2, frames)."""
     rng = np.random.default_rng(seed)
     out = np.zeros((2, frames), np.float32)

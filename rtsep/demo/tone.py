@@ -124,7 +124,7 @@ def faded(sound: Array, attack: int, release: int) -> Array:
     return sound * gain
 
 
-def room(sound: Array, decay_s: float, predelay_s: float, sample_rate: int, seed: int) -> Array:
+def reverb(sound: Array, decay_s: float, predelay_s: float, sample_rate: int, seed: int) -> Array:
     """The wet sound of a small bright room.
 
     `sound` (2, frames) is convolved with noise that falls 60 dB in `decay_s`, its treble faster, independent left and

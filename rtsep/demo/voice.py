@@ -16,7 +16,7 @@ from rtsep.demo.tone import (
     control_count,
     control_hop,
     faded,
-    room,
+    reverb,
     shaped_noise,
     smooth,
     top_taper,
@@ -32,7 +32,7 @@ DISPERSION = 0.02
 
 
 @dataclass(frozen=True)
-class Sung:
+class SungNote:
     """One sung syllable: `start_s` is where its vowel begins, `pitch` a MIDI note number (69 is 440 Hz)."""
 
     start_s: float
@@ -53,7 +53,7 @@ class Segment:
 
 
 @dataclass
-class Tract:
+class VocalTract:
     """What the singer does, one value per control."""
 
     hop: int
@@ -73,7 +73,7 @@ def consonants_s(names: Sequence[str]) -> float:
     return sum(PHONEMES[name].length_s for name in names)
 
 
-def segments(notes: Sequence[Sung]) -> list[Segment]:
+def segments(notes: Sequence[SungNote]) -> list[Segment]:
     """Lay the phonemes of all notes out in time; vowels begin on the note, consonants stand before it."""
     parts = [split_syllable(note.syllable) for note in notes]
     entries = [note.start_s - consonants_s(part[0]) for note, part in zip(notes, parts, strict=True)]
@@ -113,7 +113,7 @@ def _formants_of(row: Sequence[Segment], index: int) -> tuple[float, float, floa
     return phoneme.formants_hz
 
 
-def _pitch(notes: Sequence[Sung], row: Sequence[Segment], time_s: Tracks, rate: float, seed: int) -> Tracks:
+def _pitch(notes: Sequence[SungNote], row: Sequence[Segment], time_s: Tracks, rate: float, seed: int) -> Tracks:
     """The pitch in MIDI numbers (controls,): portamento, scoops into phrases, late vibrato, drift and jitter."""
     rng = np.random.default_rng(seed)
     entries = {segment.note: segment.start_s for segment in reversed(row)}
@@ -147,7 +147,7 @@ def _sound(phoneme: Phoneme, since_s: Tracks, length_s: float) -> tuple[Tracks, 
     return phoneme.voiced * one, np.where(opened, phoneme.breath, 0.0), phoneme.hiss * fall
 
 
-def perform(notes: Sequence[Sung], frames: int, sample_rate: int, seed: int) -> Tract:
+def perform(notes: Sequence[SungNote], frames: int, sample_rate: int, seed: int) -> VocalTract:
     """Turn notes and syllables into what folds, tract and breath do over `frames` frames."""
     hop = control_hop(sample_rate)
     rate = sample_rate / hop
@@ -176,7 +176,7 @@ def perform(notes: Sequence[Sung], frames: int, sample_rate: int, seed: int) -> 
     voiced = _glide(_glide(voiced, 0.03, rate) * swell, 0.04, rate) * (1.0 + 0.04 * shimmer)
     effort = _glide(voiced, 0.12, rate)
     breath = _glide(breath, 0.025, rate) + 0.025 * voiced
-    return Tract(hop, formants, pitch_hz, voiced, breath, _glide(hiss, 0.008, rate), hiss_hz, effort)
+    return VocalTract(hop, formants, pitch_hz, voiced, breath, _glide(hiss, 0.008, rate), hiss_hz, effort)
 
 
 def tract_response(formants_hz: Tracks, frequency_hz: Tracks) -> npt.NDArray[np.complex64]:
@@ -214,7 +214,7 @@ def presence(frequency_hz: Tracks) -> Tracks:
     return np.asarray(np.sqrt((1.0 + 7.0 * rise) / (1.0 + rise)))
 
 
-def _folds(tract: Tract, cycles: Tracks, sample_rate: int) -> Array:
+def _folds(tract: VocalTract, cycles: Tracks, sample_rate: int) -> Array:
     """The voiced part of the voice: (frames,)."""
     sounding = tract.voiced > 1e-5
     pitch = tract.pitch_hz[sounding, None]
@@ -238,7 +238,7 @@ def _folds(tract: Tract, cycles: Tracks, sample_rate: int) -> Array:
     return additive(cycles, amplitudes, tract.hop)
 
 
-def _noise(tract: Tract, cycles: Tracks, sample_rate: int, seed: int) -> Array:
+def _noise(tract: VocalTract, cycles: Tracks, sample_rate: int, seed: int) -> Array:
     """Breath through the tract and hiss past the teeth: (frames,)."""
 
     def gains(centre: int, frequency_hz: Tracks) -> Tracks:
@@ -260,15 +260,15 @@ def _noise(tract: Tract, cycles: Tracks, sample_rate: int, seed: int) -> Array:
     return np.asarray(noise * (1.0 - puffs * (0.5 - 0.5 * np.cos(2.0 * np.pi * cycles))), np.float32)
 
 
-def dry_voice(notes: Sequence[Sung], frames: int, sample_rate: int, seed: int = 1) -> Array:
+def dry_voice(notes: Sequence[SungNote], frames: int, sample_rate: int, seed: int = 1) -> Array:
     """The singer without a room: (frames,)."""
     tract = perform(notes, frames, sample_rate, seed)
     cycles = np.cumsum(upsample(tract.pitch_hz, tract.hop, frames)) / sample_rate
     return _folds(tract, cycles, sample_rate) + 1.5 * _noise(tract, cycles, sample_rate, seed + 2)
 
 
-def voice(notes: Sequence[Sung], frames: int, sample_rate: int, seed: int = 1) -> Array:
+def voice(notes: Sequence[SungNote], frames: int, sample_rate: int, seed: int = 1) -> Array:
     """The singer in the centre of a small room: (2, frames)."""
     dry = faded(dry_voice(notes, frames, sample_rate, seed), 0, round(0.05 * sample_rate))
     both = np.stack([dry, dry])
-    return both + 0.11 * room(both, 1.3, 0.03, sample_rate, seed + 3)
+    return both + 0.11 * reverb(both, 1.3, 0.03, sample_rate, seed + 3)
