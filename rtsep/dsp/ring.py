@@ -117,7 +117,7 @@ def read_or_silence(ring: RingMemory, out: NDArray[np.float32]) -> bool:
         return True
     out[frames:] = 0.0
     state.pending_drops += len(out) - frames
-    state.late_masks += len(out) - frames
+    state.missed += len(out) - frames
     state.underflows += 1
     return False
 

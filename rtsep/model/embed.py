@@ -29,12 +29,21 @@ def embed(
     bits: int = BITS,
     base: StoredModel | None = None,
 ) -> Path:
-    """Write a model and its licence and credits into `folder`; give the path of its model.json.
+    """Write a model with its licence and credits into a folder, as the package ships it.
 
-    trainable: with weights beside the graph, so that `rtsep train --init` can start from them. bits: of
-    the numbers of a U-Net's kernels. base: the model whose kernels they are told by their difference to.
+    Args:
+        model: with weights to export from.
+        licence: the file with licence and credits.
+        folder: to write into.
+        trainable: with weights beside the graph, so that `rtsep train --init` can start from them.
+        bits: of the numbers of a U-Net's kernels, 4 to 8; of a difference from 2.
+        base: the model whose kernels they are told by their difference to; None for none.
 
-    Raises `ModelError` for a model without weights to export from, and for what cannot be packed.
+    Returns:
+        The path of its model.json.
+
+    Raises:
+        ModelError: for a model without weights, and for weights that cannot be packed.
     """
     weights = model.read_weights()
     if isinstance(weights.architecture, UNetArchitecture):

@@ -44,7 +44,7 @@ class Sizes:
 
 
 def openunmix_sizes(architecture: OpenUnmixArchitecture) -> Sizes:
-    """Give the sizes that a description's networks have, one as the other."""
+    """Give the sizes that an architecture's networks have, one as the other."""
     return Sizes(
         channels=architecture.channels,
         bins=architecture.window // 2 + 1,
@@ -66,8 +66,11 @@ class Target:
 def read_target(weights: Mapping[str, NDArray[Any]]) -> Target:
     """Take the network of one target out of the tensors of a file, as they are.
 
-    Raises `ModelError` naming the tensor that is missing, left over, not float32, of another shape
-    or not finite.
+    Args:
+        weights: the file's arrays by the original's names.
+
+    Raises:
+        ModelError: with the name of a tensor that is missing, left over, not float32, of another shape or not finite.
     """
     sizes = _sizes(weights)
     wanted = target_shapes(sizes)
@@ -93,7 +96,14 @@ def target_shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
 
 
 def check_alike(targets: Mapping[str, Sizes]) -> None:
-    """Raise `ModelError` where networks do not fit together in one system."""
+    """Check that networks fit together in one system.
+
+    Args:
+        targets: the sizes of each, by target.
+
+    Raises:
+        ModelError: where they differ in channels, bins or direction.
+    """
     for field in ("channels", "bins", "bidirectional"):
         found = {target: getattr(sizes, field) for target, sizes in targets.items()}
         if len(set(found.values())) > 1:
@@ -102,7 +112,14 @@ def check_alike(targets: Mapping[str, Sizes]) -> None:
 
 
 def state_specs(targets: Mapping[str, Sizes]) -> tuple[StateSpec, ...]:
-    """Name the states of a system that goes one way, two a target, in its order; none of a bidirectional one."""
+    """Name the states of a system that goes one way; a bidirectional one has none.
+
+    Args:
+        targets: the sizes of each network, by target.
+
+    Returns:
+        Two states a target, hidden and cell, each (layers, 1, width), in the system's order.
+    """
     if any(sizes.bidirectional for sizes in targets.values()):
         return ()
     return tuple(

@@ -58,10 +58,20 @@ def floats_sha256(tensors: Mapping[str, Float32]) -> str:
 def write_packed(
     weights: Weights, path: Path, bits: int, base: Weights | None = None, name: str = ""
 ) -> dict[str, Any]:
-    """Write a U-Net's weights packed; give what model.json is to say of the file.
+    """Write a U-Net's weights packed.
 
-    bits: of each number. base: the weights of the model `name`, which the numbers are added to. Raises
-    `ModelError` for what cannot be packed.
+    Args:
+        weights: of a U-Net.
+        path: of the file.
+        bits: of each number of a kernel, 4 to 8; of a difference from 2.
+        base: weights that the numbers are added to; None for none.
+        name: of the model that the base is of.
+
+    Returns:
+        What model.json is to say of the file.
+
+    Raises:
+        ModelError: for what cannot be packed.
     """
     architecture = weights.architecture
     if not isinstance(architecture, UNetArchitecture):
@@ -90,10 +100,16 @@ def write_packed(
 
 
 def read_packed(path: Path, packing: Packing, base: Weights | None = None) -> Weights:
-    """Unpack weights. base: those of `packing.base`.
+    """Unpack weights.
 
-    Raises `ModelError` in one line for a file that is broken, foreign or hostile, that does not come to
-    the floats that `packing` tells, or that does not fit its base.
+    Args:
+        path: of the file.
+        packing: what model.json says of it.
+        base: the weights of `packing.base`; None where it has none.
+
+    Raises:
+        ModelError: for a file that is broken, foreign or hostile, that does not come to the floats that `packing`
+            tells, or that does not fit its base.
     """
     low, high = BITS if packing.base is None else DIFFERENCE_BITS
     if not low <= packing.bits <= high:

@@ -19,7 +19,11 @@ KERNEL, MIX = "kernel", "mix"  # the two parts of a convolution of low rank
 
 
 def tensor_shapes(architecture: Architecture) -> Shapes:
-    """Give the shape of every tensor of a network."""
+    """Give the shape of every tensor of a network.
+
+    Raises:
+        TypeError: for an architecture of no family that is known here.
+    """
     match architecture:
         case UNetArchitecture():
             return _unet(architecture)
@@ -31,7 +35,14 @@ def tensor_shapes(architecture: Architecture) -> Shapes:
 
 
 def decoder_channels(filters: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Inputs and outputs of each step up of a U-Net; each but the first takes a skip as wide as its own input."""
+    """Give the inputs and outputs of each step up of a U-Net.
+
+    Args:
+        filters: of the steps down.
+
+    Returns:
+        Channels in and out of each step; each but the first takes a skip as wide as its own input.
+    """
     rising = (*reversed(filters[:-1]), 1)
     return list(zip((filters[-1], *(2 * width for width in rising[:-1])), rising, strict=True))
 

@@ -23,11 +23,16 @@ GATES = [0, 3, 1, 2]  # ONNX's input, output, forget, cell, of torch's input, fo
 
 
 def openunmix_graph(targets: Mapping[str, Target], residual: bool, spec: ModelSpec) -> onnx.ModelProto:
-    """Write the graph of a system: magnitudes (batch, channels, frames, bins), and the states, to stems.
+    """Write the graph of a system: the magnitudes of a mix, and the states, to those of its stems.
 
-    targets: by name, in the order of the stems; of one number of channels and bins, and all
-    bidirectional or none. residual: whether one more stem follows, what the mix has above the sum of
-    the targets. Outputs are (batch, stems, channels, frames, bins), and the states after.
+    Args:
+        targets: by name, in the order of the stems; of one number of channels and bins, all bidirectional or none.
+        residual: whether one more stem follows, what the mix has above the sum of the targets.
+        spec: of the model.
+
+    Returns:
+        The model: `magnitudes` (batch, channels, frames, bins) and the states to `masks` (batch, stems, channels,
+        frames, bins) and the states after.
     """
     graph = GraphBuilder()
     graph.add("frames first", "Transpose", "magnitudes", perm=[2, 0, 1, 3])

@@ -49,10 +49,18 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def unet_graphs(weights: Weights, spec: ModelSpec, most: int) -> list[tuple[int, bytes]]:
-    """Write what a model plays from, in up to `most` parts side by side, each with how many stems it gives.
+    """Write what a U-Net plays from, in parts that can work side by side.
 
-    A softmax across the stems needs them all in one. Raises `ModelError` where the weights are no U-Net's,
-    or not those of the spec.
+    Args:
+        weights: of a U-Net.
+        spec: of the model; its context and newest frames are what the graphs are made for.
+        most: parts at the most; a softmax across the stems needs them all in one.
+
+    Returns:
+        For each part how many stems it gives, and its graph, serialised.
+
+    Raises:
+        ModelError: where the weights are no U-Net's, or not those of the spec.
     """
     architecture = weights.architecture
     if not isinstance(architecture, UNetArchitecture):
@@ -79,11 +87,18 @@ def unet_graph(
     stems: tuple[int, ...] = (),
     context: int = 0,
 ) -> onnx.ModelProto:
-    """Write the graph of a U-Net: `magnitudes` to `masks`, the stems' magnitudes; see `ModelSpec`.
+    """Write the graph of a U-Net; batch and frames are free.
 
-    tensors: by the names of `tensor_shapes`, float32. newest: how many frames of each context it gives,
-    the newest; 0: all. stems: the places of those that it gives; all if empty. Batch and frames are free;
-    context: frames that it is to be fastest at; 0: many.
+    Args:
+        architecture: of the network.
+        tensors: float32, by the names of `tensor_shapes`.
+        newest: how many frames of each context it gives, the newest; 0 for all.
+        stems: the places of those that it gives; empty for all.
+        context: frames that it is to be fastest at; 0 for many.
+
+    Returns:
+        The model: `magnitudes` (batch, channels, frames, bins) to `masks`, the stems' magnitudes (batch, stems,
+        channels, frames or newest, bins); see `ModelSpec`.
     """
     graph = GraphBuilder()
     heard = _levelled(graph) if architecture.levelled else "magnitudes"
@@ -273,10 +288,19 @@ class _Tower:
 
 
 def taps(weight: Float32, vertical: tuple[int, ...], horizontal: tuple[int, ...]) -> Float32:
-    """The kernel (outputs, inputs, rows, columns) of those taps of a transposed convolution's."""
+    """Cut some taps out of the kernel of a transposed convolution.
+
+    Args:
+        weight: (inputs, outputs, 5, 5).
+        vertical: the rows to take, in this order.
+        horizontal: the columns to take, in this order.
+
+    Returns:
+        A convolution's kernel, (outputs, inputs, rows, columns).
+    """
     return weight[:, :, list(vertical)][:, :, :, list(horizontal)].transpose(1, 0, 2, 3)
 
 
 def pairs(rows: int) -> int:
-    """How many pairs of an even and an odd row hold so many of the last rows."""
+    """Count the pairs of an even and an odd row that hold so many of the last rows."""
     return -(-rows // 2)

@@ -90,14 +90,17 @@ def import_openunmix(
 ) -> StoredModel:
     """Make Open-Unmix networks one of the user's models.
 
-    path: a folder of weights, or one `.pth` file. name: of the new model; `openunmix-umxhq` and so
-    on for published sets, else the folder's or file's own. targets: those to take, in this order;
-    without them all. residual: whether one more stem holds what no target claims; one target has
-    it always. context: spectra that a bidirectional network sees at once; one that goes one way
-    carries its state instead. licence: what the model's says of itself.
+    Args:
+        path: a folder of weights, or one `.pth` file.
+        name: of the new model; None for `openunmix-umxhq` and so on of published sets, else the folder's or file's own.
+        targets: those to take, in this order; empty for all.
+        residual: whether one more stem holds what no target claims; one target has it always.
+        context: spectra that a bidirectional network sees at once; one that goes one way carries its state instead.
+        licence: what the model says of its terms; None for what is known of the files.
 
-    Raises `ModelError` for files that are missing, broken or hostile, for settings that contradict
-    the weights, and for targets that do not fit together.
+    Raises:
+        ModelError: for files that are missing, broken or hostile, for settings that contradict the weights, and for
+            targets that do not fit together.
     """
     networks: dict[str, Target] = {}
     settings: dict[str, dict[str, int]] = {}
@@ -157,8 +160,12 @@ def _write(targets: Mapping[str, Target], architecture: OpenUnmixArchitecture, s
 def find_targets(path: Path, targets: tuple[str, ...] = ()) -> list[TargetFile]:
     """Find the weights in a folder, or the one file, in the order of the stems.
 
-    targets: those to take, in this order; without them all, in the original's order, then sorted.
-    Raises `ModelError` for one that is missing, there twice, or has no plain name.
+    Args:
+        path: a folder of weights, or one `.pth` file.
+        targets: those to take, in this order; empty for all, in the original's order, then sorted.
+
+    Raises:
+        ModelError: for a target that is missing, there twice, or has no plain name.
     """
     if path.is_file() and path.suffix == WEIGHTS:
         files = [_target_file(path)]

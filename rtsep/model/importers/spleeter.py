@@ -52,15 +52,17 @@ def import_spleeter(
 ) -> StoredModel:
     """Make a Spleeter model one of the user's models.
 
-    path: a folder with a checkpoint, a `.tar.gz` of one, or a checkpoint's prefix. name: of the
-    new model; `spleeter-2stems` and so on for the shipped and the released ones, else the folder's
-    own. config: Spleeter's JSON, or the name of a shipped configuration; without it a JSON beside
-    the checkpoint, else what the folder is called, else what the released files are known by.
-    context: spectra that the network sees at once, a multiple of its step; without it the
-    configuration's T. licence: what the model's says of itself.
+    Args:
+        path: a folder with a checkpoint, a `.tar.gz` of one, or a checkpoint's prefix.
+        name: of the new model; None for `spleeter-2stems` and so on of the shipped and the released ones, else the
+            folder's own.
+        config: Spleeter's JSON, or the name of a shipped configuration; None for a JSON beside the checkpoint, else
+            what the folder is called, else what the released files are known by.
+        context: spectra that the network sees at once, a multiple of its step; None for the configuration's T.
+        licence: what the model says of its terms; None for what is known of the files.
 
-    Raises `ModelError` for files that are broken or hostile, and for weights that do not fit the
-    configuration.
+    Raises:
+        ModelError: for files that are broken or hostile, and for weights that do not fit the configuration.
     """
     from rtsep.model.weights import Weights, write_model
 
@@ -134,7 +136,15 @@ def _configuration(
 
 
 def variables(towers: int, depth: int) -> dict[str, str]:
-    """Give Spleeter's variable for each tensor of a U-Net, for towers of `depth` steps."""
+    """Give Spleeter's variable for each tensor of a U-Net.
+
+    Args:
+        towers: how many it has, one a stem.
+        depth: steps down of each.
+
+    Returns:
+        The variables' names by those of `tensor_shapes`.
+    """
     names: dict[str, str] = {}
     for tower in range(towers):
         layers = [("output", "conv2d", (depth + 1) * tower + depth, CONV)]
@@ -152,10 +162,18 @@ def variables(towers: int, depth: int) -> dict[str, str]:
 
 
 def read_tensors(bundle: Bundle, config: SpleeterConfig) -> dict[str, NDArray[np.float32]]:
-    """Read the weights of a checkpoint by our names, as `tensor_shapes` has them.
+    """Read the weights of a checkpoint by our names.
 
-    Raises `ModelError` with the tensor's name for one that is missing, left over, damaged, not
-    finite, or of another type or shape than the configuration wants.
+    Args:
+        bundle: the checkpoint.
+        config: the configuration that it must fit.
+
+    Returns:
+        The tensors as `tensor_shapes` has them.
+
+    Raises:
+        ModelError: with the tensor's name for one that is missing, left over, damaged, not finite, or of another type
+            or shape than the configuration wants.
     """
     shapes = tensor_shapes(config.architecture())
     names = variables(len(config.instrument_list), len(config.filters))

@@ -60,10 +60,16 @@ Values = Callable[[Storage], NDArray[Any]]  # gives all values of a storage
 
 
 def read(raw: bytes) -> tuple[Any, Callable[[TensorView], NDArray[Any]]]:
-    """Read what a file holds, tensors as `TensorView`, and give with it what reads one of these.
+    """Read what a file holds, and give with it what reads one of its tensors.
 
-    raw: the whole file. Raises `BrokenError` for a file that is damaged, hostile, or none of torch's;
-    what reads a tensor does so too.
+    Args:
+        raw: the whole file.
+
+    Returns:
+        What the file holds, tensors as `TensorView`; and a function from one of these to its array.
+
+    Raises:
+        BrokenError: for a file that is damaged, hostile, or none of torch's; the function raises it too.
     """
     content, values = _read_zip(raw) if raw.startswith(b"PK") else _read_stream(raw)
     return content, lambda view: _viewed(view, values)

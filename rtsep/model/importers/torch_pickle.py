@@ -76,7 +76,11 @@ ORDERED = "collections.OrderedDict"
 
 
 class PickleReader:
-    """Follows one pickle; `persistent` makes storages of what it refers to outside itself."""
+    """Follows one pickle without calling anything that it names.
+
+    Args:
+        persistent: makes storages of what the pickle refers to outside itself.
+    """
 
     def __init__(self, persistent: Callable[[object], Storage]) -> None:
         self.storages: dict[str, Storage] = {}
@@ -85,7 +89,11 @@ class PickleReader:
         self._memo: dict[int, Any] = {}
 
     def run(self, file: io.BytesIO) -> Any:
-        """Follow the pickle that begins where the file stands, and leave the file behind it."""
+        """Follow the pickle that begins where the file stands, and leave the file behind it.
+
+        Raises:
+            BrokenError: for a pickle that is damaged, hostile, or more than a description of tensors.
+        """
         try:
             for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
                 if number > MAX_STEPS:

@@ -28,7 +28,18 @@ def export_model(
 ) -> Path:
     """Write a trained network as a model: a U-Net by its weights alone, others by their graph.
 
-    trainable: with weights beside the graph.
+    Args:
+        network: as it was trained.
+        architecture: of the network.
+        spec: of the model.
+        folder: to write into.
+        trainable: with weights beside the graph.
+
+    Returns:
+        The path of its model.json.
+
+    Raises:
+        ModelError: where the network's output does not fit the spec.
     """
     if isinstance(architecture, UNetArchitecture):
         return write_model(networks.weights(network, architecture), spec, folder)
@@ -39,16 +50,25 @@ def export_model(
 def export(
     network: nn.Module, spec: ModelSpec, folder: Path, half_weights: bool = False, weights: Weights | None = None
 ) -> Path:
-    """Write `folder`/model.onnx and model.json, and give the path of the latter.
+    """Write a network's graph as model.onnx, and its spec as model.json.
 
-    network: takes magnitudes (batch, channels, frames, bins) and the spec's states; gives masks
-    (batch, stems, channels, frames, bins) and the states after. A windowed graph gets a free
-    batch and `context` frames, or free ones where the spec has a `context_step`; a stateful one a
-    batch of 1 and free frames.
-    half_weights: store the weights as float16, cast to float32 in the graph (runtimes do the
-    cast once, on loading). weights: what the network can be trained on with, written beside the
-    graph as weights.safetensors; without them it can only be played.
-    Raises `ModelError` where the network's output does not fit the spec.
+    A windowed graph gets a free batch and `context` frames, or free ones where the spec has a `context_step`; a
+    stateful one a batch of 1 and free frames.
+
+    Args:
+        network: takes magnitudes (batch, channels, frames, bins) and the spec's states; gives masks (batch, stems,
+            channels, frames, bins) and the states after.
+        spec: of the model.
+        folder: to write into.
+        half_weights: store the weights as float16, cast to float32 in the graph; runtimes do the cast once, on loading.
+        weights: what the network can be trained on with, written beside the graph as weights.safetensors; without them
+            it can only be played.
+
+    Returns:
+        The path of model.json.
+
+    Raises:
+        ModelError: where the network's output does not fit the spec.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ONNX_NAME

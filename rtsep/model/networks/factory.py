@@ -31,7 +31,11 @@ Memory = tuple[Tensor, ...]
 
 
 def build(architecture: Architecture) -> nn.Module:
-    """Make the network of an architecture with new random weights, from torch's global generator."""
+    """Make the network of an architecture with new random weights, from torch's global generator.
+
+    Raises:
+        TypeError: for an architecture of no family that is known here.
+    """
     match architecture:
         case CausalArchitecture():
             level = LevelNorm(
@@ -79,13 +83,26 @@ def _spleeters_start(network: UNet) -> UNet:
 
 
 def weights(network: nn.Module, architecture: Architecture) -> Weights:
-    """Give what a network has learnt, a copy, as files hold it."""
+    """Give what a network has learnt, a copy, as files hold it.
+
+    Args:
+        network: of the architecture.
+        architecture: tells the names of the tensors.
+    """
     state = {name: tensor.detach().float().cpu().numpy() for name, tensor in network.state_dict().items()}
     return Weights(architecture, {name: state[name].copy() for name in tensor_shapes(architecture)})
 
 
 def load(network: nn.Module, tensors: Mapping[str, Float32]) -> None:
-    """Give a network the weights of a file. Raises `ModelError` where they are not of its names and shapes."""
+    """Give a network the weights of a file.
+
+    Args:
+        network: to fill, in place.
+        tensors: float32, by the names of `tensor_shapes`.
+
+    Raises:
+        ModelError: where they are not of its names and shapes.
+    """
     state = {name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()}
     # what counts the steps of a training means nothing, and no file has it
     counters = {name: value for name, value in network.state_dict().items() if name.endswith(COUNTER)}
@@ -96,7 +113,13 @@ def load(network: nn.Module, tensors: Mapping[str, Float32]) -> None:
 
 
 def spec(architecture: Architecture, name: str, licence: str) -> ModelSpec:
-    """Give the spec of a model with this network."""
+    """Give the spec of a model with a network of this architecture.
+
+    Args:
+        architecture: of the network.
+        name: of the model.
+        licence: what the model says of its terms.
+    """
     with torch.device("meta"):  # shapes only
         network = build(architecture)
     states: tuple[StateSpec, ...] = network.states() if isinstance(network, CausalNet | OpenUnmix) else ()
@@ -106,11 +129,22 @@ def spec(architecture: Architecture, name: str, licence: str) -> ModelSpec:
 def estimates(
     network: nn.Module, architecture: Architecture, magnitudes: Tensor, memory: Memory = ()
 ) -> tuple[Tensor, Memory]:
-    """The stems' magnitudes, (batch, stems, channels, frames, bins), and what the network remembers in the end.
+    """Give the stems' magnitudes, and what the network remembers in the end.
 
-    magnitudes: (batch, channels, frames, bins) of the spec's bins, any batch and number of frames.
-    memory: that of an earlier call, (1, batch, hidden) each, for a causal network; without any it has
-    heard nothing before. The level and the last spectra of before are forgotten in any case.
+    The level and the last spectra of an earlier call are forgotten in any case.
+
+    Args:
+        network: of the architecture.
+        architecture: tells how masks are merged to stems.
+        magnitudes: (batch, channels, frames, bins) of the spec's bins, any batch and number of frames.
+        memory: that of an earlier call, (1, batch, hidden) each, for a causal network; empty where it has heard nothing
+            before.
+
+    Returns:
+        Magnitudes (batch, stems, channels, frames, bins), and the memory after, empty for other networks.
+
+    Raises:
+        TypeError: for a network of no family that is known here.
     """
     after: Memory = ()
     match network:
@@ -135,7 +169,7 @@ def estimates(
 
 
 def deployed(network: nn.Module, architecture: Architecture) -> nn.Module:
-    """The network as `export` takes it, for inference: a copy where it differs from what is trained."""
+    """Give a network as `export` takes it, for inference: a copy where it differs from what is trained."""
     network = network.eval()
     if isinstance(network, CausalNet) and isinstance(architecture, CausalArchitecture) and architecture.masks_per_stem:
         return MergedStems(copy.deepcopy(network), architecture.masks_per_stem)
@@ -156,7 +190,13 @@ def freeze_norms(network: nn.Module) -> None:
 def fit_scalers(network: nn.Module, architecture: Architecture, magnitudes: Iterable[Tensor]) -> None:
     """Give a new network the mean and deviation of each bin over music; a U-Net needs none.
 
-    magnitudes: (batch, channels, frames, bins) each, of mixes. Raises `ModelError` where there are none.
+    Args:
+        network: to fit, in place.
+        architecture: of the network.
+        magnitudes: of mixes, (batch, channels, frames, bins) each.
+
+    Raises:
+        ModelError: where there are none.
     """
     match network:
         case CausalNet():

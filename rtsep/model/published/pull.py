@@ -20,7 +20,14 @@ import requests
 import urllib3
 
 from rtsep.errors import FileError, ModelError
-from rtsep.model.published.downloads import OnProgress, downloads_folder, own_checkpoint, printable
+from rtsep.model.published.downloads import (
+    RETRY_POLICY,
+    OnProgress,
+    RetryPolicy,
+    downloads_folder,
+    own_checkpoint,
+    printable,
+)
 from rtsep.model.published.registry import PublishedFile, PublishedModel, store_name
 from rtsep.model.store import digest
 
@@ -33,21 +40,13 @@ CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)")
 pooch.get_logger().setLevel("WARNING")  # what there is to say, the progress says
 
 
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How long to wait for a server, and how often to try again after a broken connection."""
-
-    connect_s: float = 10.0
-    read_s: float = 30.0  # without a single byte
-    tries: int = 4
-    backoff_s: float = 1.0  # before the second try; it doubles with each further one
-
-
-RETRY_POLICY = RetryPolicy()
-
-
 class UnreachableError(ModelError):
-    """A host that cannot be spoken with at all; `notice` says which, and why."""
+    """A host that cannot be spoken with at all.
+
+    Args:
+        message: the one line for people.
+        notice: which host, and why.
+    """
 
     def __init__(self, message: str, notice: str) -> None:
         super().__init__(message)
@@ -60,19 +59,24 @@ def fetch(
     retry: RetryPolicy = RETRY_POLICY,
     retry_unreachable: bool = True,
 ) -> Path:
-    """Get the original files of a published model, and give where they lie.
+    """Get the original files of a published model; what is there already and right is not downloaded again.
 
-    For Spleeter that is the `.tar.gz`, or, without any download, the folder MODEL_PATH/<weights>
-    if it holds a checkpoint. For Open-Unmix it is the folder with the `.pth` files. What is
-    there already and right is not downloaded again.
+    Args:
+        published: the model.
+        on_progress: counts the bytes of all files together; the total is None where the server does not say it, and an
+            estimate until the last file has begun.
+        retry: how long to wait, and how often to try again.
+        retry_unreachable: whether a host that cannot be reached is tried again; there may be another way.
 
-    `on_progress(done, total)` counts the bytes of all files together; the total is None where the
-    server does not say it, and an estimate until the last file has begun. retry_unreachable: whether a host
-    that cannot be reached is tried again; there may be another way.
+    Returns:
+        For Spleeter the `.tar.gz`, or, without any download, the folder MODEL_PATH/<weights> if it holds a checkpoint.
+        For Open-Unmix the folder with the `.pth` files.
 
-    Raises `UnreachableError` for such a host, `ModelError` for a server that does not have the
-    file, breaks off or sends another one, and `FileError` where the disk is full or cannot be
-    written. After any of them, running it again goes on with what has arrived.
+    Raises:
+        UnreachableError: for a host that cannot be reached.
+        ModelError: for a server that does not have the file, breaks off or sends another one.
+        FileError: where the disk is full or cannot be written. After any of them, running it again goes on with what
+            has arrived.
     """
     folder = downloads_folder()
     if published.family == "spleeter":

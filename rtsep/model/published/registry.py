@@ -93,7 +93,7 @@ class PublishedModel:
 
 
 def store_name(name: str) -> str:
-    """Turn a model's name into the name of its folder in the store: spleeter:2stems lies in spleeter-2stems."""
+    """Turn a model's name into that of its folder in the store: spleeter:2stems lies in spleeter-2stems."""
     return name.replace(":", "-")
 
 
@@ -105,8 +105,14 @@ def names() -> list[str]:
 def published(name: str) -> PublishedModel:
     """Give the entry of a published model, its URLs through the mirrors that the environment names.
 
-    GITHUB_HOST, GITHUB_REPOSITORY and GITHUB_RELEASE are Spleeter's own variables; OPENUNMIX_HOST
-    stands in for https://zenodo.org. Raises `ModelError` for a name that is not in the table.
+    GITHUB_HOST, GITHUB_REPOSITORY and GITHUB_RELEASE are Spleeter's own variables; OPENUNMIX_HOST stands in for
+    https://zenodo.org.
+
+    Args:
+        name: as the originals call it, as spleeter:2stems.
+
+    Raises:
+        ModelError: for a name that is not in the table.
     """
     if name in SPLEETER:
         return _spleeter(name)

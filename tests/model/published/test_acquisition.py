@@ -15,7 +15,7 @@ from rtsep.model.importers import spleeter, spleeter_config
 from rtsep.model.importers.spleeter_config import RELEASED, SHIPPED, SpleeterConfig
 from rtsep.model.published import registry
 from rtsep.model.published.acquisition import acquired
-from rtsep.model.published.pull import RetryPolicy
+from rtsep.model.published.downloads import RetryPolicy
 from rtsep.model.published.registry import ARCHIVES, published
 from rtsep.model.store import digest, find
 from tests.support.commands import Here, run_here

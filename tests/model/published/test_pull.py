@@ -19,8 +19,8 @@ import pytest
 
 from rtsep.errors import FileError, ModelError
 from rtsep.model.published import pull
-from rtsep.model.published.downloads import downloads_folder
-from rtsep.model.published.pull import RetryPolicy, UnreachableError, fetch
+from rtsep.model.published.downloads import RetryPolicy, downloads_folder
+from rtsep.model.published.pull import UnreachableError, fetch
 from rtsep.model.published.registry import PublishedFile, PublishedModel, published
 
 BODY = np.random.default_rng(3).bytes(300_000)
