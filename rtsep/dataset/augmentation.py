@@ -73,17 +73,37 @@ class Augmentation:
 
 
 def augment_stem(sound: Float32, sample_rate: int, chosen: Augmentation, rng: np.random.Generator) -> Float32:
-    """Change one stem, (channels, frames), by chance; the same shape, contiguous, a time stays where it was.
+    """Change one stem by chance; what is silent stays so.
 
-    Only `resample`, `pitch` and `tempo` move what is heard, each within the crop. What is silent stays so.
-    Never in place, but where nothing happens the input itself comes back. Raises `FileError` where
-    libsndfile lacks a codec.
+    Only `resample`, `pitch` and `tempo` move what is heard, each within the crop.
+
+    Args:
+        sound: (channels, frames); never changed in place, but where nothing happens it comes back itself.
+        sample_rate: in Hz.
+        chosen: what may happen, and how likely it is.
+        rng: draws what happens.
+
+    Returns:
+        (channels, frames), contiguous.
+
+    Raises:
+        FileError: where libsndfile lacks a codec.
     """
     return _augmented(STEM_STEPS, sound, sample_rate, chosen, rng)
 
 
 def augment_mix(stems: Float32, sample_rate: int, chosen: Augmentation, rng: np.random.Generator) -> Float32:
-    """Change all stems of an example alike, (stems, channels, frames): their sum changes as a mix would."""
+    """Change all stems of an example alike: their sum changes as a mix would.
+
+    Args:
+        stems: (stems, channels, frames); never changed in place.
+        sample_rate: in Hz.
+        chosen: what may happen, and how likely it is.
+        rng: draws what happens.
+
+    Returns:
+        (stems, channels, frames), contiguous.
+    """
     return _augmented(MIX_STEPS, stems, sample_rate, chosen, rng)
 
 

@@ -53,7 +53,14 @@ class Recipe:
             raise ConfigError(f"examples.retries = {self.retries} is out of range; allowed are 0 to 100")
 
     def span_s(self, seconds: float) -> tuple[float, float]:
-        """From where to where crops of a song are taken; all of it where too little would be left."""
+        """Tell from where to where crops of a song are taken; all of it where too little would be left.
+
+        Args:
+            seconds: how long the song is.
+
+        Returns:
+            Begin and end, in seconds.
+        """
         begin_s, end_s = self.avoid_s[0], seconds - self.avoid_s[1]
         return (begin_s, end_s) if end_s - begin_s >= self.seconds else (0.0, seconds)
 
@@ -68,17 +75,27 @@ class Collection:
 
 @dataclass(frozen=True)
 class Example:
-    """stems: (stems, channels, frames), which sum to the mix; known: which of them can be learnt from."""
+    """One example: stems that sum to a mix."""
 
-    stems: Float32
-    known: NDArray[np.bool_]
+    stems: Float32  # (stems, channels, frames)
+    known: NDArray[np.bool_]  # (stems,), which of them can be learnt from
 
 
 class Examples:
     """An endless row of examples; `examples[n]` is always the same for one seed.
 
-    A song is as likely as it is long, within its collection. Raises `SpecError` where no song has
-    one of the stems.
+    A song is as likely as it is long, within its collection.
+
+    Args:
+        collections: the songs.
+        stems: all of the model's, in order.
+        sample_rate: of the examples, in Hz.
+        recipe: how songs become examples.
+        seed: another one gives other examples.
+
+    Raises:
+        SpecError: where no song has one of the stems.
+        ConfigError: where no song can be drawn.
     """
 
     def __init__(
@@ -181,7 +198,15 @@ class Examples:
 
 
 def too_short(songs: Iterable[Song], recipe: Recipe) -> list[Issue]:
-    """An issue for every song whose beginning and end cannot be left out: crops come from all of it."""
+    """Find the songs whose beginning and end cannot be left out: crops come from all of them.
+
+    Args:
+        songs: to look at.
+        recipe: says what is to be left out.
+
+    Returns:
+        An issue for each, none of them fatal.
+    """
     if not any(recipe.avoid_s):
         return []
     wanted_s = sum(recipe.avoid_s) + recipe.seconds

@@ -36,11 +36,15 @@ class Issue:
 
 
 def inspect(songs: Iterable[Song], stems: Sequence[str], sample_rate: int, thorough: bool) -> list[Issue]:
-    """All issues, song by song; `stems` names the songs' own that matter (none: all), the rate is in Hz.
+    """Find what is wrong with songs, song by song.
 
-    Without `thorough` only headers are read: unreadable files, other sample rates, mono beside
-    stereo, unequal lengths. With it all sound: truncated and broken files, samples that are not
-    finite, silent stems, a mix that is not the sum of all its stems.
+    Args:
+        songs: to look at.
+        stems: the songs' own that matter; empty for all.
+        sample_rate: that they are used at, in Hz.
+        thorough: with all sound: truncated and broken files, samples that are not finite, silent stems, a mix that is
+            not the sum of all its stems. Without it only headers are read: unreadable files, other sample rates, mono
+            beside stereo, unequal lengths.
     """
     found: list[Issue] = []
     songs = tuple(songs)

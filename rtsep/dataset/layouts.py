@@ -17,14 +17,10 @@ KINDS = 10  # kinds of fault in one message
 
 @dataclass(frozen=True)
 class LayoutOptions:
-    """What a layout must be told beside its folder; names are those of Open-Unmix's command line.
+    """What a layout must be told beside its folder; names are those of Open-Unmix's command line."""
 
-    `subset` is a folder (or MUSDB's part) within the layout's folder; `stems` are the only ones to
-    take, none named takes all; `csv` is Spleeter's table of songs.
-    """
-
-    subset: str | None = None
-    stems: tuple[str, ...] = ()
+    subset: str | None = None  # a folder (or MUSDB's part) within the layout's folder
+    stems: tuple[str, ...] = ()  # the only ones to take; empty for all
     input_file: str = "mixture.wav"
     output_file: str | None = None
     target_file: str | None = None
@@ -33,7 +29,7 @@ class LayoutOptions:
     interferer_dirs: tuple[str, ...] = ()
     extension: str = ""
     silence_missing: bool = False
-    csv: Path | None = None
+    csv: Path | None = None  # Spleeter's table of songs
 
 
 @dataclass(frozen=True)
@@ -114,10 +110,16 @@ LAYOUTS = {
 
 
 def find_songs(layout: str, folder: Path, options: LayoutOptions | None = None) -> list[Song]:
-    """All songs of a data set, in the order of their names; headers are read, sound is not.
+    """Find all songs of a data set, in the order of their names; headers are read, sound is not.
 
-    Raises `ConfigError` for an unknown layout and for options that it does not take or that it
-    needs, `FileError` with all that is missing or unreadable, the first few of each kind by name.
+    Args:
+        layout: a name of `LAYOUTS`, with dashes or underscores.
+        folder: of the data set.
+        options: what the layout must be told; None for its defaults.
+
+    Raises:
+        ConfigError: for an unknown layout, and for options that it does not take or that it needs.
+        FileError: with all that is missing or unreadable, the first few of each kind by name.
     """
     options = options or LayoutOptions()
     chosen = LAYOUTS.get(layout.replace("_", "-"))

@@ -27,9 +27,17 @@ LEAN = 0.05  # likeness that a piece at the end of the reach must gain over one 
 
 
 def changed_speed(sound: Float32, sample_rate: int, semitones: float) -> Float32:
-    """Play (channels, frames) faster or slower: pitch and tempo change together.
+    """Play a sound faster or slower: pitch and tempo change together.
 
     The length stays: what grows longer is cut, what grows shorter ends with a short fade and silence.
+
+    Args:
+        sound: (channels, frames).
+        sample_rate: in Hz.
+        semitones: upwards, by which it is then faster.
+
+    Returns:
+        (channels, frames).
     """
     ratio = _ratio(semitones)
     heard = sound[:, : math.ceil(sound.shape[1] * ratio) + MARGIN]  # played slower, the rest is cut
@@ -37,18 +45,45 @@ def changed_speed(sound: Float32, sample_rate: int, semitones: float) -> Float32
 
 
 def shifted_pitch(sound: Float32, sample_rate: int, semitones: float) -> Float32:
-    """Another pitch at the same tempo and length, (channels, frames); meant for a few semitones."""
+    """Change the pitch of a sound at the same tempo and length; meant for a few semitones.
+
+    Args:
+        sound: (channels, frames).
+        sample_rate: in Hz.
+        semitones: upwards.
+
+    Returns:
+        (channels, frames).
+    """
     ratio = _ratio(semitones)
     return fixed_length(_played(time_stretched(sound, sample_rate, float(ratio)), ratio), sound.shape[1], 0)
 
 
 def changed_tempo(sound: Float32, sample_rate: int, ratio: float) -> Float32:
-    """Play (channels, frames) `ratio` times as fast at the same pitch; the length stays as by `changed_speed`."""
+    """Play a sound faster or slower at the same pitch; the length stays as by `changed_speed`.
+
+    Args:
+        sound: (channels, frames).
+        sample_rate: in Hz.
+        ratio: how many times as fast.
+
+    Returns:
+        (channels, frames).
+    """
     return fixed_length(time_stretched(sound, sample_rate, 1.0 / ratio), sound.shape[1], round(FADE_S * sample_rate))
 
 
 def fixed_length(sound: Float32, frames: int, fade: int) -> Float32:
-    """Cut (channels, any) to `frames`, or fill it up with silence after `fade` frames of fading."""
+    """Cut a sound, or fill it up with silence after a fade.
+
+    Args:
+        sound: (channels, any).
+        frames: of the result.
+        fade: frames of fading before silence.
+
+    Returns:
+        (channels, frames).
+    """
     have = sound.shape[1]
     if have >= frames:
         return np.ascontiguousarray(sound[:, :frames])
@@ -60,7 +95,16 @@ def fixed_length(sound: Float32, frames: int, fade: int) -> Float32:
 
 
 def time_stretched(sound: Float32, sample_rate: int, factor: float) -> Float32:
-    """`factor` times as long at the same pitch, (channels, round(frames * factor))."""
+    """Stretch a sound in time at the same pitch.
+
+    Args:
+        sound: (channels, frames).
+        sample_rate: in Hz.
+        factor: how many times as long.
+
+    Returns:
+        (channels, round(frames * factor)).
+    """
     hop, reach = round(HOP_S * sample_rate), round(REACH_S * sample_rate)
     frames = round(sound.shape[1] * factor)
     pieces = -(-frames // hop) + 1

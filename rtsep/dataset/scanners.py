@@ -64,7 +64,12 @@ Scan = Iterator[SongFiles | Fault]
 
 
 def song_folders(folder: Path, stems: tuple[str, ...]) -> Scan:
-    """Folders of songs, each with a file for each stem; only `stems`, if any are named."""
+    """Scan folders of songs, each with a file for each stem.
+
+    Args:
+        folder: that holds them.
+        stems: only these; empty for all.
+    """
     for song in _folders(folder):
         files = _sounds(song)
         mixes = [file for file in files if file.stem.lower() in MIXES]
@@ -79,7 +84,15 @@ def song_folders(folder: Path, stems: tuple[str, ...]) -> Scan:
 
 
 def musdb(folder: Path, subset: str) -> Scan:
-    """MUSDB18: train/ and test/ with a .stem.mp4 of five streams for each song."""
+    """Scan MUSDB18: train/ and test/ with a .stem.mp4 of five streams for each song.
+
+    Args:
+        folder: of the data set.
+        subset: train, valid or test.
+
+    Raises:
+        ConfigError: for another subset.
+    """
     ending = ".stem.mp4"
     part = _musdb_part(folder, subset)
     for file in _entries(part):
@@ -90,7 +103,15 @@ def musdb(folder: Path, subset: str) -> Scan:
 
 
 def musdb_hq(folder: Path, subset: str) -> Scan:
-    """MUSDB18-HQ: train/ and test/ with a folder for each song, mixture and four stems as wav."""
+    """Scan MUSDB18-HQ: train/ and test/ with a folder for each song, mixture and four stems as wav.
+
+    Args:
+        folder: of the data set.
+        subset: train, valid or test.
+
+    Raises:
+        ConfigError: for another subset.
+    """
     part = _musdb_part(folder, subset)
     for song in _folders(part):
         if not _is_chosen(part, subset, song.name):
@@ -104,9 +125,14 @@ def musdb_hq(folder: Path, subset: str) -> Scan:
 
 
 def aligned(folder: Path, input_file: str, output_file: str) -> Scan:
-    """Open-Unmix's `aligned`: in each song's folder the mix and the one stem that is to come out.
+    """Scan Open-Unmix's `aligned`: in each song's folder the mix and the one stem that is to come out.
 
     What the stem leaves of the mix is the stem `rest`.
+
+    Args:
+        folder: that holds the songs' folders.
+        input_file: name of the mix.
+        output_file: name of the stem.
     """
     for song in _folders(folder):
         mix, target = song / input_file, song / output_file
@@ -118,7 +144,13 @@ def aligned(folder: Path, input_file: str, output_file: str) -> Scan:
 
 
 def source_folders(folder: Path, sources: tuple[str, ...], extension: str) -> Scan:
-    """Open-Unmix's `sourcefolder`: a folder for each stem, full of sounds that do not belong together."""
+    """Scan Open-Unmix's `sourcefolder`: a folder for each stem, full of sounds that do not belong together.
+
+    Args:
+        folder: that holds the stems' folders.
+        sources: names of these; empty for all that are there.
+        extension: of the sounds, as .wav; empty for all that can be read.
+    """
     for stem in sources or tuple(entry.name for entry in _folders(folder)):
         sounds = _sounds(folder / stem, extension) if (folder / stem).is_dir() else []
         if not sounds:
@@ -128,7 +160,13 @@ def source_folders(folder: Path, sources: tuple[str, ...], extension: str) -> Sc
 
 
 def fixed_tracks(folder: Path, target_file: str, interferer_files: tuple[str, ...]) -> Scan:
-    """Open-Unmix's `trackfolder_fix`: the same files in each song's folder, each a stem."""
+    """Scan Open-Unmix's `trackfolder_fix`: the same files in each song's folder, each a stem.
+
+    Args:
+        folder: that holds the songs' folders.
+        target_file: name of the stem that is to come out.
+        interferer_files: names of the others.
+    """
     for song in _folders(folder):
         files = [song / name for name in (target_file, *interferer_files)]
         if faults := _missing(song, files):
@@ -138,9 +176,15 @@ def fixed_tracks(folder: Path, target_file: str, interferer_files: tuple[str, ..
 
 
 def varied_tracks(folder: Path, target_file: str, silence_missing: bool, extension: str) -> Scan:
-    """Open-Unmix's `trackfolder_var`: all that lies beside the target is summed, as the stem `rest`.
+    """Scan Open-Unmix's `trackfolder_var`: all that lies beside the target is summed, as the stem `rest`.
 
     A file named mixture or mix is the mix and never one of its own parts.
+
+    Args:
+        folder: that holds the songs' folders.
+        target_file: name of the stem that is to come out.
+        silence_missing: a song without it has silence for it; else that is a fault.
+        extension: of the sounds, as .wav; empty for all that can be read.
     """
     for song in _folders(folder):
         target = song / target_file
@@ -157,9 +201,17 @@ def varied_tracks(folder: Path, target_file: str, silence_missing: bool, extensi
 
 
 def spleeter_table(folder: Path, table: Path, stems: tuple[str, ...]) -> Scan:
-    """Spleeter's CSV of mix_path, <stem>_path ... and duration; paths are relative to `folder`.
+    """Read Spleeter's CSV of mix_path, <stem>_path ... and duration.
 
     The files' own lengths count, not the column `duration`.
+
+    Args:
+        folder: that the paths are relative to.
+        table: the CSV.
+        stems: only these; empty for all columns.
+
+    Raises:
+        FileError: for a table that cannot be read, is none, or lacks a column.
     """
     try:
         if table.stat().st_size > LARGEST_TABLE:

@@ -27,12 +27,21 @@ OnProgress = Callable[[int, int], None]  # files done, files in all
 def unpacked(
     collections: Iterable[Collection], folder: Path, on_progress: OnProgress = lambda done, total: None
 ) -> tuple[Collection, ...]:
-    """The same songs, their stems read from wavs in `folder` where they lie in slower formats.
+    """Decode once what lies in slow formats, and give the same songs, read from there.
 
-    The wavs hold what was decoded, at the file's own rate: 16 bits where it has no more, else floats.
-    One that is there already stays; a file that has changed gets another. A thread for each core
-    decodes. Raises `FileError` for files that are broken, and for a disk that has no room, before
-    anything is written.
+    The wavs hold what was decoded, at the file's own rate: 16 bits where it has no more, else floats. One that is there
+    already stays; a file that has changed gets another. A thread for each core decodes.
+
+    Args:
+        collections: the songs.
+        folder: for the wavs; it is made where there is none.
+        on_progress: gets the files that are done, and all.
+
+    Returns:
+        The collections, their stems read from wavs where they lay in slower formats.
+
+    Raises:
+        FileError: for files that are broken, and for a disk that has no room, before anything is written.
     """
     collections = tuple(collections)
     slow = {
