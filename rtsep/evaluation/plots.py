@@ -36,10 +36,17 @@ WORDS = {"sdr_db": "SDR, dB", "gain_db": "SDR above the mix, dB", "si_sdr_db": "
 
 
 def plot_boxes(path: Path, scores: Sequence[TrackScore], settings: Sequence[Setting]) -> None:
-    """A box over the songs for each figure, stem and setting; figures that no song has are left out.
+    """Plot a box over the songs for each figure, stem and setting; figures that no song has are left out.
 
-    Box: quartiles and median; whiskers: 1.5 times the box; dots: songs beyond. `FileError` if it
-    cannot be written.
+    Box: quartiles and median; whiskers: 1.5 times the box; dots: songs beyond.
+
+    Args:
+        path: of the SVG file.
+        scores: of all songs by all settings.
+        settings: in the order of the boxes.
+
+    Raises:
+        FileError: if it cannot be written.
     """
     stems = list(dict.fromkeys(one.stem for score in scores for one in score.stems))
     panels = {figure: _values(scores, settings, stems, figure) for figure in (*WORDS, *BSSEVAL)}
@@ -56,10 +63,17 @@ def plot_boxes(path: Path, scores: Sequence[TrackScore], settings: Sequence[Sett
 
 
 def plot_sweep(path: Path, found: Sequence[Curve]) -> None:
-    """A column for each axis that was swept, a row for each figure: plain SDR, museval's, false levels.
+    """Plot a column for each axis that was swept, a row for each figure: plain SDR, museval's, false levels.
 
     A line for each stem, and a kind of line for each preset that was swept around; thin dots are the untouched
-    mixture's. Figures that no song has are left out. `FileError` if it cannot be written.
+    mixture's. Figures that no song has are left out.
+
+    Args:
+        path: of the SVG file.
+        found: the curves.
+
+    Raises:
+        FileError: if it cannot be written.
     """
     stems = list(dict.fromkeys(stem for curve in found for point in curve.points for stem in point.sdr_db))
     fields = list(dict.fromkeys(curve.field for curve in found))
