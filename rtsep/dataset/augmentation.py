@@ -29,7 +29,11 @@ FAINTEST = 1e-20  # peak; below it a float has too few digits to be divided by, 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Probabilities, 0 to 1, and the ranges that values are drawn from, evenly; nothing happens by default."""
+    """Probabilities, 0 to 1, and the ranges that values are drawn from, evenly; nothing happens by default.
+
+    Raises:
+        ConfigError: for what is no probability, and for a range that is none or too wide.
+    """
 
     # for each stem by itself
     mute: float = 0.0  # the stem is silent

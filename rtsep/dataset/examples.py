@@ -23,7 +23,11 @@ CHANNELS = 2
 
 @dataclass(frozen=True)
 class Recipe:
-    """How songs become examples. Probabilities are for each example."""
+    """How songs become examples; probabilities are for each example.
+
+    Raises:
+        ConfigError: for a value that is out of range.
+    """
 
     seconds: float = 6.0
     avoid_s: tuple[float, float] = (0.0, 0.0)  # of a song's beginning and end, that no crop is taken from

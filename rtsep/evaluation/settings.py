@@ -16,7 +16,11 @@ MOST_LATE = 100  # mask intervals: the masks that wait, each a context long, mus
 
 @dataclass(frozen=True)
 class Setting:
-    """One way through the separator; see `plan` for what live use has."""
+    """One way through the separator; see `plan` for what live use has.
+
+    Raises:
+        SpecError: for a value that is out of range.
+    """
 
     way: Way = "stream"  # as it plays; offline: as the model's family treats a whole file; centre: without a model
     latency: str = "exact"  # the preset

@@ -23,7 +23,11 @@ LOOSE = ("sourcefolder",)  # layouts without a single song that is mixed
 
 @dataclass(frozen=True)
 class Clip:
-    """The part of every song that is scored."""
+    """The part of every song that is scored.
+
+    Raises:
+        SpecError: for a start or a length that is out of range.
+    """
 
     start_s: float | None = None  # None for around the middle
     seconds: float | None = None  # None for all that there is

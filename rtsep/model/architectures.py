@@ -78,6 +78,7 @@ class Architecture:
 
         Raises:
             ModelError: for sizes that do not go together.
+            NotImplementedError: here; each family has its own.
         """
         raise NotImplementedError
 

@@ -74,10 +74,20 @@ class _From(Sampler[int]):
 
 
 def batches(examples: Examples, size: int, first: int, workers: int, pinned: bool = False) -> Generator[AudioBatch]:
-    """Batches of `size` examples without end, beginning with batch number `first`; each holds until the next.
+    """Give batches of examples without end; each holds until the next.
 
-    workers: processes that make them ahead; 0: made when asked for. pinned: in memory that a GPU
-    copies fast. Raises the `RtsepError` of an example that cannot be made.
+    Args:
+        examples: that they are made of.
+        size: examples of each.
+        first: number of the first batch.
+        workers: processes that make them ahead; 0 for made when asked for.
+        pinned: in memory that a GPU copies fast.
+
+    Yields:
+        Stems (batch, stems, channels, frames), and which of them can be learnt from, (batch, stems).
+
+    Raises:
+        RtsepError: the one of an example that cannot be made.
     """
     loader = DataLoader(
         _Batches(examples, size),

@@ -9,9 +9,16 @@ from rtsep.training.logs import read_log
 
 
 def plot_curves(folder: Path) -> Path | None:
-    """Draw `log.csv` and `valid.csv` of a run's folder into `curves.svg`; none without matplotlib.
+    """Plot `log.csv` and `valid.csv` of a run into `curves.svg`.
 
-    Raises `FileError`.
+    Args:
+        folder: the run's.
+
+    Returns:
+        The path of the plot; None without matplotlib.
+
+    Raises:
+        FileError: for a log that cannot be read, and a plot that cannot be written.
     """
     try:
         import matplotlib

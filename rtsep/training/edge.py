@@ -49,10 +49,20 @@ class EdgeObjective:
     teacher: UNet | None
 
     def loss(self, network: UNet, stems: Tensor, known: Tensor, rng: np.random.Generator, half: bool) -> Tensor:
-        """The loss of examples.
+        """Give the loss of a batch of examples.
 
-        stems: (batch, stems, channels, frames); known: (batch, stems). rng: draws the preset, where the
-        contexts end, and how much later their masks are used. half: the networks run in bfloat16.
+        Args:
+            network: that is trained.
+            stems: (batch, stems, channels, frames).
+            known: which can be learnt from, (batch, stems).
+            rng: draws the preset, where the contexts end, and how much later their masks are used.
+            half: the networks run in bfloat16.
+
+        Returns:
+            A scalar.
+
+        Raises:
+            SpecError: for examples that are too short for a context.
         """
         preset = self.windows[rng.integers(len(self.windows))]
         first, last = self.edge.after
@@ -173,9 +183,15 @@ def edge_objective(
 
 
 def ratio_masks(estimates: Tensor, exponent: float, bins: int) -> Tensor:
-    """Masks of all `bins` from magnitudes (batch, stems, channels, spectra, seen bins), as live use makes them.
+    """Make masks from magnitudes, as live use makes them; see `dsp.masks.ratio_masks`.
 
-    See `dsp.masks.ratio_masks`; bins above the network's get the mean of its masks.
+    Args:
+        estimates: magnitudes (batch, stems, channels, spectra, seen bins).
+        exponent: of the ratio.
+        bins: of the masks; those above the network's get the mean of its masks.
+
+    Returns:
+        Masks (batch, stems, channels, spectra, bins).
     """
     powers = estimates.clamp_min(0.0).pow(exponent)
     masks = (powers + EPSILON / estimates.shape[1]) / (powers.sum(1, keepdim=True) + EPSILON)

@@ -15,6 +15,14 @@ class Log:
     """A CSV file with a fixed set of columns, the first of them `step`.
 
     A run that goes on from a checkpoint drops the rows after its step: they are made again.
+
+    Args:
+        path: of the file.
+        columns: in their order.
+        step: that the run goes on from; 0 for a new file.
+
+    Raises:
+        FileError: if it cannot be read or written.
     """
 
     def __init__(self, path: Path, columns: tuple[str, ...], step: int = 0) -> None:
@@ -26,7 +34,14 @@ class Log:
         part.replace(path)
 
     def add(self, row: Row) -> None:
-        """Append one row. Raises `FileError`."""
+        """Append one row.
+
+        Args:
+            row: by column, with `step`.
+
+        Raises:
+            FileError: if it cannot be written.
+        """
         self._write(self.path, "a", [row], head=False)
         self.last = int(row["step"])
 
@@ -43,9 +58,13 @@ class Log:
 
 
 def read_log(path: Path) -> list[Row]:
-    """The rows of a log; cells that are empty are left out, and so is a row that was cut short.
+    """Read the rows of a log; cells that are empty are left out, and so is a row that was cut short.
 
-    Raises `FileError`.
+    Args:
+        path: of the file.
+
+    Raises:
+        FileError: if it cannot be read.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:

@@ -34,23 +34,45 @@ def _over_known(values: Tensor, known: Tensor) -> Tensor:
 
 
 def l1_mask(estimates: Tensor, batch: Batch) -> Tensor:
-    """Spleeter's: the sum over stems of the mean absolute difference of magnitudes."""
+    """Spleeter's: the sum over stems of the mean absolute difference of magnitudes.
+
+    Args:
+        estimates: magnitudes (batch, stems, channels, hops, bins).
+        batch: what they are held against.
+
+    Returns:
+        A scalar.
+    """
     return _over_known((estimates - batch.stems.abs()).abs().mean((2, 3, 4)), batch.known)
 
 
 def mse(estimates: Tensor, batch: Batch) -> Tensor:
-    """Open-Unmix's: the mean squared difference of magnitudes, summed over targets."""
+    """Open-Unmix's: the mean squared difference of magnitudes, summed over targets.
+
+    Args:
+        estimates: magnitudes (batch, stems, channels, hops, bins).
+        batch: what they are held against.
+
+    Returns:
+        A scalar.
+    """
     return _over_known((estimates - batch.stems.abs()).square().mean((2, 3, 4)), batch.known)
 
 
 def complex_l1(estimates: Tensor, batch: Batch) -> Tensor:
     """Distances in the complex plane, where the estimate has the phase of the mix.
 
-    A mask that is right in magnitude is still wrong where phases differ; this knows. Three terms:
-    the absolute distance weighted towards high frequencies (where music is weak), the distance of
-    square-root magnitudes (quiet parts count, false stems show), and the logarithm of the squared
-    error against the stem: the SDR in bels that we are judged by, with a floor. The ratio weighs most:
-    it teaches a network to hold back where it is in doubt.
+    A mask that is right in magnitude is still wrong where phases differ; this knows. Three terms: the absolute distance
+    weighted towards high frequencies (where music is weak), the distance of square-root magnitudes (quiet parts count,
+    false stems show), and the logarithm of the squared error against the stem: the SDR in bels that we are judged by,
+    with a floor. The ratio weighs most: it teaches a network to hold back where it is in doubt.
+
+    Args:
+        estimates: magnitudes (batch, stems, channels, hops, bins).
+        batch: what they are held against.
+
+    Returns:
+        A scalar.
     """
     mix = batch.mix
     level = mix.abs().square().mean((1, 2, 3), keepdim=True).sqrt() + TINY
@@ -83,7 +105,15 @@ class Resynthesis(NamedTuple):
 
 
 def resynthesis_loss(spectra: Resynthesis, known: Tensor) -> Tensor:
-    """As `complex_l1`, of spectra that have phases of their own; known: (batch, stems)."""
+    """Distances as those of `complex_l1`, of spectra that have phases of their own.
+
+    Args:
+        spectra: what is heard.
+        known: which stems can be learnt from, (batch, stems).
+
+    Returns:
+        A scalar.
+    """
     amount = spectra.mix.abs()
     level = amount.square().mean((1, 2, 3, 4), keepdim=True).sqrt() + TINY
     estimate, target, amount = spectra.estimate / level, spectra.target / level, amount / level

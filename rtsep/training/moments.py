@@ -32,10 +32,19 @@ class _Sums:
 
 @torch.no_grad()
 def moments(network: UNet, magnitudes: Iterable[Tensor], newest: int = 0) -> dict[str, Moments]:
-    """Let a U-Net hear music, and give the moments of each step's convolution, by its name.
+    """Let a U-Net hear music, and give the moments of each step's convolution.
 
-    magnitudes: of mixes, (batch, channels, frames, bins) each. newest: how many frames of each are wanted of the
-    network, the newest, so that only what these need is counted; 0: all. Raises `ModelError` where there are none.
+    Args:
+        network: in evaluation from then on.
+        magnitudes: of mixes, (batch, channels, frames, bins) each.
+        newest: how many frames of each are wanted of the network, the newest, so that only what these need is counted;
+            0 for all.
+
+    Returns:
+        The moments by the convolution's name.
+
+    Raises:
+        ModelError: where there are no magnitudes.
     """
     sums = {
         f"{name}.conv": (step.conv, _Sums())

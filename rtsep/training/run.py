@@ -1,4 +1,4 @@
-"""From settings to a model: the songs looked over, the network made or taken, trained, exported."""
+"""From settings to a model: the network made or taken, trained, exported."""
 
 from __future__ import annotations
 
@@ -6,139 +6,40 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 from rtsep.core.spec import ModelSpec
-from rtsep.dataset.examples import CHANNELS, Collection, Examples, too_short
-from rtsep.dataset.inspection import Issue, inspect
-from rtsep.dataset.layouts import find_songs
-from rtsep.dataset.songs import Song
+from rtsep.dataset.inspection import Issue
 from rtsep.dataset.unpacking import OnProgress as OnUnpacked
 from rtsep.dataset.unpacking import unpacked
-from rtsep.errors import ConfigError, EngineError, FileError, ModelError, SpecError
-from rtsep.model.architectures import UNetArchitecture
-from rtsep.model.low_rank import factorised
+from rtsep.errors import EngineError, FileError, SpecError
 from rtsep.model.networks import factory as networks
 from rtsep.model.networks.export import export_model
-from rtsep.model.networks.factory import Architecture
-from rtsep.model.networks.unet import UNet
-from rtsep.model.store import PLAIN_NAME, StoredModel, find
-from rtsep.model.weights import Weights
+from rtsep.model.store import StoredModel, find
+from rtsep.training.data import build_datasets, build_examples, find_training_data
 from rtsep.training.device import TrainingDevice
 from rtsep.training.edge import EdgeObjective, edge_objective
-from rtsep.training.moments import moments
-from rtsep.training.settings import Songs, TrainSettings
-from rtsep.training.spectra import analysis_windows, spectra
+from rtsep.training.initialisation import build_network, initialise
+from rtsep.training.settings import TrainSettings
 from rtsep.training.trainer import OnProgress, Trainer
-from rtsep.training.validation import ValidationClip, read_clips, validation_setting
-
-SCALED = 24  # examples whose statistics a new network is given
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The songs of a run, and what is to be said of them."""
-
-    collections: tuple[Collection, ...]
-    valid: tuple[Song, ...]
-    issues: tuple[Issue, ...]
-
-
-def find_training_data(settings: TrainSettings, sample_rate: int, thorough: bool = False) -> TrainingData:
-    """Find all songs and look them over, before anything starts. Raises `FileError`, naming all that is fatal.
-
-    thorough: all their sound is read, not only their headers; see `inspect`.
-    """
-    issues: list[Issue] = []
-
-    def songs(group: Sequence[Songs]) -> list[list[Song]]:
-        found = [
-            [song for folder in one.folders for song in find_songs(one.layout, folder, one.options)] for one in group
-        ]
-        for one in found:
-            issues.extend(inspect(one, (), sample_rate, thorough))  # what no stem claims is the last one's
-        return found
-
-    train, valid = songs(settings.train), songs(settings.valid)
-    issues.extend(too_short((song for one in train for song in one), settings.examples))
-    if fatal := [issue for issue in issues if issue.fatal]:
-        first = "; ".join(map(str, fatal[:5]))
-        more = f"; and {len(fatal) - 5} more" if len(fatal) > 5 else ""
-        raise FileError(f"{len(fatal)} faults in the songs: {first}{more}; mend them or take them out")
-    collections = [Collection(tuple(one), group.weight) for one, group in zip(train, settings.train, strict=True)]
-    return TrainingData(tuple(collections), tuple(song for one in valid for song in one), tuple(issues))
-
-
-def resolve_architecture(settings: TrainSettings, init: str) -> tuple[Architecture, Weights | None]:
-    """The network that the settings and `init` ask for, and the weights that it starts from (None: new ones).
-
-    init: a model's name or path. A network table that says nothing is that of `init`, with the
-    run's stems. Raises `ConfigError`, `ModelError`.
-    """
-    if not init:
-        return networks.from_dict({**settings.network, "stems": list(settings.stems)}), None
-    model = find(init)
-    if model.weights is None:
-        raise ModelError(
-            f"{model.name} is only a graph, without weights to train on; start from streaming-2stems or a model of "
-            "your own, or import it again with this rtsep"
-        )
-    weights = model.read_weights()
-    found = weights.architecture
-    if len(found.stems) != len(settings.stems):
-        raise SpecError(
-            f"{model.name} has {len(found.stems)} stems ({', '.join(found.stems)}), the settings name "
-            f"{len(settings.stems)}; name as many"
-        )
-    if settings.network.get("family", found.family) != found.family:
-        raise SpecError(f"{model.name} is of family {found.family}, the settings say {settings.network['family']!r}")
-    architecture = networks.from_dict({**found.to_dict(), **settings.network, "stems": list(settings.stems)})
-    return architecture, weights
-
-
-def build_network(settings: TrainSettings, init: str) -> tuple[Architecture, ModelSpec, nn.Module]:
-    """The network to train, with its first weights."""
-    torch.manual_seed(settings.seed)
-    architecture, weights = resolve_architecture(settings, init)
-    network = networks.build(architecture)
-    if weights and not _is_factorised(architecture, weights):
-        try:
-            networks.load(network, weights.tensors)
-        except ModelError as error:
-            raise ModelError(f"{init}: {error}") from error
-    if settings.optimisation.carry and architecture.family != "causal":
-        raise SpecError(
-            f"optimisation.carry = {settings.optimisation.carry}: a network of family {architecture.family} remembers "
-            "nothing; leave it out, or train a causal one"
-        )
-    spec = networks.spec(architecture, settings.name, settings.licence)
-    if not PLAIN_NAME.fullmatch(settings.name):
-        raise ConfigError(f"name = {settings.name!r} is not plain; letters, digits, '.', '_' and '-' are allowed")
-    if spec.channels != CHANNELS:
-        raise SpecError(f"network: channels is {spec.channels}; training needs {CHANNELS}")
-    analysis_windows(spec, settings.optimisation.presets)  # raises for presets that it has not
-    validation_setting(spec, settings.validation.preset)  # likewise
-    return architecture, spec, network
-
-
-def build_datasets(
-    settings: TrainSettings, spec: ModelSpec, data: TrainingData
-) -> tuple[Examples, list[ValidationClip]]:
-    """What a run learns from and what it is judged by; raises `SpecError` where songs lack what the model has."""
-    examples = _examples(settings, spec, data)
-    return examples, read_clips(data.valid, spec, settings.validation.seconds, settings.validation.songs)
-
-
-def _examples(settings: TrainSettings, spec: ModelSpec, data: TrainingData) -> Examples:
-    return Examples(data.collections, settings.stems, spec.sample_rate, settings.examples, settings.seed)
 
 
 def check_run(settings: TrainSettings, init: str) -> tuple[Issue, ...]:
-    """All that can be told without training: raises what `train` would, and reads every song to its end."""
+    """Check all that can be checked without training, and read every song to its end.
+
+    Args:
+        settings: of the run.
+        init: a model's name or path; empty for a new network.
+
+    Returns:
+        What is wrong with the songs, although they can be trained on.
+
+    Raises:
+        RtsepError: as `train` does.
+    """
     _, spec, _ = build_network(settings, init)
     data = find_training_data(settings, spec.sample_rate, thorough=True)
     build_datasets(settings, spec, data)
@@ -156,10 +57,22 @@ def train(
     unpack: Path | None = None,
     on_unpacked: OnUnpacked = lambda done, total: None,
 ) -> StoredModel:
-    """Make one run in `folder`, and give the model that it exports to `folder`/model.
+    """Make one run in a folder, and give the model that it exports to the folder's `model`.
 
-    warn: is called with the issues of the songs before the run starts. unpack: a folder for what
-    is decoded once, see `unpacked`, and `on_unpacked` is told how far that is. Raises `RtsepError`s.
+    Args:
+        settings: of the run.
+        folder: the run's; it is made where there is none.
+        machine: where it computes.
+        init: a model's name or path to start from; empty for a new network.
+        resume: go on from the folder's checkpoint.
+        on_progress: hears how it goes.
+        warn: gets the issues of the songs, before the run starts.
+        unpack: a folder for what is decoded once, see `unpacked`; None to decode again and again.
+        on_unpacked: hears how far that is.
+
+    Raises:
+        FileError: for songs with faults, a folder that holds another run, and what cannot be written.
+        RtsepError: for all else that cannot be trained on or with.
     """
     architecture, spec, network = build_network(settings, init)
     if unpack is not None:
@@ -170,9 +83,9 @@ def train(
     fingerprint = _open_run_folder(folder, settings, init, resume)
     if unpack is not None:
         data = replace(data, collections=unpacked(data.collections, unpack, on_unpacked))
-        examples = _examples(settings, spec, data)
+        examples = build_examples(settings, spec, data)
     if not resume:
-        _initialise(network, architecture, spec, examples, settings, init)
+        initialise(network, architecture, spec, examples, settings, init)
     with _explained(settings):
         trainer = Trainer(
             settings,
@@ -202,7 +115,17 @@ def train(
 
 
 def build_edge_objective(settings: TrainSettings, spec: ModelSpec, device: str) -> EdgeObjective | None:
-    """The objective of a run at the edge with its teacher; None for any other run. Raises `RtsepError`s."""
+    """Build the objective of a run at the edge, with its teacher; None for any other run.
+
+    Args:
+        settings: of the run.
+        spec: of the network that is trained.
+        device: torch's name of where it computes.
+
+    Raises:
+        SpecError: for a teacher that is no U-Net with as many stems.
+        RtsepError: as `find` and `edge_objective` do.
+    """
     edge = settings.edge
     if edge is None:
         return None
@@ -270,50 +193,3 @@ def _open_run_folder(folder: Path, settings: TrainSettings, init: str, resume: b
     except ValueError as error:
         raise FileError(f"{path} is broken; take another folder") from error
     return hashlib.sha256(json.dumps(course, sort_keys=True).encode()).hexdigest()
-
-
-def _is_factorised(architecture: Architecture, weights: Weights) -> bool:
-    """Whether a run begins by bringing a full U-Net to low ranks. Raises `ModelError` where it cannot be brought."""
-    found = weights.architecture
-    if not isinstance(architecture, UNetArchitecture) or not isinstance(found, UNetArchitecture):
-        return False
-    if architecture.filters != found.filters or not any((*architecture.ranks, *found.ranks)):
-        return False  # weights of other filters are refused as any that do not fit
-    if architecture.ranks == found.ranks:
-        return False
-    if any(found.ranks):
-        raise ModelError(
-            f"network: ranks are {list(architecture.ranks)}, those of --init {list(found.ranks)}; leave them out, or "
-            "start from a full network"
-        )
-    return True
-
-
-def _initialise(
-    network: nn.Module,
-    architecture: Architecture,
-    spec: ModelSpec,
-    examples: Examples,
-    settings: TrainSettings,
-    init: str,
-) -> None:
-    """Give a network what it must have heard of its music: a new one its statistics, one of low rank its weights."""
-
-    def magnitudes(preset: str, most: int | None) -> Iterator[Tensor]:
-        (window,) = analysis_windows(spec, (preset,))
-        for number in range(SCALED):
-            mix = torch.from_numpy(examples[number].stems.sum(0))
-            yield spectra(mix, spec, window).abs()[None, :, :most]
-
-    if not init:
-        networks.fit_scalers(network, architecture, magnitudes("exact", None))
-        return
-    _, weights = resolve_architecture(settings, init)
-    if weights and _is_factorised(architecture, weights):
-        assert isinstance(architecture, UNetArchitecture)
-        full = networks.build(weights.architecture)
-        assert isinstance(full, UNet)
-        networks.load(full, weights.tensors)
-        context, newest = (settings.edge.context, settings.edge.frames) if settings.edge else (spec.context, 0)
-        heard = moments(full, magnitudes(settings.optimisation.presets[0], context), newest)
-        networks.load(network, factorised(weights, architecture.ranks, heard).tensors)

@@ -37,7 +37,7 @@ from rtsep.training.schedule import learning_rate
 from rtsep.training.settings import TrainSettings
 from rtsep.training.signals import deferred_signals
 from rtsep.training.spectra import analysis_windows, spectra
-from rtsep.training.validation import ValidationClip, validate
+from rtsep.training.validation import ValidationClip, as_batch, validate
 
 MARGIN_DB = 0.01  # by which a validation must be better to renew the patience
 # of `log.csv`; since the row before, skipped: steps that changed nothing, as a loss or gradient was not finite;
@@ -62,7 +62,18 @@ OnProgress = Callable[[Progress], None]
 
 
 class Trainer:
-    """One run between its steps. `run` goes on to the end; the checkpoint holds what it needs to."""
+    """One run between its steps; the checkpoint holds what it needs to go on.
+
+    Args:
+        settings: of the run.
+        architecture: of the network.
+        spec: of the model that comes out.
+        network: with its first weights.
+        folder: the run's.
+        machine: where it computes.
+        fingerprint: of the settings that the run depends on.
+        edge: the objective of training at the edge; None for the loss of the settings.
+    """
 
     def __init__(
         self,
@@ -97,7 +108,16 @@ class Trainer:
         self._memory: Memory = ()
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint of this run; raises `FileError`, `ModelError`, `SpecError`."""
+        """Go on from a checkpoint of this run.
+
+        Args:
+            path: of the checkpoint.
+
+        Raises:
+            FileError: for a file that is missing or cannot be read.
+            ModelError: for a file that is no checkpoint, or of another network.
+            SpecError: for one that was made with other settings.
+        """
         found = checkpoint.load(path)
         if found.fingerprint != self._fingerprint:
             raise SpecError(f"{path} was made with other settings; give the run's own, or take another folder")
@@ -114,7 +134,11 @@ class Trainer:
         self._memory = tuple(part.to(self._device) for part in found.memory)
 
     def save_checkpoint(self) -> None:
-        """Write the checkpoint; raises `FileError`, and the one before is then still there."""
+        """Write the checkpoint.
+
+        Raises:
+            FileError: if it cannot be written; the one before is then still there.
+        """
         random = [torch.get_rng_state()]
         if self._device.type == "cuda":
             random.append(torch.cuda.get_rng_state(self._device))
@@ -135,7 +159,16 @@ class Trainer:
     def run(
         self, examples: Examples, clips: Sequence[ValidationClip], on_progress: OnProgress = lambda course: None
     ) -> None:
-        """Learn to the end of the run, or until its patience is over."""
+        """Learn to the end of the run, or until its patience is over.
+
+        Args:
+            examples: to learn from.
+            clips: to be judged by.
+            on_progress: hears how it goes.
+
+        Raises:
+            RtsepError: for a loss that stays not finite, and as what it reads and writes does.
+        """
         course, intervals = self.settings.optimisation, self.settings.intervals
         log = Log(self.folder / "log.csv", LOGGED, self.step)
         stems = tuple(f"sdr_{stem}_db" for stem in self.spec.stems)
@@ -193,7 +226,7 @@ class Trainer:
         return self.step > 0 and (self.step % every == 0 or self.step == steps)
 
     def best_network(self) -> nn.Module:
-        """The weights to export: the best that was judged, else the moving average as it is."""
+        """Give the network to export: the best that was judged, else the moving average as it is."""
         if (self.folder / "best.pt").exists() and np.isfinite(self.best):
             self.average.load_state_dict(checkpoint.load(self.folder / "best.pt").average)
         return self.average.cpu()
@@ -267,7 +300,7 @@ class Trainer:
 
     def _held_out_loss(self, clip: ValidationClip) -> float:
         """The mean loss over a clip's pieces, under the first preset's window, no more at once than in training."""
-        stems, known = _cut(clip, self.settings.examples.seconds, self.spec)
+        stems, known = as_batch(clip, self.settings.examples.seconds, self.spec)
         size = self.settings.optimisation.batch
         total = 0.0
         for first in range(0, len(stems), size):
@@ -280,11 +313,3 @@ class Trainer:
 def _mean_of_finite(losses: Sequence[float]) -> float:
     finite = [value for value in losses if np.isfinite(value)]
     return float(np.mean(finite)) if finite else float("nan")
-
-
-def _cut(clip: ValidationClip, seconds: float, spec: ModelSpec) -> AudioBatch:
-    """A clip as a batch of examples."""
-    frames = min(clip.stems.shape[2], round(seconds * spec.sample_rate))
-    count = clip.stems.shape[2] // frames
-    pieces = torch.from_numpy(clip.stems[:, :, : count * frames]).reshape(*clip.stems.shape[:2], count, frames)
-    return pieces.permute(2, 0, 1, 3), torch.ones(count, len(spec.stems), dtype=torch.bool)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -21,20 +22,31 @@ from rtsep.evaluation.settings import Setting
 from rtsep.model.architectures import Architecture
 from rtsep.model.networks.export import export_model
 from rtsep.model.store import find
+from rtsep.training.batches import AudioBatch
 
 Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class ValidationClip:
-    """A part of a held-out song: stems (stems, channels, frames)."""
+    """A part of a held-out song."""
 
     name: str
-    stems: Float32
+    stems: Float32  # (stems, channels, frames)
 
 
 def read_clips(songs: Sequence[Song], spec: ModelSpec, seconds: float, most: int) -> list[ValidationClip]:
-    """Read the middle of the first songs that have all stems; raises `SpecError` where there are none."""
+    """Read the middle of the first songs that have all stems.
+
+    Args:
+        songs: held out of training.
+        spec: of the model; its stems and its rate.
+        seconds: of each; 0 for all of it.
+        most: songs at the most.
+
+    Raises:
+        SpecError: where there are songs, but none with all stems.
+    """
     found: list[ValidationClip] = []
     for song in songs:
         names = {stem: matching_stems(song, stem, spec.stems) for stem in spec.stems}
@@ -53,8 +65,30 @@ def read_clips(songs: Sequence[Song], spec: ModelSpec, seconds: float, most: int
     return found
 
 
+def as_batch(clip: ValidationClip, seconds: float, spec: ModelSpec) -> AudioBatch:
+    """Cut a clip into a batch of examples.
+
+    Args:
+        clip: to cut; what is left over at its end is left out.
+        seconds: of each example.
+        spec: of the model.
+    """
+    frames = min(clip.stems.shape[2], round(seconds * spec.sample_rate))
+    count = clip.stems.shape[2] // frames
+    pieces = torch.from_numpy(clip.stems[:, :, : count * frames]).reshape(*clip.stems.shape[:2], count, frames)
+    return pieces.permute(2, 0, 1, 3), torch.ones(count, len(spec.stems), dtype=torch.bool)
+
+
 def validation_setting(spec: ModelSpec, preset: str) -> Setting:
-    """How the songs are played to be judged; see `validate`. Raises `SpecError` for what the model cannot."""
+    """Choose how the songs are played to be judged; see `validate`.
+
+    Args:
+        spec: of the model.
+        preset: as of `validate`.
+
+    Raises:
+        SpecError: for a preset that the model cannot have.
+    """
     chosen = preset or ("offline" if spec.kind == "windowed" else "exact")
     setting = Setting("offline") if chosen == "offline" else Setting("stream", chosen)
     if setting.way == "stream":
@@ -65,10 +99,21 @@ def validation_setting(spec: ModelSpec, preset: str) -> Setting:
 def validate(
     network: nn.Module, architecture: Architecture, spec: ModelSpec, clips: Sequence[ValidationClip], preset: str
 ) -> dict[str, float]:
-    """SDR in dB of each stem, mean over the clips where it sounds, as the model plays at a preset.
+    """Give the SDR of each stem, as the exported model plays at a preset.
 
-    network: is exported first. preset: `offline` is the family's way with whole files;
-    empty: that for a windowed model, which is slow hop by hop, and `exact` for a stateful one.
+    Args:
+        network: is exported first.
+        architecture: of the network.
+        spec: of the model.
+        clips: to separate.
+        preset: `offline` is the family's way with whole files; empty: that for a windowed model, which is slow hop by
+            hop, and `exact` for a stateful one.
+
+    Returns:
+        dB by stem, mean over the clips where it sounds.
+
+    Raises:
+        FileError: where the exported model cannot be written.
     """
     setting = validation_setting(spec, preset)
     found: dict[str, list[float]] = {stem: [] for stem in spec.stems}

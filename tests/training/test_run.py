@@ -20,9 +20,11 @@ from rtsep.errors import FileError, ModelError, RtsepError, SpecError
 from rtsep.model.embed import embed
 from rtsep.model.networks import factory as networks
 from rtsep.model.store import EMBEDDED, JSON_NAME, StoredModel, find
-from rtsep.training import checkpoint
+from rtsep.training import checkpoint, initialisation
 from rtsep.training import run as training
+from rtsep.training.data import find_training_data
 from rtsep.training.device import TrainingDevice
+from rtsep.training.initialisation import build_network, resolve_architecture
 from rtsep.training.logs import read_log
 from rtsep.training.settings import TrainSettings, read_train_settings
 from rtsep.training.trainer import Progress, Trainer
@@ -70,7 +72,7 @@ def test_a_model_that_is_only_a_graph_cannot_be_trained_on(tmp_path: Path) -> No
     (graph / entries.pop("weights")["file"]).unlink()
     (graph / JSON_NAME).write_text(json.dumps(entries), encoding="utf-8")
     with pytest.raises(ModelError, match="streaming-2stems is only a graph, without weights"):
-        training.resolve_architecture(settings, str(graph))
+        resolve_architecture(settings, str(graph))
 
 
 def test_a_packed_model_can_be_trained_on(tmp_path: Path) -> None:
@@ -78,7 +80,7 @@ def test_a_packed_model_can_be_trained_on(tmp_path: Path) -> None:
     model = training.train(settings, tmp_path / "run", HERE)
     (tmp_path / "credits.md").write_text("thanks")
     packed = find(embed(model, tmp_path / "credits.md", tmp_path / "packed"))
-    _, _, network = training.build_network(settings, str(tmp_path / "packed"))
+    _, _, network = build_network(settings, str(tmp_path / "packed"))
     wanted = {name: torch.from_numpy(tensor) for name, tensor in packed.read_weights().tensors.items()}
     assert same(wanted, network.state_dict())
     assert not np.array_equal(wanted[KERNEL], model.read_weights().tensors[KERNEL])
@@ -124,8 +126,8 @@ class TestLowRanks:
         model = training.train(settings, tmp_path / "parts", HERE, init=init, resume=True)
         assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
         small = replace(settings, network={})  # and it is trained on as any other
-        assert training.resolve_architecture(small, str(model.path.parent))[0] == model.read_weights().architecture
-        training.build_network(replace(settings, network={"ranks": list(self.RANKS)}), str(model.path.parent))
+        assert resolve_architecture(small, str(model.path.parent))[0] == model.read_weights().architecture
+        build_network(replace(settings, network={"ranks": list(self.RANKS)}), str(model.path.parent))
 
     def test_other_ranks_want_a_full_network(self, tmp_path: Path, full: StoredModel) -> None:
         settings = self.settings(tmp_path, self.RANKS, steps=1)
@@ -134,11 +136,9 @@ class TestLowRanks:
         with pytest.raises(
             ModelError, match=r"ranks are \[0, 5, 0, 0\], those of --init \[4, 5, 4, 0\]; leave them out"
         ):
-            training.build_network(other, str(model.path.parent))
+            build_network(other, str(model.path.parent))
         with pytest.raises(ModelError, match="the weights do not fit the network"):
-            training.build_network(
-                replace(settings, network={"filters": [4, 9], "ranks": [0, 5, 0, 0]}), str(full.path.parent)
-            )
+            build_network(replace(settings, network={"filters": [4, 9], "ranks": [0, 5, 0, 0]}), str(full.path.parent))
 
 
 def interrupted(step: int, what: str) -> Any:
@@ -207,19 +207,19 @@ def test_a_trained_model_is_trained_on_from_its_folder(tmp_path: Path) -> None:
     settings = read_train_settings(runs.write(tmp_path))
     first = training.train(settings, tmp_path / "first", HERE)
     init = str(first.path.parent)
-    _, _, network = training.build_network(replace(settings, network={}), init)
+    _, _, network = build_network(replace(settings, network={}), init)
     best = checkpoint.load(tmp_path / "first" / "best.pt").average
     assert same(network.state_dict(), best)
     other = replace(settings, network={}, stems=("guitar", "rest"))
-    assert training.resolve_architecture(other, init)[0].stems == ("guitar", "rest")
+    assert resolve_architecture(other, init)[0].stems == ("guitar", "rest")
     with pytest.raises(SpecError, match="has 2 stems"):
-        training.resolve_architecture(replace(settings, stems=("vocals", "drums", "other")), init)
+        resolve_architecture(replace(settings, stems=("vocals", "drums", "other")), init)
     with pytest.raises(SpecError, match="of family causal, the settings say 'unet'"):
-        training.resolve_architecture(replace(settings, network=runs.UNET), init)
+        resolve_architecture(replace(settings, network=runs.UNET), init)
     with pytest.raises(ModelError, match="no model 'nothing'"):
-        training.resolve_architecture(settings, "nothing")
+        resolve_architecture(settings, "nothing")
     with pytest.raises(SpecError, match="channels is 1; training needs 2"):
-        training.build_network(replace(settings, network={**runs.UNET, "channels": 1}), "")
+        build_network(replace(settings, network={**runs.UNET, "channels": 1}), "")
 
 
 def test_a_folder_holds_one_run(tmp_path: Path) -> None:
@@ -270,10 +270,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_word(tmp_path: Path) -> N
             next(network.parameters()).fill_(np.nan)
         return described, spec, network
 
-    build_network = training.build_network
     with pytest.MonkeyPatch.context() as patch, pytest.raises(RtsepError, match="not finite for 20 steps"):
         patch.setattr(training, "build_network", burst)
-        patch.setattr(training, "_initialise", lambda *found: None)
+        patch.setattr(training, "initialise", lambda *found: None)
         training.train(settings, tmp_path / "run", HERE)
     (row,) = read_log(tmp_path / "run" / "log.csv")
     assert (row["step"], row["skipped"]) == (10, 10)
@@ -288,7 +287,7 @@ def test_a_run_says_how_long_it_waited_for_examples(tmp_path: Path, monkeypatch:
         time.sleep(0.2)
         return make(examples, number)
 
-    monkeypatch.setattr(training, "SCALED", 1)
+    monkeypatch.setattr(initialisation, "SCALED", 1)
     monkeypatch.setattr(Examples, "__getitem__", slow)
     training.train(settings, tmp_path / "run", HERE, on_progress=told.append)
     rows = read_log(tmp_path / "run" / "log.csv")
@@ -333,8 +332,8 @@ def test_a_pattern_means_several_folders(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "a-music", tmp_path / "b-music")
     (tmp_path / "c-music.txt").touch()
     several = replace(settings, train=(replace(settings.train[0], folder=tmp_path / "*-music"),), valid=())
-    (collection,) = training.find_training_data(several, 44100).collections
+    (collection,) = find_training_data(several, 44100).collections
     assert len(collection.songs) == 6
     none = replace(settings, train=(replace(settings.train[0], folder=tmp_path / "*-noise"),))
     with pytest.raises(FileError, match="no folder is called so"):
-        training.find_training_data(none, 44100)
+        find_training_data(none, 44100)
