@@ -17,10 +17,10 @@ from rtsep.errors import SpecError
 
 @dataclass(frozen=True)
 class Soundfonts:
-    """Soundfonts: `general` ones with the General MIDI sounds, and those whose first sound is a drum kit."""
+    """The soundfonts of a band."""
 
-    general: tuple[Path, ...]
-    drums: tuple[Path, ...] = ()
+    general: tuple[Path, ...]  # with the General MIDI sounds
+    drums: tuple[Path, ...] = ()  # whose first sound is a drum kit
 
 
 # General MIDI numbers, from 0. Choirs and voices are left out: they would be taught as not singing.
@@ -64,10 +64,19 @@ STROKE_S = 0.2
 
 
 def play(soundfonts: Soundfonts, seconds: float, rng: np.random.Generator) -> dict[str, Float32]:
-    """Compose, play and mix a song: drums, bass and other, each (2, frames) at 44.1 kHz, peak at most 0.9.
+    """Compose, play and mix a song; a pure function of the soundfonts and the state of the generator.
 
-    A pure function of the soundfonts and the state of `rng`. `SpecError` where no soundfont has a sound that is
-    wanted, `FileError` for one that cannot be read.
+    Args:
+        soundfonts: to play it with.
+        seconds: how long.
+        rng: draws all that is drawn.
+
+    Returns:
+        Drums, bass and other, each (2, frames) at 44.1 kHz, peak at most 0.9.
+
+    Raises:
+        SpecError: where no soundfont has a sound that is wanted.
+        FileError: for a soundfont that cannot be read.
     """
     if not soundfonts.general:
         raise SpecError("a band needs at least one general soundfont, as of the package fluid-soundfont-gm")

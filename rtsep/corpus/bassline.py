@@ -55,7 +55,16 @@ def play_bass(
     style: Bassline,
     rng: np.random.Generator,
 ) -> list[Note]:
-    """Notes for all bars of `playing` (bars,); `kick` (bars, steps) is where the kick falls."""
+    """Play a bass on the chords.
+
+    Args:
+        grid: of the song.
+        chords: of the song.
+        kick: where the kick falls, (bars, steps).
+        playing: in which bars the bass plays, (bars,).
+        style: the manner of playing.
+        rng: draws the notes.
+    """
     bars = len(playing)
     likely = (style.likely * grid.bar)[: grid.bar]
     starts = (draw_onsets(likely, bars, rng) if style.likely else kick[:bars].copy()) & playing[:, None]

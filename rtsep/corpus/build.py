@@ -28,26 +28,30 @@ SAVE_EVERY_S = 10.0  # a run that is killed loses so much of the manifest
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What to build: how much, from which packages, how.
-
-    given: a folder of .debs that are there already. multitrack: songs in stems. jobs: processes.
-    """
+    """What to build: how much, from which packages, how."""
 
     amounts: Amounts
     packages: tuple[Package, ...] = PACKAGES
     seed: int = 0
-    jobs: int = 1
-    given: Path | None = None
-    multitrack: Path | None = None
-    skip_missing: bool = False
+    jobs: int = 1  # processes
+    given: Path | None = None  # a folder of .debs that are there already
+    multitrack: Path | None = None  # a folder of songs in stems
+    skip_missing: bool = False  # go on without what cannot be had
 
 
 def build(folder: Path, options: BuildOptions, on_progress: OnProgress) -> Manifest:
-    """Build the corpus in `folder` and give its manifest.
+    """Build the corpus in a folder and give its manifest.
 
-    Songs that are there and whole are kept, also those of earlier builds, but not those that hold what
-    is refused by now. `on_progress` hears what is being done. A song whose sound is broken is noted in the
-    manifest; raises `FileError` for a package that is broken, missing or not safe, and for a full disk.
+    Songs that are there and whole are kept, also those of earlier builds, but not those that hold what is refused by
+    now. A song whose sound is broken is noted in the manifest.
+
+    Args:
+        folder: of the corpus.
+        options: what to build.
+        on_progress: hears what is being done.
+
+    Raises:
+        FileError: for a package that is broken, missing or not safe, and for a full disk.
     """
     inventory = build_inventory(folder, options.packages, options.given, options.skip_missing, on_progress)
     if options.multitrack is not None:

@@ -44,16 +44,24 @@ CHOKED_S = 0.03  # in which a hat that is closed falls silent
 
 
 def drum_role(name: str) -> str | None:
-    """The role, of `rhythm.ROLES`, that the name of a stroke or its file tells, as "Snare 02.wav"; None for no role."""
+    """Tell the role of a stroke, of `rhythm.ROLES`, by its name or its file's, as "Snare 02.wav"; None for no role."""
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
     return next((role for role, starts in WORDS.items() if any(word.startswith(tuple(starts)) for word in words)), None)
 
 
 def render_beat(samples: Mapping[str, Sequence[Float32]], seconds: float, rng: np.random.Generator) -> Float32:
-    """A groove played by single strokes: (2, frames) at 44.1 kHz, peak at most 0.9.
+    """Play a groove by single strokes.
 
-    samples: for each role of `rhythm.ROLES` takes of one stroke, (channels, frames) or (frames,), at 44.1 kHz.
-    `SpecError` for an unknown role, or for a kit without a stroke.
+    Args:
+        samples: for each role of `rhythm.ROLES` takes of one stroke, (channels, frames) or (frames,), at 44.1 kHz.
+        seconds: how long.
+        rng: draws the groove and the takes.
+
+    Returns:
+        (2, frames) at 44.1 kHz, peak at most 0.9.
+
+    Raises:
+        SpecError: for an unknown role, or for a kit without a stroke.
     """
     unknown = sorted(set(samples) - set(ROLES))
     if unknown:

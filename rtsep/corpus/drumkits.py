@@ -25,14 +25,21 @@ MANY = ("tom", "percussion")  # of which a drummer has several
 
 @dataclass(frozen=True)
 class Drum:
-    """One drum: its role, of `rhythm.ROLES`, and its recordings, the hardest strokes first."""
+    """One drum of a kit."""
 
-    role: str
-    strokes: tuple[Path, ...]
+    role: str  # one of `rhythm.ROLES`
+    strokes: tuple[Path, ...]  # its recordings, the hardest strokes first
 
 
 def read_kit(folder: Path) -> tuple[Drum, ...]:
-    """The drums of a kit whose names tell their role; `FileError` for a drumkit.xml that is missing or broken."""
+    """Read the drums of a kit whose names tell their role.
+
+    Args:
+        folder: with a drumkit.xml.
+
+    Raises:
+        FileError: for a drumkit.xml that is missing or broken.
+    """
     path = folder / DRUMKIT
     try:
         with path.open("rb") as file:
@@ -50,9 +57,18 @@ def read_kit(folder: Path) -> tuple[Drum, ...]:
 
 
 def play_kit(folder: Path, seconds: float, rng: np.random.Generator) -> tuple[Float32, frozenset[Path]]:
-    """Play a groove on the kit in `folder`: (2, frames) at 44.1 kHz, and the files that were used.
+    """Play a groove on a kit.
 
-    Raises `FileError` for a kit that is broken or has no drum that we know.
+    Args:
+        folder: of the kit.
+        seconds: how long.
+        rng: draws the groove and the recordings.
+
+    Returns:
+        (2, frames) at 44.1 kHz, and the files that were used.
+
+    Raises:
+        FileError: for a kit that is broken or has no drum that we know.
     """
     kit = _chosen(read_kit(folder), rng)
     if not kit:

@@ -29,31 +29,35 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class GeneratedStem:
-    """One stem, (2, frames), and the files that it really holds."""
+    """One stem of a song."""
 
-    sound: Float32
-    files: tuple[SourceFile, ...]
+    sound: Float32  # (2, frames) at 44.1 kHz
+    files: tuple[SourceFile, ...]  # that it really holds
 
 
 @dataclass(frozen=True)
 class GeneratedSong:
-    """A song: its stems by name, and the files that were broken."""
+    """A song that was made."""
 
-    stems: dict[str, GeneratedStem]
-    refused: tuple[Refused, ...] = ()
+    stems: dict[str, GeneratedStem]  # by name
+    refused: tuple[Refused, ...] = ()  # the files that were broken
 
 
 @dataclass(frozen=True)
 class SongGenerator:
-    """What makes a kind of song, and the stems that it gives; a new `version` makes all its songs anew."""
+    """What makes a kind of song."""
 
     generate: Callable[[SongJob, np.random.Generator], GeneratedSong]
-    stems: tuple[str, ...]
-    version: int = 1
+    stems: tuple[str, ...]  # that it gives
+    version: int = 1  # a new one makes all its songs anew
 
 
 def generate(job: SongJob) -> GeneratedSong:
-    """Make the song of a job; `FileError` if what it needs is broken."""
+    """Generate the song of a job.
+
+    Raises:
+        FileError: if what it needs is broken.
+    """
     return GENERATORS[job.generator].generate(job, np.random.default_rng(job.seed))
 
 

@@ -23,13 +23,13 @@ TAGGED = (".ogg", ".opus", ".flac", ".wav")
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file that may be used; `group` is its singer, kit or package."""
+    """A file that may be used."""
 
     path: Path
     origin: Origin
-    kind: str
-    group: str
-    held_out: bool
+    kind: str  # what its sound is good for
+    group: str  # its singer, kit or package
+    held_out: bool  # of training
 
     @property
     def root(self) -> Path:
@@ -37,7 +37,7 @@ class SourceFile:
         return self.path.parents[len(Path(self.origin.file).parts) - 1]
 
     def refused(self, reason: object) -> Refused:
-        """That it turned out to be of no use; the words leave out where it lies on this machine."""
+        """Note that it turned out to be of no use; the words leave out where it lies on this machine."""
         words = " ".join(str(reason).replace(str(self.path), "it").split())
         return Refused(self.origin.package, self.origin.version, self.origin.file, words)
 
@@ -51,17 +51,24 @@ class Inventory:
     refused: tuple[Refused, ...] = ()
 
     def of(self, kind: str, held_out: bool) -> list[SourceFile]:
-        """The files of one kind, of training or of those that stay out of it."""
+        """Give the files of one kind, of training or of those that stay out of it."""
         return [found for found in self.files if (found.kind, found.held_out) == (kind, held_out)]
 
 
 def build_inventory(
     folder: Path, packages: Iterable[Package], given: Path | None, skip_missing: bool, on_progress: OnProgress
 ) -> Inventory:
-    """Get the packages, unpack them below `folder` and judge their files.
+    """Get packages, unpack them and judge their files.
 
-    given: a folder of .debs that are there already. skip_missing: what cannot be had is noted as
-    refused instead of an error. Raises `FileError`.
+    Args:
+        folder: of the corpus.
+        packages: to get.
+        given: a folder of .debs that are there already; None for none.
+        skip_missing: what cannot be had is noted as refused instead of an error.
+        on_progress: hears what is being done.
+
+    Raises:
+        FileError: for a package that cannot be had, or is broken or not safe.
     """
     inventory = Inventory()
     wanted = tuple(packages)

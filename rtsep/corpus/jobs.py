@@ -28,16 +28,17 @@ INSTRUMENTAL, SINGING, ROBOT, BAND, DRUMS = "instrumental", "singing", "robot", 
 
 @dataclass(frozen=True)
 class Amounts:
-    """Hours of training sound to make; `music_h` is the most of real music, None takes all of it.
+    """How much training sound to make.
 
-    `valid_share` of as much again is made from what stays out of training. Raises `SpecError`.
+    Raises:
+        SpecError: for a value that is out of range.
     """
 
-    singing_h: float = 10.0
+    singing_h: float = 10.0  # hours, as the next two
     songs_h: float = 10.0
     drums_h: float = 1.0
-    music_h: float | None = None
-    valid_share: float = 0.1
+    music_h: float | None = None  # the most of real music; None takes all of it
+    valid_share: float = 0.1  # of as much again is made from what stays out of training
 
     def __post_init__(self) -> None:
         for name in ("singing_h", "songs_h", "drums_h", "music_h"):
@@ -50,18 +51,27 @@ class Amounts:
 
 @dataclass(frozen=True)
 class SongJob:
-    """One song to make: `song` is its folder below corpus/; `seed` says all that the result depends on."""
+    """One song to make."""
 
-    song: str
+    song: str  # its folder below corpus/
     generator: str
-    seed: int
+    seed: int  # says all that the result depends on
     files: tuple[SourceFile, ...]
     start_s: float = 0.0
     seconds: float = SONG_S
 
 
 def plan_jobs(inventory: Inventory, amounts: Amounts, seed: int) -> tuple[list[SongJob], list[Refused]]:
-    """All songs, and the music that cannot be read."""
+    """Plan all songs of a corpus.
+
+    Args:
+        inventory: what they may be made from.
+        amounts: how much of each kind.
+        seed: another one gives other songs.
+
+    Returns:
+        The songs, and the music that cannot be read.
+    """
     jobs: list[SongJob] = []
     refused: list[Refused] = []
     for split, held_out in SPLITS:
@@ -142,7 +152,7 @@ def _named(files: list[SourceFile]) -> list[tuple[str, SourceFile]]:
 
 
 def slug(text: str) -> str:
-    """A name that every file system takes."""
+    """Make a name that every file system takes."""
     return re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-").lower() or "song"
 
 

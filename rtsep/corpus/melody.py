@@ -38,7 +38,15 @@ STIFF = Expression(glide_s=(0.0, 0.0), vibrato_chance=0.0, scoop_chance=0.0, dri
 
 
 def smoothed(track: Track, width: int) -> Track:
-    """`track` (n,) averaged under a Hann window `width` values wide, its ends held."""
+    """Average a track under a Hann window, its ends held.
+
+    Args:
+        track: (n,).
+        width: of the window, in values.
+
+    Returns:
+        (n,).
+    """
     if width < 2:
         return track
     window = np.hanning(width + 2)[1:-1]
@@ -47,13 +55,29 @@ def smoothed(track: Track, width: int) -> Track:
 
 
 def smooth_noise(frames: int, width: int, rng: np.random.Generator) -> Track:
-    """Slow noise (frames,) of deviation one that keeps its course for about `width` values."""
+    """Make slow noise of deviation one.
+
+    Args:
+        frames: how many values.
+        width: values for which it keeps about its course.
+        rng: draws it.
+
+    Returns:
+        (frames,).
+    """
     knots = rng.standard_normal(frames // max(1, width) + 3)
     return np.interp(np.arange(frames) / max(1, width), np.arange(len(knots)), smoothed(knots, 3)) * 1.3
 
 
 def random_walk(count: int, low: int, high: int, rng: np.random.Generator) -> list[int]:
-    """`count` degrees from `low` to `high`: mostly by step, with motifs that come again."""
+    """Walk over degrees: mostly by step, with motifs that come again.
+
+    Args:
+        count: degrees that are wanted.
+        low: the lowest degree.
+        high: the highest.
+        rng: draws them.
+    """
     place = int(rng.integers(low, high + 1))
     moves: list[int] = []
     while len(moves) < count:
@@ -75,7 +99,16 @@ def random_walk(count: int, low: int, high: int, rng: np.random.Generator) -> li
 def draw_melody(
     starts_s: Sequence[float], end_s: float, key: Key, low: float, high: float, rng: np.random.Generator
 ) -> list[Note]:
-    """A tune with notes at `starts_s`, each lasting until the next: in the key, from pitch `low` to `high`."""
+    """Draw a tune in a key, each note lasting until the next.
+
+    Args:
+        starts_s: of the notes.
+        end_s: of the last one.
+        key: of the tune.
+        low: lowest pitch, a MIDI number.
+        high: highest pitch, a MIDI number.
+        rng: draws it.
+    """
     degrees = random_walk(len(starts_s), key.degree(low), max(key.degree(high), key.degree(low) + 2), rng)
     ends_s = [*starts_s[1:], end_s]
     return [
@@ -85,7 +118,14 @@ def draw_melody(
 
 
 def ornamented(notes: Sequence[Note], key: Key, chance: float, rng: np.random.Generator) -> list[Note]:
-    """Some notes broken into two or three that end on their own pitch: several notes on one syllable."""
+    """Break some notes into two or three that end on their own pitch: several notes on one syllable.
+
+    Args:
+        notes: of a tune.
+        key: of the tune.
+        chance: probability of each note to be broken.
+        rng: draws them.
+    """
     out: list[Note] = []
     for note in notes:
         parts = int(rng.integers(2, 4))
@@ -104,10 +144,20 @@ def ornamented(notes: Sequence[Note], key: Key, chance: float, rng: np.random.Ge
 def pitch_contour(
     notes: Sequence[Note], frames: int, frame_s: float, expression: Expression, rng: np.random.Generator
 ) -> Track:
-    """The pitch (frames,) in MIDI numbers of a singer who sings `notes`, a value every `frame_s` seconds.
+    """Give the pitch of a singer who sings notes.
 
     Portamento between notes, scoops into some, vibrato late in long ones, and a slow drift. Before the first note its
     pitch is held.
+
+    Args:
+        notes: that are sung.
+        frames: how many values.
+        frame_s: from one value to the next.
+        expression: how the singer moves.
+        rng: draws it.
+
+    Returns:
+        (frames,), MIDI numbers.
     """
     starts = [round(note.start_s / frame_s) for note in notes]
     ends = [*starts[1:], frames]

@@ -19,9 +19,16 @@ MULTITRACK = "multitrack"
 
 
 def find_multitrack(folder: Path) -> tuple[list[SourceFile], list[Refused]]:
-    """The stems of the album's songs in `folder`, as <song>/<stem>.ogg; other songs are refused.
+    """Find the stems of the album's songs, as <song>/<stem>.ogg; other songs are refused.
 
-    Raises `FileError` for a folder without any of them, or a song that lacks a stem.
+    Args:
+        folder: that holds the songs.
+
+    Returns:
+        The stems, and the songs that are refused.
+
+    Raises:
+        FileError: for a folder without any of them, or a song that lacks a stem.
     """
     if not folder.is_dir():
         raise FileError(f"{folder} is no folder; --multitrack takes the songs of the album, {', '.join(SONGS)}")

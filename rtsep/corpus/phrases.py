@@ -25,9 +25,17 @@ BREATH_S = 0.12  # between two pieces of speech
 def phrases(
     files: Sequence[SourceFile], rng: np.random.Generator, broken: Callable[[SourceFile, FileError], None]
 ) -> Iterator[tuple[Speech, tuple[SourceFile, ...]]]:
-    """Phrases of one singer, each with the files that it was joined from, as long as there are files.
+    """Join recorded speech of one singer to phrases, as long as there are files.
 
-    Silent files are passed over, and broken ones after telling `broken` of them.
+    Silent files are passed over.
+
+    Args:
+        files: of one singer.
+        rng: draws how long phrases are.
+        broken: hears of each file that is broken, which is passed over too.
+
+    Yields:
+        A phrase, and the files that it was joined from.
     """
     pieces: list[Float32] = []
     used: list[SourceFile] = []
@@ -54,9 +62,21 @@ def phrases(
 def sung(
     spoken: Iterator[tuple[Speech, tuple[SourceFile, ...]]], sing: Sing, seconds: float, rng: np.random.Generator
 ) -> tuple[Float32, tuple[SourceFile, ...]]:
-    """A song (2, frames) of at most so many seconds with rests between its phrases, and the files that it holds.
+    """Make a song of phrases, with rests between them.
 
-    A phrase in which nothing can be sung is left out; `FileError` if none is left.
+    A phrase in which nothing can be sung is left out.
+
+    Args:
+        spoken: the phrases, and the files of each.
+        sing: makes (2, frames) of speech (frames,) and its rate.
+        seconds: of the song, at most.
+        rng: draws rests, and all that the singing draws.
+
+    Returns:
+        (2, frames) at 44.1 kHz, and the files that it holds.
+
+    Raises:
+        FileError: if no phrase is left.
     """
     length = round(seconds * SAMPLE_RATE)
     song = np.zeros((2, length), np.float32)

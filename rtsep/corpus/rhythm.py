@@ -32,7 +32,7 @@ class Groove:
 
     @property
     def beats(self) -> int:
-        """In a bar."""
+        """Beats in a bar."""
         return len(self.kick) // STEPS_PER_BEAT
 
 
@@ -63,7 +63,16 @@ PHRASE = 4  # bars, after which a drummer likes to fill
 
 
 def draw_onsets(likely: str, bars: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Steps (bars, steps) where something sounds, by tenths; 9 is nearly always. The bars have most in common."""
+    """Draw the steps where something sounds; the bars have most in common.
+
+    Args:
+        likely: for each step of a bar how likely it is, in tenths; 9 is nearly always.
+        bars: of the song.
+        rng: draws them.
+
+    Returns:
+        (bars, steps).
+    """
     chance = np.array([int(tenths) for tenths in likely]) / 10.0
     first = rng.random(len(chance)) < chance
     again = rng.random((bars, len(chance))) < chance
@@ -75,9 +84,14 @@ def draw_onsets(likely: str, bars: int, rng: np.random.Generator) -> npt.NDArray
 def play_drums(
     grid: Grid, groove: Groove, strokes: npt.NDArray[np.bool_], playing: Sequence[bool], rng: np.random.Generator
 ) -> list[Hit]:
-    """Strokes for all bars of `playing`, silence where it says so.
+    """Play the drums of a groove.
 
-    `strokes` (bars, steps) is where the kick falls, shared with the bass; the rest is drawn from the groove.
+    Args:
+        grid: of the song.
+        groove: what is drawn from, but for the kick.
+        strokes: where the kick falls, (bars, steps), shared with the bass.
+        playing: for each bar whether the drums play.
+        rng: draws the strokes.
     """
     bars = len(playing)
     parts = {groove.backbeat: draw_onsets(groove.snare, bars, rng)}

@@ -49,9 +49,18 @@ class Performance:
 
 
 def sing(speech: Float32, sample_rate: int, rng: np.random.Generator) -> Float32:
-    """Make speech (frames,) sing: (2, frames) at 44.1 kHz, finished, peak at most 0.9.
+    """Make speech sing; a pure function of the speech and the state of the generator.
 
-    A pure function of the speech and the state of `rng`. `FileError` if too little of the speech is voiced.
+    Args:
+        speech: (frames,).
+        sample_rate: of the speech, in Hz.
+        rng: draws all that is drawn.
+
+    Returns:
+        (2, frames) at 44.1 kHz, mixed down, peak at most 0.9.
+
+    Raises:
+        FileError: if too little of the speech is voiced.
     """
     longest = round(SPEECH_S * sample_rate)
     if len(speech) > longest:
@@ -64,7 +73,13 @@ def sing(speech: Float32, sample_rate: int, rng: np.random.Generator) -> Float32
 
 
 def perform(voice: Voice, style: VocalStyle, rng: np.random.Generator) -> Performance:
-    """Decide all that a singer decides, for analysed speech."""
+    """Decide all that a singer decides.
+
+    Args:
+        voice: analysed speech.
+        style: of the singing.
+        rng: draws all that is drawn.
+    """
     beat_s = 60.0 / rng.uniform(*style.bpm)
     key = draw_key(SUNG, rng)
     syllables = find_syllables(voice)
@@ -104,7 +119,15 @@ def perform(voice: Voice, style: VocalStyle, rng: np.random.Generator) -> Perfor
 
 
 def mixed_down(performance: Performance, rng: np.random.Generator) -> Float32:
-    """Let a performance sound, with or without layers, and mix it as records are: (2, frames)."""
+    """Let a performance sound, with or without layers, and mix it as records are.
+
+    Args:
+        performance: what is sung.
+        rng: draws layers and effects.
+
+    Returns:
+        (2, frames) at 44.1 kHz.
+    """
     lead = synthesise(performance.voice, performance.pitch)
     dry = production.panned(lead, rng.normal(0.0, 0.05))
     stacks = list(STACKS)
@@ -121,7 +144,16 @@ def mixed_down(performance: Performance, rng: np.random.Generator) -> Float32:
 
 
 def layered(performance: Performance, layer: Layer, rng: np.random.Generator) -> Track:
-    """The pitch (frames,) of another take: as far from the tune as the layer says, and never quite the same."""
+    """Give the pitch of another take: as far from the tune as a layer says, and never quite the same.
+
+    Args:
+        performance: what is sung.
+        layer: the other take.
+        rng: draws how it differs.
+
+    Returns:
+        (frames,), MIDI numbers.
+    """
     frames = len(performance.pitch)
     offset = np.full(frames, 12.0 * layer.octaves)
     if layer.degrees and performance.notes:
