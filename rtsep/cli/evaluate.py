@@ -125,7 +125,26 @@ def prepare_evaluation(
     engine: str,
     precision: str,
 ) -> tuple[list[Song], Evaluation]:
-    """The songs, and how they are scored; all that can be wrong with either is said now."""
+    """Find the songs, and how they are scored; all that can be wrong with either is said now.
+
+    Args:
+        folder: of the songs.
+        layout: how they lie there.
+        changes: what the layout must know, as subset=test; None for nothing.
+        model: its name or path.
+        stems: those that are reported, with commas between them; empty for all.
+        start: first second that is scored; None for around the middle.
+        seconds: that are scored of each song; None for all.
+        rate: that is played at, in Hz; 0 for each song's own.
+        museval: whether its figures are made too.
+        settings: by which songs are scored.
+        engine: its name.
+        precision: f32 or bf16.
+
+    Raises:
+        ConfigError: without a preset.
+        RtsepError: for songs, a model or settings that cannot be.
+    """
     from rtsep.evaluation.bsseval import require_museval
     from rtsep.evaluation.estimation import EvaluatedModel
     from rtsep.evaluation.runner import Evaluation
@@ -146,7 +165,18 @@ def prepare_evaluation(
 def score_all(
     evaluation: Evaluation, songs: Sequence[Song], settings: Sequence[Setting], folder: Path | None, jobs: int
 ) -> list[TrackScore]:
-    """Every song by every setting, with a progress bar; what is kept in the folder is not made again."""
+    """Score every song by every setting, with a progress bar.
+
+    Args:
+        evaluation: what is the same for all songs and settings.
+        songs: to score.
+        settings: by which they are.
+        folder: where scores are kept, and not made again; None to keep nothing.
+        jobs: processes; 0 for as many as cores and memory have room for.
+
+    Returns:
+        The scores of the songs that could be read.
+    """
     from contextlib import closing
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -181,7 +211,12 @@ def score_all(
 
 
 def save_plot(path: Path, plot: Callable[[Any, Path], None]) -> None:
-    """Draw by matplotlib, or say that it is missing."""
+    """Save a plot by matplotlib, or say that it is missing.
+
+    Args:
+        path: of the SVG file.
+        plot: gets `rtsep.evaluation.plots` and the path.
+    """
     try:
         from rtsep.evaluation import plots
     except ImportError as error:
@@ -192,7 +227,11 @@ def save_plot(path: Path, plot: Callable[[Any, Path], None]) -> None:
 
 
 def score_tables(summary: Sequence[Figures]) -> RenderableType:
-    """A row for each setting and stem, plain figures and museval's; what no song has is left out."""
+    """Make tables of a summary: a row for each setting and stem, plain figures and museval's.
+
+    Args:
+        summary: of the scores; what no song has is left out.
+    """
     from rich.console import Group
     from rich.text import Text
 
@@ -228,12 +267,21 @@ def _cell(head: str, value: float) -> str:
 
 
 def split_commas(text: str) -> tuple[str, ...]:
-    """What stands between commas."""
+    """Split what stands between commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def parse_numbers(text: str, name: str, kind: Callable[[str], Any]) -> tuple[Any, ...]:
-    """Numbers between commas; `ConfigError` for anything else."""
+    """Read numbers between commas.
+
+    Args:
+        text: to read.
+        name: of the option.
+        kind: int or float.
+
+    Raises:
+        ConfigError: for anything else.
+    """
     try:
         return tuple(kind(part) for part in split_commas(text))
     except ValueError:

@@ -26,12 +26,12 @@ out = Console(highlight=False)
 
 
 def say(text: str) -> None:
-    """One line to the output, as it is: names of files and devices may hold anything."""
+    """Print one line as it is: names of files and devices may hold anything."""
     out.print(Text(text), soft_wrap=True)
 
 
 def print_error(error: BaseException) -> None:
-    """One line for people, to the error output."""
+    """Print one line for people to the error output."""
     words = " ".join(str(error).split())
     Console(stderr=True).print(Text.assemble(("rtsep:", "bold red"), f" {words}"), soft_wrap=True)
 
