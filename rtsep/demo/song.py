@@ -99,7 +99,7 @@ MELODY: tuple[tuple[tuple[float, float, int, str], ...], ...] = (
 
 
 def sung_notes() -> list[SungNote]:
-    """The melody in seconds."""
+    """Give the melody in seconds."""
     out = []
     for bar, notes in enumerate(MELODY, start=INTRO_BARS):
         for beat, length, pitch, syllable in notes:
@@ -113,7 +113,7 @@ def _on_beats(bar: int, name: str, beats: tuple[float, ...], loudness: float = 1
 
 
 def drum_hits() -> list[NoteEvent]:
-    """Four on the floor, claps on two and four, more and more cymbals."""
+    """Give the drums: four on the floor, claps on two and four, more and more cymbals."""
     out: list[NoteEvent] = []
     offbeats = (0.5, 1.5, 2.5, 3.5)
     for bar in range(BARS - 1):
@@ -132,7 +132,7 @@ def drum_hits() -> list[NoteEvent]:
 
 
 def bass_notes() -> list[NoteEvent]:
-    """Roots between the kicks, with a step to the fifth and the octave."""
+    """Give the bass: roots between the kicks, with a step to the fifth and the octave."""
     out = []
     figure = ((0.0, 0.45, 0, 0.8), (0.75, 0.5, 0, 0.9), (1.5, 0.4, 12, 0.75), (2.0, 0.4, 0, 0.8), (2.75, 0.6, 0, 0.9))
     for bar, (root, _) in enumerate(CHORDS[:-1]):
@@ -145,7 +145,7 @@ def bass_notes() -> list[NoteEvent]:
 
 
 def key_notes() -> list[NoteEvent]:
-    """An arpeggio in the gaps of the groove, an octave above the pad, thinner where the voice sings."""
+    """Give an arpeggio in the gaps of the groove, an octave above the pad, thinner where the voice sings."""
     out = []
     order = (0, 2, 3, 1, 2, 3)
     for bar, (_, chord) in enumerate(CHORDS[:-1]):
@@ -159,7 +159,7 @@ def key_notes() -> list[NoteEvent]:
 
 
 def pad_notes() -> list[NoteEvent]:
-    """Each bar's chord, held."""
+    """Give each bar's chord, held."""
     out = []
     for bar, (_, chord) in enumerate(CHORDS):
         length_s = 4.0 * BEAT_S if bar < BARS - 1 else 6.0 * BEAT_S
@@ -168,9 +168,17 @@ def pad_notes() -> list[NoteEvent]:
 
 
 def render(sample_rate: int = SAMPLE_RATE, seconds: float = SECONDS) -> dict[str, Array]:
-    """The stems vocals, drums, bass and other, each (2, frames); their sum is the song.
+    """Render the stems, whose sum is the song.
 
-    `seconds` below the song's length gives its beginning; beyond it there is silence.
+    Args:
+        sample_rate: in Hz, 8000 or more.
+        seconds: below the song's length gives its beginning; beyond it there is silence.
+
+    Returns:
+        Vocals, drums, bass and other, each (2, frames).
+
+    Raises:
+        ValueError: for a lower rate, or no time at all.
     """
     if sample_rate < 8_000 or seconds <= 0.0:
         raise ValueError(f"sample_rate {sample_rate}, seconds {seconds}: give at least 8000 Hz and more than 0 s")
@@ -195,12 +203,18 @@ def render(sample_rate: int = SAMPLE_RATE, seconds: float = SECONDS) -> dict[str
 
 
 def mix(stems: dict[str, Array]) -> Array:
-    """The sum of the stems: (2, frames)."""
+    """Sum stems, (2, frames) each."""
     return np.asarray(np.sum(list(stems.values()), axis=0), np.float32)
 
 
 def write(path: Path, sound: Array, sample_rate: int = SAMPLE_RATE) -> None:
-    """Write `sound` (2, frames) as Ogg Vorbis."""
+    """Write a sound as Ogg Vorbis.
+
+    Args:
+        path: of the file.
+        sound: (2, frames).
+        sample_rate: in Hz.
+    """
     import soundfile
 
     # At the default quality the coding noise costs a separator 1 dB of the vocals; at this one a third of that.
@@ -212,7 +226,14 @@ def write(path: Path, sound: Array, sample_rate: int = SAMPLE_RATE) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Render the song into the file named on the command line."""
+    """Render the song into the file named on the command line.
+
+    Args:
+        arguments: of the command line; None for the program's own.
+
+    Raises:
+        SystemExit: for anything but the name of an .ogg file.
+    """
     names = sys.argv[1:] if arguments is None else arguments
     if len(names) != 1 or not names[0].endswith(".ogg"):
         raise SystemExit("usage: python -m rtsep.demo.song OUT.ogg")

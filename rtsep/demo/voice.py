@@ -33,23 +33,23 @@ DISPERSION = 0.02
 
 @dataclass(frozen=True)
 class SungNote:
-    """One sung syllable: `start_s` is where its vowel begins, `pitch` a MIDI note number (69 is 440 Hz)."""
+    """One sung syllable."""
 
-    start_s: float
+    start_s: float  # where its vowel begins
     length_s: float
-    pitch: float
+    pitch: float  # MIDI note number: 69 is 440 Hz
     syllable: str
     loudness: float = 1.0
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One phoneme in time, of note number `note`."""
+    """One phoneme in time."""
 
     start_s: float
     end_s: float
     name: str
-    note: int
+    note: int  # number of the note that it is of
 
 
 @dataclass
@@ -69,7 +69,7 @@ class VocalTract:
 
 
 def consonants_s(names: Sequence[str]) -> float:
-    """How long a group of consonants takes."""
+    """Give how long a group of consonants takes, in seconds."""
     return sum(PHONEMES[name].length_s for name in names)
 
 
@@ -148,7 +148,14 @@ def _sound(phoneme: Phoneme, since_s: Tracks, length_s: float) -> tuple[Tracks, 
 
 
 def perform(notes: Sequence[SungNote], frames: int, sample_rate: int, seed: int) -> VocalTract:
-    """Turn notes and syllables into what folds, tract and breath do over `frames` frames."""
+    """Turn notes and syllables into what folds, tract and breath do.
+
+    Args:
+        notes: that are sung.
+        frames: of the sound.
+        sample_rate: in Hz.
+        seed: of what is never quite the same.
+    """
     hop = control_hop(sample_rate)
     rate = sample_rate / hop
     count = control_count(frames, hop)
@@ -180,10 +187,16 @@ def perform(notes: Sequence[SungNote], frames: int, sample_rate: int, seed: int)
 
 
 def tract_response(formants_hz: Tracks, frequency_hz: Tracks) -> npt.NDArray[np.complex64]:
-    """The vocal tract's transfer function, one at low frequencies.
+    """Give the vocal tract's transfer function, one at low frequencies.
 
-    `formants_hz` (..., 4) against `frequency_hz` (..., n): a cascade of resonances, those above the fourth fixed, so
-    that the treble is not lost. Returns (..., n).
+    A cascade of resonances, those above the fourth fixed, so that the treble is not lost.
+
+    Args:
+        formants_hz: (..., 4).
+        frequency_hz: (..., n).
+
+    Returns:
+        (..., n).
     """
     s = np.asarray(2j * np.pi * frequency_hz, np.complex64)
     # What the endless row of resonances above the last one would add.
@@ -199,7 +212,15 @@ def tract_response(formants_hz: Tracks, frequency_hz: Tracks) -> npt.NDArray[np.
 
 
 def glottal_harmonics(count: int, open_share: float) -> npt.NDArray[np.complex64]:
-    """The first `count` Fourier coefficients of the flow's slope, folds open for `open_share` of the period."""
+    """Give the first Fourier coefficients of the slope of the flow through the folds.
+
+    Args:
+        count: how many.
+        open_share: of the period in which the folds are open.
+
+    Returns:
+        (count,), of power one.
+    """
     size = 8192
     phase = np.arange(size) / size
     flow = np.where(phase < open_share, phase**2 * (open_share - phase), 0.0)
@@ -209,7 +230,14 @@ def glottal_harmonics(count: int, open_share: float) -> npt.NDArray[np.complex64
 
 
 def presence(frequency_hz: Tracks) -> Tracks:
-    """A mixing desk's treble shelf: up to 9 dB more above 2 kHz, as near microphones and pop records have it."""
+    """Give a mixing desk's treble shelf: up to 9 dB more above 2 kHz, as near microphones and pop records have it.
+
+    Args:
+        frequency_hz: of any shape.
+
+    Returns:
+        The gain, of the same shape.
+    """
     rise = (frequency_hz / 1800.0) ** 2
     return np.asarray(np.sqrt((1.0 + 7.0 * rise) / (1.0 + rise)))
 
@@ -261,14 +289,34 @@ def _noise(tract: VocalTract, cycles: Tracks, sample_rate: int, seed: int) -> Ar
 
 
 def dry_voice(notes: Sequence[SungNote], frames: int, sample_rate: int, seed: int = 1) -> Array:
-    """The singer without a room: (frames,)."""
+    """Sing without a room.
+
+    Args:
+        notes: that are sung.
+        frames: of the result.
+        sample_rate: in Hz.
+        seed: of what is never quite the same.
+
+    Returns:
+        (frames,).
+    """
     tract = perform(notes, frames, sample_rate, seed)
     cycles = np.cumsum(upsample(tract.pitch_hz, tract.hop, frames)) / sample_rate
     return _folds(tract, cycles, sample_rate) + 1.5 * _noise(tract, cycles, sample_rate, seed + 2)
 
 
 def voice(notes: Sequence[SungNote], frames: int, sample_rate: int, seed: int = 1) -> Array:
-    """The singer in the centre of a small room: (2, frames)."""
+    """Sing in the centre of a small room.
+
+    Args:
+        notes: that are sung.
+        frames: of the result.
+        sample_rate: in Hz.
+        seed: of what is never quite the same.
+
+    Returns:
+        (2, frames).
+    """
     dry = faded(dry_voice(notes, frames, sample_rate, seed), 0, round(0.05 * sample_rate))
     both = np.stack([dry, dry])
     return both + 0.11 * reverb(both, 1.3, 0.03, sample_rate, seed + 3)
