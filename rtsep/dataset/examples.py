@@ -71,10 +71,10 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Collection:
-    """Songs that are drawn together, and how often against other collections."""
+    """Songs that are drawn together."""
 
     songs: tuple[Song, ...]
-    weight: float = 1.0
+    weight: float = 1.0  # against other collections
 
 
 @dataclass(frozen=True)

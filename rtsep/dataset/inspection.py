@@ -24,12 +24,12 @@ BLOCK_S = 20.0  # read at once
 
 @dataclass(frozen=True)
 class Issue:
-    """What is wrong with a song or one of its files; where `fatal`, training would fail on it."""
+    """What is wrong with a song or one of its files."""
 
-    song: str
+    song: str  # its name; empty for all songs
     file: Path | None
     message: str
-    fatal: bool
+    fatal: bool  # training would fail on it
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.song, str(self.file or ""), self.message) if part)

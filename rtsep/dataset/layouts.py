@@ -34,12 +34,12 @@ class LayoutOptions:
 
 @dataclass(frozen=True)
 class Layout:
-    """One layout: how it looks, the options that it takes, those that it needs, and what scans for its songs."""
+    """One layout of a data set."""
 
-    shape: str
-    takes: tuple[str, ...]
-    needs: tuple[str, ...]
-    scan: Callable[[Path, LayoutOptions], Scan]
+    shape: str  # how it looks, in words
+    takes: tuple[str, ...]  # options
+    needs: tuple[str, ...]  # of these
+    scan: Callable[[Path, LayoutOptions], Scan]  # looks for its songs
 
 
 def _part(folder: Path, options: LayoutOptions) -> Path:

@@ -54,9 +54,9 @@ class SongFiles:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong, in a message that faults of one kind share, and where."""
+    """What is wrong, and where."""
 
-    message: str
+    message: str  # that faults of one kind share
     where: str
 
 

@@ -19,8 +19,8 @@ from rtsep.training.validation import ValidationClip, read_clips
 class TrainingData:
     """The songs of a run, and what is to be said of them."""
 
-    collections: tuple[Collection, ...]
-    valid: tuple[Song, ...]
+    collections: tuple[Collection, ...]  # to learn from
+    valid: tuple[Song, ...]  # to be judged by
     issues: tuple[Issue, ...]
 
 

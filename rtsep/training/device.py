@@ -15,8 +15,8 @@ from rtsep.errors import EngineError
 class TrainingDevice:
     """A device of torch, and processes that make examples beside it."""
 
-    device: str = "cpu"
-    workers: int = 0
+    device: str = "cpu"  # torch's name of it
+    workers: int = 0  # processes; 0: examples are made when asked for
 
 
 def choose_device(device: str, threads: int, workers: int | None) -> TrainingDevice:

@@ -40,12 +40,12 @@ class PresetWindows(NamedTuple):
 
 @dataclass(frozen=True)
 class EdgeObjective:
-    """The loss of a batch at the edge. `windows` are drawn by batch."""
+    """The loss of a batch at the edge."""
 
     spec: ModelSpec
     edge: Edge
-    windows: tuple[PresetWindows, ...]
-    own: Tensor  # the model's own window, for the teacher
+    windows: tuple[PresetWindows, ...]  # drawn by batch
+    own: Tensor  # the model's own window, for the teacher, (window,)
     teacher: UNet | None
 
     def loss(self, network: UNet, stems: Tensor, known: Tensor, rng: np.random.Generator, half: bool) -> Tensor:

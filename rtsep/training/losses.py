@@ -14,10 +14,10 @@ FLOOR_DB = -30.0  # error below it, re mix, is as good as none: silence has no r
 
 
 class Batch(NamedTuple):
-    """Complex spectra of stems (batch, stems, channels, hops, bins), and which can be learnt from (batch, stems)."""
+    """What an estimate is held against."""
 
-    stems: Tensor
-    known: Tensor
+    stems: Tensor  # complex spectra, (batch, stems, channels, hops, bins)
+    known: Tensor  # which can be learnt from, (batch, stems)
 
     @property
     def mix(self) -> Tensor:
@@ -97,11 +97,11 @@ def complex_l1(estimates: Tensor, batch: Batch) -> Tensor:
 
 
 class Resynthesis(NamedTuple):
-    """Complex spectra of what is heard, (batch, stems, channels, hops, bins): estimate, truth, mix (one stem)."""
+    """Complex spectra of what is heard, (batch, stems, channels, hops, bins)."""
 
     estimate: Tensor
     target: Tensor
-    mix: Tensor
+    mix: Tensor  # one stem
 
 
 def resynthesis_loss(spectra: Resynthesis, known: Tensor) -> Tensor:
@@ -136,10 +136,10 @@ def resynthesis_loss(spectra: Resynthesis, known: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class RegisteredLoss:
-    """A loss and the family of networks that it is the custom of."""
+    """A loss, and whose default it is."""
 
     loss: Loss
-    default_for: str
+    default_for: str  # a family of networks
 
 
 LOSSES: dict[str, RegisteredLoss] = {
