@@ -13,7 +13,7 @@ from rtsep.evaluation.report import prepare_folder, report, write
 from rtsep.evaluation.settings import Setting
 from rtsep.evaluation.summary import song_medians, summarise
 from tests.evaluation.rows import row
-from tests.evaluation.scenes import identity_examination
+from tests.evaluation.scenes import identity_evaluation
 
 SETTINGS = [Setting(latency="23"), Setting(latency="6")]
 NAN = math.nan
@@ -53,7 +53,7 @@ def test_a_gain_without_end_is_none() -> None:
 
 def test_the_report_is_plain_json(tmp_path: Path) -> None:
     scores = [row("one", 1.0, sdr=(0.0, NAN)), row("two", NAN)]
-    found = report("evaluate", identity_examination(), SETTINGS, scores)
+    found = report("evaluate", identity_evaluation(), SETTINGS, scores)
     path = tmp_path / "new" / "evaluation.json"
     prepare_folder(path.parent)
     write(found, path)
