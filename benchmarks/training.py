@@ -18,8 +18,8 @@ from rtsep.dataset.examples import Collection, Examples
 from rtsep.dataset.layouts import find_songs
 from rtsep.training import run as training
 from rtsep.training.batches import batches
-from rtsep.training.device import choose
-from rtsep.training.logs import read
+from rtsep.training.device import choose_device
+from rtsep.training.logs import read_log
 from rtsep.training.settings import Songs, TrainSettings, read_train_settings
 
 SETTINGS = ROOT / "configs" / "training" / "streaming-2stems.toml"  # the network and the recipe of the default
@@ -64,13 +64,13 @@ def loading(settings: TrainSettings, folder: Path, workers: int, count: int) -> 
 
 def learning(settings: TrainSettings, folder: Path, precision: str, steps: int) -> Figures:
     """A run as `rtsep train` makes it; the second half counts."""
-    machine = choose("auto", 0, None)
+    machine = choose_device("auto", 0, None)
     course = replace(settings.optimisation, steps=steps, precision=precision)
     intervals = replace(settings.intervals, log_steps=steps // 2, valid_steps=steps + 1)
     told = replace(settings, train=(Songs("stems", folder),), valid=(), optimisation=course, intervals=intervals)
     with tempfile.TemporaryDirectory() as place:
         training.train(told, Path(place) / "run", machine)
-        last = read(Path(place) / "run" / "log.csv")[-1]
+        last = read_log(Path(place) / "run" / "log.csv")[-1]
     on_gpu = machine.device == "cuda"
     return {
         "device": torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads",

@@ -11,7 +11,7 @@ import typer
 
 from rtsep import __version__
 from rtsep.cli import bench, corpus, evaluate, live, models, separate, system, train
-from rtsep.cli.options import complain
+from rtsep.cli.options import print_error
 from rtsep.core.records import RENAMED
 from rtsep.errors import ConfigError, RtsepError
 
@@ -57,7 +57,7 @@ def main() -> None:
         _check_names(sys.argv[1:])
         app()
     except RtsepError as error:
-        complain(error)
+        print_error(error)
         sys.exit(1)
     finally:
         gc.freeze()  # all goes now; sorting it first would take a tenth of a second

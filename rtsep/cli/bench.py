@@ -17,12 +17,12 @@ from rtsep.cli.evaluate import (
     Songs,
     Start,
     Stems,
-    draw,
-    numbers,
-    prepare,
+    parse_numbers,
+    prepare_evaluation,
+    save_plot,
     score_all,
     score_tables,
-    words,
+    split_commas,
 )
 from rtsep.cli.options import EngineName, Model, Precision, Report, Threads, out, say
 from rtsep.core.spec import DEFAULT_MODEL
@@ -125,23 +125,23 @@ def quality(
     """
     from rtsep.evaluation.report import report, write
     from rtsep.evaluation.summary import summarise
-    from rtsep.evaluation.sweep import curves, swept
+    from rtsep.evaluation.sweep import plan_sweeps, sweep_curves
 
     whole = {"lookahead": lookahead, "context": context, "hop": hop, "mask_interval": mask_interval, "late": late}
-    values = {name: numbers(text, name, int) for name, text in whole.items()}
-    sweeps = swept({"latency": words(latency), **values, "seen": words(seen)}, words(around))
+    values = {name: parse_numbers(text, name, int) for name, text in whole.items()}
+    sweeps = plan_sweeps({"latency": split_commas(latency), **values, "seen": split_commas(seen)}, split_commas(around))
     settings = list(dict.fromkeys(setting for sweep in sweeps for setting in sweep.settings))
-    songs, evaluation = prepare(
+    songs, evaluation = prepare_evaluation(
         folder, layout, changes, model, stems, start, seconds, rate, museval, settings, engine, precision
     )
     scores = score_all(evaluation, songs, settings, output, jobs)
     summary = summarise(scores, settings)
-    found = curves(sweeps, summary, evaluation.separator.model, evaluation.rate(songs[0]))
+    found = sweep_curves(sweeps, summary, evaluation.separator.model, evaluation.rate(songs[0]))
     if scores:
         out.print(score_tables(summary))
     write(report("bench quality", evaluation, settings, scores, found), output / "quality.json")
     say(f"report   {output / 'quality.json'}")
-    draw(output / "quality.svg", lambda plots, path: plots.draw_sweep(path, found))
+    save_plot(output / "quality.svg", lambda plots, path: plots.plot_sweep(path, found))
     if len(scores) < len(songs) * len(settings):
         raise typer.Exit(1)
 

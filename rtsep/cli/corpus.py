@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from rtsep.cli.options import complain, out, say
+from rtsep.cli.options import out, print_error, say
 from rtsep.errors import ConfigError, RtsepError
 
 if TYPE_CHECKING:
-    from rtsep.corpus.catalogue import Package
     from rtsep.corpus.manifest import Manifest
+    from rtsep.corpus.package_table import Package
 
 app = typer.Typer(help="Make sound to train with from Debian packages.", no_args_is_help=True, rich_markup_mode="rich")
 SHOWN = 10  # complaints of `check`
@@ -47,12 +47,12 @@ def build_corpus(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     _need_libraries()
-    from rtsep.corpus.build import Order, build
+    from rtsep.corpus.build import BuildOptions, build
     from rtsep.corpus.jobs import Amounts
 
     chosen = _chosen(package or [])
     _need_ffmpeg(chosen)
-    order = Order(
+    options = BuildOptions(
         Amounts(hours_singing, hours_songs, hours_drums, hours_music, valid_share),
         chosen,
         seed,
@@ -66,12 +66,12 @@ def build_corpus(
         with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bars:
             task = bars.add_task("packages")
 
-            def tell(what: str, done: int, total: int) -> None:
+            def on_progress(what: str, done: int, total: int) -> None:
                 bars.update(task, description=what, completed=done, total=total)
 
-            manifest = build(folder, order, tell)
+            manifest = build(folder, options, on_progress)
     except KeyboardInterrupt:
-        complain(RtsepError(f"stopped; what was made is kept in {folder}; the same command goes on"))
+        print_error(RtsepError(f"stopped; what was made is kept in {folder}; the same command goes on"))
         raise typer.Exit(130) from None
     _tell(folder, manifest)
 
@@ -108,7 +108,7 @@ def _need_ffmpeg(packages: tuple[Package, ...]) -> None:
 
 
 def _chosen(names: list[str]) -> tuple[Package, ...]:
-    from rtsep.corpus.catalogue import PACKAGES
+    from rtsep.corpus.package_table import PACKAGES
 
     known = {package.name: package for package in PACKAGES}
     for name in names:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from rtsep.cli.options import Model, complain, out, say, takes
+from rtsep.cli.options import Model, dataclass_options, out, print_error, say
 from rtsep.core.spec import DEFAULT_MODEL
 from rtsep.errors import ConfigError, RtsepError
 from rtsep.host.options import LiveOptions
@@ -65,7 +65,7 @@ Stems = Annotated[str, typer.Option(help="Only these, as `vocals`; `accompanimen
 Museval = Annotated[bool, typer.Option("--museval/--no-museval", help="BSSEval v4 too, which takes the longest.")]
 
 
-@takes(LiveOptions, hop=None, mask_interval=None, lookahead=0, context=0, engine="onnx", precision="f32")
+@dataclass_options(LiveOptions, hop=None, mask_interval=None, lookahead=0, context=0, engine="onnx", precision="f32")
 def evaluate(
     folder: Songs,
     model: Model = DEFAULT_MODEL,
@@ -89,15 +89,15 @@ def evaluate(
 ) -> None:
     """Score a model on songs in stems, separated as they would play live."""
     from rtsep.evaluation.report import report, write
-    from rtsep.evaluation.settings import Setting, expanded
+    from rtsep.evaluation.settings import Setting, setting_grid
     from rtsep.evaluation.summary import summarise
 
     if baseline not in ("", "centre"):
         raise ConfigError(f"unknown baseline {baseline!r}; allowed is centre")
     engine, precision = chosen.pop("engine"), chosen.pop("precision")
     base = Setting(**chosen, seen=seen, late=late)
-    settings = expanded(base, words(latency), numbers(level, "level", float), offline, bool(baseline))
-    songs, evaluation = prepare(
+    settings = setting_grid(base, split_commas(latency), parse_numbers(level, "level", float), offline, bool(baseline))
+    songs, evaluation = prepare_evaluation(
         folder, layout, changes, model, stems, start, seconds, rate, museval, settings, engine, precision
     )
     scores = score_all(evaluation, songs, settings, output, jobs)
@@ -106,12 +106,12 @@ def evaluate(
     if output:
         write(report("evaluate", evaluation, settings, scores), output / JSON)
         say(f"report   {output / JSON}")
-        draw(output / BOXES, lambda plots, path: plots.draw_boxes(path, scores, settings))
+        save_plot(output / BOXES, lambda plots, path: plots.plot_boxes(path, scores, settings))
     if len(scores) < len(songs) * len(settings):
         raise typer.Exit(1)
 
 
-def prepare(
+def prepare_evaluation(
     folder: Path,
     layout: str,
     changes: Sequence[str] | None,
@@ -125,8 +125,27 @@ def prepare(
     engine: str,
     precision: str,
 ) -> tuple[list[Song], Evaluation]:
-    """The songs, and how they are scored; all that can be wrong with either is said now."""
-    from rtsep.evaluation.bsseval import need_museval
+    """Find the songs, and how they are scored; all that can be wrong with either is said now.
+
+    Args:
+        folder: of the songs.
+        layout: how they lie there.
+        changes: what the layout must know, as subset=test; None for nothing.
+        model: its name or path.
+        stems: those that are reported, with commas between them; empty for all.
+        start: first second that is scored; None for around the middle.
+        seconds: that are scored of each song; None for all.
+        rate: that is played at, in Hz; 0 for each song's own.
+        museval: whether its figures are made too.
+        settings: by which songs are scored.
+        engine: its name.
+        precision: f32 or bf16.
+
+    Raises:
+        ConfigError: without a preset.
+        RtsepError: for songs, a model or settings that cannot be.
+    """
+    from rtsep.evaluation.bsseval import require_museval
     from rtsep.evaluation.estimation import EvaluatedModel
     from rtsep.evaluation.runner import Evaluation
     from rtsep.evaluation.tracks import Clip, songs_to_score
@@ -135,9 +154,9 @@ def prepare(
     if not settings:
         raise ConfigError("latency is empty; name a preset, as 23")
     if museval:
-        need_museval()
+        require_museval()
     separator = EvaluatedModel(resolve(model), engine, 1, precision)
-    evaluation = Evaluation(separator, words(stems), Clip(start, seconds), rate, museval)
+    evaluation = Evaluation(separator, split_commas(stems), Clip(start, seconds), rate, museval)
     songs = songs_to_score(layout, folder, _layout_options(layout, changes or ()))
     evaluation.check(songs, settings)
     return songs, evaluation
@@ -146,18 +165,29 @@ def prepare(
 def score_all(
     evaluation: Evaluation, songs: Sequence[Song], settings: Sequence[Setting], folder: Path | None, jobs: int
 ) -> list[TrackScore]:
-    """Every song by every setting, with a progress bar; what is kept in the folder is not made again."""
+    """Score every song by every setting, with a progress bar.
+
+    Args:
+        evaluation: what is the same for all songs and settings.
+        songs: to score.
+        settings: by which they are.
+        folder: where scores are kept, and not made again; None to keep nothing.
+        jobs: processes; 0 for as many as cores and memory have room for.
+
+    Returns:
+        The scores of the songs that could be read.
+    """
     from contextlib import closing
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from rtsep.evaluation.report import prepare as writable
+    from rtsep.evaluation.report import prepare_folder
     from rtsep.evaluation.runner import score_songs
     from rtsep.evaluation.score_cache import ScoreCache
     from rtsep.evaluation.scores import TrackScore
 
     if folder:
-        writable(folder)
+        prepare_folder(folder)
     score_cache = ScoreCache(folder / KEPT if folder else None)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     scores: list[TrackScore] = []
@@ -171,17 +201,22 @@ def score_all(
                 if isinstance(one, TrackScore):
                     scores.append(one)
                 else:
-                    complain(one[1])
+                    print_error(one[1])
                 progress.advance(task)
     except KeyboardInterrupt:
         kept = f"what was scored is kept in {folder}; the same command goes on" if folder else "nothing was kept"
-        complain(RtsepError(f"stopped; {kept}"))
+        print_error(RtsepError(f"stopped; {kept}"))
         raise typer.Exit(130) from None
     return scores
 
 
-def draw(path: Path, plot: Callable[[Any, Path], None]) -> None:
-    """Draw by matplotlib, or say that it is missing."""
+def save_plot(path: Path, plot: Callable[[Any, Path], None]) -> None:
+    """Save a plot by matplotlib, or say that it is missing.
+
+    Args:
+        path: of the SVG file.
+        plot: gets `rtsep.evaluation.plots` and the path.
+    """
     try:
         from rtsep.evaluation import plots
     except ImportError as error:
@@ -192,7 +227,11 @@ def draw(path: Path, plot: Callable[[Any, Path], None]) -> None:
 
 
 def score_tables(summary: Sequence[Figures]) -> RenderableType:
-    """A row for each setting and stem, plain figures and museval's; what no song has is left out."""
+    """Make tables of a summary: a row for each setting and stem, plain figures and museval's.
+
+    Args:
+        summary: of the scores; what no song has is left out.
+    """
     from rich.console import Group
     from rich.text import Text
 
@@ -227,15 +266,24 @@ def _cell(head: str, value: float) -> str:
     return f"{1000.0 * value:.2f}" if head == "mag" else f"{value:.1f}" if head == "ms" else f"{value:.2f}"
 
 
-def words(text: str) -> tuple[str, ...]:
-    """What stands between commas."""
+def split_commas(text: str) -> tuple[str, ...]:
+    """Split what stands between commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def numbers(text: str, name: str, kind: Callable[[str], Any]) -> tuple[Any, ...]:
-    """Numbers between commas; `ConfigError` for anything else."""
+def parse_numbers(text: str, name: str, kind: Callable[[str], Any]) -> tuple[Any, ...]:
+    """Read numbers between commas.
+
+    Args:
+        text: to read.
+        name: of the option.
+        kind: int or float.
+
+    Raises:
+        ConfigError: for anything else.
+    """
     try:
-        return tuple(kind(part) for part in words(text))
+        return tuple(kind(part) for part in split_commas(text))
     except ValueError:
         raise ConfigError(f"{name} {text!r}: write numbers with commas between them") from None
 
@@ -263,9 +311,9 @@ def _flag(name: str, text: str) -> bool:
 
 
 _OPTION: dict[str, Callable[[str], Any]] = {
-    "stems": words,
-    "interferer_files": words,
-    "interferer_dirs": words,
+    "stems": split_commas,
+    "interferer_files": split_commas,
+    "interferer_dirs": split_commas,
     "silence_missing": lambda text: _flag("silence_missing", text),
     "csv": Path,
 }

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from rtsep.cli.options import Report, out, say, takes
+from rtsep.cli.options import Report, dataclass_options, out, say
 from rtsep.host.options import LiveOptions
 
 LIVE_EPILOG = (
@@ -20,7 +20,7 @@ DEMO_EPILOG = "Examples:\n\n  rtsep demo\n\n  rtsep demo --song party.mp3 --outp
 DEMO = "demo"
 
 
-@takes(LiveOptions)
+@dataclass_options(LiveOptions)
 def live(
     context_of_call: typer.Context,
     chosen: dict[str, Any],
@@ -39,7 +39,7 @@ def live(
     play(LiveOptions(**{**chosen, "input": _song(chosen["input"])}), seconds, report)
 
 
-@takes(LiveOptions, output="auto", record=Path("stems/demo"), latency="23")
+@dataclass_options(LiveOptions, output="auto", record=Path("stems/demo"), latency="23")
 def demo(
     chosen: dict[str, Any],
     song: Annotated[Optional[Path], typer.Option(help="Your own song instead of ours.")] = None,  # noqa: UP045

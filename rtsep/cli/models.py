@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Optional, cast
 
 import typer
 
-from rtsep.cli.options import complain, out, say
+from rtsep.cli.options import out, print_error, say
 from rtsep.errors import ModelError, RtsepError
 
 if TYPE_CHECKING:
     from rtsep.model.published.acquisition import Source
-    from rtsep.model.published.registry import Published
+    from rtsep.model.published.registry import PublishedModel
     from rtsep.model.store import StoredModel
 
 models_app = typer.Typer(help="List the models, and get published ones.", rich_markup_mode="rich")
@@ -42,7 +42,7 @@ def models(context: typer.Context) -> None:
             _show(find(name))
         except RtsepError as error:
             broken = True
-            complain(error)
+            print_error(error)
     if broken:
         raise typer.Exit(1)
 
@@ -70,7 +70,7 @@ def pull(
         return
     published = registry.published(name)
     say(f"{published.name}, about {published.about_bytes / 1e6:.0f} MB; licence: {published.licence}")
-    if published.must_ask and not yes and not typer.confirm("Get it under these terms?"):
+    if published.needs_consent and not yes and not typer.confirm("Get it under these terms?"):
         raise ModelError(f"{published.name} was not pulled: its licence was not agreed to; --yes agrees")
     from rtsep.model.published.acquisition import SOURCES, acquired
 
@@ -88,7 +88,7 @@ def pull(
             _show(_imported(published, path))
 
 
-def _imported(published: Published, path: Path) -> StoredModel:
+def _imported(published: PublishedModel, path: Path) -> StoredModel:
     from rtsep.model.published.registry import store_name
 
     target = store_name(published.name)

@@ -26,17 +26,17 @@ out = Console(highlight=False)
 
 
 def say(text: str) -> None:
-    """One line to the output, as it is: names of files and devices may hold anything."""
+    """Print one line as it is: names of files and devices may hold anything."""
     out.print(Text(text), soft_wrap=True)
 
 
-def complain(error: BaseException) -> None:
-    """One line for people, to the error output."""
+def print_error(error: BaseException) -> None:
+    """Print one line for people to the error output."""
     words = " ".join(str(error).split())
     Console(stderr=True).print(Text.assemble(("rtsep:", "bold red"), f" {words}"), soft_wrap=True)
 
 
-def takes(kind: type, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def dataclass_options(kind: type, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options that the fields of a dataclass describe, in the place of its parameter `chosen`.
 
     Args:

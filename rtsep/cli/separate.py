@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from rtsep.cli.options import EngineName, Precision, complain, out, say
+from rtsep.cli.options import EngineName, Precision, out, print_error, say
 from rtsep.core.spec import DEFAULT_MODEL
 from rtsep.errors import RtsepError
 
@@ -108,9 +108,9 @@ def separate(
                         say(str(path))
                 else:
                     failed += 1
-                    complain(error)
+                    print_error(error)
     except KeyboardInterrupt:
-        complain(RtsepError(f"stopped; {done} of {len(left)} files are whole; --resume goes on from there"))
+        print_error(RtsepError(f"stopped; {done} of {len(left)} files are whole; --resume goes on from there"))
         raise typer.Exit(130) from None
     if failed:
         raise typer.Exit(1)

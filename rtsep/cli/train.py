@@ -12,7 +12,7 @@ from rtsep.cli.options import out, say
 from rtsep.errors import ModelError, RtsepError
 
 if TYPE_CHECKING:
-    from rtsep.dataset.inspection import Complaint
+    from rtsep.dataset.inspection import Issue
     from rtsep.training.trainer import Progress
 
 EPILOG = (
@@ -44,18 +44,18 @@ def train(
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from rtsep.training.device import choose
-    from rtsep.training.run import look_over
+    from rtsep.training.device import choose_device
+    from rtsep.training.run import check_run
     from rtsep.training.run import train as learn
     from rtsep.training.settings import read_train_settings
 
     told = read_train_settings(settings, changes or ())
     if check:
         with out.status("looking the songs over"):
-            _remark(look_over(told, init))
+            _remark(check_run(told, init))
         say("the songs can be trained on")
         return
-    machine = choose(device, threads, workers)
+    machine = choose_device(device, threads, workers)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"), TimeRemainingColumn())
     with Bar(*columns, console=out) as bar:
         task = bar.add_task(told.name, total=told.optimisation.steps, said="looking the songs over")
@@ -94,8 +94,8 @@ def _words(progress: Progress) -> str:
     return f"step {progress.step}  loss {progress.loss:.4f}  {speed}  {judged}".rstrip()
 
 
-def _remark(complaints: Sequence[Complaint]) -> None:
-    for one in complaints[:SHOWN]:
+def _remark(issues: Sequence[Issue]) -> None:
+    for one in issues[:SHOWN]:
         say(str(one))
-    if len(complaints) > SHOWN:
-        say(f"and {len(complaints) - SHOWN} more remarks")
+    if len(issues) > SHOWN:
+        say(f"and {len(issues) - SHOWN} more remarks")

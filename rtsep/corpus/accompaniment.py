@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtsep.corpus.harmony import Progression
-from rtsep.corpus.melody import walk
-from rtsep.corpus.rhythm import draw_strokes
+from rtsep.corpus.melody import random_walk
+from rtsep.corpus.rhythm import draw_onsets
 from rtsep.corpus.score import STEPS_PER_BEAT, Grid, Note
 
 Playing = npt.NDArray[np.bool_]
@@ -38,7 +38,7 @@ def _loud(mean: float, rng: np.random.Generator) -> float:
 def _struck(grid: Grid, playing: Playing, rng: np.random.Generator) -> list[tuple[int, float]]:
     """Where chords begin, as steps, and how many seconds they could last: until the next, or the chord's bar ends."""
     likely = (RHYTHMS[rng.integers(len(RHYTHMS))] * grid.bar)[: grid.bar]
-    steps = np.flatnonzero(draw_strokes(likely, len(playing), rng) & playing[:, None])
+    steps = np.flatnonzero(draw_onsets(likely, len(playing), rng) & playing[:, None])
     ends = [*steps[1:], len(playing) * grid.bar]
     return [
         (int(step), grid.time_s(int(min(end, step + grid.bar))) - grid.time_s(int(step)))
@@ -47,7 +47,7 @@ def _struck(grid: Grid, playing: Playing, rng: np.random.Generator) -> list[tupl
 
 
 def pad(grid: Grid, chords: Progression, playing: Playing, rng: np.random.Generator) -> list[Note]:
-    """Chords that last until the next."""
+    """Play chords that last until the next."""
     low = rng.uniform(48.0, 62.0)
     voices = int(rng.choice((3, 3, 4, 5)))
     notes = []
@@ -62,7 +62,7 @@ def pad(grid: Grid, chords: Progression, playing: Playing, rng: np.random.Genera
 
 
 def comp(grid: Grid, chords: Progression, playing: Playing, rng: np.random.Generator) -> list[Note]:
-    """Chords in a rhythm, all voices at once."""
+    """Play chords in a rhythm, all voices at once."""
     low = rng.uniform(50.0, 65.0)
     voices = int(rng.choice((3, 3, 4)))
     held = rng.choice((0.3, 0.5, 0.9))
@@ -75,7 +75,7 @@ def comp(grid: Grid, chords: Progression, playing: Playing, rng: np.random.Gener
 
 
 def strum(grid: Grid, chords: Progression, playing: Playing, rng: np.random.Generator) -> list[Note]:
-    """A guitar's chords: five or six strings, one after another, down and up."""
+    """Play a guitar's chords: five or six strings, one after another, down and up."""
     held = rng.choice((0.4, 0.9, 0.95))
     between_s = rng.uniform(0.004, 0.016)
     notes = []
@@ -90,7 +90,7 @@ def strum(grid: Grid, chords: Progression, playing: Playing, rng: np.random.Gene
 
 
 def arpeggio(grid: Grid, chords: Progression, playing: Playing, rng: np.random.Generator) -> list[Note]:
-    """The chord's notes one by one, in an order that stays."""
+    """Play the chord's notes one by one, in an order that stays."""
     low = rng.uniform(48.0, 67.0)
     every = int(rng.choice((1, 2, 2)))
     voices = int(rng.choice((3, 4, 5)))
@@ -107,7 +107,7 @@ def arpeggio(grid: Grid, chords: Progression, playing: Playing, rng: np.random.G
 
 
 def power(grid: Grid, chords: Progression, playing: Playing, rng: np.random.Generator) -> list[Note]:
-    """Root, fifth and octave, low."""
+    """Play root, fifth and octave, low."""
     held = rng.choice((0.5, 0.95, 0.98))
     key = chords.key
     notes = []
@@ -121,12 +121,12 @@ def power(grid: Grid, chords: Progression, playing: Playing, rng: np.random.Gene
 
 
 def riff(grid: Grid, chords: Progression, playing: Playing, rng: np.random.Generator) -> list[Note]:
-    """A figure of one bar, again and again."""
+    """Play a figure of one bar, again and again."""
     key = chords.key
     low = key.degree(rng.uniform(40.0, 62.0))
     starts = np.flatnonzero(rng.random(grid.bar) < rng.uniform(0.25, 0.6))
     starts = np.union1d(starts, [0])
-    degrees = walk(len(starts), low, low + 6, rng)
+    degrees = random_walk(len(starts), low, low + 6, rng)
     held = rng.choice((0.5, 0.9))
     ends = [*starts[1:], grid.bar]
     notes = []
@@ -139,13 +139,13 @@ def riff(grid: Grid, chords: Progression, playing: Playing, rng: np.random.Gener
 
 
 def lead(grid: Grid, chords: Progression, playing: Playing, rng: np.random.Generator) -> list[Note]:
-    """A tune with rests between its phrases."""
+    """Play a tune with rests between its phrases."""
     key = chords.key
     low = key.degree(rng.uniform(55.0, 76.0))
     likely = str(rng.choice(("9000400050004000", "9040504090405040", "9343534393435343")) * grid.bar)[: grid.bar]
     sounding = playing & (rng.random(len(playing)) < 0.85)
-    steps = np.flatnonzero(draw_strokes(likely, len(playing), rng) & sounding[:, None])
-    degrees = walk(len(steps), low, low + 9, rng)
+    steps = np.flatnonzero(draw_onsets(likely, len(playing), rng) & sounding[:, None])
+    degrees = random_walk(len(steps), low, low + 9, rng)
     ends = [*steps[1:], len(playing) * grid.bar]
     held = rng.choice((0.7, 0.95, 0.98))
     notes = []

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from rtsep.corpus.accompaniment import PLAYERS
 from rtsep.corpus.bassline import BASSLINES, play_bass
 from rtsep.corpus.harmony import Progression, draw_progression
-from rtsep.corpus.rhythm import GROOVES, Groove, draw_strokes, drum
+from rtsep.corpus.rhythm import GROOVES, Groove, draw_onsets, play_drums
 from rtsep.corpus.score import Grid, Hit, Note, humanised
 
 SECTION = 4  # bars
@@ -19,9 +19,9 @@ PARTS = (1, 5)  # beside drums and bass: the fewest, and one more than the most
 
 @dataclass(frozen=True)
 class Part:
-    """One player of the band: `kind` is one of `accompaniment.PLAYERS`."""
+    """One player of the band."""
 
-    kind: str
+    kind: str  # one of `accompaniment.PLAYERS`
     notes: tuple[Note, ...]
 
 
@@ -38,18 +38,27 @@ class Arrangement:
 
 
 def draw_grid(groove: Groove, rng: np.random.Generator) -> Grid:
-    """A tempo that suits a groove, and how much it swings."""
+    """Draw a tempo that suits a groove, and how much it swings."""
     swing = groove.swing * rng.choice((0.5, 1.0)) if groove.swing else rng.choice((0.0, 0.0, 0.0, 0.1))
     return Grid(60.0 / rng.uniform(*groove.bpm), groove.beats, float(swing), groove.swung)
 
 
 def bars_in(grid: Grid, seconds: float) -> int:
-    """How many bars begin within so many seconds."""
+    """Count the bars that begin within so many seconds."""
     return -(-grid.steps(seconds) // grid.bar)
 
 
 def draw_playing(bars: int, absent: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """In which bars (bars,) someone plays: whole sections are left out, but never all."""
+    """Draw in which bars someone plays: whole sections are left out, but never all.
+
+    Args:
+        bars: of the song.
+        absent: probability that a section is left out.
+        rng: draws them.
+
+    Returns:
+        (bars,).
+    """
     sections = rng.random(-(-bars // SECTION)) >= absent
     if not sections.any():
         sections[rng.integers(len(sections))] = True
@@ -60,15 +69,20 @@ def draw_playing(bars: int, absent: float, rng: np.random.Generator) -> npt.NDAr
 
 
 def compose(seconds: float, rng: np.random.Generator) -> Arrangement:
-    """A song whose first `seconds` are filled; a pure function of the state of `rng`."""
+    """Compose a song; a pure function of the state of the generator.
+
+    Args:
+        seconds: that are filled at the least.
+        rng: draws all that is drawn.
+    """
     name = list(GROOVES)[rng.integers(len(GROOVES))]
     groove = GROOVES[name]
     grid = draw_grid(groove, rng)
     chords = draw_progression(grid.bar, rng)
     bars = bars_in(grid, seconds)
     loose_s = float(rng.choice((0.0, rng.uniform(0.002, 0.012))))
-    kick = draw_strokes(groove.kick, bars, rng)
-    drums = drum(grid, groove, kick, draw_playing(bars, 0.08, rng).tolist(), rng)
+    kick = draw_onsets(groove.kick, bars, rng)
+    drums = play_drums(grid, groove, kick, draw_playing(bars, 0.08, rng).tolist(), rng)
     line = list(BASSLINES.values())[rng.integers(len(BASSLINES))]
     bass = play_bass(grid, chords, kick, draw_playing(bars, 0.08, rng), line, rng)
     parts = []

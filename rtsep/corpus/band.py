@@ -11,16 +11,16 @@ import numpy as np
 from rtsep.corpus import production
 from rtsep.corpus.arrangement import Part, compose
 from rtsep.corpus.score import SAMPLE_RATE, Float32, Hit, Note
-from rtsep.corpus.soundfont import DRUM_BANK, Program, has, render
+from rtsep.corpus.soundfont import DRUM_BANK, Program, has_program, render
 from rtsep.errors import SpecError
 
 
 @dataclass(frozen=True)
-class Banks:
-    """Soundfonts: `general` ones with the General MIDI sounds, and those whose first sound is a drum kit."""
+class Soundfonts:
+    """The soundfonts of a band."""
 
-    general: tuple[Path, ...]
-    drums: tuple[Path, ...] = ()
+    general: tuple[Path, ...]  # with the General MIDI sounds
+    drums: tuple[Path, ...] = ()  # whose first sound is a drum kit
 
 
 # General MIDI numbers, from 0. Choirs and voices are left out: they would be taught as not singing.
@@ -63,48 +63,62 @@ LEVELS_DB = {"drums": (-22.0, -15.0), "bass": (-24.0, -16.0), "other": (-22.0, -
 STROKE_S = 0.2
 
 
-def play(banks: Banks, seconds: float, rng: np.random.Generator) -> dict[str, Float32]:
-    """Compose, play and mix a song: drums, bass and other, each (2, frames) at 44.1 kHz, peak at most 0.9.
+def play(soundfonts: Soundfonts, seconds: float, rng: np.random.Generator) -> dict[str, Float32]:
+    """Compose, play and mix a song; a pure function of the soundfonts and the state of the generator.
 
-    A pure function of the soundfonts and the state of `rng`. `SpecError` where no soundfont has a sound that is
-    wanted, `FileError` for one that cannot be read.
+    Args:
+        soundfonts: to play it with.
+        seconds: how long.
+        rng: draws all that is drawn.
+
+    Returns:
+        Drums, bass and other, each (2, frames) at 44.1 kHz, peak at most 0.9.
+
+    Raises:
+        SpecError: where no soundfont has a sound that is wanted.
+        FileError: for a soundfont that cannot be read.
     """
-    if not banks.general:
+    if not soundfonts.general:
         raise SpecError("a band needs at least one general soundfont, as of the package fluid-soundfont-gm")
     song = compose(seconds, rng)
     stems = {
-        "drums": production.produced(_drums(song.drums, banks, seconds, rng), "drums", rng),
-        "bass": production.produced(_play(song.bass, "bass", banks, seconds, rng), "bass", rng),
-        "other": _others(song.parts, banks, seconds, rng),
+        "drums": production.produced(_drums(song.drums, soundfonts, seconds, rng), "drums", rng),
+        "bass": production.produced(_play(song.bass, "bass", soundfonts, seconds, rng), "bass", rng),
+        "other": _others(song.parts, soundfonts, seconds, rng),
     }
     return {
-        name: production.faded(production.levelled(stem, rng.uniform(*LEVELS_DB[name]))) for name, stem in stems.items()
+        name: production.faded(production.rms_normalised(stem, rng.uniform(*LEVELS_DB[name])))
+        for name, stem in stems.items()
     }
 
 
-def _play(notes: Sequence[Note], kind: str, banks: Banks, seconds: float, rng: np.random.Generator) -> Float32:
-    bank, program = _draw(banks.general, 0, PROGRAMS[kind], rng)
+def _play(
+    notes: Sequence[Note], kind: str, soundfonts: Soundfonts, seconds: float, rng: np.random.Generator
+) -> Float32:
+    bank, program = _draw(soundfonts.general, 0, PROGRAMS[kind], rng)
     return render(notes, bank, program, seconds)
 
 
-def _draw(banks: Sequence[Path], folder: int, numbers: Sequence[int], rng: np.random.Generator) -> tuple[Path, Program]:
+def _draw(
+    soundfonts: Sequence[Path], folder: int, numbers: Sequence[int], rng: np.random.Generator
+) -> tuple[Path, Program]:
     """One of the sounds of a folder (MIDI calls it a bank) by its numbers, out of a soundfont that has it."""
-    able = [(number, [bank for bank in banks if has(bank, Program(folder, number))]) for number in numbers]
+    able = [(number, [bank for bank in soundfonts if has_program(bank, Program(folder, number))]) for number in numbers]
     able = [(number, owners) for number, owners in able if owners]
     if not able:
         raise SpecError(
-            f"none of {', '.join(bank.name for bank in banks)} has a sound {', '.join(map(str, sorted(set(numbers))))} "
-            f"in bank {folder}; add a General MIDI soundfont"
+            f"none of {', '.join(bank.name for bank in soundfonts)} has a sound "
+            f"{', '.join(map(str, sorted(set(numbers))))} in bank {folder}; add a General MIDI soundfont"
         )
     number, owners = able[rng.integers(len(able))]
     return owners[rng.integers(len(owners))], Program(folder, number)
 
 
-def _drums(hits: Sequence[Hit], banks: Banks, seconds: float, rng: np.random.Generator) -> Float32:
-    if banks.drums and rng.random() < WHOLE_KIT_CHANCE:
-        table, (bank, program) = KIT_KEYS, _draw(banks.drums, 0, (0,), rng)
+def _drums(hits: Sequence[Hit], soundfonts: Soundfonts, seconds: float, rng: np.random.Generator) -> Float32:
+    if soundfonts.drums and rng.random() < WHOLE_KIT_CHANCE:
+        table, (bank, program) = KIT_KEYS, _draw(soundfonts.drums, 0, (0,), rng)
     else:
-        table, (bank, program) = KEYS, _draw(banks.general, DRUM_BANK, KITS, rng)
+        table, (bank, program) = KEYS, _draw(soundfonts.general, DRUM_BANK, KITS, rng)
     keys = {role: int(rng.choice(choice)) for role, choice in table.items()}
     notes = [
         Note(hit.start_s, STROKE_S, rng.choice(table["tom"]) if hit.role == "tom" else keys[hit.role], hit.loudness)
@@ -113,15 +127,15 @@ def _drums(hits: Sequence[Hit], banks: Banks, seconds: float, rng: np.random.Gen
     return render(notes, bank, program, seconds)
 
 
-def _others(parts: Sequence[Part], banks: Banks, seconds: float, rng: np.random.Generator) -> Float32:
+def _others(parts: Sequence[Part], soundfonts: Soundfonts, seconds: float, rng: np.random.Generator) -> Float32:
     """All parts beside drums and bass, each with its place, effects and level."""
     mix = np.zeros((2, round(seconds * SAMPLE_RATE)), np.float32)
     for part in parts:
-        sound = _play(part.notes, part.kind, banks, seconds, rng)
+        sound = _play(part.notes, part.kind, soundfonts, seconds, rng)
         rack = "driven" if rng.random() < DRIVEN.get(part.kind, 0.0) else "clean"
         sound = production.produced(sound, rack, rng)
         if rng.random() < 0.25:
             sound = production.doubled(sound, rng)
         sound = production.panned(sound, rng.uniform(-0.7, 0.7))
-        mix += production.levelled(sound, rng.uniform(-30.0, -20.0))
+        mix += production.rms_normalised(sound, rng.uniform(-30.0, -20.0))
     return mix

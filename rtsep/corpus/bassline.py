@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtsep.corpus.harmony import Progression
-from rtsep.corpus.rhythm import draw_strokes
+from rtsep.corpus.rhythm import draw_onsets
 from rtsep.corpus.score import STEPS_PER_BEAT, Grid, Note
 
 LOWEST = 28  # E1
@@ -55,10 +55,19 @@ def play_bass(
     style: Bassline,
     rng: np.random.Generator,
 ) -> list[Note]:
-    """Notes for all bars of `playing` (bars,); `kick` (bars, steps) is where the kick falls."""
+    """Play a bass on the chords.
+
+    Args:
+        grid: of the song.
+        chords: of the song.
+        kick: where the kick falls, (bars, steps).
+        playing: in which bars the bass plays, (bars,).
+        style: the manner of playing.
+        rng: draws the notes.
+    """
     bars = len(playing)
     likely = (style.likely * grid.bar)[: grid.bar]
-    starts = (draw_strokes(likely, bars, rng) if style.likely else kick[:bars].copy()) & playing[:, None]
+    starts = (draw_onsets(likely, bars, rng) if style.likely else kick[:bars].copy()) & playing[:, None]
     steps = np.flatnonzero(starts)
     phrase = rng.choice(style.degrees, grid.bar)  # the same turn in each bar
     notes = []

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from rtsep.corpus.catalogue import PACKAGES, Package
 from rtsep.corpus.credits import write_credits
-from rtsep.corpus.inventory import Told, take_stock
+from rtsep.corpus.generators import GENERATORS, GeneratedStem, generate
+from rtsep.corpus.inventory import OnProgress, build_inventory
 from rtsep.corpus.jobs import Amounts, SongJob, plan_jobs
-from rtsep.corpus.makers import MAKERS, Take, make
 from rtsep.corpus.manifest import NAME, Entry, Manifest, Refused, read_manifest, sha256_of, write_manifest
 from rtsep.corpus.multitrack import find_multitrack
+from rtsep.corpus.package_table import PACKAGES, Package
 from rtsep.corpus.recording import SAMPLE_RATE, write
 from rtsep.errors import FileError, RtsepError
 
@@ -27,45 +27,49 @@ SAVE_EVERY_S = 10.0  # a run that is killed loses so much of the manifest
 
 
 @dataclass(frozen=True)
-class Order:
-    """What to build: how much, from which packages, how.
-
-    given: a folder of .debs that are there already. multitrack: songs in stems. jobs: processes.
-    """
+class BuildOptions:
+    """What to build: how much, from which packages, how."""
 
     amounts: Amounts
     packages: tuple[Package, ...] = PACKAGES
     seed: int = 0
-    jobs: int = 1
-    given: Path | None = None
-    multitrack: Path | None = None
-    skip_missing: bool = False
+    jobs: int = 1  # processes
+    given: Path | None = None  # a folder of .debs that are there already
+    multitrack: Path | None = None  # a folder of songs in stems
+    skip_missing: bool = False  # go on without what cannot be had
 
 
-def build(folder: Path, order: Order, told: Told) -> Manifest:
-    """Build the corpus in `folder` and give its manifest.
+def build(folder: Path, options: BuildOptions, on_progress: OnProgress) -> Manifest:
+    """Build the corpus in a folder and give its manifest.
 
-    Songs that are there and whole are kept, also those of earlier orders, but not those that hold what
-    is refused by now. `told` hears what is being done. A song whose sound is broken is noted in the
-    manifest; raises `FileError` for a package that is broken, missing or not safe, and for a full disk.
+    Songs that are there and whole are kept, also those of earlier builds, but not those that hold what is refused by
+    now. A song whose sound is broken is noted in the manifest.
+
+    Args:
+        folder: of the corpus.
+        options: what to build.
+        on_progress: hears what is being done.
+
+    Raises:
+        FileError: for a package that is broken, missing or not safe, and for a full disk.
     """
-    stock = take_stock(folder, order.packages, order.given, order.skip_missing, told)
-    if order.multitrack is not None:
-        songs, strangers = find_multitrack(order.multitrack)
-        stock = replace(stock, ingredients=(*stock.ingredients, *songs), refused=(*stock.refused, *strangers))
-    old = _purged(folder, stock.refused)
-    told("planning", 0, 1)
-    jobs, broken = plan_jobs(stock, order.amounts, order.seed)
+    inventory = build_inventory(folder, options.packages, options.given, options.skip_missing, on_progress)
+    if options.multitrack is not None:
+        songs, unknown = find_multitrack(options.multitrack)
+        inventory = replace(inventory, files=(*inventory.files, *songs), refused=(*inventory.refused, *unknown))
+    old = _purged(folder, inventory.refused)
+    on_progress("planning", 0, 1)
+    jobs, broken = plan_jobs(inventory, options.amounts, options.seed)
     if not jobs:
         raise FileError(f"{folder}: there is nothing to build from; name packages with sound, or more hours")
-    manifest = _grown(old, Manifest(stock.archives, (), (*stock.refused, *broken)))
+    manifest = _grown(old, Manifest(inventory.archives, (), (*inventory.refused, *broken)))
     before = {entry.file: entry for entry in manifest.entries}
     missing = [job for job in jobs if not _is_there(folder, job, before)]
     saved = time.monotonic()
     try:
-        with closing(_made(folder, missing, order.jobs)) as made:
+        with closing(_made(folder, missing, options.jobs)) as made:
             for number, (job, outcome) in enumerate(made, 1 + len(jobs) - len(missing)):
-                told(f"{job.generator} {job.song}", number, len(jobs))
+                on_progress(f"{job.generator} {job.song}", number, len(jobs))
                 manifest = _grown(manifest, outcome)
                 if time.monotonic() - saved > SAVE_EVERY_S:
                     write_manifest(folder, manifest)
@@ -119,11 +123,11 @@ def _grown(old: Manifest, new: Manifest) -> Manifest:
 
 def _files(job: SongJob) -> dict[str, str]:
     """The stems of a job, and where each goes below the corpus's folder."""
-    return {stem: f"{SONGS}/{job.song}/{stem}.flac" for stem in MAKERS[job.generator].stems}
+    return {stem: f"{SONGS}/{job.song}/{stem}.flac" for stem in GENERATORS[job.generator].stems}
 
 
 def _name(job: SongJob) -> str:
-    return f"{job.generator} {MAKERS[job.generator].edition}"
+    return f"{job.generator} {GENERATORS[job.generator].version}"
 
 
 def _is_there(folder: Path, job: SongJob, before: dict[str, Entry]) -> bool:
@@ -163,21 +167,21 @@ def _work(folder: Path, job: SongJob) -> Manifest:
     """Make one song, and give what the manifest is to say of it."""
     files = _files(job)
     try:
-        made = make(job)
+        song = generate(job)
     except RtsepError as error:
         return Manifest(refused=(_unmade(job, error),))
-    write({folder / files[stem]: take.sound for stem, take in made.takes.items()})
-    entries = tuple(_entry(folder, files[stem], job, take) for stem, take in made.takes.items())
-    return Manifest(entries=entries, refused=made.refused)
+    write({folder / files[name]: stem.sound for name, stem in song.stems.items()})
+    entries = tuple(_entry(folder, files[name], job, stem) for name, stem in song.stems.items())
+    return Manifest(entries=entries, refused=song.refused)
 
 
-def _entry(folder: Path, file: str, job: SongJob, take: Take) -> Entry:
-    seconds = round(take.sound.shape[1] / SAMPLE_RATE, 3)
-    sources = tuple(dict.fromkeys(ingredient.origin for ingredient in take.files))
+def _entry(folder: Path, file: str, job: SongJob, stem: GeneratedStem) -> Entry:
+    seconds = round(stem.sound.shape[1] / SAMPLE_RATE, 3)
+    sources = tuple(dict.fromkeys(source_file.origin for source_file in stem.files))
     return Entry(file, _name(job), job.seed, seconds, sha256_of(folder / file), sources)
 
 
 def _unmade(job: SongJob, error: RtsepError) -> Refused:
     """One file that makes a song is to blame; of many, the song."""
-    refused = job.ingredients[0].refused(error)
-    return refused if len(job.ingredients) == 1 else replace(refused, file=job.song)
+    refused = job.files[0].refused(error)
+    return refused if len(job.files) == 1 else replace(refused, file=job.song)

@@ -18,14 +18,14 @@ its own licence; a model that was trained with the corpus owes its makers these 
 
 
 def credits_text(manifest: Manifest) -> str:
-    """The credits in Markdown: by package, licence and author, with the number of files used."""
+    """Give the credits in Markdown: by package, licence and author, with the number of files used."""
     versions = {(origin.package, origin.version) for entry in manifest.entries for origin in entry.sources}
     parts = [HEAD, *(_package(manifest.entries, *version) for version in sorted(versions)), _licences(manifest.entries)]
     return "\n".join(parts)
 
 
 def write_credits(folder: Path, manifest: Manifest) -> None:
-    """Write folder/DATA-CREDITS.md."""
+    """Write the credits of a manifest into a folder's DATA-CREDITS.md."""
     write_text(folder / NAME, credits_text(manifest))
 
 

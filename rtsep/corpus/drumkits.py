@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.corpus.kit import beat, role_of
+from rtsep.corpus.drum_sampler import drum_role, render_beat
 from rtsep.corpus.recording import read
 from rtsep.errors import FileError
 
@@ -25,14 +25,21 @@ MANY = ("tom", "percussion")  # of which a drummer has several
 
 @dataclass(frozen=True)
 class Drum:
-    """One drum: its role, of `rhythm.ROLES`, and its recordings, the hardest strokes first."""
+    """One drum of a kit."""
 
-    role: str
-    strokes: tuple[Path, ...]
+    role: str  # one of `rhythm.ROLES`
+    strokes: tuple[Path, ...]  # its recordings, the hardest strokes first
 
 
 def read_kit(folder: Path) -> tuple[Drum, ...]:
-    """The drums of a kit whose names tell their role; `FileError` for a drumkit.xml that is missing or broken."""
+    """Read the drums of a kit whose names tell their role.
+
+    Args:
+        folder: with a drumkit.xml.
+
+    Raises:
+        FileError: for a drumkit.xml that is missing or broken.
+    """
     path = folder / DRUMKIT
     try:
         with path.open("rb") as file:
@@ -49,21 +56,30 @@ def read_kit(folder: Path) -> tuple[Drum, ...]:
     return tuple(drum for drum in drums if drum is not None)
 
 
-def drummed(folder: Path, seconds: float, rng: np.random.Generator) -> tuple[Float32, frozenset[Path]]:
-    """Play a groove on the kit in `folder`: (2, frames) at 44.1 kHz, and the files that were used.
+def play_kit(folder: Path, seconds: float, rng: np.random.Generator) -> tuple[Float32, frozenset[Path]]:
+    """Play a groove on a kit.
 
-    Raises `FileError` for a kit that is broken or has no drum that we know.
+    Args:
+        folder: of the kit.
+        seconds: how long.
+        rng: draws the groove and the recordings.
+
+    Returns:
+        (2, frames) at 44.1 kHz, and the files that were used.
+
+    Raises:
+        FileError: for a kit that is broken or has no drum that we know.
     """
     kit = _chosen(read_kit(folder), rng)
     if not kit:
         raise FileError(f"{folder.name} has no drum whose name tells what it is")
     sounds = {role: [read(path, seconds=RING_S) for path in paths] for role, paths in kit.items()}
     used = frozenset((folder / DRUMKIT, *(path for paths in kit.values() for path in paths)))
-    return beat(sounds, seconds, rng), used
+    return render_beat(sounds, seconds, rng), used
 
 
 def _drum(folder: Path, instrument: ElementTree.Element) -> Drum | None:
-    role = role_of(instrument.findtext("{*}name") or "")
+    role = drum_role(instrument.findtext("{*}name") or "")
     layers = instrument.findall(".//{*}layer") or [instrument]  # old kits have one recording and no layers
     layers.sort(key=lambda layer: float(layer.findtext("{*}max") or 1.0), reverse=True)
     paths = (_recording(folder, layer.findtext("{*}filename") or "") for layer in layers)

@@ -38,48 +38,57 @@ WRITTEN_CHANCE = 0.7  # else the chords are drawn one by one
 
 @dataclass(frozen=True)
 class Key:
-    """A tonic, 0 (C) to 11 (B), and a scale: semitones above it, rising, within an octave."""
+    """A tonic and a scale."""
 
-    tonic: int
-    scale: tuple[int, ...]
+    tonic: int  # 0 (C) to 11 (B)
+    scale: tuple[int, ...]  # semitones above it, rising, within an octave
 
     def pitch(self, degree: int) -> int:
-        """The MIDI number of a degree; degree 0 is the tonic of the lowest octave (0 to 11)."""
+        """Give the MIDI number of a degree; degree 0 is the tonic of the lowest octave (0 to 11)."""
         octave, step = divmod(degree, len(self.scale))
         return self.tonic + 12 * octave + self.scale[step]
 
     def degree(self, pitch: float) -> int:
-        """The degree whose pitch is nearest to a MIDI number, the lower of two."""
+        """Give the degree whose pitch is nearest to a MIDI number, the lower of two."""
         low = len(self.scale) * (int(pitch - self.tonic) // 12 - 1)
         return min(range(low, low + 3 * len(self.scale)), key=lambda degree: abs(self.pitch(degree) - pitch))
 
-    def moved(self, pitch: float, degrees: int) -> int:
-        """The pitch so many degrees above (or below) the one nearest to `pitch`."""
+    def transposed(self, pitch: float, degrees: int) -> int:
+        """Give the pitch so many degrees above (or below) the one nearest to a MIDI number."""
         return self.pitch(self.degree(pitch) + degrees)
 
-    def holds(self, pitch: float) -> bool:
-        """Whether a MIDI number is of this key."""
+    def contains(self, pitch: float) -> bool:
+        """Tell whether a MIDI number is of this key."""
         return round(pitch - self.tonic) % 12 in self.scale
 
 
 @dataclass(frozen=True)
 class Progression:
-    """Chords over time: the degrees of their roots, each for `length` steps, round and round."""
+    """Chords over time, round and round."""
 
     key: Key
-    roots: tuple[int, ...]
-    length: int
+    roots: tuple[int, ...]  # degrees
+    length: int  # steps of each chord
 
     def root(self, step: int) -> int:
-        """The degree of the chord's root at a step of the song."""
+        """Give the degree of the chord's root at a step of the song."""
         return self.roots[step // self.length % len(self.roots)]
 
     def changes(self, step: int) -> bool:
-        """Whether a chord begins at this step."""
+        """Tell whether a chord begins at this step."""
         return step % self.length == 0
 
     def chord(self, step: int, low: float, voices: int = 3) -> list[int]:
-        """The chord's pitches, in the inversion whose lowest is the first at or above `low`: thirds stacked up."""
+        """Give the chord's pitches, thirds stacked up, in the inversion that a lowest pitch asks for.
+
+        Args:
+            step: of the song.
+            low: MIDI number; the chord's lowest is the first at or above it.
+            voices: pitches of the chord.
+
+        Returns:
+            MIDI numbers, rising.
+        """
         octave = len(self.key.scale)
         degrees = [self.root(step) + 2 * voice for voice in range(voices)]
         found = []
@@ -90,12 +99,17 @@ class Progression:
 
 
 def draw_key(names: tuple[str, ...], rng: np.random.Generator) -> Key:
-    """Any key out of some kinds of scale."""
+    """Draw any key out of some kinds of scale."""
     return Key(int(rng.integers(12)), SCALES[names[rng.integers(len(names))]])
 
 
 def draw_progression(bar: int, rng: np.random.Generator) -> Progression:
-    """Chords for a song whose bars have `bar` steps: a chord for half a bar, one or two."""
+    """Draw chords for a song: a chord for half a bar, one or two.
+
+    Args:
+        bar: steps of a bar.
+        rng: draws them.
+    """
     if rng.random() < WRITTEN_CHANCE:
         roots = PROGRESSIONS[rng.integers(len(PROGRESSIONS))]
     else:

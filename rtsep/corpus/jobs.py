@@ -11,11 +11,11 @@ from math import ceil
 
 import numpy as np
 
-from rtsep.corpus.catalogue import BANK, DRUM_BANK, GUITAR, KIT, MUSIC, SPEECH, VOICE
-from rtsep.corpus.inventory import Ingredient, Inventory
+from rtsep.corpus.inventory import Inventory, SourceFile
 from rtsep.corpus.manifest import Refused
 from rtsep.corpus.multitrack import MULTITRACK
-from rtsep.corpus.recording import seconds_of
+from rtsep.corpus.package_table import BANK, DRUM_BANK, GUITAR, KIT, MUSIC, SPEECH, VOICE
+from rtsep.corpus.recording import duration_s
 from rtsep.errors import FileError, SpecError
 
 SONG_S = 60.0  # of what we play and sing ourselves
@@ -28,16 +28,17 @@ INSTRUMENTAL, SINGING, ROBOT, BAND, DRUMS = "instrumental", "singing", "robot", 
 
 @dataclass(frozen=True)
 class Amounts:
-    """Hours of training sound to make; `music_h` is the most of real music, None takes all of it.
+    """How much training sound to make.
 
-    `valid_share` of as much again is made from what stays out of training. Raises `SpecError`.
+    Raises:
+        SpecError: for a value that is out of range.
     """
 
-    singing_h: float = 10.0
+    singing_h: float = 10.0  # hours, as the next two
     songs_h: float = 10.0
     drums_h: float = 1.0
-    music_h: float | None = None
-    valid_share: float = 0.1
+    music_h: float | None = None  # the most of real music; None takes all of it
+    valid_share: float = 0.1  # of as much again is made from what stays out of training
 
     def __post_init__(self) -> None:
         for name in ("singing_h", "songs_h", "drums_h", "music_h"):
@@ -50,31 +51,40 @@ class Amounts:
 
 @dataclass(frozen=True)
 class SongJob:
-    """One song to make: `song` is its folder below corpus/; `seed` says all that the result depends on."""
+    """One song to make."""
 
-    song: str
+    song: str  # its folder below corpus/
     generator: str
-    seed: int
-    ingredients: tuple[Ingredient, ...]
+    seed: int  # says all that the result depends on
+    files: tuple[SourceFile, ...]
     start_s: float = 0.0
     seconds: float = SONG_S
 
 
-def plan_jobs(stock: Inventory, amounts: Amounts, seed: int) -> tuple[list[SongJob], list[Refused]]:
-    """All songs, and the music that cannot be read."""
+def plan_jobs(inventory: Inventory, amounts: Amounts, seed: int) -> tuple[list[SongJob], list[Refused]]:
+    """Plan all songs of a corpus.
+
+    Args:
+        inventory: what they may be made from.
+        amounts: how much of each kind.
+        seed: another one gives other songs.
+
+    Returns:
+        The songs, and the music that cannot be read.
+    """
     jobs: list[SongJob] = []
     refused: list[Refused] = []
     for split, held_out in SPLITS:
         share = amounts.valid_share if held_out else 1.0
         most_s = None if amounts.music_h is None else 3600.0 * amounts.music_h * share
         for kind, generator in ((MUSIC, INSTRUMENTAL), (GUITAR, GUITAR)):
-            found, broken = _music(split, stock.of(kind, held_out), generator, most_s, seed)
+            found, broken = _music(split, inventory.of(kind, held_out), generator, most_s, seed)
             jobs += found
             refused += broken
-        jobs += _singing(split, stock, held_out, _count(amounts.singing_h * share), seed)
-        jobs += _songs(split, stock, held_out, _count(amounts.songs_h * share), seed)
-        jobs += _drums(split, stock.of(KIT, held_out), _count(amounts.drums_h * share), seed)
-        jobs += _multitrack(split, stock.of(MULTITRACK, held_out), seed)
+        jobs += _singing(split, inventory, held_out, _count(amounts.singing_h * share), seed)
+        jobs += _songs(split, inventory, held_out, _count(amounts.songs_h * share), seed)
+        jobs += _drums(split, inventory.of(KIT, held_out), _count(amounts.drums_h * share), seed)
+        jobs += _multitrack(split, inventory.of(MULTITRACK, held_out), seed)
     return jobs, refused
 
 
@@ -91,23 +101,23 @@ def _job(
     song: str,
     generator: str,
     seed: int,
-    ingredients: Sequence[Ingredient],
+    files: Sequence[SourceFile],
     start_s: float = 0.0,
     seconds: float = SONG_S,
 ) -> SongJob:
-    sums = (ingredient.origin.sha256 for ingredient in ingredients)
+    sums = (source_file.origin.sha256 for source_file in files)
     own = _seeded(seed, song, generator, start_s, seconds, *sums)
-    return SongJob(song, generator, own, tuple(ingredients), start_s, seconds)
+    return SongJob(song, generator, own, tuple(files), start_s, seconds)
 
 
 def _music(
-    split: str, files: list[Ingredient], generator: str, most_s: float | None, seed: int
+    split: str, files: list[SourceFile], generator: str, most_s: float | None, seed: int
 ) -> tuple[list[SongJob], list[Refused]]:
     jobs: list[SongJob] = []
     refused: list[Refused] = []
     for name, file in _named(files):
         try:
-            whole_s = seconds_of(file.path)
+            whole_s = duration_s(file.path)
         except FileError as error:
             refused.append(file.refused(error))
             continue
@@ -131,7 +141,7 @@ def _some(jobs: list[SongJob], most_s: float, seed: int) -> list[SongJob]:
     return [jobs[index] for index in sorted(chosen)]
 
 
-def _named(files: list[Ingredient]) -> list[tuple[str, Ingredient]]:
+def _named(files: list[SourceFile]) -> list[tuple[str, SourceFile]]:
     """Each file with a plain name of its own within its package."""
     short = {file: slug(file.path.stem) for file in files}
     often = Counter((file.origin.package, name) for file, name in short.items())
@@ -142,21 +152,21 @@ def _named(files: list[Ingredient]) -> list[tuple[str, Ingredient]]:
 
 
 def slug(text: str) -> str:
-    """A name that every file system takes."""
+    """Make a name that every file system takes."""
     return re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-").lower() or "song"
 
 
-def _groups(files: list[Ingredient]) -> dict[str, list[Ingredient]]:
-    groups: dict[str, list[Ingredient]] = {}
+def _groups(files: list[SourceFile]) -> dict[str, list[SourceFile]]:
+    groups: dict[str, list[SourceFile]] = {}
     for file in files:
         groups.setdefault(file.group, []).append(file)
     return dict(sorted(groups.items()))
 
 
-def _singing(split: str, stock: Inventory, held_out: bool, count: int, seed: int) -> list[SongJob]:
+def _singing(split: str, inventory: Inventory, held_out: bool, count: int, seed: int) -> list[SongJob]:
     """The singers take turns; a synthetic voice, where there is one, is one of them."""
-    singers = _groups(stock.of(SPEECH, held_out))
-    robot = list({file.origin.package: file for file in stock.of(VOICE, held_out)}.values())
+    singers = _groups(inventory.of(SPEECH, held_out))
+    robot = list({file.origin.package: file for file in inventory.of(VOICE, held_out)}.values())
     names = [*singers, *([ROBOT] if robot else [])]
     jobs = []
     for number in range(count if names else 0):
@@ -170,15 +180,15 @@ def _singing(split: str, stock: Inventory, held_out: bool, count: int, seed: int
     return jobs
 
 
-def _songs(split: str, stock: Inventory, held_out: bool, count: int, seed: int) -> list[SongJob]:
-    banks = stock.of(BANK, held_out)
-    drums = stock.of(DRUM_BANK, held_out)
+def _songs(split: str, inventory: Inventory, held_out: bool, count: int, seed: int) -> list[SongJob]:
+    banks = inventory.of(BANK, held_out)
+    drums = inventory.of(DRUM_BANK, held_out)
     return [
         _job(f"{split}/songs/{number + 1:04d}", BAND, seed, [*banks, *drums]) for number in range(count if banks else 0)
     ]
 
 
-def _drums(split: str, files: list[Ingredient], count: int, seed: int) -> list[SongJob]:
+def _drums(split: str, files: list[SourceFile], count: int, seed: int) -> list[SongJob]:
     kits = list(_groups(files).items())
     return [
         _job(f"{split}/drumkits/{slug(name)}-{number // len(kits) + 1:04d}", DRUMS, seed, kit)
@@ -186,5 +196,5 @@ def _drums(split: str, files: list[Ingredient], count: int, seed: int) -> list[S
     ]
 
 
-def _multitrack(split: str, files: list[Ingredient], seed: int) -> list[SongJob]:
+def _multitrack(split: str, files: list[SourceFile], seed: int) -> list[SongJob]:
     return [_job(f"{split}/multitrack/{name}", MULTITRACK, seed, song) for name, song in _groups(files).items()]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from debian.copyright import Copyright, FilesParagraph, MachineReadableFormatError, NotMachineReadableError
 from debian.deb822 import Deb822
 
-from rtsep.corpus.catalogue import Package
+from rtsep.corpus.package_table import Package
 
 # what a licence may be called, in lower case; all else is refused
 ALLOWED = (
@@ -36,9 +36,12 @@ class Verdict:
 
 
 def granted(expression: str) -> str:
-    """The part of a licence expression ("GPL-3 or CC-BY-NC-3.0") that our table allows; "" if none.
+    """Give the part of a licence expression ("GPL-3 or CC-BY-NC-3.0") that our table allows; "" if none.
 
     "and" binds before "or", but a comma before it turns that round, as DEP-5 says.
+
+    Args:
+        expression: as a copyright file has it.
     """
     parts = [
         " or ".join(choice for choice in _choices(part) if all(map(_is_allowed, _terms(choice))))
@@ -48,7 +51,7 @@ def granted(expression: str) -> str:
 
 
 def refusal(expression: str) -> str:
-    """Why a licence expression is refused."""
+    """Say why a licence expression is refused."""
     for term in re.split(r"[^a-z]+", expression.lower()):
         if term in RESTRICTED:
             return f"licence {expression!r} allows {RESTRICTED[term]}"
@@ -56,7 +59,7 @@ def refusal(expression: str) -> str:
 
 
 def tag_refusal(tags: dict[str, str]) -> str:
-    """Why a sound's own tags speak against it, whatever the package says; "" if they do not."""
+    """Say why a sound's own tags speak against it, whatever the package says; "" if they do not."""
     for name in ("license", "copyright", "comment"):
         if found := IN_TAGS.search(tags.get(name, "")):
             return f"its tag {name!r} says {found.group()!r}"
@@ -64,7 +67,12 @@ def tag_refusal(tags: dict[str, str]) -> str:
 
 
 class CopyrightFile:
-    """A package's usr/share/doc/<package>/copyright; `text` is all of it."""
+    """A package's usr/share/doc/<package>/copyright.
+
+    Args:
+        package: what we know of it.
+        text: all of the file.
+    """
 
     def __init__(self, package: Package, text: str) -> None:
         self._package = package
@@ -80,7 +88,7 @@ class CopyrightFile:
             pass  # plain prose, as many are
 
     def verdict(self, path: str) -> Verdict:
-        """Judge the installed file `path`, without its leading slash."""
+        """Judge an installed file, by its path without the leading slash."""
         found = self._by_audit() if self._paragraphs is None else self._by_pattern(self._paragraphs, path)
         if found.refusal or not self._package.credit:
             return found

@@ -38,7 +38,15 @@ STIFF = Expression(glide_s=(0.0, 0.0), vibrato_chance=0.0, scoop_chance=0.0, dri
 
 
 def smoothed(track: Track, width: int) -> Track:
-    """`track` (n,) averaged under a Hann window `width` values wide, its ends held."""
+    """Average a track under a Hann window, its ends held.
+
+    Args:
+        track: (n,).
+        width: of the window, in values.
+
+    Returns:
+        (n,).
+    """
     if width < 2:
         return track
     window = np.hanning(width + 2)[1:-1]
@@ -46,14 +54,30 @@ def smoothed(track: Track, width: int) -> Track:
     return np.asarray(np.convolve(padded, window / window.sum(), mode="valid"))
 
 
-def wander(frames: int, width: int, rng: np.random.Generator) -> Track:
-    """Slow noise (frames,) of deviation one that keeps its course for about `width` values."""
+def smooth_noise(frames: int, width: int, rng: np.random.Generator) -> Track:
+    """Make slow noise of deviation one.
+
+    Args:
+        frames: how many values.
+        width: values for which it keeps about its course.
+        rng: draws it.
+
+    Returns:
+        (frames,).
+    """
     knots = rng.standard_normal(frames // max(1, width) + 3)
     return np.interp(np.arange(frames) / max(1, width), np.arange(len(knots)), smoothed(knots, 3)) * 1.3
 
 
-def walk(count: int, low: int, high: int, rng: np.random.Generator) -> list[int]:
-    """`count` degrees from `low` to `high`: mostly by step, with motifs that come again."""
+def random_walk(count: int, low: int, high: int, rng: np.random.Generator) -> list[int]:
+    """Walk over degrees: mostly by step, with motifs that come again.
+
+    Args:
+        count: degrees that are wanted.
+        low: the lowest degree.
+        high: the highest.
+        rng: draws them.
+    """
     place = int(rng.integers(low, high + 1))
     moves: list[int] = []
     while len(moves) < count:
@@ -72,11 +96,20 @@ def walk(count: int, low: int, high: int, rng: np.random.Generator) -> list[int]
     return degrees
 
 
-def draw_tune(
+def draw_melody(
     starts_s: Sequence[float], end_s: float, key: Key, low: float, high: float, rng: np.random.Generator
 ) -> list[Note]:
-    """A tune with notes at `starts_s`, each lasting until the next: in the key, from pitch `low` to `high`."""
-    degrees = walk(len(starts_s), key.degree(low), max(key.degree(high), key.degree(low) + 2), rng)
+    """Draw a tune in a key, each note lasting until the next.
+
+    Args:
+        starts_s: of the notes.
+        end_s: of the last one.
+        key: of the tune.
+        low: lowest pitch, a MIDI number.
+        high: highest pitch, a MIDI number.
+        rng: draws it.
+    """
+    degrees = random_walk(len(starts_s), key.degree(low), max(key.degree(high), key.degree(low) + 2), rng)
     ends_s = [*starts_s[1:], end_s]
     return [
         Note(start_s, stop_s - start_s, key.pitch(degree))
@@ -85,7 +118,14 @@ def draw_tune(
 
 
 def ornamented(notes: Sequence[Note], key: Key, chance: float, rng: np.random.Generator) -> list[Note]:
-    """Some notes broken into two or three that end on their own pitch: several notes on one syllable."""
+    """Break some notes into two or three that end on their own pitch: several notes on one syllable.
+
+    Args:
+        notes: of a tune.
+        key: of the tune.
+        chance: probability of each note to be broken.
+        rng: draws them.
+    """
     out: list[Note] = []
     for note in notes:
         parts = int(rng.integers(2, 4))
@@ -97,17 +137,27 @@ def ornamented(notes: Sequence[Note], key: Key, chance: float, rng: np.random.Ge
         for index, turn in enumerate([*turns, 0]):
             start_s = note.start_s + index * first_s
             length_s = first_s if index < parts - 1 else note.length_s - index * first_s
-            out.append(Note(start_s, length_s, key.moved(note.pitch, turn), note.loudness))
+            out.append(Note(start_s, length_s, key.transposed(note.pitch, turn), note.loudness))
     return out
 
 
-def contour(
+def pitch_contour(
     notes: Sequence[Note], frames: int, frame_s: float, expression: Expression, rng: np.random.Generator
 ) -> Track:
-    """The pitch (frames,) in MIDI numbers of a singer who sings `notes`, a value every `frame_s` seconds.
+    """Give the pitch of a singer who sings notes.
 
     Portamento between notes, scoops into some, vibrato late in long ones, and a slow drift. Before the first note its
     pitch is held.
+
+    Args:
+        notes: that are sung.
+        frames: how many values.
+        frame_s: from one value to the next.
+        expression: how the singer moves.
+        rng: draws it.
+
+    Returns:
+        (frames,), MIDI numbers.
     """
     starts = [round(note.start_s / frame_s) for note in notes]
     ends = [*starts[1:], frames]
@@ -125,5 +175,5 @@ def contour(
         if rng.random() < expression.scoop_chance:
             extra[start:end] -= rng.uniform(0.3, 1.5) * np.exp(-since_s / rng.uniform(0.025, 0.06))
     glide = round(rng.uniform(*expression.glide_s) / frame_s)
-    drift = expression.drift * (wander(frames, round(0.3 / frame_s), rng) + 0.2 * rng.standard_normal(frames))
+    drift = expression.drift * (smooth_noise(frames, round(0.3 / frame_s), rng) + 0.2 * rng.standard_normal(frames))
     return np.asarray(smoothed(pitch, 2 * glide) + smoothed(extra, min(glide, 5)) + drift)

@@ -25,10 +25,15 @@ class Deb:
 
 
 def obtain(name: str, folder: Path, given: Path | None = None) -> Deb:
-    """The .deb of the package `name`: from `given` or `folder`, else fetched by apt into `folder`.
+    """Get the .deb of a package: one that is there, else fetched by apt.
 
-    Raises `FileError` for one that apt cannot get, that is no such package, or whose sum is not what
-    apt knows.
+    Args:
+        name: of the package.
+        folder: where it is looked for, and fetched to.
+        given: a folder where it is looked for first; None for none.
+
+    Raises:
+        FileError: for one that apt cannot get, that is no such package, or whose sum is not what apt knows.
     """
     places = [place for place in (given, folder) if place is not None]
     found = next((path for place in places for path in _lying(name, place)), None)
@@ -37,7 +42,11 @@ def obtain(name: str, folder: Path, given: Path | None = None) -> Deb:
 
 
 def program(name: str) -> str:
-    """Where a program of Debian is; `FileError` if it is not installed."""
+    """Find a program of Debian.
+
+    Raises:
+        FileError: if it is not installed.
+    """
     found = shutil.which(name)
     if found is None:
         raise FileError(f"{name} is not installed; the corpus is built on Debian, Ubuntu or the like")

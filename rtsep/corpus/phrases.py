@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.audio.sources import resampled
-from rtsep.corpus.inventory import Ingredient
+from rtsep.corpus.inventory import SourceFile
 from rtsep.corpus.recording import SAMPLE_RATE, is_silent, read_raw
 from rtsep.errors import FileError
 
@@ -23,14 +23,22 @@ BREATH_S = 0.12  # between two pieces of speech
 
 
 def phrases(
-    files: Sequence[Ingredient], rng: np.random.Generator, broken: Callable[[Ingredient, FileError], None]
-) -> Iterator[tuple[Speech, tuple[Ingredient, ...]]]:
-    """Phrases of one singer, each with the files that it was joined from, as long as there are files.
+    files: Sequence[SourceFile], rng: np.random.Generator, broken: Callable[[SourceFile, FileError], None]
+) -> Iterator[tuple[Speech, tuple[SourceFile, ...]]]:
+    """Join recorded speech of one singer to phrases, as long as there are files.
 
-    Silent files are passed over, and broken ones after telling `broken` of them.
+    Silent files are passed over.
+
+    Args:
+        files: of one singer.
+        rng: draws how long phrases are.
+        broken: hears of each file that is broken, which is passed over too.
+
+    Yields:
+        A phrase, and the files that it was joined from.
     """
     pieces: list[Float32] = []
-    used: list[Ingredient] = []
+    used: list[SourceFile] = []
     rate, wanted_s = 0, float(rng.uniform(*PHRASE_S))
     for file in files:
         try:
@@ -52,15 +60,27 @@ def phrases(
 
 
 def sung(
-    spoken: Iterator[tuple[Speech, tuple[Ingredient, ...]]], sing: Sing, seconds: float, rng: np.random.Generator
-) -> tuple[Float32, tuple[Ingredient, ...]]:
-    """A song (2, frames) of at most so many seconds with rests between its phrases, and the files that it holds.
+    spoken: Iterator[tuple[Speech, tuple[SourceFile, ...]]], sing: Sing, seconds: float, rng: np.random.Generator
+) -> tuple[Float32, tuple[SourceFile, ...]]:
+    """Make a song of phrases, with rests between them.
 
-    A phrase in which nothing can be sung is left out; `FileError` if none is left.
+    A phrase in which nothing can be sung is left out.
+
+    Args:
+        spoken: the phrases, and the files of each.
+        sing: makes (2, frames) of speech (frames,) and its rate.
+        seconds: of the song, at most.
+        rng: draws rests, and all that the singing draws.
+
+    Returns:
+        (2, frames) at 44.1 kHz, and the files that it holds.
+
+    Raises:
+        FileError: if no phrase is left.
     """
     length = round(seconds * SAMPLE_RATE)
     song = np.zeros((2, length), np.float32)
-    position, used = 0, list[Ingredient]()
+    position, used = 0, list[SourceFile]()
     for (speech, rate), files in spoken:
         try:
             phrase = sing(speech, rate, rng)[:, : length - position]

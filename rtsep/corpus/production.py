@@ -161,9 +161,18 @@ RACKS: Mapping[str, Sequence[Slot]] = {
 
 
 def produced(sound: Float32, rack: str, rng: np.random.Generator) -> Float32:
-    """A take (2, frames) through a rack of `RACKS`, each effect drawn anew: (2, frames).
+    """Send a take through a rack of effects, each drawn anew.
 
-    `SpecError` without the package pedalboard.
+    Args:
+        sound: (2, frames) at 44.1 kHz.
+        rack: a name of `RACKS`.
+        rng: draws the effects.
+
+    Returns:
+        (2, frames).
+
+    Raises:
+        SpecError: without the package pedalboard.
     """
     try:
         from pedalboard import Chain
@@ -173,36 +182,76 @@ def produced(sound: Float32, rack: str, rng: np.random.Generator) -> Float32:
         ) from error
     board = Chain([slot.make(rng) for slot in RACKS[rack] if rng.random() < slot.chance])
     # Drives and thresholds mean something only at a known level.
-    return board(levelled(sound, -18.0), SAMPLE_RATE) if len(board) else sound
+    return board(rms_normalised(sound, -18.0), SAMPLE_RATE) if len(board) else sound
 
 
 def panned(sound: Float32, side: float) -> Float32:
-    """A take (frames,) or (2, frames) at -1 (left) to 1 (right), its power kept: (2, frames)."""
+    """Pan a take, its power kept.
+
+    Args:
+        sound: (frames,) or (2, frames).
+        side: -1 (left) to 1 (right).
+
+    Returns:
+        (2, frames).
+    """
     gains = np.sqrt(np.array([[1.0 - side], [1.0 + side]]), dtype=np.float32)
     return np.asarray(sound * gains, np.float32)
 
 
 def delayed(sound: Float32, frames: int) -> Float32:
-    """A take (..., frames) so much later, as long as before."""
+    """Delay a take; what falls behind its end is cut.
+
+    Args:
+        sound: (..., frames).
+        frames: how much later.
+
+    Returns:
+        (..., frames), as long as before.
+    """
     return np.concatenate([np.zeros_like(sound[..., :frames]), sound[..., : sound.shape[-1] - frames]], axis=-1)
 
 
 def doubled(sound: Float32, rng: np.random.Generator) -> Float32:
-    """A take (2, frames) made wide: its sum on one side, the same 8 to 30 ms later on the other."""
+    """Double a take: its sum on one side, the same 8 to 30 ms later on the other.
+
+    Args:
+        sound: (2, frames) at 44.1 kHz.
+        rng: draws delay and side.
+
+    Returns:
+        (2, frames).
+    """
     mono = sound.mean(axis=0)
     sides = [mono, delayed(mono, round(rng.uniform(0.008, 0.03) * SAMPLE_RATE))]
     return np.stack(sides if rng.random() < 0.5 else sides[::-1])
 
 
-def spaced(sound: Float32, rng: np.random.Generator) -> Float32:
-    """A take (2, frames) with itself 10 to 35 ms later between the sides, in opposite phase: the sum stays as it is."""
+def stereo_widened(sound: Float32, rng: np.random.Generator) -> Float32:
+    """Widen a take by itself, 10 to 35 ms later, between the sides in opposite phase: the sum stays as it is.
+
+    Args:
+        sound: (2, frames) at 44.1 kHz.
+        rng: draws delay and width.
+
+    Returns:
+        (2, frames).
+    """
     late = delayed(sound.mean(axis=0), round(rng.uniform(0.01, 0.035) * SAMPLE_RATE))
     side = np.float32(rng.uniform(0.15, 0.7)) * late
     return sound + np.stack([side, -side])
 
 
-def levelled(sound: Float32, rms_db: float) -> Float32:
-    """A take (channels, frames) at this level in dBFS, or as loud as a peak of 0.9 lets it be; silence stays."""
+def rms_normalised(sound: Float32, rms_db: float) -> Float32:
+    """Bring a take to a level, or as loud as a peak of 0.9 lets it be; silence stays.
+
+    Args:
+        sound: (channels, frames).
+        rms_db: the level, dBFS.
+
+    Returns:
+        (channels, frames).
+    """
     peak = float(np.abs(sound).max(initial=0.0))
     if peak < 1e-6:
         return sound
@@ -210,13 +259,28 @@ def levelled(sound: Float32, rms_db: float) -> Float32:
     return np.asarray(sound * min(gain, PEAK / peak), np.float32)
 
 
-def rung_out(sound: Float32) -> Float32:
-    """A take (channels, frames) with a second of silence behind it, for echoes and rooms to end in."""
+def with_tail(sound: Float32) -> Float32:
+    """Add a second of silence behind a take, for echoes and rooms to end in.
+
+    Args:
+        sound: (channels, frames) at 44.1 kHz.
+
+    Returns:
+        (channels, frames + 44100).
+    """
     return np.pad(sound, ((0, 0), (0, round(TAIL_S * SAMPLE_RATE))))
 
 
 def faded(sound: Float32, seconds: float = 0.02) -> Float32:
-    """A take (..., frames) whose end falls to silence."""
+    """Let the end of a take fall to silence.
+
+    Args:
+        sound: (..., frames) at 44.1 kHz.
+        seconds: of the fade.
+
+    Returns:
+        (..., frames).
+    """
     frames = min(sound.shape[-1], round(seconds * SAMPLE_RATE))
     gain = np.ones(sound.shape[-1], np.float32)
     gain[sound.shape[-1] - frames :] = np.cos(np.linspace(0.0, np.pi / 2, frames)) ** 2

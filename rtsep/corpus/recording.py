@@ -25,7 +25,19 @@ CEILING = 0.99  # of 16 bits, for what is louder
 
 
 def read_raw(path: Path, start_s: float = 0.0, seconds: float = LONGEST_S) -> tuple[Float32, int]:
-    """A part of a sound file, (channels, frames) at its own rate, and that rate; `FileError` if it is broken."""
+    """Read a part of a sound file at its own rate.
+
+    Args:
+        path: of the file.
+        start_s: where the part begins.
+        seconds: of the part, at most.
+
+    Returns:
+        (channels, frames), and the rate in Hz.
+
+    Raises:
+        FileError: if it is broken, or holds values that are no numbers.
+    """
     reader = open_audio(path)
     try:
         if start_s:
@@ -39,34 +51,50 @@ def read_raw(path: Path, start_s: float = 0.0, seconds: float = LONGEST_S) -> tu
 
 
 def read(path: Path, start_s: float = 0.0, seconds: float = LONGEST_S) -> Float32:
-    """A part of a sound file as the corpus has it, (2, frames); `FileError` if it is broken."""
+    """Read a part of a sound file as the corpus has it.
+
+    Args:
+        path: of the file.
+        start_s: where the part begins.
+        seconds: of the part, at most.
+
+    Returns:
+        (2, frames) at 44.1 kHz.
+
+    Raises:
+        FileError: if it is broken.
+    """
     sound, sample_rate = read_raw(path, start_s, seconds)
     return resampled(to_channels(sound, CHANNELS), sample_rate, SAMPLE_RATE)
 
 
-def seconds_of(path: Path) -> float:
-    """How long a sound file is, by its own word."""
+def duration_s(path: Path) -> float:
+    """Give how long a sound file is, by its own word."""
     reader = open_audio(path)
     reader.close()
     return reader.frames / reader.sample_rate
 
 
-def tags_of(path: Path) -> dict[str, str]:
-    """What a sound file says of itself, as {"artist": ...}; nothing where libsndfile cannot read it."""
+def read_tags(path: Path) -> dict[str, str]:
+    """Read what a sound file says of itself, as {"artist": ...}; nothing where libsndfile cannot read it."""
     with contextlib.suppress(soundfile.LibsndfileError), soundfile.SoundFile(path) as file:
         return {str(name): " ".join(str(text).split()) for name, text in file.copy_metadata().items()}
     return {}
 
 
 def is_silent(sound: Float32) -> bool:
-    """Whether there is nothing to hear."""
+    """Tell whether there is nothing to hear in a sound of any shape."""
     return not sound.size or float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))) < SILENT
 
 
 def write(stems: Mapping[Path, Float32]) -> None:
-    """Write the stems of one song (2, frames), all whole or none; one gain for all if one is too loud.
+    """Write the stems of one song, all whole or none; one gain for all if one is too loud.
 
-    Raises `FileError`.
+    Args:
+        stems: (2, frames) each at 44.1 kHz, by the path of its file.
+
+    Raises:
+        FileError: if they cannot be written.
     """
     peak = max((float(np.abs(sound).max(initial=0.0)) for sound in stems.values()), default=0.0)
     gain = CEILING / peak if peak > CEILING else 1.0

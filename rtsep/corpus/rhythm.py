@@ -32,7 +32,7 @@ class Groove:
 
     @property
     def beats(self) -> int:
-        """In a bar."""
+        """Beats in a bar."""
         return len(self.kick) // STEPS_PER_BEAT
 
 
@@ -62,8 +62,17 @@ CYMBALS = ("closed", "closed", "closed", "ride")
 PHRASE = 4  # bars, after which a drummer likes to fill
 
 
-def draw_strokes(likely: str, bars: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Steps (bars, steps) where something sounds, by tenths; 9 is nearly always. The bars have most in common."""
+def draw_onsets(likely: str, bars: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Draw the steps where something sounds; the bars have most in common.
+
+    Args:
+        likely: for each step of a bar how likely it is, in tenths; 9 is nearly always.
+        bars: of the song.
+        rng: draws them.
+
+    Returns:
+        (bars, steps).
+    """
     chance = np.array([int(tenths) for tenths in likely]) / 10.0
     first = rng.random(len(chance)) < chance
     again = rng.random((bars, len(chance))) < chance
@@ -72,20 +81,25 @@ def draw_strokes(likely: str, bars: int, rng: np.random.Generator) -> npt.NDArra
     return np.asarray(strokes | (chance == 0.9) & (rng.random(strokes.shape) < 0.98))
 
 
-def drum(
+def play_drums(
     grid: Grid, groove: Groove, strokes: npt.NDArray[np.bool_], playing: Sequence[bool], rng: np.random.Generator
 ) -> list[Hit]:
-    """Strokes for all bars of `playing`, silence where it says so.
+    """Play the drums of a groove.
 
-    `strokes` (bars, steps) is where the kick falls, shared with the bass; the rest is drawn from the groove.
+    Args:
+        grid: of the song.
+        groove: what is drawn from, but for the kick.
+        strokes: where the kick falls, (bars, steps), shared with the bass.
+        playing: for each bar whether the drums play.
+        rng: draws the strokes.
     """
     bars = len(playing)
-    parts = {groove.backbeat: draw_strokes(groove.snare, bars, rng)}
+    parts = {groove.backbeat: draw_onsets(groove.snare, bars, rng)}
     parts["kick"] = strokes[:bars]
-    cymbals = draw_strokes(groove.cymbal, bars, rng)
+    cymbals = draw_onsets(groove.cymbal, bars, rng)
     cymbal = CYMBALS[rng.integers(len(CYMBALS))]
     opens = rng.choice((0.0, 0.05, 0.15))
-    shaker = draw_strokes(rng.choice(("0", "3", "6")) * grid.bar, bars, rng) & (rng.random() < 0.25)
+    shaker = draw_onsets(rng.choice(("0", "3", "6")) * grid.bar, bars, rng) & (rng.random() < 0.25)
     hits: list[Hit] = []
     for bar in range(bars):
         if not playing[bar]:

@@ -19,21 +19,21 @@ STEPS_PER_BEAT = 4
 
 @dataclass(frozen=True)
 class Note:
-    """One note: `pitch` is a MIDI number (69 is 440 Hz, fractions allowed), `loudness` 0 to 1."""
+    """One note."""
 
     start_s: float
     length_s: float
-    pitch: float
-    loudness: float = 0.8
+    pitch: float  # MIDI number: 69 is 440 Hz, fractions allowed
+    loudness: float = 0.8  # 0 to 1
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One stroke of a drummer: `role` is one of `rhythm.ROLES`, `loudness` 0 to 1."""
+    """One stroke of a drummer."""
 
     start_s: float
-    role: str
-    loudness: float = 0.8
+    role: str  # one of `rhythm.ROLES`
+    loudness: float = 0.8  # 0 to 1
 
 
 Event = TypeVar("Event", Note, Hit)
@@ -41,16 +41,15 @@ Event = TypeVar("Event", Note, Hit)
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the steps of a song fall in time; a beat has four steps, a bar `beats` beats.
+    """Where the steps of a song fall in time; a beat has four steps.
 
-    Swing makes the second of each pair late, by `swing` of its length (1/3 is a triplet): of the pairs of steps, or
-    of the pairs of `swung` steps.
+    Swing makes the second of each pair late: of the pairs of steps, or of the pairs of several.
     """
 
     beat_s: float
-    beats: int = 4
-    swing: float = 0.0
-    swung: int = 1
+    beats: int = 4  # of a bar
+    swing: float = 0.0  # share of its length by which the second of a pair is late; 1/3 is a triplet
+    swung: int = 1  # steps of each half of a pair
 
     @property
     def step_s(self) -> float:
@@ -63,19 +62,25 @@ class Grid:
         return STEPS_PER_BEAT * self.beats
 
     def time_s(self, step: float) -> float:
-        """When a step begins, counted from the start of the song."""
+        """Give when a step begins, in seconds from the start of the song."""
         pair = 2 * self.swung
         turns, inside = divmod(step, pair)
         late = np.interp(inside, (0.0, self.swung, pair), (0.0, self.swung * (1.0 + self.swing), pair))
         return float(turns * pair + late) * self.step_s
 
     def steps(self, seconds: float) -> int:
-        """How many steps begin within so many seconds."""
+        """Count the steps that begin within so many seconds."""
         return int(np.ceil(seconds / self.step_s))
 
 
 def humanised(events: Sequence[Event], loose_s: float, rng: np.random.Generator) -> tuple[Event, ...]:
-    """Notes or strokes as hands play them: off by a normal deviation of `loose_s`, never before the start."""
+    """Move notes or strokes as hands play them, never before the start.
+
+    Args:
+        events: in any order.
+        loose_s: deviation of the times, normal.
+        rng: draws it.
+    """
     late_s = rng.normal(0.0, loose_s, len(events))
     return tuple(
         replace(event, start_s=max(0.0, event.start_s + float(off_s)))

@@ -23,25 +23,44 @@ REST_S = 0.25  # in which the voices of an earlier song die
 
 @dataclass(frozen=True)
 class Program:
-    """A sound of a soundfont: its bank (`DRUM_BANK`: kits) and number, 0 to 127."""
+    """A sound of a soundfont."""
 
-    bank: int
-    number: int
+    bank: int  # `DRUM_BANK`: kits
+    number: int  # 0 to 127
 
 
-def has(bank: Path, program: Program) -> bool:
-    """Whether a soundfont has a sound. `FileError` if it cannot be read."""
+def has_program(bank: Path, program: Program) -> bool:
+    """Tell whether a soundfont has a sound.
+
+    Args:
+        bank: the soundfont's file.
+        program: the sound.
+
+    Raises:
+        FileError: if the soundfont cannot be read.
+        SpecError: without the package tinysoundfont.
+    """
     return bool(_loaded(bank).sfpreset_name(0, program.bank, program.number) is not None)
 
 
 def render(notes: Sequence[Note], bank: Path, program: Program, seconds: float) -> Float32:
-    """Play notes for so many seconds: (2, frames) at 44.1 kHz; what rings on is cut.
+    """Play notes by a soundfont; the same notes give the same sound, whatever was played before.
 
-    The same notes give the same sound, whatever was played before. `FileError` for a soundfont that cannot be read,
-    `SpecError` for a sound that it lacks.
+    Args:
+        notes: in any order.
+        bank: the soundfont's file.
+        program: the sound.
+        seconds: how long; what rings on is cut.
+
+    Returns:
+        (2, frames) at 44.1 kHz.
+
+    Raises:
+        FileError: for a soundfont that cannot be read.
+        SpecError: for a sound that it lacks, and without the package tinysoundfont.
     """
     synth = _loaded(bank)
-    if not has(bank, program):
+    if not has_program(bank, program):
         raise SpecError(f"{bank.name} has no sound {program.number} in bank {program.bank}; choose another sound")
     synth.sounds_off()
     synth.generate(round(REST_S * SAMPLE_RATE))

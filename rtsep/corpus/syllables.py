@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rtsep.corpus.melody import smoothed, wander
+from rtsep.corpus.melody import smooth_noise, smoothed
 from rtsep.corpus.score import Track
 from rtsep.corpus.vocoder import FRAME_S, Voice
 
@@ -29,7 +29,7 @@ class Syllables:
 
 
 def find_syllables(voice: Voice) -> Syllables:
-    """Each vowel is a hill of loudness among voiced rows; there is always at least one."""
+    """Find the vowels: each is a hill of loudness among voiced rows; there is always at least one."""
     loudness_db = np.where(voice.voiced, voice.loudness_db, -120.0)
     hill = smoothed(loudness_db, 9)
     peaks: list[int] = []
@@ -59,10 +59,16 @@ def find_syllables(voice: Voice) -> Syllables:
     return Syllables(tuple(starts), vowel)
 
 
-def paced(syllables: Syllables, lengths_s: Track, consonant: float) -> Track:
-    """How many times longer each row gets (frames,), so that vowel k begins `lengths_s[k]` before the next.
+def stretch_factors(syllables: Syllables, lengths_s: Track, consonant: float) -> Track:
+    """Tell how many times longer each row gets, so that vowels begin when they should.
 
-    Consonants keep `consonant` times their length; vowels take the rest, as far as they can.
+    Args:
+        syllables: of the speech.
+        lengths_s: (syllables,); vowel k begins so long before the next.
+        consonant: how many times longer consonants get; vowels take the rest, as far as they can.
+
+    Returns:
+        (frames,).
     """
     pace = np.full(len(syllables.vowel), consonant)
     bounds = [*syllables.starts, len(pace)]
@@ -73,15 +79,32 @@ def paced(syllables: Syllables, lengths_s: Track, consonant: float) -> Track:
     return pace
 
 
-def spread(pace: Track) -> tuple[Track, Track]:
-    """From `pace` (frames,): the row to read for each new row, and the new row (frames,) where each old one begins."""
+def time_map(pace: Track) -> tuple[Track, Track]:
+    """Map new rows to old ones, and old ones to new.
+
+    Args:
+        pace: how many times longer each row gets, (frames,).
+
+    Returns:
+        The row to read for each new row, (new frames,), and the new row where each old one begins, (frames,).
+    """
     begins = np.concatenate([[0.0], np.cumsum(pace)])
     places = np.interp(np.arange(int(begins[-1])), begins, np.arange(len(begins)))
     return places, begins[:-1]
 
 
-def held(voice: Voice, syllables: Syllables, frames: int, rng: np.random.Generator) -> Track:
-    """Rows to read for one vowel, the loudest, held so many frames: back and forth in its middle, never in a rhythm."""
+def sustained_vowel(voice: Voice, syllables: Syllables, frames: int, rng: np.random.Generator) -> Track:
+    """Hold one vowel, the loudest: back and forth in its middle, never in a rhythm.
+
+    Args:
+        voice: analysed speech.
+        syllables: of the speech.
+        frames: how many rows it is held.
+        rng: draws the way.
+
+    Returns:
+        Rows to read, (frames,).
+    """
     loudness_db = np.where(syllables.vowel, voice.loudness_db, -120.0)
     middle = int(np.argmax(smoothed(loudness_db, 15)))
     vowel = syllables.vowel & voice.voiced
@@ -90,4 +113,4 @@ def held(voice: Voice, syllables: Syllables, frames: int, rng: np.random.Generat
         first -= 1
     while last + 1 < len(vowel) and vowel[last + 1] and last - middle < HELD_ROWS:
         last += 1
-    return np.asarray(0.5 * (first + last) + 0.5 * (last - first) * np.tanh(wander(frames, 40, rng)))
+    return np.asarray(0.5 * (first + last) + 0.5 * (last - first) * np.tanh(smooth_noise(frames, 40, rng)))

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtsep.audio.sources import resampled
-from rtsep.corpus.melody import wander
+from rtsep.corpus.melody import smooth_noise
 from rtsep.corpus.score import SAMPLE_RATE, Float32, Track
 from rtsep.errors import FileError, SpecError
 
@@ -45,22 +45,22 @@ class Voice:
 
     @property
     def voiced(self) -> npt.NDArray[np.bool_]:
-        """(frames,): where the folds sound."""
+        """Where the folds sound, (frames,)."""
         return np.asarray(self.pitch_hz > 0.0)
 
     @property
     def loudness_db(self) -> Track:
-        """(frames,): mean power of each frame."""
+        """Mean power of each frame, (frames,)."""
         return np.asarray(10.0 * np.log10(np.exp(self.envelope).mean(axis=1) + 1e-12), np.float64)
 
     @property
     def pitch(self) -> float:
-        """The median, as a MIDI number."""
+        """The median pitch, as a MIDI number."""
         return float(12.0 * np.log2(np.median(self.pitch_hz[self.voiced]) / 440.0) + 69.0)
 
     @property
     def bins_hz(self) -> Track:
-        """(bins,): the frequencies of the envelope."""
+        """The frequencies of the envelope, (bins,)."""
         return np.linspace(0.0, self.sample_rate / 2, self.envelope.shape[1])
 
 
@@ -77,7 +77,16 @@ def _world() -> ModuleType:
 
 
 def analyse(speech: Float32, sample_rate: int) -> Voice:
-    """Take speech (frames,) apart. `FileError` if too little of it is voiced to be sung."""
+    """Take speech apart.
+
+    Args:
+        speech: (frames,).
+        sample_rate: in Hz.
+
+    Raises:
+        FileError: if too little of it is voiced to be sung, or it holds what is no number.
+        SpecError: without the package pyworld.
+    """
     if sample_rate > SAMPLE_RATE:
         speech, sample_rate = resampled(speech[None], sample_rate, SAMPLE_RATE)[0], SAMPLE_RATE
     peak = float(np.abs(speech).max(initial=0.0))
@@ -104,7 +113,15 @@ def analyse(speech: Float32, sample_rate: int) -> Voice:
 
 
 def synthesise(voice: Voice, pitch: Track) -> Float32:
-    """Let a voice of 44.1 kHz sound (frames,) at `pitch`, MIDI numbers for each of its rows, where it is voiced."""
+    """Let a voice sound at a pitch, where it is voiced.
+
+    Args:
+        voice: at 44.1 kHz.
+        pitch: MIDI numbers for each of its rows, (rows,).
+
+    Returns:
+        (frames,) at 44.1 kHz.
+    """
     pitch_hz = np.where(voice.voiced, 440.0 * 2.0 ** ((pitch - 69.0) / 12.0), 0.0)
     power = np.exp(voice.envelope, dtype=np.float64, order="C")
     noise = np.clip(voice.noise, 1e-3, 1.0, dtype=np.float64, order="C")
@@ -112,10 +129,15 @@ def synthesise(voice: Voice, pitch: Track) -> Float32:
     return np.asarray(sound, np.float32)
 
 
-def widened(voice: Voice, formants: float, rng: np.random.Generator) -> Voice:
-    """The voice at 44.1 kHz, its formants `formants` times as high, and what its old rate lacks added.
+def formant_shifted(voice: Voice, formants: float, rng: np.random.Generator) -> Voice:
+    """Move the formants of a voice, bring it to 44.1 kHz, and add what its old rate lacks.
 
     Above the old band vowels go on falling by 1 to 3 dB for each kHz, hiss hardly before 11 kHz; both become noise.
+
+    Args:
+        voice: at its own rate.
+        formants: how many times as high they get.
+        rng: draws what is added.
     """
     bins_hz = np.linspace(0.0, SAMPLE_RATE / 2, BINS)
     top_hz = TRUSTED * voice.sample_rate / 2
@@ -143,20 +165,31 @@ def widened(voice: Voice, formants: float, rng: np.random.Generator) -> Voice:
 
 
 def coloured(voice: Voice, tilt_db: float, breath: float) -> Voice:
-    """A voice brighter by `tilt_db` for each octave away from 1 kHz; `breath` adds noise (above 0) or takes some."""
+    """Make a voice brighter or breathier.
+
+    Args:
+        voice: to change.
+        tilt_db: for each octave away from 1 kHz.
+        breath: adds noise (above 0) or takes some.
+    """
     octaves = np.clip(np.log2(np.maximum(voice.bins_hz, 1.0) / 1000.0), -2.0, 3.0)
     envelope = voice.envelope + (LN_PER_DB * tilt_db * octaves).astype(np.float32)
     return replace(voice, envelope=envelope, noise=voice.noise ** np.float32(np.exp(-breath)))
 
 
 def whispered(voice: Voice) -> Voice:
-    """The voice with resting folds: all noise, its lows gone."""
+    """Let the folds of a voice rest: all noise, its lows gone."""
     envelope = voice.envelope + (2.0 * np.log(voice.bins_hz / (voice.bins_hz + 600.0) + 1e-3)).astype(np.float32)
     return Voice(np.zeros_like(voice.pitch_hz), envelope, np.ones_like(voice.noise), voice.sample_rate)
 
 
-def taken(voice: Voice, places: Track) -> Voice:
-    """The voice read at `places` (frames,), fractional rows of it, in any order: slower, faster, or held."""
+def time_warped(voice: Voice, places: Track) -> Voice:
+    """Read a voice in another time: slower, faster, held, or backwards.
+
+    Args:
+        voice: to read.
+        places: for each new row the row of the voice to read, fractions allowed, (frames,).
+    """
     places = np.clip(places, 0.0, len(voice.pitch_hz) - 1.0)
     below = places.astype(np.int64)
     above = np.minimum(below + 1, len(voice.pitch_hz) - 1)
@@ -167,13 +200,18 @@ def taken(voice: Voice, places: Track) -> Voice:
     return Voice(voice.pitch_hz[near], envelope, voice.noise[near], voice.sample_rate)
 
 
-def louder(voice: Voice, gain_db: Track) -> Voice:
-    """The voice with a gain for each of its rows (frames,)."""
+def amplified(voice: Voice, gain_db: Track) -> Voice:
+    """Give each row of a voice a gain.
+
+    Args:
+        voice: to change.
+        gain_db: (rows,).
+    """
     return replace(voice, envelope=voice.envelope + (LN_PER_DB * gain_db).astype(np.float32)[:, None])
 
 
-def after_rest(voice: Voice, seconds: float) -> Voice:
-    """The voice after a silence."""
+def after_silence(voice: Voice, seconds: float) -> Voice:
+    """Put so many seconds of silence before a voice."""
     rows = round(seconds / FRAME_S)
     bins = voice.envelope.shape[1]
     return Voice(
@@ -184,8 +222,14 @@ def after_rest(voice: Voice, seconds: float) -> Voice:
     )
 
 
-def breathing(voice: Voice, chance: float, rng: np.random.Generator) -> Voice:
-    """The voice with breaths taken at the end of some of its pauses."""
+def with_breaths(voice: Voice, chance: float, rng: np.random.Generator) -> Voice:
+    """Let a voice take breaths at the end of some of its pauses.
+
+    Args:
+        voice: to change.
+        chance: probability of a breath in a pause.
+        rng: draws them.
+    """
     loudness_db = voice.loudness_db
     top_db = float(np.percentile(loudness_db[voice.voiced], 90)) if voice.voiced.any() else 0.0
     mouth = whispered(voice).envelope[voice.voiced].mean(axis=0) if voice.voiced.any() else None
@@ -198,7 +242,7 @@ def breathing(voice: Voice, chance: float, rng: np.random.Generator) -> Voice:
             continue
         shape = np.sin(np.linspace(0.05, np.pi - 0.05, rows)) ** 2
         level_db = top_db - rng.uniform(18.0, 36.0) - 10.0 * np.log10(np.exp(mouth).mean())
-        row_db = level_db + 10.0 * np.log10(shape) + wander(rows, 8, rng)
+        row_db = level_db + 10.0 * np.log10(shape) + smooth_noise(rows, 8, rng)
         part = slice(last - rows, last)
         envelope[part] = np.logaddexp(envelope[part], mouth + (LN_PER_DB * row_db).astype(np.float32)[:, None])
         noise[part] = 1.0

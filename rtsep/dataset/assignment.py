@@ -9,22 +9,35 @@ from rtsep.dataset.songs import Song
 VOCALS, ACCOMPANIMENT = "vocals", "accompaniment"
 
 
-def is_blurred(song: Song, stems: Sequence[str]) -> bool:
-    """Whether the song has its accompaniment in one piece, and the model (`stems`) wants to see into it."""
+def has_submix(song: Song, stems: Sequence[str]) -> bool:
+    """Tell whether a song has its accompaniment in one piece that a model wants to see into.
+
+    Args:
+        song: with its own stems.
+        stems: all of the model's, in order.
+    """
     return ACCOMPANIMENT in song.stems and bool(set(stems[:-1]) - {VOCALS} - set(song.stems))
 
 
-def parts(song: Song, stem: str, stems: Sequence[str]) -> tuple[str, ...]:
-    """Name the song's stems whose sum is the model's `stem`; none where the song cannot tell.
+def matching_stems(song: Song, stem: str, stems: Sequence[str]) -> tuple[str, ...]:
+    """Name the song's stems whose sum is one of the model's; none where the song cannot tell.
 
-    stems: all of the model's, in order. The last one is the rest: all that no other claims, whatever
-    the song calls it.
+    Args:
+        song: with its own stems.
+        stem: the model's.
+        stems: all of the model's, in order. The last one is the rest: all that no other claims, whatever the song calls
+            it.
     """
     if stem != stems[-1]:
         return (stem,) if stem in song.stems else ()
-    return () if is_blurred(song, stems) else unclaimed(song, stems)
+    return () if has_submix(song, stems) else residual_stems(song, stems)
 
 
-def unclaimed(song: Song, stems: Sequence[str]) -> tuple[str, ...]:
-    """Name the song's stems that are none of the model's but its last."""
+def residual_stems(song: Song, stems: Sequence[str]) -> tuple[str, ...]:
+    """Name the song's stems that are none of the model's but its last.
+
+    Args:
+        song: with its own stems.
+        stems: all of the model's, in order.
+    """
     return tuple(name for name in song.stems if name not in stems[:-1])

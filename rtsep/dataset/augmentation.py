@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.dataset.codec import CODECS, coded
+from rtsep.dataset.codec import CODECS, transcoded
 from rtsep.dataset.filters import equalised, reverberated
-from rtsep.dataset.pitch import FADE_S, changed_tempo, resampled_pitch, shifted_pitch
+from rtsep.dataset.pitch import FADE_S, changed_speed, changed_tempo, shifted_pitch
 from rtsep.errors import ConfigError
 
 Float32 = NDArray[np.float32]
@@ -29,7 +29,11 @@ FAINTEST = 1e-20  # peak; below it a float has too few digits to be divided by, 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Probabilities, 0 to 1, and the ranges that values are drawn from, evenly; nothing happens by default."""
+    """Probabilities, 0 to 1, and the ranges that values are drawn from, evenly; nothing happens by default.
+
+    Raises:
+        ConfigError: for what is no probability, and for a range that is none or too wide.
+    """
 
     # for each stem by itself
     mute: float = 0.0  # the stem is silent
@@ -73,17 +77,37 @@ class Augmentation:
 
 
 def augment_stem(sound: Float32, sample_rate: int, chosen: Augmentation, rng: np.random.Generator) -> Float32:
-    """Change one stem, (channels, frames), by chance; the same shape, contiguous, a time stays where it was.
+    """Change one stem by chance; what is silent stays so.
 
-    Only `resample`, `pitch` and `tempo` move what is heard, each within the crop. What is silent stays so.
-    Never in place, but where nothing happens the input itself comes back. Raises `FileError` where
-    libsndfile lacks a codec.
+    Only `resample`, `pitch` and `tempo` move what is heard, each within the crop.
+
+    Args:
+        sound: (channels, frames); never changed in place, but where nothing happens it comes back itself.
+        sample_rate: in Hz.
+        chosen: what may happen, and how likely it is.
+        rng: draws what happens.
+
+    Returns:
+        (channels, frames), contiguous.
+
+    Raises:
+        FileError: where libsndfile lacks a codec.
     """
     return _augmented(STEM_STEPS, sound, sample_rate, chosen, rng)
 
 
 def augment_mix(stems: Float32, sample_rate: int, chosen: Augmentation, rng: np.random.Generator) -> Float32:
-    """Change all stems of an example alike, (stems, channels, frames): their sum changes as a mix would."""
+    """Change all stems of an example alike: their sum changes as a mix would.
+
+    Args:
+        stems: (stems, channels, frames); never changed in place.
+        sample_rate: in Hz.
+        chosen: what may happen, and how likely it is.
+        rng: draws what happens.
+
+    Returns:
+        (stems, channels, frames), contiguous.
+    """
     return _augmented(MIX_STEPS, stems, sample_rate, chosen, rng)
 
 
@@ -114,7 +138,7 @@ def _swap(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) 
 
 
 def _resample(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) -> Float32:
-    return resampled_pitch(sound, sample_rate, _between(chosen.resample_semitones, draws[0]))
+    return changed_speed(sound, sample_rate, _between(chosen.resample_semitones, draws[0]))
 
 
 def _pitch(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) -> Float32:
@@ -151,7 +175,7 @@ def _reverb(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws
 
 def _codec(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) -> Float32:
     codec = list(CODECS)[int(draws[0] * len(CODECS))]
-    return coded(sound, sample_rate, codec, _between(chosen.codec_loss, draws[1]))
+    return transcoded(sound, sample_rate, codec, _between(chosen.codec_loss, draws[1]))
 
 
 def _silence(sound: Float32, sample_rate: int, chosen: Augmentation, draws: Draws) -> Float32:

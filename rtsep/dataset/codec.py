@@ -16,11 +16,20 @@ CODECS = {"mp3": ("MP3", "MPEG_LAYER_III"), "vorbis": ("OGG", "VORBIS")}
 PEAK = 0.5  # codecs know how loud a sound is: at full scale they clip, far below they drop it
 
 
-def coded(sound: Float32, sample_rate: int, codec: str, loss: float) -> Float32:
-    """Encode and decode (channels, frames): the same length, at its place to the frame, at its own level.
+def transcoded(sound: Float32, sample_rate: int, codec: str, loss: float) -> Float32:
+    """Encode and decode a sound: the same length, at its place to the frame, at its own level.
 
-    codec: one of CODECS. loss: 0 (the best that the codec has, about 250 kb/s) to 0.95 (about 80).
-    Raises `FileError` where this libsndfile cannot encode so.
+    Args:
+        sound: (channels, frames), not silent.
+        sample_rate: in Hz.
+        codec: one of CODECS.
+        loss: 0 (the best that the codec has, about 250 kb/s) to 0.95 (about 80).
+
+    Returns:
+        (channels, frames).
+
+    Raises:
+        FileError: where this libsndfile cannot encode so.
     """
     peak = float(np.abs(sound).max())
     container, subtype = CODECS[codec]

@@ -9,9 +9,9 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.dataset.assignment import VOCALS, is_blurred, parts, unclaimed
+from rtsep.dataset.assignment import VOCALS, has_submix, matching_stems, residual_stems
 from rtsep.dataset.augmentation import Augmentation, augment_mix, augment_stem
-from rtsep.dataset.inspection import Complaint
+from rtsep.dataset.inspection import Issue
 from rtsep.dataset.songs import Song, read_stem, summed
 from rtsep.errors import ConfigError, SpecError
 
@@ -23,7 +23,11 @@ CHANNELS = 2
 
 @dataclass(frozen=True)
 class Recipe:
-    """How songs become examples. Probabilities are for each example."""
+    """How songs become examples; probabilities are for each example.
+
+    Raises:
+        ConfigError: for a value that is out of range.
+    """
 
     seconds: float = 6.0
     avoid_s: tuple[float, float] = (0.0, 0.0)  # of a song's beginning and end, that no crop is taken from
@@ -53,32 +57,49 @@ class Recipe:
             raise ConfigError(f"examples.retries = {self.retries} is out of range; allowed are 0 to 100")
 
     def span_s(self, seconds: float) -> tuple[float, float]:
-        """From where to where crops of a song are taken; all of it where too little would be left."""
+        """Tell from where to where crops of a song are taken; all of it where too little would be left.
+
+        Args:
+            seconds: how long the song is.
+
+        Returns:
+            Begin and end, in seconds.
+        """
         begin_s, end_s = self.avoid_s[0], seconds - self.avoid_s[1]
         return (begin_s, end_s) if end_s - begin_s >= self.seconds else (0.0, seconds)
 
 
 @dataclass(frozen=True)
 class Collection:
-    """Songs that are drawn together, and how often against other collections."""
+    """Songs that are drawn together."""
 
     songs: tuple[Song, ...]
-    weight: float = 1.0
+    weight: float = 1.0  # against other collections
 
 
 @dataclass(frozen=True)
 class Example:
-    """stems: (stems, channels, frames), which sum to the mix; known: which of them can be learnt from."""
+    """One example: stems that sum to a mix."""
 
-    stems: Float32
-    known: NDArray[np.bool_]
+    stems: Float32  # (stems, channels, frames)
+    known: NDArray[np.bool_]  # (stems,), which of them can be learnt from
 
 
 class Examples:
     """An endless row of examples; `examples[n]` is always the same for one seed.
 
-    A song is as likely as it is long, within its collection. Raises `SpecError` where no song has
-    one of the stems.
+    A song is as likely as it is long, within its collection.
+
+    Args:
+        collections: the songs.
+        stems: all of the model's, in order.
+        sample_rate: of the examples, in Hz.
+        recipe: how songs become examples.
+        seed: another one gives other examples.
+
+    Raises:
+        SpecError: where no song has one of the stems.
+        ConfigError: where no song can be drawn.
     """
 
     def __init__(
@@ -91,26 +112,28 @@ class Examples:
         self._songs = [song for _, songs in useful for song in songs]
         chances = [one.weight * _normalised([song.seconds for song in songs]) for one, songs in useful if songs]
         self._chances = _normalised(np.concatenate([*chances, np.zeros(0)]))
-        self._givers: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
+        self._sources: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
         for stem in self.stems:
-            givers = np.array([i for i, song in enumerate(self._songs) if parts(song, stem, self.stems)], np.int64)
-            if not len(givers):
+            sources = np.array(
+                [i for i, song in enumerate(self._songs) if matching_stems(song, stem, self.stems)], np.int64
+            )
+            if not len(sources):
                 raise SpecError(f"no song for training has {stem!r}; name stems that the songs have, or more songs")
-            self._givers[stem] = givers, _normalised(self._chances[givers])
+            self._sources[stem] = sources, _normalised(self._chances[sources])
 
     def __getitem__(self, number: int) -> Example:
         """The example of a number, from 0."""
         rng = np.random.default_rng((self._seed, number))
         song = self._songs[rng.choice(len(self._songs), p=self._chances)]
         taken = self._taken(song, rng.random() < self.recipe.remix)
-        blurred = is_blurred(song, self.stems)
+        submixed = has_submix(song, self.stems)
         crops = self._crops(song, taken, rng)
         sound = np.zeros((len(self.stems), CHANNELS, self.frames), np.float32)
         drawn = []
         for index, stem in enumerate(self.stems):
             if stem in crops:
                 sound[index] = crops[stem]
-            elif not blurred or stem == VOCALS:
+            elif not submixed or stem == VOCALS:
                 sound[index] = self._draw(stem, rng)
                 drawn.append(index)
             sound[index] = augment_stem(sound[index], self._sample_rate, self.recipe.augmentation, rng)
@@ -119,29 +142,29 @@ class Examples:
         # what is not asked for draws nothing: a run of before has the same examples
         if self.recipe.absent and rng.random() < self.recipe.absent:
             sound[0] = 0.0
-        known = np.array([not blurred or stem == VOCALS for stem in self.stems])
+        known = np.array([not submixed or stem == VOCALS for stem in self.stems])
         return Example(augment_mix(sound, self._sample_rate, self.recipe.augmentation, rng), known)
 
     def _teaches(self, song: Song) -> bool:
-        if is_blurred(song, self.stems):
+        if has_submix(song, self.stems):
             return VOCALS in self.stems
-        return any(parts(song, stem, self.stems) for stem in self.stems)
+        return any(matching_stems(song, stem, self.stems) for stem in self.stems)
 
     def _taken(self, song: Song, remix: bool) -> dict[str, tuple[str, ...]]:
         """The stems that an example takes from its own song, and the song's stems that make them up."""
-        taken = {stem: names for stem in self.stems if (names := parts(song, stem, self.stems))}
-        if is_blurred(song, self.stems):
+        taken = {stem: names for stem in self.stems if (names := matching_stems(song, stem, self.stems))}
+        if has_submix(song, self.stems):
             taken = {stem: taken[stem] for stem in taken if stem == VOCALS}
-            taken[self.stems[-1]] = unclaimed(song, self.stems)
+            taken[self.stems[-1]] = residual_stems(song, self.stems)
         elif remix:
             taken = dict(list(taken.items())[:1])
         return taken
 
     def _draw(self, stem: str, rng: np.random.Generator) -> Float32:
         """A crop of a stem from any song that has it."""
-        givers, chances = self._givers[stem]
-        song = self._songs[rng.choice(givers, p=chances)]
-        return self._crops(song, {stem: parts(song, stem, self.stems)}, rng)[stem]
+        sources, chances = self._sources[stem]
+        song = self._songs[rng.choice(sources, p=chances)]
+        return self._crops(song, {stem: matching_stems(song, stem, self.stems)}, rng)[stem]
 
     def _crops(self, song: Song, taken: dict[str, tuple[str, ...]], rng: np.random.Generator) -> dict[str, Float32]:
         """One crop of a song, of each stem: where the first stem is not quiet, if a few tries find such a place."""
@@ -178,14 +201,22 @@ class Examples:
             sound[index] *= np.float32(rest / own * 10.0 ** (level_db / 20.0))
 
 
-def too_short(songs: Iterable[Song], recipe: Recipe) -> list[Complaint]:
-    """A complaint for every song whose beginning and end cannot be left out: crops come from all of it."""
+def too_short(songs: Iterable[Song], recipe: Recipe) -> list[Issue]:
+    """Find the songs whose beginning and end cannot be left out: crops come from all of them.
+
+    Args:
+        songs: to look at.
+        recipe: says what is to be left out.
+
+    Returns:
+        An issue for each, none of them fatal.
+    """
     if not any(recipe.avoid_s):
         return []
     wanted_s = sum(recipe.avoid_s) + recipe.seconds
     words = f"shorter than the {wanted_s:g} s that examples.avoid_s needs; its beginning and end are used too"
     return [
-        Complaint(song.name, None, f"{song.seconds:.1f} s, {words}", False)
+        Issue(song.name, None, f"{song.seconds:.1f} s, {words}", False)
         for song in songs
         if recipe.span_s(song.seconds) == (0.0, song.seconds)
     ]

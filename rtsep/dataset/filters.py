@@ -16,10 +16,18 @@ DAMPED_HZ = 4_000.0  # from here on a room swallows
 
 
 def equalised(sound: Float32, sample_rate: int, bands_db: Sequence[float]) -> Float32:
-    """Colour (channels, frames) by gains in dB at places spread evenly in octaves from 40 Hz to 16 kHz.
+    """Colour a sound by a smooth curve; the phase stays.
 
-    Between the places the curve is straight in dB over octaves, outside it is flat. The phase stays.
-    A gain of up to 20 dB is met within 1.5 dB, below 200 Hz, where corners are rounded, within 2.
+    Between the places of the gains the curve is straight in dB over octaves, outside it is flat. A gain of up to 20 dB
+    is met within 1.5 dB, below 200 Hz, where corners are rounded, within 2.
+
+    Args:
+        sound: (channels, frames).
+        sample_rate: in Hz.
+        bands_db: gains at places spread evenly in octaves from 40 Hz to 16 kHz.
+
+    Returns:
+        (channels, frames).
     """
     ring_s = RING_S * max(1.0, max(map(abs, bands_db)) / RING_DB)
     size = 2 * round(ring_s / 2 * sample_rate) + 1
@@ -32,10 +40,19 @@ def equalised(sound: Float32, sample_rate: int, bands_db: Sequence[float]) -> Fl
 
 
 def reverberated(sound: Float32, sample_rate: int, decay_s: float, wet_db: float, seed: int) -> Float32:
-    """Add the diffuse tail of a room to (channels, frames); the sound itself stays as it is.
+    """Add the diffuse tail of a room to a sound, which itself stays as it is.
 
-    decay_s: after which the tail is 60 dB weaker. wet_db: energy of the tail's impulse response. The
-    tail is noise that decays (Moorer, 1979), its own for each channel, duller towards high tones.
+    The tail is noise that decays (Moorer, 1979), its own for each channel, duller towards high tones.
+
+    Args:
+        sound: (channels, frames).
+        sample_rate: in Hz.
+        decay_s: after which the tail is 60 dB weaker.
+        wet_db: energy of the tail's impulse response.
+        seed: of the noise.
+
+    Returns:
+        (channels, frames).
     """
     length = max(1, round(decay_s * sample_rate))
     noise = np.random.default_rng(seed).standard_normal((len(sound), length), np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.audio.sources import to_channels
-from rtsep.dataset.songs import Header, Song, StemSource, header, read_source
+from rtsep.dataset.songs import Header, Song, StemSource, read_header, read_source
 from rtsep.errors import FileError
 
 Float32 = NDArray[np.float32]
@@ -23,39 +23,43 @@ BLOCK_S = 20.0  # read at once
 
 
 @dataclass(frozen=True)
-class Complaint:
-    """What is wrong with a song or one of its files; where `fatal`, training would fail on it."""
+class Issue:
+    """What is wrong with a song or one of its files."""
 
-    song: str
+    song: str  # its name; empty for all songs
     file: Path | None
-    words: str
-    fatal: bool
+    message: str
+    fatal: bool  # training would fail on it
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (self.song, str(self.file or ""), self.words) if part)
+        return ": ".join(part for part in (self.song, str(self.file or ""), self.message) if part)
 
 
-def inspect(songs: Iterable[Song], stems: Sequence[str], sample_rate: int, thorough: bool) -> list[Complaint]:
-    """All complaints, song by song; `stems` names the songs' own that matter (none: all), the rate is in Hz.
+def inspect(songs: Iterable[Song], stems: Sequence[str], sample_rate: int, thorough: bool) -> list[Issue]:
+    """Find what is wrong with songs, song by song.
 
-    Without `thorough` only headers are read: unreadable files, other sample rates, mono beside
-    stereo, unequal lengths. With it all sound: truncated and broken files, samples that are not
-    finite, silent stems, a mix that is not the sum of all its stems.
+    Args:
+        songs: to look at.
+        stems: the songs' own that matter; empty for all.
+        sample_rate: that they are used at, in Hz.
+        thorough: with all sound: truncated and broken files, samples that are not finite, silent stems, a mix that is
+            not the sum of all its stems. Without it only headers are read: unreadable files, other sample rates, mono
+            beside stereo, unequal lengths.
     """
-    found: list[Complaint] = []
+    found: list[Issue] = []
     songs = tuple(songs)
     offered = dict.fromkeys(stem for song in songs for stem in song.stems)
     for stem in stems:
         if stem not in offered:
-            found.append(Complaint("", None, f"no song has the stem {stem!r}; they have: {', '.join(offered)}", False))
+            found.append(Issue("", None, f"no song has the stem {stem!r}; they have: {', '.join(offered)}", False))
     for song in songs:
-        headers, complaints = _headers(song, stems)
-        complaints += _rates(song, headers, sample_rate)
-        complaints += _channels(song, headers)
-        complaints += _lengths(song, headers)
-        if thorough and not any(complaint.fatal for complaint in complaints):
-            complaints += _sound(song, stems)
-        found += complaints
+        headers, issues = _headers(song, stems)
+        issues += _rates(song, headers, sample_rate)
+        issues += _channels(song, headers)
+        issues += _lengths(song, headers)
+        if thorough and not any(issue.fatal for issue in issues):
+            issues += _sound(song, stems)
+        found += issues
     return found
 
 
@@ -68,85 +72,85 @@ def _sources(song: Song, stems: Sequence[str]) -> dict[StemSource, str]:
     return named
 
 
-def _headers(song: Song, stems: Sequence[str]) -> tuple[dict[StemSource, Header], list[Complaint]]:
-    headers, complaints = {}, []
+def _headers(song: Song, stems: Sequence[str]) -> tuple[dict[StemSource, Header], list[Issue]]:
+    headers, issues = {}, []
     for source in _sources(song, stems):
         try:
-            headers[source] = header(source)
+            headers[source] = read_header(source)
         except FileError as error:
-            complaints.append(_broken(song, source, error))
-    return headers, complaints
+            issues.append(_broken(song, source, error))
+    return headers, issues
 
 
-def _rates(song: Song, headers: dict[StemSource, Header], sample_rate: int) -> list[Complaint]:
-    complaints = []
+def _rates(song: Song, headers: dict[StemSource, Header], sample_rate: int) -> list[Issue]:
+    issues = []
     for rate in sorted({head.sample_rate for head in headers.values()} - {sample_rate}):
         files = [source for source, head in headers.items() if head.sample_rate == rate]
         words = f"{rate} Hz, resampled to {sample_rate} Hz{_others(files)}"
         if rate not in RATES:
             words = f"sample rate {rate} Hz is out of range; allowed are {RATES[0]} to {RATES[-1]} Hz"
-        complaints.append(Complaint(song.name, files[0].path, words, rate not in RATES))
-    return complaints
+        issues.append(Issue(song.name, files[0].path, words, rate not in RATES))
+    return issues
 
 
-def _channels(song: Song, headers: dict[StemSource, Header]) -> list[Complaint]:
+def _channels(song: Song, headers: dict[StemSource, Header]) -> list[Issue]:
     mono = [source for source, head in headers.items() if head.channels == 1]
     wide = {source: head.channels for source, head in headers.items() if head.channels > 2}
-    complaints = [
-        Complaint(song.name, source.path, f"{channels} channels, only the first two are used", False)
+    issues = [
+        Issue(song.name, source.path, f"{channels} channels, only the first two are used", False)
         for source, channels in wide.items()
     ]
     if mono and len(mono) < len(headers):
         words = f"mono beside stereo, goes to both sides{_others(mono)}"
-        complaints.append(Complaint(song.name, mono[0].path, words, False))
-    return complaints
+        issues.append(Issue(song.name, mono[0].path, words, False))
+    return issues
 
 
-def _lengths(song: Song, headers: dict[StemSource, Header]) -> list[Complaint]:
+def _lengths(song: Song, headers: dict[StemSource, Header]) -> list[Issue]:
     lengths_s = {source: head.frames / head.sample_rate - source.offset_s for source, head in headers.items()}
     longest_s = max(lengths_s.values(), default=0.0)
     shorter = [source for source, length_s in lengths_s.items() if length_s < longest_s - SAME_LENGTH_S]
-    complaints = []
+    issues = []
     for source in shorter:
         end = "the song ends with it" if source == song.mix else "silence follows"
         words = f"unequal lengths: {lengths_s[source]:.2f} s, the longest file has {longest_s:.2f} s; {end}"
-        complaints.append(Complaint(song.name, source.path, words, False))
-    return complaints
+        issues.append(Issue(song.name, source.path, words, False))
+    return issues
 
 
-def _sound(song: Song, stems: Sequence[str]) -> list[Complaint]:
-    """Read a song block by block, and complain of what is heard."""
+def _sound(song: Song, stems: Sequence[str]) -> list[Issue]:
+    """Read a song block by block, and list what is wrong with its sound."""
     rate, block = song.sample_rate, round(BLOCK_S * song.sample_rate)
     sources = _sources(song, stems)
     sums = song.mix is not None and all(_plain(source) in sources for one in song.stems.values() for source in one)
-    complaints: dict[StemSource, Complaint] = {}
+    issues: dict[StemSource, Issue] = {}
     peaks = dict.fromkeys(sources, 0.0)
     difference = power = 0.0
     for start in range(0, song.frames, block):
         frames = min(block, song.frames - start)
         sounds: dict[StemSource, Float32] = {}
         for source in sources:
-            if source in complaints:
+            if source in issues:
                 continue
             try:
                 sound = read_source(source, start, frames, rate)
             except FileError as error:
-                complaints[source] = _broken(song, source, error)
+                issues[source] = _broken(song, source, error)
                 continue
             peaks[source] = max(peaks[source], float(np.abs(sound).max(initial=0.0)))
             sounds[source] = to_channels(sound, 2)
-        if sums and not complaints and song.mix is not None:
+        if sums and not issues and song.mix is not None:
             difference += _energy(sounds[song.mix] - _summed(song, sounds))
             power += _energy(sounds[song.mix])
-    found = list(complaints.values())
+    found = list(issues.values())
     for source, peak in peaks.items():
-        if peak < SILENT and source not in complaints:
-            found.append(Complaint(song.name, source.path, f"{sources[source]} is silent: never above -80 dBFS", False))
-    if sums and not complaints and song.mix is not None and power > 0.0 and difference > 0.0:
+        if peak < SILENT and source not in issues:
+            found.append(Issue(song.name, source.path, f"{sources[source]} is silent: never above -80 dBFS", False))
+    if sums and not issues and song.mix is not None and power > 0.0 and difference > 0.0:
         level_db = 10.0 * float(np.log10(difference / power))
         if level_db > SAME_MIX_DB:
             words = f"the mix is not the sum of its stems: the difference is {level_db:.1f} dB against the mix"
-            found.append(Complaint(song.name, song.mix.path, words, False))
+            found.append(Issue(song.name, song.mix.path, words, False))
     return found
 
 
@@ -167,8 +171,8 @@ def _energy(sound: Float32) -> float:
     return float(np.sum(np.square(sound, dtype=np.float64)))
 
 
-def _broken(song: Song, source: StemSource, error: FileError) -> Complaint:
-    return Complaint(song.name, source.path, str(error).removeprefix(f"{source.path} ").removeprefix(": "), True)
+def _broken(song: Song, source: StemSource, error: FileError) -> Issue:
+    return Issue(song.name, source.path, str(error).removeprefix(f"{source.path} ").removeprefix(": "), True)
 
 
 def _others(files: list[StemSource]) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from rtsep.dataset import finders
-from rtsep.dataset.finders import Candidate, Fault, Found
-from rtsep.dataset.songs import Song, song_of
+from rtsep.dataset import scanners
+from rtsep.dataset.scanners import Fault, Scan, SongFiles
+from rtsep.dataset.songs import Song, song_from_files
 from rtsep.errors import ConfigError, FileError
 
 SHOWN = 3  # examples of each kind of fault
@@ -17,14 +17,10 @@ KINDS = 10  # kinds of fault in one message
 
 @dataclass(frozen=True)
 class LayoutOptions:
-    """What a layout must be told beside its folder; names are those of Open-Unmix's command line.
+    """What a layout must be told beside its folder; names are those of Open-Unmix's command line."""
 
-    `subset` is a folder (or MUSDB's part) within the layout's folder; `stems` are the only ones to
-    take, none named takes all; `csv` is Spleeter's table of songs.
-    """
-
-    subset: str | None = None
-    stems: tuple[str, ...] = ()
+    subset: str | None = None  # a folder (or MUSDB's part) within the layout's folder
+    stems: tuple[str, ...] = ()  # the only ones to take; empty for all
     input_file: str = "mixture.wav"
     output_file: str | None = None
     target_file: str | None = None
@@ -33,17 +29,17 @@ class LayoutOptions:
     interferer_dirs: tuple[str, ...] = ()
     extension: str = ""
     silence_missing: bool = False
-    csv: Path | None = None
+    csv: Path | None = None  # Spleeter's table of songs
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One layout: how it looks, the options that it takes, those that it needs, and who finds its songs."""
+    """One layout of a data set."""
 
-    shape: str
-    takes: tuple[str, ...]
-    needs: tuple[str, ...]
-    find: Callable[[Path, LayoutOptions], Found]
+    shape: str  # how it looks, in words
+    takes: tuple[str, ...]  # options
+    needs: tuple[str, ...]  # of these
+    scan: Callable[[Path, LayoutOptions], Scan]  # looks for its songs
 
 
 def _part(folder: Path, options: LayoutOptions) -> Path:
@@ -60,31 +56,31 @@ LAYOUTS = {
         "<song>/<stem>.wav or any other sound format, mixture.* is optional",
         ("subset", "stems"),
         (),
-        lambda folder, options: finders.song_folders(folder / (options.subset or ""), options.stems),
+        lambda folder, options: scanners.song_folders(folder / (options.subset or ""), options.stems),
     ),
     "musdb": Layout(
         "train/<song>.stem.mp4, test/<song>.stem.mp4",
         ("subset",),
         (),
-        lambda folder, options: finders.musdb(folder, options.subset or "train"),
+        lambda folder, options: scanners.musdb(folder, options.subset or "train"),
     ),
     "musdb-hq": Layout(
         "train/<song>/{mixture,vocals,drums,bass,other}.wav, test/<song>/...",
         ("subset",),
         (),
-        lambda folder, options: finders.musdb_hq(folder, options.subset or "train"),
+        lambda folder, options: scanners.musdb_hq(folder, options.subset or "train"),
     ),
     "aligned": Layout(
         "train/<song>/<input_file>, train/<song>/<output_file>",
         ("subset", "input_file", "output_file"),
         ("output_file",),
-        lambda folder, options: finders.aligned(_part(folder, options), options.input_file, str(options.output_file)),
+        lambda folder, options: scanners.aligned(_part(folder, options), options.input_file, str(options.output_file)),
     ),
     "sourcefolder": Layout(
         "train/<stem>/*.wav",
         ("subset", "target_dir", "interferer_dirs", "extension"),
         (),
-        lambda folder, options: finders.source_folders(
+        lambda folder, options: scanners.source_folders(
             _part(folder, options), _source_dirs(options), options.extension
         ),
     ),
@@ -92,7 +88,7 @@ LAYOUTS = {
         "train/<song>/<target_file>, train/<song>/<each of interferer_files>",
         ("subset", "target_file", "interferer_files"),
         ("target_file", "interferer_files"),
-        lambda folder, options: finders.fixed_tracks(
+        lambda folder, options: scanners.fixed_tracks(
             _part(folder, options), str(options.target_file), options.interferer_files
         ),
     ),
@@ -100,7 +96,7 @@ LAYOUTS = {
         "train/<song>/<target_file>, train/<song>/*.wav",
         ("subset", "target_file", "silence_missing", "extension"),
         ("target_file",),
-        lambda folder, options: finders.varied_tracks(
+        lambda folder, options: scanners.varied_tracks(
             _part(folder, options), str(options.target_file), options.silence_missing, options.extension
         ),
     ),
@@ -108,16 +104,22 @@ LAYOUTS = {
         "a table of mix_path, <stem>_path ..., duration, with paths relative to the folder",
         ("csv", "stems"),
         ("csv",),
-        lambda folder, options: finders.spleeter_table(folder, Path(str(options.csv)), options.stems),
+        lambda folder, options: scanners.spleeter_table(folder, Path(str(options.csv)), options.stems),
     ),
 }
 
 
 def find_songs(layout: str, folder: Path, options: LayoutOptions | None = None) -> list[Song]:
-    """All songs of a data set, in the order of their names; headers are read, sound is not.
+    """Find all songs of a data set, in the order of their names; headers are read, sound is not.
 
-    Raises `ConfigError` for an unknown layout and for options that it does not take or that it
-    needs, `FileError` with all that is missing or unreadable, the first few of each kind by name.
+    Args:
+        layout: a name of `LAYOUTS`, with dashes or underscores.
+        folder: of the data set.
+        options: what the layout must be told; None for its defaults.
+
+    Raises:
+        ConfigError: for an unknown layout, and for options that it does not take or that it needs.
+        FileError: with all that is missing or unreadable, the first few of each kind by name.
     """
     options = options or LayoutOptions()
     chosen = LAYOUTS.get(layout.replace("_", "-"))
@@ -126,8 +128,8 @@ def find_songs(layout: str, folder: Path, options: LayoutOptions | None = None) 
     _check(layout, chosen, options)
     songs: list[Song] = []
     faults: list[Fault] = []
-    for found in chosen.find(folder, options):
-        result = _measured(found) if isinstance(found, Candidate) else found
+    for found in chosen.scan(folder, options):
+        result = _measured(found) if isinstance(found, SongFiles) else found
         if isinstance(result, Song):
             songs.append(result)
         else:
@@ -140,9 +142,9 @@ def find_songs(layout: str, folder: Path, options: LayoutOptions | None = None) 
     return songs
 
 
-def _measured(candidate: Candidate) -> Song | Fault:
+def _measured(files: SongFiles) -> Song | Fault:
     try:
-        return song_of(candidate.name, candidate.stems, candidate.mix)
+        return song_from_files(files.name, files.stems, files.mix)
     except FileError as error:
         return Fault("a file cannot be used", str(error))
 
@@ -156,7 +158,7 @@ def _check(layout: str, chosen: Layout, options: LayoutOptions) -> None:
         if name in chosen.needs and not value:
             raise ConfigError(f"the layout {layout!r} needs {name}; it looks for {chosen.shape}")
         for text in value if isinstance(value, tuple) else (value,):
-            if isinstance(text, str) and not finders.is_inside(text):
+            if isinstance(text, str) and not scanners.is_inside(text):
                 raise ConfigError(f"{name} {text!r} leaves the folder of the data set; give a name within it")
 
 
@@ -164,7 +166,7 @@ def _summary(faults: list[Fault]) -> str:
     """All faults in one line: each kind once, its count, and the first few places."""
     kinds: dict[str, list[str]] = {}
     for fault in faults:
-        kinds.setdefault(fault.words, []).append(fault.where)
+        kinds.setdefault(fault.message, []).append(fault.where)
     said = [
         f"{words}: {places[0]}"
         if len(places) == 1

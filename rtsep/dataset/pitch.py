@@ -26,29 +26,64 @@ COARSE = 8  # frames that the first search takes as one
 LEAN = 0.05  # likeness that a piece at the end of the reach must gain over one at its place
 
 
-def resampled_pitch(sound: Float32, sample_rate: int, semitones: float) -> Float32:
-    """Play (channels, frames) faster or slower: pitch and tempo change together.
+def changed_speed(sound: Float32, sample_rate: int, semitones: float) -> Float32:
+    """Play a sound faster or slower: pitch and tempo change together.
 
     The length stays: what grows longer is cut, what grows shorter ends with a short fade and silence.
+
+    Args:
+        sound: (channels, frames).
+        sample_rate: in Hz.
+        semitones: upwards, by which it is then faster.
+
+    Returns:
+        (channels, frames).
     """
     ratio = _ratio(semitones)
     heard = sound[:, : math.ceil(sound.shape[1] * ratio) + MARGIN]  # played slower, the rest is cut
-    return fitted(_played(heard, ratio), sound.shape[1], round(FADE_S * sample_rate))
+    return fixed_length(_played(heard, ratio), sound.shape[1], round(FADE_S * sample_rate))
 
 
 def shifted_pitch(sound: Float32, sample_rate: int, semitones: float) -> Float32:
-    """Another pitch at the same tempo and length, (channels, frames); meant for a few semitones."""
+    """Change the pitch of a sound at the same tempo and length; meant for a few semitones.
+
+    Args:
+        sound: (channels, frames).
+        sample_rate: in Hz.
+        semitones: upwards.
+
+    Returns:
+        (channels, frames).
+    """
     ratio = _ratio(semitones)
-    return fitted(_played(stretched(sound, sample_rate, float(ratio)), ratio), sound.shape[1], 0)
+    return fixed_length(_played(time_stretched(sound, sample_rate, float(ratio)), ratio), sound.shape[1], 0)
 
 
 def changed_tempo(sound: Float32, sample_rate: int, ratio: float) -> Float32:
-    """Play (channels, frames) `ratio` times as fast at the same pitch; the length stays as by `resampled_pitch`."""
-    return fitted(stretched(sound, sample_rate, 1.0 / ratio), sound.shape[1], round(FADE_S * sample_rate))
+    """Play a sound faster or slower at the same pitch; the length stays as by `changed_speed`.
+
+    Args:
+        sound: (channels, frames).
+        sample_rate: in Hz.
+        ratio: how many times as fast.
+
+    Returns:
+        (channels, frames).
+    """
+    return fixed_length(time_stretched(sound, sample_rate, 1.0 / ratio), sound.shape[1], round(FADE_S * sample_rate))
 
 
-def fitted(sound: Float32, frames: int, fade: int) -> Float32:
-    """Cut (channels, any) to `frames`, or fill it up with silence after `fade` frames of fading."""
+def fixed_length(sound: Float32, frames: int, fade: int) -> Float32:
+    """Cut a sound, or fill it up with silence after a fade.
+
+    Args:
+        sound: (channels, any).
+        frames: of the result.
+        fade: frames of fading before silence.
+
+    Returns:
+        (channels, frames).
+    """
     have = sound.shape[1]
     if have >= frames:
         return np.ascontiguousarray(sound[:, :frames])
@@ -59,8 +94,17 @@ def fitted(sound: Float32, frames: int, fade: int) -> Float32:
     return filled
 
 
-def stretched(sound: Float32, sample_rate: int, factor: float) -> Float32:
-    """`factor` times as long at the same pitch, (channels, round(frames * factor))."""
+def time_stretched(sound: Float32, sample_rate: int, factor: float) -> Float32:
+    """Stretch a sound in time at the same pitch.
+
+    Args:
+        sound: (channels, frames).
+        sample_rate: in Hz.
+        factor: how many times as long.
+
+    Returns:
+        (channels, round(frames * factor)).
+    """
     hop, reach = round(HOP_S * sample_rate), round(REACH_S * sample_rate)
     frames = round(sound.shape[1] * factor)
     pieces = -(-frames // hop) + 1

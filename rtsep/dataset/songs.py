@@ -33,34 +33,27 @@ MARGIN = 4096  # frames read on both sides of a part that is resampled: longer t
 
 @dataclass(frozen=True)
 class StemSource:
-    """Where a sound lies: a file, which of its streams of sound, and where in it the song begins.
-
-    A gain of -1 takes it away: the rest of a mix is the mix and, so, its stem.
-    """
+    """Where a sound lies."""
 
     path: Path
-    stream: int = 0
-    offset_s: float = 0.0
-    gain: float = 1.0
+    stream: int = 0  # which of the file's streams of sound
+    offset_s: float = 0.0  # where in it the song begins
+    gain: float = 1.0  # -1 takes it away: the rest of a mix is the mix and, so, its stem
 
 
 @dataclass(frozen=True)
 class Song:
-    """A song in stems; it need not have all stems that a model has.
-
-    The sources of one stem are summed, none at all is silence. `frames` count at `sample_rate`;
-    they end with the longest stem, or with the mix where that is shorter.
-    """
+    """A song in stems; it need not have all stems that a model has."""
 
     name: str
-    stems: Mapping[str, tuple[StemSource, ...]]
+    stems: Mapping[str, tuple[StemSource, ...]]  # the sources of one stem are summed, none at all is silence
     mix: StemSource | None
-    frames: int
-    sample_rate: int
+    frames: int  # at `sample_rate`; they end with the longest stem, or with the mix where that is shorter
+    sample_rate: int  # Hz
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """How long it lasts."""
         return self.frames / self.sample_rate
 
 
@@ -73,27 +66,44 @@ class Header:
     frames: int
 
 
-def song_of(name: str, stems: Mapping[str, tuple[StemSource, ...]], mix: StemSource | None = None) -> Song:
-    """A song from its files, measured by their headers; `FileError` for a file that cannot be read."""
+def song_from_files(name: str, stems: Mapping[str, tuple[StemSource, ...]], mix: StemSource | None = None) -> Song:
+    """Make a song from its files, measured by their headers.
+
+    Args:
+        name: of the song.
+        stems: the sources of each stem.
+        mix: its own mix; None where it has none.
+
+    Raises:
+        FileError: for a song without files, and for a file that cannot be read.
+    """
     parts = [source for sources in stems.values() for source in sources]
     first = mix or next(iter(parts), None)
     if first is None:
         raise FileError(f"{name}: a song without any sound file")
-    rate = header(first).sample_rate
-    ends_s = [max(map(length_s, parts))] if parts else []
+    rate = read_header(first).sample_rate
+    ends_s = [max(map(duration_s, parts))] if parts else []
     if mix is not None:
-        ends_s.append(length_s(mix))
+        ends_s.append(duration_s(mix))
     return Song(name, stems, mix, max(0, round(min(ends_s) * rate)), rate)
 
 
-def length_s(source: StemSource) -> float:
-    """Seconds from the song's beginning to the file's end."""
-    head = header(source)
+def duration_s(source: StemSource) -> float:
+    """Give the seconds from the song's beginning to the file's end.
+
+    Raises:
+        FileError: if the file cannot be read.
+    """
+    head = read_header(source)
     return head.frames / head.sample_rate - source.offset_s
 
 
-def header(source: StemSource) -> Header:
-    """What the file says of this stream; `FileError` if it cannot be read. Remembered until the file changes."""
+def read_header(source: StemSource) -> Header:
+    """Read what a file says of a stream; it is remembered until the file changes.
+
+    Raises:
+        FileError: for a file that cannot be read, and for a stream that it has not.
+    """
     try:
         facts = source.path.stat()
     except OSError as error:
@@ -105,10 +115,22 @@ def header(source: StemSource) -> Header:
 
 
 def read_stem(song: Song, stem: str, start: int, frames: int, sample_rate: int, channels: int = 2) -> Float32:
-    """A part of one stem, (channels, frames), contiguous; `start` and `frames` count at `sample_rate` in Hz.
+    """Read a part of one stem; outside of the files there is silence.
 
-    Mono is doubled; outside of the files there is silence. Raises `FileError` for a stem that the
-    song does not have, for a broken file, and for a sample that is not finite, with file and time.
+    Args:
+        song: that has the stem.
+        stem: its name.
+        start: first frame, at `sample_rate`.
+        frames: of the part, at `sample_rate`.
+        sample_rate: that it is resampled to, in Hz.
+        channels: of the result; mono is doubled.
+
+    Returns:
+        (channels, frames), contiguous.
+
+    Raises:
+        FileError: for a stem that the song does not have, for a broken file, and for a sample that is not finite, with
+            file and time.
     """
     if stem not in song.stems:
         raise FileError(f"{song.name} has no stem {stem!r}; it has: {', '.join(song.stems)}")
@@ -116,13 +138,36 @@ def read_stem(song: Song, stem: str, start: int, frames: int, sample_rate: int, 
 
 
 def read_mix(song: Song, start: int, frames: int, sample_rate: int, channels: int = 2) -> Float32:
-    """A part of the mix, as `read_stem`: of the song's own mix file, else the sum of all its stems."""
+    """Read a part of the mix: of the song's own mix file, else the sum of all its stems.
+
+    Args:
+        song: whose mix it is.
+        start: first frame, at `sample_rate`.
+        frames: of the part, at `sample_rate`.
+        sample_rate: that it is resampled to, in Hz.
+        channels: of the result; mono is doubled.
+
+    Returns:
+        (channels, frames), contiguous.
+
+    Raises:
+        FileError: as `read_stem` does.
+    """
     everything = tuple(source for sources in song.stems.values() for source in sources)
     return _sum(everything if song.mix is None else (song.mix,), start, frames, sample_rate, channels)
 
 
 def summed(parts: Iterable[Float32], channels: int, frames: int) -> Float32:
-    """Sounds of one shape, (channels, frames), as one; silence if there are none. A single one comes back itself."""
+    """Sum sounds of one shape; a single one comes back itself.
+
+    Args:
+        parts: (channels, frames) each.
+        channels: of silence, where there are none.
+        frames: likewise.
+
+    Returns:
+        (channels, frames).
+    """
     total = None
     for part in parts:
         total = part if total is None else total + part
@@ -139,8 +184,21 @@ def _fitted(source: StemSource, start: int, frames: int, sample_rate: int, chann
 
 
 def read_source(source: StemSource, start: int, frames: int, sample_rate: int) -> Float32:
-    """A part of one source, (its own channels, frames), without its gain; counts are at `sample_rate` in Hz."""
-    head = header(source)
+    """Read a part of one source, without its gain.
+
+    Args:
+        source: the file and its stream.
+        start: first frame, at `sample_rate`.
+        frames: of the part, at `sample_rate`.
+        sample_rate: that it is resampled to, in Hz.
+
+    Returns:
+        (its own channels, frames), contiguous; silence outside of the file.
+
+    Raises:
+        FileError: for a broken file, and for a sample that is not finite, with file and time.
+    """
+    head = read_header(source)
     offset = round(source.offset_s * head.sample_rate)
     if head.sample_rate == sample_rate:
         return _part(source, head, offset + start, frames)
@@ -183,9 +241,9 @@ def _from_file(source: StemSource, head: Header, start: int, frames: int) -> Flo
 
 def _from_container(source: StemSource, head: Header, start: int, frames: int) -> Float32:
     lead = min(start, LEAD)
-    begin_s, length_s = (start - lead) / head.sample_rate, (lead + frames) / head.sample_rate
+    begin_s, duration_s = (start - lead) / head.sample_rate, (lead + frames) / head.sample_rate
     command = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", *LOCAL, "-ss", f"{begin_s:.6f}", "-i"]
-    command += [f"file:{source.path}", "-map", f"0:a:{source.stream}", "-t", f"{length_s:.6f}", "-f", "f32le", "-"]
+    command += [f"file:{source.path}", "-map", f"0:a:{source.stream}", "-t", f"{duration_s:.6f}", "-f", "f32le", "-"]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         raise FileError(f"{source.path} is broken: ffmpeg cannot decode it at {start / head.sample_rate:.3f} s")

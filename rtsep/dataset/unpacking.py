@@ -14,7 +14,7 @@ from rtsep.audio import wav
 from rtsep.audio.readers import Subtype, lossless_subtype
 from rtsep.audio.writers import KINDS, StemFiles
 from rtsep.dataset.examples import Collection
-from rtsep.dataset.songs import Song, StemSource, header, read_source
+from rtsep.dataset.songs import Song, StemSource, read_header, read_source
 from rtsep.errors import FileError
 
 QUICK = frozenset((".wav", ".aif", ".aiff", ".au", ".caf", ".rf64", ".w64"))  # read as fast as a wav
@@ -27,12 +27,21 @@ OnProgress = Callable[[int, int], None]  # files done, files in all
 def unpacked(
     collections: Iterable[Collection], folder: Path, on_progress: OnProgress = lambda done, total: None
 ) -> tuple[Collection, ...]:
-    """The same songs, their stems read from wavs in `folder` where they lie in slower formats.
+    """Decode once what lies in slow formats, and give the same songs, read from there.
 
-    The wavs hold what was decoded, at the file's own rate: 16 bits where it has no more, else floats.
-    One that is there already stays; a file that has changed gets another. A thread for each core
-    decodes. Raises `FileError` for files that are broken, and for a disk that has no room, before
-    anything is written.
+    The wavs hold what was decoded, at the file's own rate: 16 bits where it has no more, else floats. One that is there
+    already stays; a file that has changed gets another. A thread for each core decodes.
+
+    Args:
+        collections: the songs.
+        folder: for the wavs; it is made where there is none.
+        on_progress: gets the files that are done, and all.
+
+    Returns:
+        The collections, their stems read from wavs where they lay in slower formats.
+
+    Raises:
+        FileError: for files that are broken, and for a disk that has no room, before anything is written.
     """
     collections = tuple(collections)
     slow = {
@@ -73,7 +82,7 @@ def unpacked(
 
 def _place(source: StemSource, folder: Path) -> Path:
     """Where its wav lies: named by the file, its time and its size."""
-    header(source)  # raises for a file that cannot be read
+    read_header(source)  # raises for a file that cannot be read
     facts = source.path.stat()
     told = os.fsencode(f"{source.path.resolve()} {source.stream} {facts.st_mtime_ns} {facts.st_size}")
     readable = source.path.stem[:NAMED].encode("ascii", "ignore").decode()
@@ -90,12 +99,12 @@ def _look(folder: Path) -> tuple[set[str], int]:
 
 
 def _bytes(source: StemSource, subtype: Subtype) -> int:
-    head = header(source)
+    head = read_header(source)
     return head.frames * head.channels * wav.SAMPLE_BYTES[KINDS[subtype]]
 
 
 def _unpack(source: StemSource, place: Path, subtype: Subtype) -> None:
-    head = header(source)
+    head = read_header(source)
     block = round(BLOCK_S * head.sample_rate)
     own = place.with_name(f"{place.stem}.{os.getpid()}.wav")  # another run may unpack the same file now
     with StemFiles((own,), head.sample_rate, head.channels, head.frames, subtype=subtype) as files:

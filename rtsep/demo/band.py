@@ -17,7 +17,7 @@ from rtsep.demo.tone import (
     control_hop,
     faded,
     filtered,
-    room,
+    reverb,
     steady,
     top_taper,
 )
@@ -26,18 +26,18 @@ KEY_HARMONICS = (1.0, 0.42, 0.12, 0.2, 0.05, 0.06)
 
 
 @dataclass(frozen=True)
-class DrumHit:
-    """One stroke or note: `pitch` is a MIDI note number, unused by drums."""
+class NoteEvent:
+    """One stroke or note."""
 
     start_s: float
     name: str
     loudness: float = 1.0
-    pitch: float = 0.0
+    pitch: float = 0.0  # MIDI note number, unused by drums
     length_s: float = 0.0
 
 
 def pitch_hz(pitch: float) -> float:
-    """MIDI note number to Hz."""
+    """Give the frequency in Hz of a MIDI note number."""
     return float(440.0 * 2.0 ** ((pitch - 69.0) / 12.0))
 
 
@@ -59,7 +59,14 @@ def _band_pass(low_hz: float, high_hz: float, sound: Array, sample_rate: int) ->
 
 
 def kick(sample_rate: int) -> Array:
-    """A falling sine with a soft click: (2, frames)."""
+    """Make a falling sine with a soft click.
+
+    Args:
+        sample_rate: in Hz.
+
+    Returns:
+        (2, frames).
+    """
     frames = round(0.34 * sample_rate)
     time_s = np.arange(frames) / sample_rate
     cycles = np.cumsum(47.0 + 95.0 * np.exp(-time_s / 0.028) + 180.0 * np.exp(-time_s / 0.006)) / sample_rate
@@ -73,7 +80,15 @@ def kick(sample_rate: int) -> Array:
 
 
 def clap(sample_rate: int, seed: int) -> Array:
-    """Several hands, one after another: (2, frames)."""
+    """Make several hands, one after another.
+
+    Args:
+        sample_rate: in Hz.
+        seed: of the noise.
+
+    Returns:
+        (2, frames).
+    """
     rng = np.random.default_rng(seed)
     out = np.zeros((2, round(0.3 * sample_rate)), np.float32)
     for at_s, decay_s, gain in ((0.0, 0.02, 0.6), (0.010, 0.02, 0.7), (0.021, 0.02, 0.8), (0.031, 0.22, 1.0)):
@@ -83,13 +98,33 @@ def clap(sample_rate: int, seed: int) -> Array:
 
 
 def cymbal(sample_rate: int, seed: int, decay_s: float, low_hz: float) -> Array:
-    """A hat, a shaker or a crash: noise above `low_hz` that falls 60 dB in `decay_s`: (2, frames)."""
+    """Make a hat, a shaker or a crash out of noise.
+
+    Args:
+        sample_rate: in Hz.
+        seed: of the noise.
+        decay_s: in which it falls 60 dB.
+        low_hz: above which it sounds.
+
+    Returns:
+        (2, frames).
+    """
     noise = _decaying(np.random.default_rng(seed), 1.1 * decay_s, decay_s, sample_rate)
     return faded(_band_pass(low_hz, 15_000.0, noise, sample_rate), round(0.001 * sample_rate), len(noise[0]) // 8)
 
 
-def drums(hits: Sequence[DrumHit], frames: int, sample_rate: int, seed: int = 21) -> Array:
-    """Kick, clap, closed, open, shaker and crash, panned as a drummer sits: (2, frames)."""
+def drums(hits: Sequence[NoteEvent], frames: int, sample_rate: int, seed: int = 21) -> Array:
+    """Play kick, clap, closed, open, shaker and crash, panned as a drummer sits.
+
+    Args:
+        hits: strokes by these names.
+        frames: of the result.
+        sample_rate: in Hz.
+        seed: of the noise.
+
+    Returns:
+        (2, frames).
+    """
     strokes = {
         "kick": [kick(sample_rate)],
         "clap": [clap(sample_rate, seed + k) for k in range(3)],
@@ -110,11 +145,22 @@ def drums(hits: Sequence[DrumHit], frames: int, sample_rate: int, seed: int = 21
         add_at(dry, start, sound, hit.loudness * level[hit.name])
         if hit.name != "kick":
             add_at(send, start, sound, hit.loudness * level[hit.name])
-    return dry + 0.10 * room(send, 0.6, 0.004, sample_rate, seed + 50)
+    return dry + 0.10 * reverb(send, 0.6, 0.004, sample_rate, seed + 50)
 
 
-def pumping(hits: Sequence[DrumHit], frames: int, sample_rate: int, depth: float, recovery_s: float) -> Array:
-    """The gain (frames,) of a compressor keyed by the kick: down by `depth`, back after `recovery_s`."""
+def sidechain_gain(hits: Sequence[NoteEvent], frames: int, sample_rate: int, depth: float, recovery_s: float) -> Array:
+    """Give the gain of a compressor keyed by the kick.
+
+    Args:
+        hits: strokes, of which the kicks count.
+        frames: of the result.
+        sample_rate: in Hz.
+        depth: by which it goes down, 0 to 1.
+        recovery_s: after which it is back.
+
+    Returns:
+        (frames,).
+    """
     gain = np.ones(frames, np.float32)
     length = round(3.0 * recovery_s * sample_rate)
     time_s = np.arange(length) / sample_rate
@@ -137,8 +183,17 @@ def _struck(frequency_hz: float, frames: int, sample_rate: int, levels: Sequence
     return steady(frequency_hz, frames, (-1j * amplitudes).astype(np.complex64), sample_rate)
 
 
-def bass(notes: Sequence[DrumHit], frames: int, sample_rate: int) -> Array:
-    """A round synthesiser bass whose filter opens at each note: (2, frames)."""
+def bass(notes: Sequence[NoteEvent], frames: int, sample_rate: int) -> Array:
+    """Play a round synthesiser bass whose filter opens at each note.
+
+    Args:
+        notes: to play.
+        frames: of the result.
+        sample_rate: in Hz.
+
+    Returns:
+        (2, frames).
+    """
     out = np.zeros((2, frames), np.float32)
     hop = control_hop(sample_rate)
     for note in notes:
@@ -156,8 +211,18 @@ def bass(notes: Sequence[DrumHit], frames: int, sample_rate: int) -> Array:
     return filtered(out, lambda f: f**2 / (f**2 + 18.0**2), sample_rate)
 
 
-def keys(notes: Sequence[DrumHit], frames: int, sample_rate: int, seed: int = 61) -> Array:
-    """Plucked electric keys, going left and right, with an echo and a room: (2, frames)."""
+def keys(notes: Sequence[NoteEvent], frames: int, sample_rate: int, seed: int = 61) -> Array:
+    """Play plucked electric keys, going left and right, with an echo and a room.
+
+    Args:
+        notes: to play; their length is the echo's delay.
+        frames: of the result.
+        sample_rate: in Hz.
+        seed: of the room.
+
+    Returns:
+        (2, frames).
+    """
     dry = np.zeros((2, frames), np.float32)
     for count, note in enumerate(notes):
         sound = _struck(pitch_hz(note.pitch), round(0.9 * sample_rate), sample_rate, KEY_HARMONICS, 0.5)
@@ -166,7 +231,7 @@ def keys(notes: Sequence[DrumHit], frames: int, sample_rate: int, seed: int = 61
         both = sound * np.array([[1.0 - side], [1.0 + side]], np.float32) * np.float32(note.loudness)
         add_at(dry, round(note.start_s * sample_rate), both)
         add_at(dry, round((note.start_s + note.length_s) * sample_rate), both[::-1], 0.3)
-    return dry + 0.25 * room(dry, 1.4, 0.01, sample_rate, seed)
+    return dry + 0.25 * reverb(dry, 1.4, 0.01, sample_rate, seed)
 
 
 def _swell(frames: int, frequency_hz: float, sample_rate: int, cutoff_hz: tuple[float, float]) -> Partials:
@@ -177,8 +242,18 @@ def _swell(frames: int, frequency_hz: float, sample_rate: int, cutoff_hz: tuple[
     return (-1j * amplitudes).astype(np.complex64)
 
 
-def pad(notes: Sequence[DrumHit], frames: int, sample_rate: int, seed: int = 71) -> Array:
-    """Slow chords of detuned saws, one left and one right: (2, frames)."""
+def pad(notes: Sequence[NoteEvent], frames: int, sample_rate: int, seed: int = 71) -> Array:
+    """Play slow chords of detuned saws, one left and one right.
+
+    Args:
+        notes: to play.
+        frames: of the result.
+        sample_rate: in Hz.
+        seed: of the phases.
+
+    Returns:
+        (2, frames).
+    """
     rng = np.random.default_rng(seed)
     out = np.zeros((2, frames), np.float32)
     for note in notes:

@@ -83,7 +83,11 @@ VOWELS = frozenset(name for name, phoneme in PHONEMES.items() if phoneme.length_
 
 
 def split_syllable(syllable: str) -> tuple[list[str], list[str], list[str]]:
-    """Split "W AO R" into what goes before the beat, what is held, and what closes the note."""
+    """Split "W AO R" into what goes before the beat, what is held, and what closes the note.
+
+    Raises:
+        ValueError: for a name that is no phoneme, and for a syllable without a vowel.
+    """
     names = syllable.split()
     held = [index for index, name in enumerate(names) if name in VOWELS]
     if not held or any(name not in PHONEMES for name in names):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rtsep.demo.band import DrumHit, bass, drums, keys, pad, pumping
+from rtsep.demo.band import NoteEvent, bass, drums, keys, pad, sidechain_gain
 from rtsep.demo.tone import Array, faded
-from rtsep.demo.voice import Sung, voice
+from rtsep.demo.voice import SungNote, voice
 
 SAMPLE_RATE = 44_100
 SECONDS = 24.0
@@ -98,23 +98,23 @@ MELODY: tuple[tuple[tuple[float, float, int, str], ...], ...] = (
 )
 
 
-def sung_notes() -> list[Sung]:
-    """The melody in seconds."""
+def sung_notes() -> list[SungNote]:
+    """Give the melody in seconds."""
     out = []
     for bar, notes in enumerate(MELODY, start=INTRO_BARS):
         for beat, length, pitch, syllable in notes:
             loudness = 1.0 + 0.012 * (pitch - 64)
-            out.append(Sung((4 * bar + beat) * BEAT_S, length * BEAT_S, pitch + KEY, syllable, loudness))
+            out.append(SungNote((4 * bar + beat) * BEAT_S, length * BEAT_S, pitch + KEY, syllable, loudness))
     return out
 
 
-def _on_beats(bar: int, name: str, beats: tuple[float, ...], loudness: float = 1.0) -> list[DrumHit]:
-    return [DrumHit((4 * bar + beat) * BEAT_S, name, loudness) for beat in beats]
+def _on_beats(bar: int, name: str, beats: tuple[float, ...], loudness: float = 1.0) -> list[NoteEvent]:
+    return [NoteEvent((4 * bar + beat) * BEAT_S, name, loudness) for beat in beats]
 
 
-def drum_hits() -> list[DrumHit]:
-    """Four on the floor, claps on two and four, more and more cymbals."""
-    out: list[DrumHit] = []
+def drum_hits() -> list[NoteEvent]:
+    """Give the drums: four on the floor, claps on two and four, more and more cymbals."""
+    out: list[NoteEvent] = []
     offbeats = (0.5, 1.5, 2.5, 3.5)
     for bar in range(BARS - 1):
         out += _on_beats(bar, "kick", (0.0, 1.0, 2.0, 3.0))
@@ -131,57 +131,67 @@ def drum_hits() -> list[DrumHit]:
     return sorted(out, key=lambda hit: (hit.start_s, hit.name))
 
 
-def bass_notes() -> list[DrumHit]:
-    """Roots between the kicks, with a step to the fifth and the octave."""
+def bass_notes() -> list[NoteEvent]:
+    """Give the bass: roots between the kicks, with a step to the fifth and the octave."""
     out = []
     figure = ((0.0, 0.45, 0, 0.8), (0.75, 0.5, 0, 0.9), (1.5, 0.4, 12, 0.75), (2.0, 0.4, 0, 0.8), (2.75, 0.6, 0, 0.9))
     for bar, (root, _) in enumerate(CHORDS[:-1]):
         low = root if root < 47 else root - 12
         for beat, length, step, loudness in (*figure, (3.5, 0.4, 7, 0.75)):
             start_s = (4 * bar + beat) * BEAT_S
-            out.append(DrumHit(start_s, "bass", loudness, low + step + KEY, length * BEAT_S))
-    out.append(DrumHit(4 * (BARS - 1) * BEAT_S, "bass", 0.8, CHORDS[-1][0] + KEY, 4.0 * BEAT_S))
+            out.append(NoteEvent(start_s, "bass", loudness, low + step + KEY, length * BEAT_S))
+    out.append(NoteEvent(4 * (BARS - 1) * BEAT_S, "bass", 0.8, CHORDS[-1][0] + KEY, 4.0 * BEAT_S))
     return out
 
 
-def key_notes() -> list[DrumHit]:
-    """An arpeggio in the gaps of the groove, an octave above the pad, thinner where the voice sings."""
+def key_notes() -> list[NoteEvent]:
+    """Give an arpeggio in the gaps of the groove, an octave above the pad, thinner where the voice sings."""
     out = []
     order = (0, 2, 3, 1, 2, 3)
     for bar, (_, chord) in enumerate(CHORDS[:-1]):
         loudness = 1.0 if bar < INTRO_BARS else 0.6
         for place, beat in enumerate((0.0, 0.75, 1.5, 2.25, 2.75, 3.5)):
             pitch = chord[order[place]] + 12 + KEY
-            out.append(DrumHit((4 * bar + beat) * BEAT_S, "keys", loudness, pitch, 0.75 * BEAT_S))
+            out.append(NoteEvent((4 * bar + beat) * BEAT_S, "keys", loudness, pitch, 0.75 * BEAT_S))
     for place, pitch in enumerate(CHORDS[-1][1]):
-        out.append(DrumHit((4 * (BARS - 1) + 0.06 * place) * BEAT_S, "keys", 0.8, pitch + 12 + KEY, 0.75 * BEAT_S))
+        out.append(NoteEvent((4 * (BARS - 1) + 0.06 * place) * BEAT_S, "keys", 0.8, pitch + 12 + KEY, 0.75 * BEAT_S))
     return out
 
 
-def pad_notes() -> list[DrumHit]:
-    """Each bar's chord, held."""
+def pad_notes() -> list[NoteEvent]:
+    """Give each bar's chord, held."""
     out = []
     for bar, (_, chord) in enumerate(CHORDS):
         length_s = 4.0 * BEAT_S if bar < BARS - 1 else 6.0 * BEAT_S
-        out += [DrumHit(4 * bar * BEAT_S, "pad", 1.0, pitch + KEY, length_s) for pitch in chord]
+        out += [NoteEvent(4 * bar * BEAT_S, "pad", 1.0, pitch + KEY, length_s) for pitch in chord]
     return out
 
 
 def render(sample_rate: int = SAMPLE_RATE, seconds: float = SECONDS) -> dict[str, Array]:
-    """The stems vocals, drums, bass and other, each (2, frames); their sum is the song.
+    """Render the stems, whose sum is the song.
 
-    `seconds` below the song's length gives its beginning; beyond it there is silence.
+    Args:
+        sample_rate: in Hz, 8000 or more.
+        seconds: below the song's length gives its beginning; beyond it there is silence.
+
+    Returns:
+        Vocals, drums, bass and other, each (2, frames).
+
+    Raises:
+        ValueError: for a lower rate, or no time at all.
     """
     if sample_rate < 8_000 or seconds <= 0.0:
         raise ValueError(f"sample_rate {sample_rate}, seconds {seconds}: give at least 8000 Hz and more than 0 s")
     frames = round(SECONDS * sample_rate)
     hits = drum_hits()
-    other = PAD_GAIN * pumping(hits, frames, sample_rate, 0.65, 0.2) * pad(pad_notes(), frames, sample_rate)
-    other += KEYS_GAIN * pumping(hits, frames, sample_rate, 0.3, 0.15) * keys(key_notes(), frames, sample_rate)
+    other = PAD_GAIN * sidechain_gain(hits, frames, sample_rate, 0.65, 0.2) * pad(pad_notes(), frames, sample_rate)
+    other += KEYS_GAIN * sidechain_gain(hits, frames, sample_rate, 0.3, 0.15) * keys(key_notes(), frames, sample_rate)
     stems = {
         "vocals": VOCALS_GAIN * voice(sung_notes(), frames, sample_rate),
         "drums": DRUMS_GAIN * drums(hits, frames, sample_rate),
-        "bass": BASS_GAIN * pumping(hits, frames, sample_rate, 0.55, 0.12) * bass(bass_notes(), frames, sample_rate),
+        "bass": BASS_GAIN
+        * sidechain_gain(hits, frames, sample_rate, 0.55, 0.12)
+        * bass(bass_notes(), frames, sample_rate),
         "other": other,
     }
     wanted = round(seconds * sample_rate)
@@ -193,12 +203,18 @@ def render(sample_rate: int = SAMPLE_RATE, seconds: float = SECONDS) -> dict[str
 
 
 def mix(stems: dict[str, Array]) -> Array:
-    """The sum of the stems: (2, frames)."""
+    """Sum stems, (2, frames) each."""
     return np.asarray(np.sum(list(stems.values()), axis=0), np.float32)
 
 
 def write(path: Path, sound: Array, sample_rate: int = SAMPLE_RATE) -> None:
-    """Write `sound` (2, frames) as Ogg Vorbis."""
+    """Write a sound as Ogg Vorbis.
+
+    Args:
+        path: of the file.
+        sound: (2, frames).
+        sample_rate: in Hz.
+    """
     import soundfile
 
     # At the default quality the coding noise costs a separator 1 dB of the vocals; at this one a third of that.
@@ -210,7 +226,14 @@ def write(path: Path, sound: Array, sample_rate: int = SAMPLE_RATE) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Render the song into the file named on the command line."""
+    """Render the song into the file named on the command line.
+
+    Args:
+        arguments: of the command line; None for the program's own.
+
+    Raises:
+        SystemExit: for anything but the name of an .ogg file.
+    """
     names = sys.argv[1:] if arguments is None else arguments
     if len(names) != 1 or not names[0].endswith(".ogg"):
         raise SystemExit("usage: python -m rtsep.demo.song OUT.ogg")

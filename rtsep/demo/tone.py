@@ -23,17 +23,26 @@ CONTROL_HZ = 400.0
 
 
 def control_hop(sample_rate: int) -> int:
-    """Frames from one control value to the next."""
+    """Count the frames from one control value to the next."""
     return round(sample_rate / CONTROL_HZ)
 
 
 def control_count(frames: int, hop: int) -> int:
-    """How many control values `frames` frames need, the end point included."""
+    """Count the control values that so many frames need, the end point included."""
     return -(-frames // hop) + 1
 
 
 def upsample(track: npt.NDArray[Value], hop: int, frames: int) -> npt.NDArray[Value]:
-    """Join control values `track` (controls,) by straight lines: (frames,)."""
+    """Join control values by straight lines.
+
+    Args:
+        track: (controls,).
+        hop: frames from one control value to the next.
+        frames: of the result.
+
+    Returns:
+        (frames,).
+    """
     ramp = (np.arange(hop) / hop).astype(np.float32)
     steps = np.diff(track)[:, None] * ramp
     steps += track[:-1, None]
@@ -41,7 +50,15 @@ def upsample(track: npt.NDArray[Value], hop: int, frames: int) -> npt.NDArray[Va
 
 
 def smooth(track: Tracks, width: int) -> Tracks:
-    """Average `track` (controls,) under a Hann window `width` controls wide, ends held."""
+    """Average control values under a Hann window, ends held.
+
+    Args:
+        track: (controls,).
+        width: of the window, in controls.
+
+    Returns:
+        (controls,).
+    """
     if width < 2:
         return track
     window = np.hanning(width + 2)[1:-1]
@@ -50,7 +67,15 @@ def smooth(track: Tracks, width: int) -> Tracks:
 
 
 def top_taper(frequency_hz: Tracks, sample_rate: int) -> Tracks:
-    """Gain that lets partials go silent before half the sample rate, and before what Vorbis would drop."""
+    """Give the gain that lets partials go silent before half the sample rate, and before what Vorbis would drop.
+
+    Args:
+        frequency_hz: of any shape.
+        sample_rate: in Hz.
+
+    Returns:
+        0 to 1, of the same shape.
+    """
     top_hz = min(16_000.0, 0.45 * sample_rate)
     return np.asarray(np.clip((top_hz - frequency_hz) / (0.15 * top_hz), 0.0, 1.0))
 
@@ -58,8 +83,13 @@ def top_taper(frequency_hz: Tracks, sample_rate: int) -> Tracks:
 def additive(cycles: Tracks, partials: Partials, hop: int) -> Array:
     """Sum harmonics over one moving fundamental.
 
-    `cycles` (frames,) is the phase of the fundamental in turns; `partials` (controls, harmonics) holds the complex
-    amplitude of each harmonic at each control. Returns (frames,).
+    Args:
+        cycles: phase of the fundamental in turns, (frames,).
+        partials: complex amplitude of each harmonic at each control, (controls, harmonics).
+        hop: frames from one control to the next.
+
+    Returns:
+        (frames,).
     """
     frames = len(cycles)
     turn = np.exp(2j * np.pi * (cycles % 1.0)).astype(np.complex64)
@@ -73,16 +103,32 @@ def additive(cycles: Tracks, partials: Partials, hop: int) -> Array:
 
 
 def steady(frequency_hz: float, frames: int, partials: Partials, sample_rate: int) -> Array:
-    """`additive` at one constant pitch: (frames,)."""
+    """Sum harmonics over one constant fundamental; see `additive`.
+
+    Args:
+        frequency_hz: of the fundamental.
+        frames: of the result.
+        partials: (controls, harmonics).
+        sample_rate: in Hz.
+
+    Returns:
+        (frames,).
+    """
     cycles = np.asarray(frequency_hz / sample_rate * np.arange(frames), np.float64)
     return additive(cycles, partials, control_hop(sample_rate))
 
 
 def shaped_noise(rng: np.random.Generator, gains: Gains, frames: int, sample_rate: int) -> Array:
-    """White noise under a spectrum that moves.
+    """Make white noise under a spectrum that moves.
 
-    `gains(centre, frequencies_hz)` returns the gain over (bins,) around frame `centre`. Returns (frames,) of power one
-    where the gain is one.
+    Args:
+        rng: draws the noise.
+        gains: gives the gain over frequencies in Hz, (bins,), around a frame.
+        frames: of the result.
+        sample_rate: in Hz.
+
+    Returns:
+        (frames,), of power one where the gain is one.
     """
     size = 256
     hop = size // 4
@@ -99,7 +145,16 @@ def shaped_noise(rng: np.random.Generator, gains: Gains, frames: int, sample_rat
 
 
 def filtered(sound: Array, gain: Callable[[Tracks], Tracks], sample_rate: int) -> Array:
-    """Filter `sound` (..., frames) by a fixed gain over frequency in Hz, without delay."""
+    """Filter a sound by a fixed gain over frequency, without delay.
+
+    Args:
+        sound: (..., frames).
+        gain: of frequencies in Hz.
+        sample_rate: in Hz.
+
+    Returns:
+        (..., frames).
+    """
     frames = sound.shape[-1]
     size = 1 << (frames + 4096).bit_length()
     spectrum = np.fft.rfft(sound, size)
@@ -108,14 +163,30 @@ def filtered(sound: Array, gain: Callable[[Tracks], Tracks], sample_rate: int) -
 
 
 def add_at(out: Array, start: int, sound: Array, gain: float | Array = 1.0) -> None:
-    """Add `sound` (..., frames) into `out` at frame `start`; what falls outside is dropped."""
+    """Add a sound into another, in place; what falls outside is dropped.
+
+    Args:
+        out: that it is added into, (..., frames).
+        start: frame of `out` where it begins.
+        sound: (..., any).
+        gain: of the sound.
+    """
     first, last = max(start, 0), min(start + sound.shape[-1], out.shape[-1])
     if last > first:
         out[..., first:last] += gain * sound[..., first - start : last - start]
 
 
 def faded(sound: Array, attack: int, release: int) -> Array:
-    """`sound` (..., frames) with raised-cosine ends of `attack` and `release` frames."""
+    """Give a sound raised-cosine ends.
+
+    Args:
+        sound: (..., frames).
+        attack: frames of the first.
+        release: frames of the last.
+
+    Returns:
+        (..., frames).
+    """
     frames = sound.shape[-1]
     gain = np.ones(frames, np.float32)
     for count, ends in ((min(attack, frames), gain), (min(release, frames), gain[::-1])):
@@ -124,11 +195,21 @@ def faded(sound: Array, attack: int, release: int) -> Array:
     return sound * gain
 
 
-def room(sound: Array, decay_s: float, predelay_s: float, sample_rate: int, seed: int) -> Array:
-    """The wet sound of a small bright room.
+def reverb(sound: Array, decay_s: float, predelay_s: float, sample_rate: int, seed: int) -> Array:
+    """Give the wet sound of a small bright room.
 
-    `sound` (2, frames) is convolved with noise that falls 60 dB in `decay_s`, its treble faster, independent left and
-    right. Returns (2, frames); a tail past the end is dropped.
+    The sound is convolved with noise that falls, its treble faster, independent left and right; a tail past the end is
+    dropped.
+
+    Args:
+        sound: (2, frames).
+        decay_s: in which it falls 60 dB.
+        predelay_s: before the first reflection.
+        sample_rate: in Hz.
+        seed: of the noise.
+
+    Returns:
+        (2, frames).
     """
     rng = np.random.default_rng(seed)
     length = round(1.2 * decay_s * sample_rate)

@@ -16,7 +16,7 @@ from rtsep.demo.tone import (
     control_count,
     control_hop,
     faded,
-    room,
+    reverb,
     shaped_noise,
     smooth,
     top_taper,
@@ -32,28 +32,28 @@ DISPERSION = 0.02
 
 
 @dataclass(frozen=True)
-class Sung:
-    """One sung syllable: `start_s` is where its vowel begins, `pitch` a MIDI note number (69 is 440 Hz)."""
+class SungNote:
+    """One sung syllable."""
 
-    start_s: float
+    start_s: float  # where its vowel begins
     length_s: float
-    pitch: float
+    pitch: float  # MIDI note number: 69 is 440 Hz
     syllable: str
     loudness: float = 1.0
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One phoneme in time, of note number `note`."""
+    """One phoneme in time."""
 
     start_s: float
     end_s: float
     name: str
-    note: int
+    note: int  # number of the note that it is of
 
 
 @dataclass
-class Tract:
+class VocalTract:
     """What the singer does, one value per control."""
 
     hop: int
@@ -69,11 +69,11 @@ class Tract:
 
 
 def consonants_s(names: Sequence[str]) -> float:
-    """How long a group of consonants takes."""
+    """Give how long a group of consonants takes, in seconds."""
     return sum(PHONEMES[name].length_s for name in names)
 
 
-def segments(notes: Sequence[Sung]) -> list[Segment]:
+def segments(notes: Sequence[SungNote]) -> list[Segment]:
     """Lay the phonemes of all notes out in time; vowels begin on the note, consonants stand before it."""
     parts = [split_syllable(note.syllable) for note in notes]
     entries = [note.start_s - consonants_s(part[0]) for note, part in zip(notes, parts, strict=True)]
@@ -113,7 +113,7 @@ def _formants_of(row: Sequence[Segment], index: int) -> tuple[float, float, floa
     return phoneme.formants_hz
 
 
-def _pitch(notes: Sequence[Sung], row: Sequence[Segment], time_s: Tracks, rate: float, seed: int) -> Tracks:
+def _pitch(notes: Sequence[SungNote], row: Sequence[Segment], time_s: Tracks, rate: float, seed: int) -> Tracks:
     """The pitch in MIDI numbers (controls,): portamento, scoops into phrases, late vibrato, drift and jitter."""
     rng = np.random.default_rng(seed)
     entries = {segment.note: segment.start_s for segment in reversed(row)}
@@ -147,8 +147,15 @@ def _sound(phoneme: Phoneme, since_s: Tracks, length_s: float) -> tuple[Tracks, 
     return phoneme.voiced * one, np.where(opened, phoneme.breath, 0.0), phoneme.hiss * fall
 
 
-def perform(notes: Sequence[Sung], frames: int, sample_rate: int, seed: int) -> Tract:
-    """Turn notes and syllables into what folds, tract and breath do over `frames` frames."""
+def perform(notes: Sequence[SungNote], frames: int, sample_rate: int, seed: int) -> VocalTract:
+    """Turn notes and syllables into what folds, tract and breath do.
+
+    Args:
+        notes: that are sung.
+        frames: of the sound.
+        sample_rate: in Hz.
+        seed: of what is never quite the same.
+    """
     hop = control_hop(sample_rate)
     rate = sample_rate / hop
     count = control_count(frames, hop)
@@ -176,14 +183,20 @@ def perform(notes: Sequence[Sung], frames: int, sample_rate: int, seed: int) -> 
     voiced = _glide(_glide(voiced, 0.03, rate) * swell, 0.04, rate) * (1.0 + 0.04 * shimmer)
     effort = _glide(voiced, 0.12, rate)
     breath = _glide(breath, 0.025, rate) + 0.025 * voiced
-    return Tract(hop, formants, pitch_hz, voiced, breath, _glide(hiss, 0.008, rate), hiss_hz, effort)
+    return VocalTract(hop, formants, pitch_hz, voiced, breath, _glide(hiss, 0.008, rate), hiss_hz, effort)
 
 
 def tract_response(formants_hz: Tracks, frequency_hz: Tracks) -> npt.NDArray[np.complex64]:
-    """The vocal tract's transfer function, one at low frequencies.
+    """Give the vocal tract's transfer function, one at low frequencies.
 
-    `formants_hz` (..., 4) against `frequency_hz` (..., n): a cascade of resonances, those above the fourth fixed, so
-    that the treble is not lost. Returns (..., n).
+    A cascade of resonances, those above the fourth fixed, so that the treble is not lost.
+
+    Args:
+        formants_hz: (..., 4).
+        frequency_hz: (..., n).
+
+    Returns:
+        (..., n).
     """
     s = np.asarray(2j * np.pi * frequency_hz, np.complex64)
     # What the endless row of resonances above the last one would add.
@@ -199,7 +212,15 @@ def tract_response(formants_hz: Tracks, frequency_hz: Tracks) -> npt.NDArray[np.
 
 
 def glottal_harmonics(count: int, open_share: float) -> npt.NDArray[np.complex64]:
-    """The first `count` Fourier coefficients of the flow's slope, folds open for `open_share` of the period."""
+    """Give the first Fourier coefficients of the slope of the flow through the folds.
+
+    Args:
+        count: how many.
+        open_share: of the period in which the folds are open.
+
+    Returns:
+        (count,), of power one.
+    """
     size = 8192
     phase = np.arange(size) / size
     flow = np.where(phase < open_share, phase**2 * (open_share - phase), 0.0)
@@ -209,12 +230,19 @@ def glottal_harmonics(count: int, open_share: float) -> npt.NDArray[np.complex64
 
 
 def presence(frequency_hz: Tracks) -> Tracks:
-    """A mixing desk's treble shelf: up to 9 dB more above 2 kHz, as near microphones and pop records have it."""
+    """Give a mixing desk's treble shelf: up to 9 dB more above 2 kHz, as near microphones and pop records have it.
+
+    Args:
+        frequency_hz: of any shape.
+
+    Returns:
+        The gain, of the same shape.
+    """
     rise = (frequency_hz / 1800.0) ** 2
     return np.asarray(np.sqrt((1.0 + 7.0 * rise) / (1.0 + rise)))
 
 
-def _folds(tract: Tract, cycles: Tracks, sample_rate: int) -> Array:
+def _folds(tract: VocalTract, cycles: Tracks, sample_rate: int) -> Array:
     """The voiced part of the voice: (frames,)."""
     sounding = tract.voiced > 1e-5
     pitch = tract.pitch_hz[sounding, None]
@@ -238,7 +266,7 @@ def _folds(tract: Tract, cycles: Tracks, sample_rate: int) -> Array:
     return additive(cycles, amplitudes, tract.hop)
 
 
-def _noise(tract: Tract, cycles: Tracks, sample_rate: int, seed: int) -> Array:
+def _noise(tract: VocalTract, cycles: Tracks, sample_rate: int, seed: int) -> Array:
     """Breath through the tract and hiss past the teeth: (frames,)."""
 
     def gains(centre: int, frequency_hz: Tracks) -> Tracks:
@@ -260,15 +288,35 @@ def _noise(tract: Tract, cycles: Tracks, sample_rate: int, seed: int) -> Array:
     return np.asarray(noise * (1.0 - puffs * (0.5 - 0.5 * np.cos(2.0 * np.pi * cycles))), np.float32)
 
 
-def dry_voice(notes: Sequence[Sung], frames: int, sample_rate: int, seed: int = 1) -> Array:
-    """The singer without a room: (frames,)."""
+def dry_voice(notes: Sequence[SungNote], frames: int, sample_rate: int, seed: int = 1) -> Array:
+    """Sing without a room.
+
+    Args:
+        notes: that are sung.
+        frames: of the result.
+        sample_rate: in Hz.
+        seed: of what is never quite the same.
+
+    Returns:
+        (frames,).
+    """
     tract = perform(notes, frames, sample_rate, seed)
     cycles = np.cumsum(upsample(tract.pitch_hz, tract.hop, frames)) / sample_rate
     return _folds(tract, cycles, sample_rate) + 1.5 * _noise(tract, cycles, sample_rate, seed + 2)
 
 
-def voice(notes: Sequence[Sung], frames: int, sample_rate: int, seed: int = 1) -> Array:
-    """The singer in the centre of a small room: (2, frames)."""
+def voice(notes: Sequence[SungNote], frames: int, sample_rate: int, seed: int = 1) -> Array:
+    """Sing in the centre of a small room.
+
+    Args:
+        notes: that are sung.
+        frames: of the result.
+        sample_rate: in Hz.
+        seed: of what is never quite the same.
+
+    Returns:
+        (2, frames).
+    """
     dry = faded(dry_voice(notes, frames, sample_rate, seed), 0, round(0.05 * sample_rate))
     both = np.stack([dry, dry])
-    return both + 0.11 * room(both, 1.3, 0.03, sample_rate, seed + 3)
+    return both + 0.11 * reverb(both, 1.3, 0.03, sample_rate, seed + 3)

@@ -17,16 +17,20 @@ BYTES_PER_SAMPLE = 100  # that museval needs for each sample of every stem and c
 
 @dataclass(frozen=True)
 class BssEval:
-    """Figures in dB of each stem and window of 1 s, (stems, windows); NaN where a stem is silent there."""
+    """Figures in dB of each stem and window of 1 s; NaN where a stem is silent there."""
 
-    sdr: Float64
+    sdr: Float64  # (stems, windows), as all of them
     isr: Float64
     sir: Float64
     sar: Float64
 
 
-def need_museval() -> None:
-    """Raise `EngineError` where museval is missing, before any long work for it."""
+def require_museval() -> None:
+    """Check that museval is there, before any long work for it.
+
+    Raises:
+        EngineError: where it is missing.
+    """
     try:
         import museval.metrics  # noqa: F401
     except ImportError as error:
@@ -36,12 +40,19 @@ def need_museval() -> None:
 
 
 def bss_eval(references: Float32, estimates: Float32, sample_rate: int) -> BssEval | None:
-    """Score estimates (stems, channels, frames) against their references, as MUSDB18's results are.
+    """Score estimates against their references, as MUSDB18's results are.
 
-    The images variant with one filter of 512 taps for the whole signal, windows and hops of 1 s, no
-    permutation. All sound is rounded to 16 bits first, see `rounding_step`. None where it is not
-    defined: fewer than two stems, less than a second, a stem that is silent throughout, or stems
-    that cannot be told apart.
+    The images variant with one filter of 512 taps for the whole signal, windows and hops of 1 s, no permutation. All
+    sound is rounded to 16 bits first, see `rounding_step`.
+
+    Args:
+        references: (stems, channels, frames).
+        estimates: (stems, channels, frames).
+        sample_rate: in Hz.
+
+    Returns:
+        The figures; None where they are not defined: fewer than two stems, less than a second, a stem that is silent
+        throughout, or stems that cannot be told apart.
     """
     from museval.metrics import bss_eval as original
 
@@ -66,10 +77,13 @@ def bss_eval(references: Float32, estimates: Float32, sample_rate: int) -> BssEv
 def rounding_step(references: Float32) -> float:
     """Give the step of 16 bits whose full scale is the power of two above the references' peak, 1 at most.
 
-    Music out of a lossy codec, read as float32, has bands without any energy. museval's equations
-    are then so near to singular that SIR and SAR are off by tens of dB, on four of five songs tried;
-    the noise of 16 bits cures that, and is in the sounds that published results were made from.
-    What was 16 bits before stays as it is, since steps are powers of two.
+    Music out of a lossy codec, read as float32, has bands without any energy. museval's equations are then so near to
+    singular that SIR and SAR are off by tens of dB, on four of five songs tried; the noise of 16 bits cures that, and
+    is in the sounds that published results were made from. What was 16 bits before stays as it is, since steps are
+    powers of two.
+
+    Args:
+        references: of any shape, full scale 1.
     """
     peak = float(np.abs(references).max(initial=0.0))
     return float(2.0 ** (min(0, np.ceil(np.log2(peak))) - 15)) if peak else 2.0**-15

@@ -13,6 +13,11 @@ class CachingEngine:
     """A windowed engine that knows the masks of contexts it has seen; see `Engine` for the protocol.
 
     Only the newest frames of a context are remembered, so only they are right in what it gives.
+
+    Args:
+        engine: that makes the masks.
+        newest: frames of each context that are remembered.
+        most_bytes: of masks; what is too much is made anew.
     """
 
     def __init__(self, engine: Engine, newest: int, most_bytes: int = MOST_BYTES) -> None:

@@ -8,10 +8,14 @@ from rtsep.engine.base import Engine, Float32
 
 
 class DelayedEngine:
-    """Give each call the masks that belong to the call `late` before it; see `Engine` for the protocol.
+    """An engine that gives each call the masks of an earlier one; see `Engine` for the protocol.
 
-    Before the first mask is there, each stem has an equal share of the mix. Calls must come in the
-    order of time, one spectrum (a windowed model: one context) at a time.
+    Before the first mask is there, each stem has an equal share of the mix. Calls must come in the order of time, one
+    spectrum (a windowed model: one context) at a time.
+
+    Args:
+        engine: that makes the masks.
+        late: calls by which they come late.
     """
 
     def __init__(self, engine: Engine, late: int) -> None:

@@ -30,57 +30,87 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """What separates: a model in an engine of that name, with so many CPU threads."""
+    """What separates: a model in an engine."""
 
     model: StoredModel
-    engine: str = "onnx"
-    threads: int = 1
+    engine: str = "onnx"  # its name
+    threads: int = 1  # of the CPU
     precision: str = "f32"
 
     def stems(self, setting: Setting) -> tuple[str, ...]:
-        """The stems that come out, in their order."""
+        """Name the stems that come out, in their order."""
         spec = self.model.spec
         if setting.way == "offline":
             return SeparationOptions().stems(spec)
         return mid_side_spec(spec).stems if setting.way == "centre" else spec.stems
 
     def prepare(self) -> None:
-        """Build the engine, which is kept; `EngineError` or `ModelError` where it cannot be."""
+        """Build the engine, which is kept.
+
+        Raises:
+            EngineError: for an engine that is missing, or does not run the model.
+            ModelError: for a model whose graph cannot be had.
+        """
         _engine(self, self.model.live())
 
     def latency_ms(self, setting: Setting, sample_rate: int) -> float:
-        """By how much the stems are behind at a device rate in Hz; `SpecError` for a setting that cannot be."""
+        """Give by how many ms the stems are behind.
+
+        Args:
+            setting: how the mix is separated.
+            sample_rate: of the device, in Hz.
+
+        Raises:
+            SpecError: for a setting that cannot be.
+        """
         if setting.way == "offline":
             return 0.0
         return _window(self.model, setting, sample_rate).latency.ms(sample_rate)
 
-    def facts(self, setting: Setting, sample_rate: int) -> list[Any]:
-        """All that the estimates depend on beside model and sound; settings that come to the same have the same."""
+    def cache_key(self, setting: Setting, sample_rate: int) -> list[Any]:
+        """Give all that the estimates depend on beside model and sound.
+
+        Args:
+            setting: how the mix is separated.
+            sample_rate: of the device, in Hz.
+
+        Returns:
+            Plain values; settings that come to the same have the same.
+        """
         if setting.way == "offline":
             return [setting.way, setting.level_db]
         window = asdict(_window(self.model, setting, sample_rate))
         return [setting.way, setting.level_db, setting.late, _live(self.model, setting).spec.context, window]
 
     def passes(self, setting: Setting) -> Setting:
-        """What the network's passes depend on; settings with equal ones may share them, see `estimates`."""
+        """Give what the network's passes depend on; settings with equal ones may share them, see `estimates`."""
         if setting.way != "stream" or self.model.spec.kind == "stateful":
             return setting
         return replace(setting, mask_interval=None, lookahead=0, late=0)
 
     def estimate(self, mix: Float32, sample_rate: int, setting: Setting) -> dict[str, Float32]:
-        """The stems of a whole mix (channels, frames), each as long as it and in time with it."""
+        """Separate a whole mix.
+
+        Args:
+            mix: (channels, frames).
+            sample_rate: in Hz.
+            setting: how it is separated.
+
+        Returns:
+            The stems by name, (channels, frames) each, as long as the mix and in time with it.
+        """
         return next(self.estimates(mix, sample_rate, [setting]))
 
     def estimates(self, mix: Float32, sample_rate: int, settings: Sequence[Setting]) -> Iterator[dict[str, Float32]]:
-        """The stems by each of several settings whose `passes` are equal; no context is inferred twice.
+        """Separate a whole mix by several settings whose `passes` are equal; no context is inferred twice.
 
         Args:
-            mix: the whole of it, (channels, frames).
+            mix: (channels, frames).
             sample_rate: in Hz.
             settings: one, or several.
 
         Yields:
-            The stems of each setting, as long as the mix and in time with it.
+            The stems of each setting by name, (channels, frames) each, as long as the mix and in time with it.
         """
         engine = self._shared(settings) if len(settings) > 1 else None
         for setting in settings:

@@ -18,7 +18,11 @@ LOWEST_HZ = 120.0  # the bass and the kick sit in the middle too
 
 
 def mid_side_spec(model: ModelSpec) -> ModelSpec:
-    """The spec of centre extraction with a model's own transform; `SpecError` for a mono model."""
+    """Give the spec of centre extraction with a model's own transform.
+
+    Raises:
+        SpecError: for a mono model.
+    """
     if model.channels != 2:
         raise SpecError(f"centre extraction needs a stereo model; {model.name} is mono")
     return replace(

@@ -35,11 +35,18 @@ SWEPT = {"sdr_db": "SDR, mean over songs, dB", "bsseval_sdr_db": "BSSEval SDR, d
 WORDS = {"sdr_db": "SDR, dB", "gain_db": "SDR above the mix, dB", "si_sdr_db": "SI-SDR, dB"}
 
 
-def draw_boxes(path: Path, scores: Sequence[TrackScore], settings: Sequence[Setting]) -> None:
-    """A box over the songs for each figure, stem and setting; figures that no song has are left out.
+def plot_boxes(path: Path, scores: Sequence[TrackScore], settings: Sequence[Setting]) -> None:
+    """Plot a box over the songs for each figure, stem and setting; figures that no song has are left out.
 
-    Box: quartiles and median; whiskers: 1.5 times the box; dots: songs beyond. `FileError` if it
-    cannot be written.
+    Box: quartiles and median; whiskers: 1.5 times the box; dots: songs beyond.
+
+    Args:
+        path: of the SVG file.
+        scores: of all songs by all settings.
+        settings: in the order of the boxes.
+
+    Raises:
+        FileError: if it cannot be written.
     """
     stems = list(dict.fromkeys(one.stem for score in scores for one in score.stems))
     panels = {figure: _values(scores, settings, stems, figure) for figure in (*WORDS, *BSSEVAL)}
@@ -55,11 +62,18 @@ def draw_boxes(path: Path, scores: Sequence[TrackScore], settings: Sequence[Sett
         _save(figure, path)
 
 
-def draw_sweep(path: Path, found: Sequence[Curve]) -> None:
-    """A column for each axis that was swept, a row for each figure: plain SDR, museval's, false levels.
+def plot_sweep(path: Path, found: Sequence[Curve]) -> None:
+    """Plot a column for each axis that was swept, a row for each figure: plain SDR, museval's, false levels.
 
     A line for each stem, and a kind of line for each preset that was swept around; thin dots are the untouched
-    mixture's. Figures that no song has are left out. `FileError` if it cannot be written.
+    mixture's. Figures that no song has are left out.
+
+    Args:
+        path: of the SVG file.
+        found: the curves.
+
+    Raises:
+        FileError: if it cannot be written.
     """
     stems = list(dict.fromkeys(stem for curve in found for point in curve.points for stem in point.sdr_db))
     fields = list(dict.fromkeys(curve.field for curve in found))
@@ -140,7 +154,7 @@ def _curves(axes: Axes, found: Sequence[Curve], stems: Sequence[str], figure: st
         axes.set_xscale("log")
         axes.minorticks_off()
     axes.set_xticks(list(ticks), list(ticks.values()), rotation=45, ha="right", fontsize=8)
-    axes.set_xlabel(axis.words)
+    axes.set_xlabel(axis.label)
     axes.set_title("; ".join(dict.fromkeys(curve.fixed for curve in found)), fontsize=8, loc="left")
     axes.grid(alpha=0.3)
 

@@ -12,7 +12,7 @@ from typing import Any
 from rtsep import __version__
 from rtsep.errors import FileError
 from rtsep.evaluation.runner import Evaluation
-from rtsep.evaluation.scores import TrackScore, finite
+from rtsep.evaluation.scores import TrackScore, json_safe
 from rtsep.evaluation.settings import Setting
 from rtsep.evaluation.summary import Figures, song_medians, summarise
 from rtsep.evaluation.sweep import Curve
@@ -28,7 +28,18 @@ def report(
     scores: Sequence[TrackScore],
     curves: Sequence[Curve] = (),
 ) -> dict[str, Any]:
-    """Everything that was found; numbers that JSON does not have are null. See `summary` for what the figures mean."""
+    """Gather everything that was found; see `summary` for what the figures mean.
+
+    Args:
+        command: that was given, as `evaluate`.
+        evaluation: what is the same for all songs and settings.
+        settings: in their order.
+        scores: of all songs by all settings.
+        curves: along the axes that were swept.
+
+    Returns:
+        A JSON object, in which a number that JSON does not have is null.
+    """
     model = evaluation.separator.model
     found = {
         "format": FORMAT,
@@ -50,12 +61,16 @@ def report(
         "curves": [asdict(curve) for curve in curves],
         "songs": [_song(score) for setting in settings for score in scores if score.setting == setting],
     }
-    plain: dict[str, Any] = finite(found)
+    plain: dict[str, Any] = json_safe(found)
     return plain
 
 
-def prepare(folder: Path) -> None:
-    """Make a folder for reports; `FileError` now, rather than after an hour, if it cannot be written to."""
+def prepare_folder(folder: Path) -> None:
+    """Make a folder for reports, and see that it can be written to.
+
+    Raises:
+        FileError: now, rather than after an hour, if it cannot.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".probe"
@@ -66,7 +81,15 @@ def prepare(folder: Path) -> None:
 
 
 def write(found: dict[str, Any], path: Path) -> None:
-    """Write a report, whole or not at all; `FileError` if it cannot be."""
+    """Write a report, whole or not at all.
+
+    Args:
+        found: the JSON object.
+        path: of the file.
+
+    Raises:
+        FileError: if it cannot be written.
+    """
     part = path.with_name(f"{path.name}.part")
     try:
         part.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")

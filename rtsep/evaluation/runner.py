@@ -32,24 +32,20 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # what
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is the same for all songs and settings.
-
-    stems: only these are reported; all if empty. sample_rate: of the device in Hz, 0 for each song's
-    own. bsseval: whether museval's figures are made, which take longer than all else.
-    """
+    """What is the same for all songs and settings."""
 
     separator: EvaluatedModel
-    stems: tuple[str, ...] = ()
+    stems: tuple[str, ...] = ()  # only these are reported; all if empty
     clip: Clip = WHOLE
-    sample_rate: int = 0
-    bsseval: bool = True
+    sample_rate: int = 0  # of the device in Hz; 0 for each song's own
+    bsseval: bool = True  # whether museval's figures are made, which take longer than all else
 
     def rate(self, song: Song) -> int:
-        """The rate in Hz that a song is played at."""
+        """Give the rate in Hz that a song is played at."""
         return self.sample_rate or song.sample_rate
 
     def key(self, song: Song, setting: Setting) -> str:
-        """What a score depends on, in one word: model, song, what the setting comes to, and how it is scored."""
+        """Give what a score depends on, in one word: model, song, what the setting comes to, and how it is scored."""
         rate, separator, files = (
             self.rate(song),
             self.separator,
@@ -57,13 +53,28 @@ class Evaluation:
         )
         facts = [
             *(__version__, separator.model.sha256, separator.model.spec.to_dict(), separator.engine),
-            *(separator.precision, separator.facts(setting, rate), asdict(self.clip), rate, self.stems, self.bsseval),
+            *(
+                separator.precision,
+                separator.cache_key(setting, rate),
+                asdict(self.clip),
+                rate,
+                self.stems,
+                self.bsseval,
+            ),
             *(song.name, song.frames, list(song.stems), [_signature(one) for one in files if one]),
         ]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def check(self, songs: Sequence[Song], settings: Sequence[Setting]) -> None:
-        """Raise what would go wrong later on: a preset, a stem, a place or an engine that cannot be."""
+        """Raise what would go wrong later on.
+
+        Args:
+            songs: that are to be scored.
+            settings: by which they are.
+
+        Raises:
+            RtsepError: for a preset, a stem, a place or an engine that cannot be.
+        """
         for setting in settings:
             stems_to_score(self.separator.stems(setting), self.stems)
             for rate in {self.rate(song) for song in songs}:
@@ -92,11 +103,23 @@ class Evaluation:
 def score_songs(
     evaluation: Evaluation, songs: Sequence[Song], settings: Sequence[Setting], score_cache: ScoreCache, jobs: int = 0
 ) -> Generator[TrackScore | tuple[Song, RtsepError], None, None]:
-    """Score every song by every setting, in any order; a song that cannot be read comes with its error.
+    """Score every song by every setting, in any order.
 
-    What the score_cache holds already is taken from there, and what is new is kept in it at once. Settings
-    that come to the same are scored once, and those that see the same contexts together. jobs: processes,
-    0 for as many as cores and memory have room for.
+    What the cache holds already is taken from there, and what is new is kept in it at once. Settings that come to the
+    same are scored once, and those that see the same contexts together.
+
+    Args:
+        evaluation: what is the same for all songs and settings.
+        songs: to score.
+        settings: by which they are.
+        score_cache: of scores that are there already.
+        jobs: processes; 0 for as many as cores and memory have room for.
+
+    Yields:
+        A score, or a song that cannot be read with its error.
+
+    Raises:
+        EngineError: where a process was killed.
     """
     asked: dict[str, list[Pair]] = {}
     for setting in settings:
@@ -112,7 +135,7 @@ def score_songs(
             yield from (replace(kept, setting=setting) for _, setting in pairs)
     tasks = list(left.values())
     shared = any(len(task.settings) > 1 for task in tasks)
-    count = min(len(tasks), jobs or room(evaluation, songs, shared))
+    count = min(len(tasks), jobs or max_workers(evaluation, songs, shared))
     for task, result in _here(evaluation, tasks) if count <= 1 else _side_by_side(evaluation, tasks, count):
         if isinstance(result, RtsepError):
             yield from ((task.song, result) for key in task.settings.values() for _ in asked[key])
@@ -127,10 +150,13 @@ def _signature(source: StemSource) -> tuple[str, int, int, int, float, float]:
     return source.path.name, facts.st_size, facts.st_mtime_ns, source.stream, source.offset_s, source.gain
 
 
-def room(evaluation: Evaluation, songs: Sequence[Song], shared: bool = False) -> int:
-    """How many processes the cores and the memory of this machine have room for, at least one.
+def max_workers(evaluation: Evaluation, songs: Sequence[Song], shared: bool = False) -> int:
+    """Count the processes that the cores and the memory of this machine have room for, at least one.
 
-    shared: whether settings are scored together, with passes that are remembered.
+    Args:
+        evaluation: what is the same for all songs.
+        songs: the longest of them counts.
+        shared: whether settings are scored together, with passes that are remembered.
     """
     spec = evaluation.separator.model.spec
     longest = max((evaluation.clip.of(song, evaluation.rate(song))[1] for song in songs), default=0)

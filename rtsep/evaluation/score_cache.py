@@ -13,10 +13,16 @@ LARGEST = 1_000_000_000  # bytes
 
 
 class ScoreCache:
-    """A file with a line of JSON for each score; without a path nothing is kept.
+    """A file with a line of JSON for each score.
 
-    Lines that are not what they should be, as the last one after a power cut, are passed over: what
-    they stood for is made again.
+    Lines that are not what they should be, as the last one after a power cut, are passed over: what they stood for is
+    made again.
+
+    Args:
+        path: of the file; None to keep nothing.
+
+    Raises:
+        FileError: for a file that cannot be read, or is too large for scores.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -27,11 +33,19 @@ class ScoreCache:
         return len(self._known)
 
     def get(self, key: str) -> TrackScore | None:
-        """What was kept under a key."""
+        """Give what was kept under a key."""
         return self._known.get(key)
 
     def put(self, key: str, score: TrackScore) -> None:
-        """Keep a score, on disk when this returns. Raises `FileError`."""
+        """Keep a score, on disk when this returns.
+
+        Args:
+            key: under which it is found again.
+            score: to keep.
+
+        Raises:
+            FileError: if it cannot be written.
+        """
         self._known[key] = score
         if self._path is None:
             return

@@ -22,50 +22,56 @@ BSSEVAL = ("sdr", "sir", "sar", "isr")
 
 @dataclass(frozen=True)
 class StemScore:
-    """What one stem scored; all in dB but `magnitude_error`, see `metrics`. NaN where it is not defined.
-
-    mix_sdr_db: plain SDR of the untouched mixture as the estimate. false_db: level against the mix
-    in each second in which the reference is silent. bsseval: by figure, of each window of 1 s.
-    """
+    """What one stem scored, see `metrics`; NaN where it is not defined."""
 
     stem: str
     sdr_db: float
-    mix_sdr_db: float
+    mix_sdr_db: float  # plain SDR of the untouched mixture as the estimate
     si_sdr_db: float
     magnitude_error: float
-    false_db: tuple[float, ...]
-    bsseval: Mapping[str, tuple[float, ...]]
+    false_db: tuple[float, ...]  # level against the mix in each second in which the reference is silent
+    bsseval: Mapping[str, tuple[float, ...]]  # by figure, dB, of each window of 1 s
 
     @property
     def gain_db(self) -> float:
-        """How much better than the untouched mixture; NaN where one of both is without end."""
+        """How much better in dB than the untouched mixture; NaN where one of both is without end."""
         gain = self.sdr_db - self.mix_sdr_db
         return gain if math.isfinite(gain) else math.nan
 
 
 @dataclass(frozen=True)
 class TrackScore:
-    """A song's scores by one setting; the latency is the separator's own, in ms."""
+    """A song's scores by one setting."""
 
     song: str
     setting: Setting
-    sample_rate: int
+    sample_rate: int  # Hz
     seconds: float
-    latency_ms: float
+    latency_ms: float  # the separator's own
     stems: tuple[StemScore, ...]
 
     def only(self, stems: Sequence[str]) -> TrackScore:
-        """The same without all other stems."""
+        """Give the same score without all other stems."""
         return replace(self, stems=tuple(score for score in self.stems if score.stem in stems))
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it, in which what is no finite number is null."""
-        plain: dict[str, Any] = finite(asdict(self))
+        """Give the score as JSON has it, in which what is no finite number is null."""
+        plain: dict[str, Any] = json_safe(asdict(self))
         return plain
 
     @classmethod
     def from_dict(cls, entries: dict[str, Any]) -> TrackScore:
-        """Read what `to_dict` gave, null as NaN; `KeyError`, `TypeError` or `ValueError` for anything else."""
+        """Read what `to_dict` gave, null as NaN.
+
+        Args:
+            entries: the JSON object.
+
+        Raises:
+            KeyError: for a name that is missing.
+            TypeError: for a value of another type.
+            ValueError: for a value that is none.
+            SpecError: for a setting that cannot be.
+        """
         stems = tuple(_stem_score(entry) for entry in entries["stems"])
         numbers = {name: float(entries[name]) for name in ("seconds", "latency_ms")}
         setting = Setting(**entries["setting"])
@@ -75,7 +81,15 @@ class TrackScore:
 def score_track(
     track: Track, setting: Setting, latency_ms: float, estimates: Mapping[str, Float32], bsseval: bool
 ) -> TrackScore:
-    """Score the estimates of a track's stems; those that the track does not know are left out."""
+    """Score the estimates of a track's stems; those that the track does not know are left out.
+
+    Args:
+        track: with the references.
+        setting: by which they were separated.
+        latency_ms: of the separator.
+        estimates: by stem, (channels, frames) each, in time with the track.
+        bsseval: whether museval's figures are made too.
+    """
     stems = [stem for stem in estimates if stem in track.references]
     windows = _bsseval(track, estimates) if bsseval else {}
     scores = []
@@ -123,12 +137,12 @@ def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def finite(value: Any) -> Any:
-    """The same with None for every number that JSON does not have; others to seven digits."""
+def json_safe(value: Any) -> Any:
+    """Give the same with None for every number that JSON does not have; others to seven digits."""
     if isinstance(value, dict):
-        return {key: finite(one) for key, one in value.items()}
+        return {key: json_safe(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(one) for one in value]
+        return [json_safe(one) for one in value]
     if isinstance(value, float):
         return float(f"{value:.7g}") if math.isfinite(value) else None
     return value

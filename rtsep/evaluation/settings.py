@@ -16,24 +16,21 @@ MOST_LATE = 100  # mask intervals: the masks that wait, each a context long, mus
 
 @dataclass(frozen=True)
 class Setting:
-    """One way through the separator.
+    """One way through the separator; see `plan` for what live use has.
 
-    way: `stream` as it plays, `offline` as the model's family treats a whole file, `centre` without
-    a model. latency: the preset; hop in frames, mask_interval in hops, lookahead in the model's hops and
-    context in spectra, 0 for what live use has: see `plan`. seen: the window that the network sees,
-    the model's own or the preset's, empty for the model's choice. late: by how many mask intervals each
-    mask comes late. level_db: RMS of the mix against full scale, None for as it is.
+    Raises:
+        SpecError: for a value that is out of range.
     """
 
-    way: Way = "stream"
-    latency: str = "exact"
-    hop: int | None = None
-    mask_interval: int | None = None
-    lookahead: int = 0
-    context: int = 0
-    seen: str = ""
-    late: int = 0
-    level_db: float | None = None
+    way: Way = "stream"  # as it plays; offline: as the model's family treats a whole file; centre: without a model
+    latency: str = "exact"  # the preset
+    hop: int | None = None  # frames; None for the preset's
+    mask_interval: int | None = None  # hops; None for the preset's
+    lookahead: int = 0  # the model's hops
+    context: int = 0  # spectra; 0 for what live use has
+    seen: str = ""  # the window that the network sees, own (the model's) or preset; empty for the model's choice
+    late: int = 0  # mask intervals by which each mask comes late
+    level_db: float | None = None  # RMS of the mix against full scale; None for as it is
 
     def __post_init__(self) -> None:
         if not 0 <= self.late <= MOST_LATE:
@@ -61,20 +58,36 @@ class Setting:
         return ", ".join([*parts, *([] if self.level_db is None else [f"{self.level_db:g} dB"])])
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Give the setting as JSON has it."""
         return {"label": self.label, **asdict(self)}
 
     def window(self, model: ModelSpec, sample_rate: int) -> WindowSpec:
-        """How the model is run by this setting at a device rate in Hz; `SpecError` for what cannot be."""
+        """Tell how a model is run by this setting.
+
+        Args:
+            model: its spec.
+            sample_rate: of the device, in Hz.
+
+        Raises:
+            SpecError: for what cannot be.
+        """
         model = model.with_context(self.context) if self.context else model
         own_window = None if not self.seen else self.seen == "own"
         return plan(model, sample_rate, self.latency, self.hop, self.mask_interval, self.lookahead, own_window)
 
 
-def expanded(
+def setting_grid(
     base: Setting, latencies: tuple[str, ...], levels_db: tuple[float, ...], offline: bool, baseline: bool
 ) -> list[Setting]:
-    """Every preset at every level, and beside them the whole-file way and the centre where they are asked for."""
+    """Combine every preset with every level, and with what else is asked for.
+
+    Args:
+        base: what all settings have.
+        latencies: presets.
+        levels_db: RMS of the mix against full scale; empty for as it is.
+        offline: the model family's way with whole files too.
+        baseline: centre extraction at every preset too.
+    """
     found = []
     for level in levels_db or (None,):
         here = replace(base, level_db=level)

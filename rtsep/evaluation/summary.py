@@ -14,11 +14,18 @@ Figures = dict[str, Any]
 
 
 def summarise(scores: Sequence[TrackScore], settings: Sequence[Setting]) -> list[Figures]:
-    """A row for each setting and stem, in the order of the settings; NaN for what no song has.
+    """Summarise scores over all songs.
 
-    Plain figures are means over the songs, and medians beside them; BSSEval's are medians over the
-    windows of a song without NaN, then over songs, as MUSDB18's results are published; false levels
-    are of all seconds of all songs in which the stem is silent.
+    Plain figures are means over the songs, and medians beside them; BSSEval's are medians over the windows of a song
+    without NaN, then over songs, as MUSDB18's results are published; false levels are of all seconds of all songs in
+    which the stem is silent.
+
+    Args:
+        scores: of all songs.
+        settings: in the order of the rows.
+
+    Returns:
+        A row for each setting and stem; NaN for what no song has.
     """
     rows = []
     for setting in settings:
@@ -32,7 +39,7 @@ def summarise(scores: Sequence[TrackScore], settings: Sequence[Setting]) -> list
 
 
 def song_medians(score: StemScore) -> Figures:
-    """BSSEval of a song: the median of each figure over its windows, NaN where there is none."""
+    """Give BSSEval of a song: the median of each figure over its windows, NaN where there is none."""
     return {f"bsseval_{name}_db": _median(score.bsseval.get(name, ())) for name in BSSEVAL}
 
 

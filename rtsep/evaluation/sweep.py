@@ -16,11 +16,11 @@ Values = Mapping[str, Sequence[Any]]  # by the name of an axis
 
 @dataclass(frozen=True)
 class Axis:
-    """What can be swept: a field of `Setting`, what is drawn along it, and where a setting stands there."""
+    """What can be swept."""
 
-    field: str
-    words: str
-    place: Callable[[ModelSpec, Setting, WindowSpec], float]
+    field: str  # of `Setting`
+    label: str  # of the plot
+    position: Callable[[ModelSpec, Setting, WindowSpec], float]  # where a setting stands on it
     named: bool = False  # values are names, and places stand for nothing
 
 
@@ -55,18 +55,15 @@ FIGURES = ("sdr_db", "mix_sdr_db", "bsseval_sdr_db", "false_median_db", "false_p
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a curve: where it is, its value, its latency, and figures over all songs by stem.
+    """One point of a curve, with figures over all songs by stem."""
 
-    Plain SDR of each stem and of the mixture; museval's SDR; the levels where a stem is silent, median and 95 %.
-    """
-
-    place: float
-    value: str
+    place: float  # on the axis
+    value: str  # of the field
     latency_ms: float
     sdr_db: Mapping[str, float]
-    mix_sdr_db: Mapping[str, float]
-    bsseval_sdr_db: Mapping[str, float]
-    false_median_db: Mapping[str, float]
+    mix_sdr_db: Mapping[str, float]  # of the untouched mixture
+    bsseval_sdr_db: Mapping[str, float]  # museval's
+    false_median_db: Mapping[str, float]  # levels where a stem is silent
     false_p95_db: Mapping[str, float]
 
 
@@ -80,20 +77,20 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Curve:
-    """An axis that was swept, around which preset and with what else fixed, in words, and its points."""
+    """An axis that was swept, and its points."""
 
     field: str
     around: str  # the preset, empty where that is what was swept
-    fixed: str
+    fixed: str  # all else, in words
     points: tuple[Point, ...]
 
 
-def swept(values: Values, around: Sequence[str] = ()) -> list[Sweep]:
-    """The settings along each axis; all others are at the first of their values.
+def plan_sweeps(values: Values, around: Sequence[str] = ()) -> list[Sweep]:
+    """Plan the settings along each axis; all others are at the first of their values.
 
-    An axis with one value is not swept; where none is, the one setting stands on the axis of latency.
-    0 is the preset's own hop and mask_interval, and the context of live use. Which window the network sees
-    is, along all other axes, the model's choice, unless one value alone is given.
+    An axis with one value is not swept; where none is, the one setting stands on the axis of latency. 0 is the preset's
+    own hop and mask_interval, and the context of live use. Which window the network sees is, along all other axes, the
+    model's choice, unless one value alone is given.
 
     Args:
         values: of each field that can be swept.
@@ -111,8 +108,10 @@ def swept(values: Values, around: Sequence[str] = ()) -> list[Sweep]:
     return found or [Sweep("latency", tuple(replace(first, latency=preset) for preset in around or [first.latency]))]
 
 
-def curves(sweeps: Sequence[Sweep], summary: Sequence[Figures], model: StoredModel, sample_rate: int) -> list[Curve]:
-    """Draw the figures over all songs along the axes that were swept.
+def sweep_curves(
+    sweeps: Sequence[Sweep], summary: Sequence[Figures], model: StoredModel, sample_rate: int
+) -> list[Curve]:
+    """Make curves of the figures over all songs along the axes that were swept.
 
     Values that come to the same place, as 0 and the number that it stands for, are one point.
 
@@ -129,7 +128,7 @@ def curves(sweeps: Sequence[Sweep], summary: Sequence[Figures], model: StoredMod
             rows = [row for row in summary if row["setting"] == setting.to_dict()]
             spec = model.live(setting.lookahead, setting.context).spec
             window = setting.window(spec, sample_rate)
-            place = AXES[sweep.field].place(spec, setting, window)
+            place = AXES[sweep.field].position(spec, setting, window)
             figures = {name: {row["stem"]: row[name] for row in rows} for name in FIGURES}
             value = str(getattr(setting, sweep.field) or 0)
             key = value if sweep.field == "latency" else place  # two presets may have one latency

@@ -37,7 +37,11 @@ STATELESS = (StateSpec("level", (1, 2)),)  # stands for a causal network's state
 
 @dataclass(frozen=True)
 class Architecture:
-    """What all networks have. Raises `ModelError` for a value that is not allowed."""
+    """What all networks have.
+
+    Raises:
+        ModelError: for a value that is not allowed.
+    """
 
     family: ClassVar[str]
 
@@ -65,7 +69,17 @@ class Architecture:
         """What only this family asks for."""
 
     def spec(self, name: str, licence: str, states: tuple[StateSpec, ...] = ()) -> ModelSpec:
-        """Give the spec of a model with this network, and with the states that it carries."""
+        """Give the spec of a model with this network.
+
+        Args:
+            name: of the model.
+            licence: what the model says of its terms.
+            states: that the network carries from one call to the next.
+
+        Raises:
+            ModelError: for sizes that do not go together.
+            NotImplementedError: here; each family has its own.
+        """
         raise NotImplementedError
 
     def _shared(self, name: str, licence: str) -> dict[str, Any]:
@@ -249,7 +263,15 @@ FAMILIES: dict[str, type[Architecture]] = {
 
 
 def from_dict(entries: Mapping[str, Any]) -> Architecture:
-    """Build from a TOML table or a JSON object with `family`; `ModelError` names the key and what is allowed."""
+    """Build an architecture from a TOML table or a JSON object.
+
+    Args:
+        entries: `family`, and the fields of that family's architecture.
+
+    Raises:
+        ModelError: for an unknown family or key, and for a value that is not allowed; it names the key and what is
+            allowed.
+    """
     family = entries.get("family")
     if not isinstance(family, str) or family not in FAMILIES:
         raise ModelError(f"network: family is {family!r:.100}; allowed are {', '.join(FAMILIES)}")

@@ -17,9 +17,13 @@ from rtsep.model.store import StoredModel, find, names, user_folder
 def resolve(descriptor: str | Path, checkpoint: Path | None = None) -> StoredModel:
     """Find a model; a checkpoint that Spleeter would take is imported where that was not done before.
 
-    descriptor: what `store.find` takes, or the path of a Spleeter JSON. checkpoint: the folder or
-    prefix that belongs to the JSON; without it, where the JSON's own `model_dir` says, from the
-    folder of the JSON. Raises `ModelError`.
+    Args:
+        descriptor: what `store.find` takes, or the path of a Spleeter JSON.
+        checkpoint: the folder or prefix that belongs to the JSON; None for where the JSON's own `model_dir` says, from
+            the folder of the JSON.
+
+    Raises:
+        ModelError: for a model that is missing, altered or broken, and for a checkpoint without its JSON.
     """
     path = Path(descriptor)
     if path.suffix == ".json" and path.is_file():

@@ -29,12 +29,21 @@ def embed(
     bits: int = BITS,
     base: StoredModel | None = None,
 ) -> Path:
-    """Write a model and its licence and credits into `folder`; give the path of its model.json.
+    """Write a model with its licence and credits into a folder, as the package ships it.
 
-    trainable: with weights beside the graph, so that `rtsep train --init` can start from them. bits: of
-    the numbers of a U-Net's kernels. base: the model whose kernels they are told by their difference to.
+    Args:
+        model: with weights to export from.
+        licence: the file with licence and credits.
+        folder: to write into.
+        trainable: with weights beside the graph, so that `rtsep train --init` can start from them.
+        bits: of the numbers of a U-Net's kernels, 4 to 8; of a difference from 2.
+        base: the model whose kernels they are told by their difference to; None for none.
 
-    Raises `ModelError` for a model without weights to export from, and for what cannot be packed.
+    Returns:
+        The path of its model.json.
+
+    Raises:
+        ModelError: for a model without weights, and for weights that cannot be packed.
     """
     weights = model.read_weights()
     if isinstance(weights.architecture, UNetArchitecture):
@@ -55,12 +64,12 @@ def _pack(model: StoredModel, weights: Weights, folder: Path, bits: int, base: S
 
 
 def _halve(model: StoredModel, weights: Weights, folder: Path, trainable: bool) -> Path:
-    from rtsep.model.networks import factory as architecture
+    from rtsep.model.networks import factory as networks
     from rtsep.model.networks.export import export
 
-    network = architecture.network(weights.architecture)
-    architecture.load(network, weights.tensors)
-    deployed = architecture.deployed(network, weights.architecture)
+    network = networks.build(weights.architecture)
+    networks.load(network, weights.tensors)
+    deployed = networks.deployed(network, weights.architecture)
     return export(deployed, model.spec, folder, half_weights=True, weights=weights if trainable else None)
 
 

@@ -32,7 +32,7 @@ class Moments(NamedTuple):
     covariance: Float64
 
 
-def lowered(weights: Weights, ranks: tuple[int, ...], moments: Mapping[str, Moments]) -> Weights:
+def factorised(weights: Weights, ranks: tuple[int, ...], moments: Mapping[str, Moments]) -> Weights:
     """Bring the convolutions of a full U-Net to low ranks.
 
     Args:
@@ -49,7 +49,7 @@ def lowered(weights: Weights, ranks: tuple[int, ...], moments: Mapping[str, Mome
     full = weights.architecture
     if not isinstance(full, UNetArchitecture) or any(full.ranks):
         raise ModelError("only a U-Net whose convolutions are full can be brought to low ranks; start from a full one")
-    described = replace(full, ranks=ranks)
+    architecture = replace(full, ranks=ranks)
     tensors = dict(weights.tensors)
     steps = [f"{side}.{step}" for side in ("encoders", "decoders") for step in range(len(full.filters))]
     for tower in range(len(full.stems)):
@@ -61,7 +61,7 @@ def lowered(weights: Weights, ranks: tuple[int, ...], moments: Mapping[str, Mome
                 kernel, mix, offset = _split(np.moveaxis(weight, axis, 0), bias, rank, moments[name])
                 tensors[f"{name}.{KERNEL}.weight"] = np.ascontiguousarray(np.moveaxis(kernel, 0, axis))
                 tensors[f"{name}.{MIX}.weight"], tensors[f"{name}.{MIX}.bias"] = mix, offset
-    return Weights(described, tensors)
+    return Weights(architecture, tensors)
 
 
 def _split(weight: Float32, bias: Float32, rank: int, heard: Moments) -> tuple[Float32, Float32, Float32]:

@@ -38,20 +38,20 @@ class Sizes:
         return self.hidden // 2 if self.bidirectional else self.hidden
 
     @property
-    def ways(self) -> tuple[str, ...]:
+    def directions(self) -> tuple[str, ...]:
         """The ends of the names of an LSTM layer's tensors, one for each direction."""
         return ("", "_reverse") if self.bidirectional else ("",)
 
 
-def openunmix_sizes(described: OpenUnmixArchitecture) -> Sizes:
-    """Give the sizes that a description's networks have, one as the other."""
+def openunmix_sizes(architecture: OpenUnmixArchitecture) -> Sizes:
+    """Give the sizes that an architecture's networks have, one as the other."""
     return Sizes(
-        channels=described.channels,
-        bins=described.window // 2 + 1,
-        seen=described.bins,
-        hidden=described.hidden,
-        layers=described.layers,
-        bidirectional=described.bidirectional,
+        channels=architecture.channels,
+        bins=architecture.window // 2 + 1,
+        seen=architecture.bins,
+        hidden=architecture.hidden,
+        layers=architecture.layers,
+        bidirectional=architecture.bidirectional,
     )
 
 
@@ -66,8 +66,11 @@ class Target:
 def read_target(weights: Mapping[str, NDArray[Any]]) -> Target:
     """Take the network of one target out of the tensors of a file, as they are.
 
-    Raises `ModelError` naming the tensor that is missing, left over, not float32, of another shape
-    or not finite.
+    Args:
+        weights: the file's arrays by the original's names.
+
+    Raises:
+        ModelError: with the name of a tensor that is missing, left over, not float32, of another shape or not finite.
     """
     sizes = _sizes(weights)
     wanted = target_shapes(sizes)
@@ -85,7 +88,7 @@ def target_shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
     found |= {"output_scale": (sizes.bins,), "output_mean": (sizes.bins,)}
     found |= {"fc1.weight": (hidden, sizes.channels * sizes.seen)} | _norm("bn1", hidden)
     for layer in range(sizes.layers):
-        for end in (f"l{layer}{way}" for way in sizes.ways):
+        for end in (f"l{layer}{way}" for way in sizes.directions):
             found |= {f"lstm.weight_ih_{end}": (4 * width, hidden), f"lstm.weight_hh_{end}": (4 * width, width)}
             found |= {f"lstm.bias_ih_{end}": (4 * width,), f"lstm.bias_hh_{end}": (4 * width,)}
     found |= {"fc2.weight": (hidden, 2 * hidden)} | _norm("bn2", hidden)
@@ -93,7 +96,14 @@ def target_shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
 
 
 def check_alike(targets: Mapping[str, Sizes]) -> None:
-    """Raise `ModelError` where networks do not fit together in one system."""
+    """Check that networks fit together in one system.
+
+    Args:
+        targets: the sizes of each, by target.
+
+    Raises:
+        ModelError: where they differ in channels, bins or direction.
+    """
     for field in ("channels", "bins", "bidirectional"):
         found = {target: getattr(sizes, field) for target, sizes in targets.items()}
         if len(set(found.values())) > 1:
@@ -101,8 +111,15 @@ def check_alike(targets: Mapping[str, Sizes]) -> None:
             raise ModelError(f"the targets differ in {field} ({told}); import those that agree, by their names")
 
 
-def states(targets: Mapping[str, Sizes]) -> tuple[StateSpec, ...]:
-    """Name the states of a system that goes one way, two a target, in its order; none of a bidirectional one."""
+def state_specs(targets: Mapping[str, Sizes]) -> tuple[StateSpec, ...]:
+    """Name the states of a system that goes one way; a bidirectional one has none.
+
+    Args:
+        targets: the sizes of each network, by target.
+
+    Returns:
+        Two states a target, hidden and cell, each (layers, 1, width), in the system's order.
+    """
     if any(sizes.bidirectional for sizes in targets.values()):
         return ()
     return tuple(

@@ -58,31 +58,41 @@ def floats_sha256(tensors: Mapping[str, Float32]) -> str:
 def write_packed(
     weights: Weights, path: Path, bits: int, base: Weights | None = None, name: str = ""
 ) -> dict[str, Any]:
-    """Write a U-Net's weights packed; give what model.json is to say of the file.
+    """Write a U-Net's weights packed.
 
-    bits: of each number. base: the weights of the model `name`, which the numbers are added to. Raises
-    `ModelError` for what cannot be packed.
+    Args:
+        weights: of a U-Net.
+        path: of the file.
+        bits: of each number of a kernel, 4 to 8; of a difference from 2.
+        base: weights that the numbers are added to; None for none.
+        name: of the model that the base is of.
+
+    Returns:
+        What model.json is to say of the file.
+
+    Raises:
+        ModelError: for what cannot be packed.
     """
-    described = weights.architecture
-    if not isinstance(described, UNetArchitecture):
-        raise ModelError(f"only the weights of U-Nets can be packed, these are of family {described.family}")
+    architecture = weights.architecture
+    if not isinstance(architecture, UNetArchitecture):
+        raise ModelError(f"only the weights of U-Nets can be packed, these are of family {architecture.family}")
     check_tensors(weights, "weights")
     low, high = BITS if base is None else DIFFERENCE_BITS
     if not low <= bits <= high:
         raise ModelError(f"{bits} bits cannot be packed; allowed are {low} to {high}")
     if base is not None:
-        _check_base(base, described, f"base {name}")
+        _check_base(base, architecture, f"base {name}")
     stored: dict[str, NDArray[Any]] = {}
-    for key in _sizes(described, str(path)):
+    for key in _sizes(architecture, str(path)):
         tensor = weights.tensors[key]
         if tensor.ndim == 1:
             stored[key] = np.ascontiguousarray(tensor, np.float32)
             continue
         wanted = tensor if base is None else tensor - base.tensors[key]
         stored[key], stored[key + SCALE] = _rounded(wanted, _channels(key), bits)
-    blob = save(stored, {DESCRIPTION: json.dumps(described.to_dict())})
+    blob = save(stored, {DESCRIPTION: json.dumps(architecture.to_dict())})
     path.write_bytes(min((_squeezed(blob, strategy) for strategy in STRATEGIES), key=len))
-    sum_ = floats_sha256(_floats(stored, described, base))
+    sum_ = floats_sha256(_floats(stored, architecture, base))
     entry = {**told(path), "bits": bits, "floats_sha256": sum_}
     if base is not None:
         entry["base"] = {"model": name, "floats_sha256": floats_sha256(base.tensors)}
@@ -90,26 +100,32 @@ def write_packed(
 
 
 def read_packed(path: Path, packing: Packing, base: Weights | None = None) -> Weights:
-    """Unpack weights. base: those of `packing.base`.
+    """Unpack weights.
 
-    Raises `ModelError` in one line for a file that is broken, foreign or hostile, that does not come to
-    the floats that `packing` tells, or that does not fit its base.
+    Args:
+        path: of the file.
+        packing: what model.json says of it.
+        base: the weights of `packing.base`; None where it has none.
+
+    Raises:
+        ModelError: for a file that is broken, foreign or hostile, that does not come to the floats that `packing`
+            tells, or that does not fit its base.
     """
     low, high = BITS if packing.base is None else DIFFERENCE_BITS
     if not low <= packing.bits <= high:
         raise ModelError(f"{path}: its numbers have {packing.bits} bits; allowed are {low} to {high}; {CURE}")
     try:
-        described, blob = _unsqueezed(path)
+        architecture, blob = _unsqueezed(path)
         stored = load(blob)
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror or error})") from error
     except (zlib.error, SafetensorError) as error:
         reason = " ".join(str(error).split())[:160]
         raise ModelError(f"{path} holds no packed weights, or is damaged ({reason}); {CURE}") from error
-    _check_stored(path, stored, described, packing.bits)
+    _check_stored(path, stored, architecture, packing.bits)
     if base is not None:
-        _check_base(base, described, str(path))
-    tensors = _floats(stored, described, base)
+        _check_base(base, architecture, str(path))
+    tensors = _floats(stored, architecture, base)
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise ModelError(f"{path}: {name!r} comes to values that are not finite; {CURE}")
@@ -118,7 +134,7 @@ def read_packed(path: Path, packing: Packing, base: Weights | None = None) -> We
             f"{path} comes to floats with sha256 {real[:12]}..., {JSON_NAME} says {packing.floats_sha256[:12]}...; "
             f"{CURE}"
         )
-    return Weights(described, tensors)
+    return Weights(architecture, tensors)
 
 
 def _rounded(values: Float32, axis: int, bits: int) -> tuple[NDArray[np.int8], Float32]:
@@ -143,9 +159,9 @@ def _codes(rows: Float32, scales: Float32, top: int) -> Float32:
     return codes
 
 
-def _floats(stored: Mapping[str, NDArray[Any]], described: Architecture, base: Weights | None) -> dict[str, Float32]:
+def _floats(stored: Mapping[str, NDArray[Any]], architecture: Architecture, base: Weights | None) -> dict[str, Float32]:
     found: dict[str, Float32] = {}
-    for name, shape in tensor_shapes(described).items():
+    for name, shape in tensor_shapes(architecture).items():
         if len(shape) == 1:
             found[name] = stored[name]
             continue
@@ -185,21 +201,21 @@ def _unsqueezed(path: Path) -> tuple[Architecture, bytes]:
             raise TypeError("its metadata is no text")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path} does not say what network its tensors belong to; {CURE}") from error
-    described = read_description(metadata, str(path))
-    wanted = sum(_sizes(described, str(path)).values())
+    architecture = read_description(metadata, str(path))
+    wanted = sum(_sizes(architecture, str(path)).values())
     data = unpacker.decompress(unpacker.unconsumed_tail, wanted + 1)
     if len(data) < wanted and not unpacker.eof:
         raise ModelError(f"{path} is truncated: {len(data)} of {wanted} bytes come out; {CURE}")
     if len(data) != wanted or not unpacker.eof or unpacker.unused_data:
         raise ModelError(f"{path} holds not just the {wanted} bytes that its network has; {CURE}")
-    return described, size + header + data
+    return architecture, size + header + data
 
 
-def _sizes(described: Architecture, where: str) -> dict[str, int]:
+def _sizes(architecture: Architecture, where: str) -> dict[str, int]:
     """The bytes of each tensor and its scales, by the tensor's name; `ModelError` for a network that cannot be."""
-    if not isinstance(described, UNetArchitecture):
-        raise ModelError(f"{where}: only U-Nets can be packed, its network is of family {described.family}; {CURE}")
-    shapes = tensor_shapes(described)
+    if not isinstance(architecture, UNetArchitecture):
+        raise ModelError(f"{where}: only U-Nets can be packed, its network is of family {architecture.family}; {CURE}")
+    shapes = tensor_shapes(architecture)
     values = sum(int(np.prod(shape, dtype=object)) for shape in shapes.values())
     if values > MOST_VALUES:
         raise ModelError(f"{where}: its network has {values} weights; at most {MOST_VALUES} can be packed; {CURE}")
@@ -209,9 +225,9 @@ def _sizes(described: Architecture, where: str) -> dict[str, int]:
     }
 
 
-def _check_stored(path: Path, stored: Mapping[str, NDArray[Any]], described: Architecture, bits: int) -> None:
+def _check_stored(path: Path, stored: Mapping[str, NDArray[Any]], architecture: Architecture, bits: int) -> None:
     wanted: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for name, shape in tensor_shapes(described).items():
+    for name, shape in tensor_shapes(architecture).items():
         wanted[name] = ("float32" if len(shape) == 1 else "int8", shape)
         if len(shape) > 1:
             wanted[name + SCALE] = ("float32", (shape[_channels(name)],))
@@ -231,6 +247,6 @@ def _check_stored(path: Path, stored: Mapping[str, NDArray[Any]], described: Arc
             raise ModelError(f"{path}: {name!r} holds values that are not finite; {CURE}")
 
 
-def _check_base(base: Weights, described: Architecture, where: str) -> None:
-    if tensor_shapes(base.architecture) != tensor_shapes(described):
+def _check_base(base: Weights, architecture: Architecture, where: str) -> None:
+    if tensor_shapes(base.architecture) != tensor_shapes(architecture):
         raise ModelError(f"{where}: its base is another network; give one of the same stems, channels and filters")

@@ -18,34 +18,45 @@ OUTPUT_KERNEL = 4
 KERNEL, MIX = "kernel", "mix"  # the two parts of a convolution of low rank
 
 
-def tensor_shapes(described: Architecture) -> Shapes:
-    """Give the shape of every tensor of a network."""
-    match described:
+def tensor_shapes(architecture: Architecture) -> Shapes:
+    """Give the shape of every tensor of a network.
+
+    Raises:
+        TypeError: for an architecture of no family that is known here.
+    """
+    match architecture:
         case UNetArchitecture():
-            return _unet(described)
+            return _unet(architecture)
         case CausalArchitecture():
-            return _causal(described)
+            return _causal(architecture)
         case OpenUnmixArchitecture():
-            return _openunmix(described)
-    raise TypeError(type(described).__name__)
+            return _openunmix(architecture)
+    raise TypeError(type(architecture).__name__)
 
 
-def steps_up(filters: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Inputs and outputs of each step up of a U-Net; each but the first takes a skip as wide as its own input."""
+def decoder_channels(filters: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Give the inputs and outputs of each step up of a U-Net.
+
+    Args:
+        filters: of the steps down.
+
+    Returns:
+        Channels in and out of each step; each but the first takes a skip as wide as its own input.
+    """
     rising = (*reversed(filters[:-1]), 1)
     return list(zip((filters[-1], *(2 * width for width in rising[:-1])), rising, strict=True))
 
 
-def _unet(described: UNetArchitecture) -> Shapes:
+def _unet(architecture: UNetArchitecture) -> Shapes:
     found: Shapes = {}
-    filters, channels = described.filters, described.channels
-    ranks = described.ranks or (0,) * (2 * len(filters))
-    for tower in range(len(described.stems)):
+    filters, channels = architecture.filters, architecture.channels
+    ranks = architecture.ranks or (0,) * (2 * len(filters))
+    for tower in range(len(architecture.stems)):
         name = f"towers.{tower}"
         for step, (inputs, outputs) in enumerate(zip((channels, *filters[:-1]), filters, strict=True)):
             found |= _step(f"{name}.encoders.{step}.conv", inputs, outputs, ranks[step])
             found |= _norm(f"{name}.encoders.{step}.norm", outputs)
-        for step, (inputs, outputs) in enumerate(steps_up(filters)):
+        for step, (inputs, outputs) in enumerate(decoder_channels(filters)):
             found |= _step(f"{name}.decoders.{step}.conv", inputs, outputs, ranks[len(filters) + step], transposed=True)
             found |= _norm(f"{name}.decoders.{step}.norm", outputs)
         found |= _conv(f"{name}.output", (channels, 1, OUTPUT_KERNEL, OUTPUT_KERNEL), channels)
@@ -61,10 +72,15 @@ def _step(name: str, inputs: int, outputs: int, rank: int, transposed: bool = Fa
     return {f"{name}.{KERNEL}.weight": kernel} | _conv(f"{name}.{MIX}", (outputs, rank, 1, 1), outputs)
 
 
-def _causal(described: CausalArchitecture) -> Shapes:
-    bins, bands, features, hidden = sum(described.bands), len(described.bands), described.features, described.hidden
-    groups = [(width, len(list(group))) for width, group in groupby(described.bands)]
-    values = [described.channels * width for width, _ in groups]
+def _causal(architecture: CausalArchitecture) -> Shapes:
+    bins, bands, features, hidden = (
+        sum(architecture.bands),
+        len(architecture.bands),
+        architecture.features,
+        architecture.hidden,
+    )
+    groups = [(width, len(list(group))) for width, group in groupby(architecture.bands)]
+    values = [architecture.channels * width for width, _ in groups]
     inner = [features] * len(groups)
     found: Shapes = {"mean": (bins,), "inverse_deviation": (bins,)}
     found |= _bands("encoder", groups, values, inner)
@@ -75,12 +91,14 @@ def _causal(described: CausalArchitecture) -> Shapes:
     found |= _recurrent("gru1", 3, hidden, hidden, ("l0",)) | _recurrent("gru2", 3, hidden, hidden, ("l0",))
     found |= _conv("spread", (features * bands, 2 * hidden), features * bands)
     found |= _conv("conv3", (features, 2 * features, 3, 3), features)
-    return found | _bands("decoder", groups, [2 * one for one in inner], [described.masks * one for one in values])
+    return found | _bands("decoder", groups, [2 * one for one in inner], [architecture.masks * one for one in values])
 
 
-def _openunmix(described: OpenUnmixArchitecture) -> Shapes:
-    one = target_shapes(openunmix_sizes(described))
-    return {f"networks.{place}.{name}": shape for place in range(len(described.targets)) for name, shape in one.items()}
+def _openunmix(architecture: OpenUnmixArchitecture) -> Shapes:
+    one = target_shapes(openunmix_sizes(architecture))
+    return {
+        f"networks.{place}.{name}": shape for place in range(len(architecture.targets)) for name, shape in one.items()
+    }
 
 
 def _conv(name: str, weight: tuple[int, ...], outputs: int) -> Shapes:

@@ -59,7 +59,8 @@ class StoredModel:
     def weights(self) -> Path | None:
         """The file of the weights that it can be trained on with, verified now; None where there is none.
 
-        Raises `ModelError` for one that is missing or altered.
+        Raises:
+            ModelError: for one that is missing or altered.
         """
         try:
             return self.trainable.verified() if self.trainable else None
@@ -67,9 +68,10 @@ class StoredModel:
             raise ModelError(f"{self.name}: its weights cannot be read ({error.strerror})") from error
 
     def read_weights(self) -> Weights:
-        """The network's description and its weights, unpacked where they are packed.
+        """Read the network's architecture and its weights, unpacked where they are packed.
 
-        Raises `ModelError` where there are none, and for those that are altered, broken or hostile.
+        Raises:
+            ModelError: where there are none, and for those that are altered, broken or hostile.
         """
         from rtsep.model import packed, weights
 
@@ -82,13 +84,26 @@ class StoredModel:
         return packed.read_packed(path, self.packing, base)
 
     def graph(self) -> bytes:
-        """The ONNX graph: that of the file, or one written for the spec. Raises `ModelError`."""
+        """Give the ONNX graph: that of the file, or one written for the spec.
+
+        Raises:
+            ModelError: where the file cannot be read, or no graph be written.
+        """
         return self.graphs(1)[0][1]
 
     def graphs(self, most: int) -> list[tuple[int, bytes]]:
-        """The ONNX graph in up to `most` parts that can work side by side, each with how many stems it gives.
+        """Give the ONNX graph in parts that can work side by side.
 
         Only a graph that is written here has parts, where no stem's mask depends on another's.
+
+        Args:
+            most: parts at the most.
+
+        Returns:
+            For each part how many stems it gives, and its graph.
+
+        Raises:
+            ModelError: where the file cannot be read, or no graph be written.
         """
         if not self.written:
             try:
@@ -100,15 +115,21 @@ class StoredModel:
         return unet_graphs(self.read_weights(), self.spec, most)
 
     def with_context(self, frames: int) -> StoredModel:
-        """The same model with another context, 0 for its own; `SpecError` where it has no such one."""
+        """Give the same model with another context.
+
+        Args:
+            frames: spectra that it sees at once; 0 for its own.
+
+        Raises:
+            SpecError: where it has no such context.
+        """
         return replace(self, spec=self.spec.with_context(frames)) if frames else self
 
     def live(self, lookahead: int = 0, context: int = 0) -> StoredModel:
-        """The same model as it plays live.
+        """Give the same model as it plays live.
 
-        Nothing is lost above its band: the stems sum to the mix. What is not played is not computed,
-        where the graph is written here. Spleeter's networks see 64 spectra: more past is worth nothing
-        to them.
+        Nothing is lost above its band: the stems sum to the mix. What is not played is not computed, where the graph is
+        written here. Spleeter's networks see 64 spectra: more past is worth nothing to them.
 
         Args:
             lookahead: spectra by which masks look ahead.
@@ -143,17 +164,24 @@ def names() -> list[str]:
 
 
 def catalogue() -> list[StoredModel]:
-    """Give all models that can be found by name; a broken one raises `ModelError`."""
+    """Give all models that can be found by name.
+
+    Raises:
+        ModelError: for one that is broken.
+    """
     return [find(name) for name in names()]
 
 
 def find(name_or_path: str | Path) -> StoredModel:
     """Find a model by its name, its folder, its model.json or its .onnx file, and verify it.
 
-    A plain name is an embedded model first, then one of the user's, then a path; a published one's
-    (`spleeter:2stems`, `spleeter-2stems`) is that of the folder it is put into, else any of the
-    user's that was made of its released files. Raises `ModelError` in one line for a model that is
-    missing, altered or broken.
+    Args:
+        name_or_path: a plain name is an embedded model first, then one of the user's, then a path; a published one's
+            (`spleeter:2stems`, `spleeter-2stems`) is that of the folder it is put into, else any of the user's that was
+            made of its released files.
+
+    Raises:
+        ModelError: for a model that is missing, altered or broken.
     """
     try:
         return _find(name_or_path)

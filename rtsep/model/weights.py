@@ -41,8 +41,13 @@ class Weights(NamedTuple):
 def write_weights(weights: Weights, path: Path, half: bool = False) -> None:
     """Write a network's weights; what is already there is replaced.
 
-    half: matrices as float16; vectors (scalers, gains, offsets) stay float32, for their range is wide.
-    Raises `ModelError` for tensors that are not the network's, and values that are not finite in their type.
+    Args:
+        weights: of the network.
+        path: of the file.
+        half: matrices as float16; vectors (scalers, gains, offsets) stay float32, for their range is wide.
+
+    Raises:
+        ModelError: for tensors that are not the network's, and values that are not finite in their type.
     """
     check_tensors(weights, "weights")
     stored: dict[str, NDArray[Any]] = {}
@@ -58,15 +63,16 @@ def write_weights(weights: Weights, path: Path, half: bool = False) -> None:
 
 
 def read_weights(path: Path) -> Weights:
-    """Read a network's description and its tensors, all float32.
+    """Read a network's architecture and its tensors, all float32.
 
-    Raises `ModelError` in one line for a file that is missing, broken, foreign or hostile.
+    Raises:
+        ModelError: for a file that is missing, broken, foreign or hostile.
     """
     try:
         _check_sizes(path)
         with safe_open(path, framework="np") as file:
-            described = read_description(file.metadata() or {}, str(path))
-            wanted = tensor_shapes(described)
+            architecture = read_description(file.metadata() or {}, str(path))
+            wanted = tensor_shapes(architecture)
             check_names(file.keys(), wanted, str(path))
             tensors = {name: _tensor(path, file, name, shape) for name, shape in wanted.items()}
     except OSError as error:
@@ -74,18 +80,38 @@ def read_weights(path: Path) -> Weights:
     except SafetensorError as error:
         reason = " ".join(str(error).split())[:160]
         raise ModelError(f"{path} is no safetensors file, or is damaged ({reason}); {CURE}") from error
-    return Weights(described, tensors)
+    return Weights(architecture, tensors)
 
 
 def write_model(weights: Weights, spec: ModelSpec, folder: Path) -> Path:
-    """Write a model that plays from its weights alone, as a U-Net can; give the path of its model.json."""
+    """Write a model that plays from its weights alone, as a U-Net can.
+
+    Args:
+        weights: of the network.
+        spec: of the model.
+        folder: to write into.
+
+    Returns:
+        The path of its model.json.
+
+    Raises:
+        ModelError: for tensors that are not the network's, and values that are not finite.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(weights, folder / WEIGHTS_NAME)
     return write_json(folder, spec, {"weights": told(folder / WEIGHTS_NAME)})
 
 
 def check_tensors(weights: Weights, where: str) -> None:
-    """Raise `ModelError` unless the tensors have just the names and shapes of their network."""
+    """Check that tensors have just the names and shapes of their network.
+
+    Args:
+        weights: of the network.
+        where: what the message begins with, as the file's name.
+
+    Raises:
+        ModelError: where they have not.
+    """
     wanted = tensor_shapes(weights.architecture)
     check_names(weights.tensors, wanted, where)
     for name, shape in wanted.items():
@@ -94,7 +120,16 @@ def check_tensors(weights: Weights, where: str) -> None:
 
 
 def check_names(found: Iterable[str], wanted: Iterable[str], where: str) -> None:
-    """Raise `ModelError` unless the names of tensors are those of their network."""
+    """Check that the names of tensors are those of their network.
+
+    Args:
+        found: the names that are there.
+        wanted: those of the network.
+        where: what the message begins with, as the file's name.
+
+    Raises:
+        ModelError: for one that is missing or too much.
+    """
     found, wanted = set(found), set(wanted)
     if missing := sorted(wanted - found):
         raise ModelError(f"{where}: {missing[0]!r} is missing, which its network has; {CURE}")
@@ -114,7 +149,15 @@ def _check_sizes(path: Path) -> None:
 
 
 def read_description(metadata: Mapping[str, str], where: str) -> Architecture:
-    """Read the network's description off the metadata of a file; `ModelError` begins with `where`."""
+    """Read the network's architecture off the metadata of a file.
+
+    Args:
+        metadata: of a safetensors file.
+        where: what the message begins with, as the file's name.
+
+    Raises:
+        ModelError: where it is missing, no JSON, or not allowed.
+    """
     try:
         entries = json.loads(metadata[DESCRIPTION])
     except KeyError as error:

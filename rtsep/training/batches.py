@@ -14,14 +14,14 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from rtsep.dataset.examples import CHANNELS, Examples
 from rtsep.errors import EngineError, RtsepError
 
-Sounds = tuple[Tensor, Tensor]  # stems (batch, stems, channels, frames), known (batch, stems)
+AudioBatch = tuple[Tensor, Tensor]  # stems (batch, stems, channels, frames), known (batch, stems)
 
 AHEAD = 4  # batches that each worker makes ahead
 SHARED_CURE = "lower optimisation.batch, go on with --workers 0, or give /dev/shm more room (docker run --shm-size)"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 
-class _Batches(Dataset[Sounds | RtsepError]):
+class _Batches(Dataset[AudioBatch | RtsepError]):
     """Batch by number, or the first fault among its examples.
 
     A worker writes its batches to the same few places in turn, as shared memory is slow when it is
@@ -30,9 +30,9 @@ class _Batches(Dataset[Sounds | RtsepError]):
 
     def __init__(self, examples: Examples, size: int) -> None:
         self._examples, self._size = examples, size
-        self._places: deque[Sounds] = deque()
+        self._places: deque[AudioBatch] = deque()
 
-    def __getitem__(self, number: int) -> Sounds | RtsepError:
+    def __getitem__(self, number: int) -> AudioBatch | RtsepError:
         try:
             stems, known = self._place()
             for row in range(self._size):
@@ -43,7 +43,7 @@ class _Batches(Dataset[Sounds | RtsepError]):
             return error
         return stems, known
 
-    def _place(self) -> Sounds:
+    def _place(self) -> AudioBatch:
         if len(self._places) == AHEAD + 1:
             self._places.rotate()  # the oldest
             return self._places[0]
@@ -73,11 +73,21 @@ class _From(Sampler[int]):
             number += 1
 
 
-def batches(examples: Examples, size: int, first: int, workers: int, pinned: bool = False) -> Generator[Sounds]:
-    """Batches of `size` examples without end, beginning with batch number `first`; each holds until the next.
+def batches(examples: Examples, size: int, first: int, workers: int, pinned: bool = False) -> Generator[AudioBatch]:
+    """Give batches of examples without end; each holds until the next.
 
-    workers: processes that make them ahead; 0: made when asked for. pinned: in memory that a GPU
-    copies fast. Raises the `RtsepError` of an example that cannot be made.
+    Args:
+        examples: that they are made of.
+        size: examples of each.
+        first: number of the first batch.
+        workers: processes that make them ahead; 0 for made when asked for.
+        pinned: in memory that a GPU copies fast.
+
+    Yields:
+        Stems (batch, stems, channels, frames), and which of them can be learnt from, (batch, stems).
+
+    Raises:
+        RtsepError: the one of an example that cannot be made.
     """
     loader = DataLoader(
         _Batches(examples, size),

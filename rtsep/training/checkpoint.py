@@ -32,9 +32,14 @@ class Checkpoint:
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
-    """Write beside, then put in place: a killed run or a full disk leaves the one before.
+    """Write a checkpoint beside its place, then put it there: a killed run or a full disk leaves the one before.
 
-    Raises `FileError`.
+    Args:
+        checkpoint: to write.
+        path: of the file.
+
+    Raises:
+        FileError: if it cannot be written.
     """
     part = path.with_name(f"{path.name}.part")
     try:
@@ -53,7 +58,15 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint; it is only data. Raises `FileError` or `ModelError` in one line."""
+    """Read a checkpoint; it is only data, and nothing of it runs.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        FileError: for a file that is missing or cannot be read.
+        ModelError: for a file that is no checkpoint of ours, or broken.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ModelError(f"{path} is larger than {MAX_BYTES} bytes; that is no checkpoint of ours")

@@ -5,13 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from rtsep.errors import FileError
-from rtsep.training.logs import read
+from rtsep.training.logs import read_log
 
 
-def draw(folder: Path) -> Path | None:
-    """Draw `log.csv` and `valid.csv` of a run's folder into `curves.svg`; none without matplotlib.
+def plot_curves(folder: Path) -> Path | None:
+    """Plot `log.csv` and `valid.csv` of a run into `curves.svg`.
 
-    Raises `FileError`.
+    Args:
+        folder: the run's.
+
+    Returns:
+        The path of the plot; None without matplotlib.
+
+    Raises:
+        FileError: for a log that cannot be read, and a plot that cannot be written.
     """
     try:
         import matplotlib
@@ -20,7 +27,7 @@ def draw(folder: Path) -> Path | None:
     matplotlib.use("svg")
     from matplotlib import pyplot
 
-    trained, judged = read(folder / "log.csv"), read(folder / "valid.csv")
+    trained, judged = read_log(folder / "log.csv"), read_log(folder / "valid.csv")
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
     left.plot([row["step"] for row in trained], [row["loss"] for row in trained], lw=1, label="training")
     left.plot([row["step"] for row in judged], [row["loss"] for row in judged], marker=".", label="held out")

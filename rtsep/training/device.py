@@ -15,15 +15,21 @@ from rtsep.errors import EngineError
 class TrainingDevice:
     """A device of torch, and processes that make examples beside it."""
 
-    device: str = "cpu"
-    workers: int = 0
+    device: str = "cpu"  # torch's name of it
+    workers: int = 0  # processes; 0: examples are made when asked for
 
 
-def choose(device: str, threads: int, workers: int | None) -> TrainingDevice:
+def choose_device(device: str, threads: int, workers: int | None) -> TrainingDevice:
     """Set the CPU threads, and check that the device is there.
 
-    workers: None for one beside a CPU, which is busy learning, and all cores but one beside a GPU,
-    which eats faster than one core cooks. Raises `EngineError`.
+    Args:
+        device: auto, cpu, cuda or cuda:0.
+        threads: of the CPU; 0 for all cores.
+        workers: processes that make examples; None for one beside a CPU, which is busy learning, and all cores but one
+            beside a GPU, which eats faster than one core cooks.
+
+    Raises:
+        EngineError: for a device that is not there.
     """
     cores = os.cpu_count() or 1
     torch.set_num_threads(threads or cores)

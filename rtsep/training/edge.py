@@ -24,12 +24,12 @@ from rtsep.dsp.limits import EPSILON
 from rtsep.dsp.windows import magnitude_scale, model_window, window_pair
 from rtsep.errors import ConfigError, SpecError
 from rtsep.model.networks.unet import UNet
-from rtsep.training.losses import Heard, heard_distance
+from rtsep.training.losses import Resynthesis, resynthesis_loss
 from rtsep.training.settings import Edge
 from rtsep.training.spectra import analysis_windows
 
 
-class Pair(NamedTuple):
+class PresetWindows(NamedTuple):
     """A preset's windows at the model's rate, and its hop in frames."""
 
     shown: Tensor  # (window,) to the network, scaled as live use scales
@@ -40,23 +40,33 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class EdgeObjective:
-    """The loss of a batch at the edge. `pairs` are drawn by batch."""
+    """The loss of a batch at the edge."""
 
     spec: ModelSpec
     edge: Edge
-    pairs: tuple[Pair, ...]
-    own: Tensor  # the model's own window, for the teacher
+    windows: tuple[PresetWindows, ...]  # drawn by batch
+    own: Tensor  # the model's own window, for the teacher, (window,)
     teacher: UNet | None
 
     def loss(self, network: UNet, stems: Tensor, known: Tensor, rng: np.random.Generator, half: bool) -> Tensor:
-        """The loss of examples.
+        """Give the loss of a batch of examples.
 
-        stems: (batch, stems, channels, frames); known: (batch, stems). rng: draws the preset, where the
-        contexts end, and how much later their masks are used. half: the networks run in bfloat16.
+        Args:
+            network: that is trained.
+            stems: (batch, stems, channels, frames).
+            known: which can be learnt from, (batch, stems).
+            rng: draws the preset, where the contexts end, and how much later their masks are used.
+            half: the networks run in bfloat16.
+
+        Returns:
+            A scalar.
+
+        Raises:
+            SpecError: for examples that are too short for a context.
         """
-        pair = self.pairs[rng.integers(len(self.pairs))]
+        preset = self.windows[rng.integers(len(self.windows))]
         first, last = self.edge.after
-        later = int(rng.integers(first // pair.hop, last // pair.hop + 1)) * pair.hop
+        later = int(rng.integers(first // preset.hop, last // preset.hop + 1)) * preset.hop
         whole, frames = self._reach(), stems.shape[-1]
         room = frames - self._future() - later
         if room < whole:
@@ -66,17 +76,17 @@ class EdgeObjective:
             )
         ends = [int(rng.integers(whole, room + 1)) for _ in range(self.edge.contexts)]
         mix = stems.sum(1)
-        contexts = torch.cat([self._context(mix, end, pair) for end in ends])
+        contexts = torch.cat([self._context(mix, end, preset) for end in ends])
         with torch.autocast(stems.device.type, torch.bfloat16, enabled=half):
             estimates = network(contexts.abs(), self.edge.frames).float()
         masks = ratio_masks(estimates, self.spec.exponent, self.spec.window // 2 + 1)
         moments = [end + later for end in ends]
-        newest = self._newest(mix[:, None], moments, pair)
-        heard, background = self._heard(masks * newest, pair), self._heard(newest, pair)
+        newest = self._newest(mix[:, None], moments, preset)
+        heard, background = self._heard(masks * newest, preset), self._heard(newest, preset)
 
         def held_against(sounds: Tensor) -> Tensor:
-            target = self._heard(self._newest(sounds, moments, pair), pair)
-            return heard_distance(self._by_example(Heard(heard, target, background)), known)
+            target = self._heard(self._newest(sounds, moments, preset), preset)
+            return resynthesis_loss(self._by_example(Resynthesis(heard, target, background)), known)
 
         truth = held_against(stems)
         if self.teacher is None or not self.edge.teacher_weight:
@@ -92,30 +102,30 @@ class EdgeObjective:
         """Frames that the teacher needs after the newest."""
         return self.edge.future * self.spec.hop if self.teacher is not None else 0
 
-    def _context(self, mix: Tensor, end: int, pair: Pair) -> Tensor:
+    def _context(self, mix: Tensor, end: int, preset: PresetWindows) -> Tensor:
         """The spectra of a context that ends at a frame, (batch, channels, context, bins), as live use shows them."""
         pieces = mix[..., end - self._reach() : end].unfold(-1, self.spec.window, self.spec.hop)
-        spectra: Tensor = torch.fft.rfft(pieces * pair.shown)
+        spectra: Tensor = torch.fft.rfft(pieces * preset.shown)
         return spectra[..., : self.spec.bins]
 
-    def _newest(self, sounds: Tensor, ends: list[int], pair: Pair) -> Tensor:
+    def _newest(self, sounds: Tensor, ends: list[int], preset: PresetWindows) -> Tensor:
         """The newest spectra of the contexts, all bins: (contexts x batch, stems, channels, newest, bins)."""
         length, hop = self.spec.window, self.spec.hop
         reach = length + (self.edge.frames - 1) * hop
         cut = torch.cat([sounds[..., end - reach : end] for end in ends])
-        spectra: Tensor = torch.fft.rfft(cut.unfold(-1, length, hop) * pair.analysis)
+        spectra: Tensor = torch.fft.rfft(cut.unfold(-1, length, hop) * preset.analysis)
         return spectra
 
-    def _heard(self, spectra: Tensor, pair: Pair) -> Tensor:
+    def _heard(self, spectra: Tensor, preset: PresetWindows) -> Tensor:
         """The spectra, (..., M / 2 + 1), of what is heard of spectra: the last part of each, as it is synthesised."""
-        sound = torch.fft.irfft(spectra, self.spec.window)[..., -len(pair.synthesis) :]
-        heard: Tensor = torch.fft.rfft(sound * pair.synthesis)
+        sound = torch.fft.irfft(spectra, self.spec.window)[..., -len(preset.synthesis) :]
+        heard: Tensor = torch.fft.rfft(sound * preset.synthesis)
         return heard
 
-    def _by_example(self, heard: Heard) -> Heard:
+    def _by_example(self, heard: Resynthesis) -> Resynthesis:
         """Contexts of one example side by side with its spectra: (batch, stems, channels, contexts x newest, bins)."""
         count = self.edge.contexts
-        return Heard(*(torch.cat(part.chunk(count), dim=3) for part in heard))
+        return Resynthesis(*(torch.cat(part.chunk(count), dim=3) for part in heard))
 
     @torch.no_grad()
     def _taught(self, mix: Tensor, half: bool) -> Tensor:
@@ -157,7 +167,7 @@ def edge_objective(
         raise ConfigError(f"edge.context = {edge.context} must be a multiple of {spec.context_step}")
     if teacher is not None and not isinstance(teacher, UNet):
         raise ConfigError("edge.teacher must be a network of family unet")
-    pairs = []
+    windows = []
     for preset in presets:
         window = plan(spec, spec.sample_rate, preset)
         pair = window_pair(spec, window)
@@ -166,16 +176,22 @@ def edge_objective(
             torch.from_numpy(part).to(device)
             for part in (shown * np.float32(magnitude_scale(spec, shown)), pair.analysis, pair.synthesis)
         )
-        pairs.append(Pair(scaled, analysis, synthesis, window.hop))
+        windows.append(PresetWindows(scaled, analysis, synthesis, window.hop))
     own = analysis_windows(spec, ("exact",))[0].to(device)
     still = teacher.eval().requires_grad_(False).to(device) if teacher else None
-    return EdgeObjective(spec, edge, tuple(pairs), own, still)
+    return EdgeObjective(spec, edge, tuple(windows), own, still)
 
 
 def ratio_masks(estimates: Tensor, exponent: float, bins: int) -> Tensor:
-    """Masks of all `bins` from magnitudes (batch, stems, channels, spectra, seen bins), as live use makes them.
+    """Make masks from magnitudes, as live use makes them; see `dsp.masks.ratio_masks`.
 
-    See `dsp.masks.ratio_masks`; bins above the network's get the mean of its masks.
+    Args:
+        estimates: magnitudes (batch, stems, channels, spectra, seen bins).
+        exponent: of the ratio.
+        bins: of the masks; those above the network's get the mean of its masks.
+
+    Returns:
+        Masks (batch, stems, channels, spectra, bins).
     """
     powers = estimates.clamp_min(0.0).pow(exponent)
     masks = (powers + EPSILON / estimates.shape[1]) / (powers.sum(1, keepdim=True) + EPSILON)

@@ -15,18 +15,33 @@ class Log:
     """A CSV file with a fixed set of columns, the first of them `step`.
 
     A run that goes on from a checkpoint drops the rows after its step: they are made again.
+
+    Args:
+        path: of the file.
+        columns: in their order.
+        step: that the run goes on from; 0 for a new file.
+
+    Raises:
+        FileError: if it cannot be read or written.
     """
 
     def __init__(self, path: Path, columns: tuple[str, ...], step: int = 0) -> None:
         self.path, self._columns = path, columns
-        kept = [row for row in read(path) if row["step"] <= step] if step and path.exists() else []
+        kept = [row for row in read_log(path) if row["step"] <= step] if step and path.exists() else []
         self.last = int(kept[-1]["step"]) if kept else 0  # step of the last row, 0 where there is none
         part = path.with_name(f"{path.name}.part")  # a full disk leaves the rows of before
         self._write(part, "w", [dict.fromkeys(columns, "") | row for row in kept], head=True)
         part.replace(path)
 
     def add(self, row: Row) -> None:
-        """Append one row. Raises `FileError`."""
+        """Append one row.
+
+        Args:
+            row: by column, with `step`.
+
+        Raises:
+            FileError: if it cannot be written.
+        """
         self._write(self.path, "a", [row], head=False)
         self.last = int(row["step"])
 
@@ -42,10 +57,14 @@ class Log:
             raise FileError(f"{self.path} cannot be written: {error.strerror}") from error
 
 
-def read(path: Path) -> list[Row]:
-    """The rows of a log; cells that are empty are left out, and so is a row that was cut short.
+def read_log(path: Path) -> list[Row]:
+    """Read the rows of a log; cells that are empty are left out, and so is a row that was cut short.
 
-    Raises `FileError`.
+    Args:
+        path: of the file.
+
+    Raises:
+        FileError: if it cannot be read.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:

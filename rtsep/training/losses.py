@@ -14,10 +14,10 @@ FLOOR_DB = -30.0  # error below it, re mix, is as good as none: silence has no r
 
 
 class Batch(NamedTuple):
-    """Complex spectra of stems (batch, stems, channels, hops, bins), and which can be learnt from (batch, stems)."""
+    """What an estimate is held against."""
 
-    stems: Tensor
-    known: Tensor
+    stems: Tensor  # complex spectra, (batch, stems, channels, hops, bins)
+    known: Tensor  # which can be learnt from, (batch, stems)
 
     @property
     def mix(self) -> Tensor:
@@ -34,23 +34,45 @@ def _over_known(values: Tensor, known: Tensor) -> Tensor:
 
 
 def l1_mask(estimates: Tensor, batch: Batch) -> Tensor:
-    """Spleeter's: the sum over stems of the mean absolute difference of magnitudes."""
+    """Spleeter's: the sum over stems of the mean absolute difference of magnitudes.
+
+    Args:
+        estimates: magnitudes (batch, stems, channels, hops, bins).
+        batch: what they are held against.
+
+    Returns:
+        A scalar.
+    """
     return _over_known((estimates - batch.stems.abs()).abs().mean((2, 3, 4)), batch.known)
 
 
 def mse(estimates: Tensor, batch: Batch) -> Tensor:
-    """Open-Unmix's: the mean squared difference of magnitudes, summed over targets."""
+    """Open-Unmix's: the mean squared difference of magnitudes, summed over targets.
+
+    Args:
+        estimates: magnitudes (batch, stems, channels, hops, bins).
+        batch: what they are held against.
+
+    Returns:
+        A scalar.
+    """
     return _over_known((estimates - batch.stems.abs()).square().mean((2, 3, 4)), batch.known)
 
 
 def complex_l1(estimates: Tensor, batch: Batch) -> Tensor:
     """Distances in the complex plane, where the estimate has the phase of the mix.
 
-    A mask that is right in magnitude is still wrong where phases differ; this knows. Three terms:
-    the absolute distance weighted towards high frequencies (where music is weak), the distance of
-    square-root magnitudes (quiet parts count, false stems show), and the logarithm of the squared
-    error against the stem: the SDR in bels that we are judged by, with a floor. The ratio weighs most:
-    it teaches a network to hold back where it is in doubt.
+    A mask that is right in magnitude is still wrong where phases differ; this knows. Three terms: the absolute distance
+    weighted towards high frequencies (where music is weak), the distance of square-root magnitudes (quiet parts count,
+    false stems show), and the logarithm of the squared error against the stem: the SDR in bels that we are judged by,
+    with a floor. The ratio weighs most: it teaches a network to hold back where it is in doubt.
+
+    Args:
+        estimates: magnitudes (batch, stems, channels, hops, bins).
+        batch: what they are held against.
+
+    Returns:
+        A scalar.
     """
     mix = batch.mix
     level = mix.abs().square().mean((1, 2, 3), keepdim=True).sqrt() + TINY
@@ -74,19 +96,27 @@ def complex_l1(estimates: Tensor, batch: Batch) -> Tensor:
     return _over_known(0.4 * distance + 0.15 * shape + 0.7 * ratio, batch.known)
 
 
-class Heard(NamedTuple):
-    """Complex spectra of what is heard, (batch, stems, channels, hops, bins): estimate, truth, mix (one stem)."""
+class Resynthesis(NamedTuple):
+    """Complex spectra of what is heard, (batch, stems, channels, hops, bins)."""
 
     estimate: Tensor
     target: Tensor
-    mix: Tensor
+    mix: Tensor  # one stem
 
 
-def heard_distance(heard: Heard, known: Tensor) -> Tensor:
-    """As `complex_l1`, of spectra that have phases of their own; known: (batch, stems)."""
-    amount = heard.mix.abs()
+def resynthesis_loss(spectra: Resynthesis, known: Tensor) -> Tensor:
+    """Distances as those of `complex_l1`, of spectra that have phases of their own.
+
+    Args:
+        spectra: what is heard.
+        known: which stems can be learnt from, (batch, stems).
+
+    Returns:
+        A scalar.
+    """
+    amount = spectra.mix.abs()
     level = amount.square().mean((1, 2, 3, 4), keepdim=True).sqrt() + TINY
-    estimate, target, amount = heard.estimate / level, heard.target / level, amount / level
+    estimate, target, amount = spectra.estimate / level, spectra.target / level, amount / level
     error = estimate - target
     power = error.real.square() + error.imag.square()
     weight = torch.linspace(1.0, 5.0, amount.shape[-1], device=amount.device).sqrt()
@@ -105,15 +135,15 @@ def heard_distance(heard: Heard, known: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Named:
-    """A loss and the family of networks that it is the custom of."""
+class RegisteredLoss:
+    """A loss, and whose default it is."""
 
     loss: Loss
-    custom_of: str
+    default_for: str  # a family of networks
 
 
-LOSSES: dict[str, Named] = {
-    "l1_mask": Named(l1_mask, "unet"),
-    "mse": Named(mse, "openunmix"),
-    "complex_l1": Named(complex_l1, "causal"),
+LOSSES: dict[str, RegisteredLoss] = {
+    "l1_mask": RegisteredLoss(l1_mask, "unet"),
+    "mse": RegisteredLoss(mse, "openunmix"),
+    "complex_l1": RegisteredLoss(complex_l1, "causal"),
 }

@@ -31,22 +31,31 @@ class _Sums:
 
 
 @torch.no_grad()
-def moments(made: UNet, magnitudes: Iterable[Tensor], newest: int = 0) -> dict[str, Moments]:
-    """Let a U-Net hear music, and give the moments of each step's convolution, by its name.
+def moments(network: UNet, magnitudes: Iterable[Tensor], newest: int = 0) -> dict[str, Moments]:
+    """Let a U-Net hear music, and give the moments of each step's convolution.
 
-    magnitudes: of mixes, (batch, channels, frames, bins) each. newest: how many frames of each are wanted of the
-    network, the newest, so that only what these need is counted; 0: all. Raises `ModelError` where there are none.
+    Args:
+        network: in evaluation from then on.
+        magnitudes: of mixes, (batch, channels, frames, bins) each.
+        newest: how many frames of each are wanted of the network, the newest, so that only what these need is counted;
+            0 for all.
+
+    Returns:
+        The moments by the convolution's name.
+
+    Raises:
+        ModelError: where there are no magnitudes.
     """
     sums = {
         f"{name}.conv": (step.conv, _Sums())
-        for name, step in made.named_modules()
+        for name, step in network.named_modules()
         if isinstance(step, Encoder | Decoder)
     }
     hooks = [conv.register_forward_hook(taken) for conv, taken in sums.values()]
     try:
-        made.eval()
+        network.eval()
         for one in magnitudes:
-            made(F.pad(one, (0, 0, -one.shape[2] % made.step, 0)), newest)
+            network(F.pad(one, (0, 0, -one.shape[2] % network.step, 0)), newest)
     finally:
         for hook in hooks:
             hook.remove()

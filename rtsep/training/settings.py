@@ -19,6 +19,9 @@ class Songs:
     """A folder of songs, and how often it is drawn from against the others.
 
     The folder's own name may be a pattern (`*-music`) for several that are drawn from as one.
+
+    Raises:
+        ConfigError: for a weight that is out of range.
     """
 
     layout: str
@@ -32,7 +35,11 @@ class Songs:
 
     @property
     def folders(self) -> list[Path]:
-        """The folders that are meant, in the order of their names; raises `FileError` where a pattern means none."""
+        """The folders that are meant, in the order of their names.
+
+        Raises:
+            FileError: where a pattern means none.
+        """
         if "*" not in self.folder.name:
             return [self.folder]
         found = sorted(path for path in self.folder.parent.glob(self.folder.name) if path.is_dir())
@@ -43,7 +50,11 @@ class Songs:
 
 @dataclass(frozen=True)
 class Optimisation:
-    """The course of the training. Steps count batches."""
+    """The course of the training; steps count batches.
+
+    Raises:
+        ConfigError: for a value that is out of range or unknown.
+    """
 
     steps: int = 100_000
     batch: int = 16  # examples
@@ -85,7 +96,11 @@ class Optimisation:
 
 @dataclass(frozen=True)
 class Edge:
-    """Training at the edge of a U-Net's context, as live use plays it; see `edge.py`. Counts are of spectra."""
+    """Training at the edge of a U-Net's context, as live use plays it; see `edge.py`. Counts are of spectra.
+
+    Raises:
+        ConfigError: for a value that is out of range.
+    """
 
     context: int = 64  # that the network sees
     frames: int = 2  # the newest of a context, which are learnt from
@@ -107,7 +122,11 @@ class Edge:
 
 @dataclass(frozen=True)
 class Intervals:
-    """How often a run says, judges and keeps something. Steps count batches."""
+    """How often a run says, judges and keeps something; steps count batches.
+
+    Raises:
+        ConfigError: for a value that is out of range.
+    """
 
     log_steps: int = 50
     valid_steps: int = 1000
@@ -122,7 +141,11 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Validation:
-    """The songs that choose the best weights: never trained on."""
+    """The songs that choose the best weights: never trained on.
+
+    Raises:
+        ConfigError: for a value that is out of range.
+    """
 
     seconds: float = 60.0  # of each song, from its middle; 0: all of it
     songs: int = 8  # at most
@@ -137,7 +160,11 @@ class Validation:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """One run: what network, from what sound, by what course."""
+    """One run: what network, from what sound, by what course.
+
+    Raises:
+        ConfigError: for a value that is out of range, and for patience without songs to validate by.
+    """
 
     name: str  # of the model that comes out
     stems: tuple[str, ...]
@@ -162,7 +189,12 @@ class TrainSettings:
 def read_train_settings(path: Path, changes: Sequence[str] = ()) -> TrainSettings:
     """Read a run's settings; folders are relative to the file.
 
-    changes: as of `read_settings`. Raises `ConfigError`.
+    Args:
+        path: of the TOML file.
+        changes: as of `read_settings`.
+
+    Raises:
+        ConfigError: for a file that cannot be read, and an entry that is missing, unknown or not allowed.
     """
     entries = read_settings(path, TrainSettings, changes)
     needed = ("name", "stems", "network", "train")

@@ -12,7 +12,7 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # those that the platform has
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def deferred_signals() -> Iterator[None]:
     """Hold signals that would raise until the block's end, so that it is done whole or not at all."""
     came: list[tuple[int, FrameType | None]] = []
     numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]

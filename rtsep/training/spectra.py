@@ -14,10 +14,20 @@ from rtsep.errors import ConfigError
 
 
 def analysis_windows(spec: ModelSpec, presets: Sequence[str]) -> Tensor:
-    """The analysis window of each preset at the model's rate, (presets, window), float32.
+    """Give the analysis window of each preset at the model's rate.
 
-    They are scaled to the sum of the model's own, as live use scales its magnitudes, so that a
-    network hears the same music equally loud through all of them. Raises `ConfigError`.
+    They are scaled to the sum of the model's own, as live use scales its magnitudes, so that a network hears the same
+    music equally loud through all of them.
+
+    Args:
+        spec: of the model.
+        presets: by name.
+
+    Returns:
+        (presets, window), float32.
+
+    Raises:
+        ConfigError: for a preset that is unknown, or longer than the model's window.
     """
     own = model_window(spec.analysis, spec.window)
     windows = []
@@ -35,7 +45,15 @@ def analysis_windows(spec: ModelSpec, presets: Sequence[str]) -> Tensor:
 
 
 def to_basis(sound: Tensor, spec: ModelSpec) -> Tensor:
-    """(..., channels, frames) of left and right in the model's basis."""
+    """Bring left and right into the model's basis.
+
+    Args:
+        sound: (..., channels, frames).
+        spec: of the model.
+
+    Returns:
+        (..., channels, frames).
+    """
     if spec.basis == "lr":
         return sound
     left, right = sound.unbind(-2)
@@ -43,10 +61,18 @@ def to_basis(sound: Tensor, spec: ModelSpec) -> Tensor:
 
 
 def spectra(sound: Tensor, spec: ModelSpec, window: Tensor) -> Tensor:
-    """(..., channels, frames) to complex spectra (..., channels, hops, bins) of the model's lowest bins.
+    """Transform sound to complex spectra of the model's lowest bins.
 
-    window: (window,). As many hops as there are whole ones in the sound, the first window centred
-    on its first frame; zeros are taken to lie around it.
+    As many hops as there are whole ones in the sound, the first window centred on its first frame; zeros are taken to
+    lie around it.
+
+    Args:
+        sound: (..., channels, frames) of left and right.
+        spec: of the model.
+        window: (window,).
+
+    Returns:
+        (..., channels, hops, bins).
     """
     based = to_basis(sound, spec)
     rows = based.reshape(-1, based.shape[-1])

@@ -26,18 +26,18 @@ from rtsep.model.networks.factory import Architecture, Memory
 from rtsep.model.networks.unet import UNet
 from rtsep.training import checkpoint
 from rtsep.training import ema as average
-from rtsep.training.batches import Sounds, batches
+from rtsep.training.batches import AudioBatch, batches
 from rtsep.training.checkpoint import Checkpoint
-from rtsep.training.curves import draw
+from rtsep.training.curves import plot_curves
 from rtsep.training.device import TrainingDevice
 from rtsep.training.edge import EdgeObjective
 from rtsep.training.logs import Log
 from rtsep.training.losses import LOSSES, Batch
-from rtsep.training.schedule import rate
+from rtsep.training.schedule import learning_rate
 from rtsep.training.settings import TrainSettings
-from rtsep.training.signals import held
+from rtsep.training.signals import deferred_signals
 from rtsep.training.spectra import analysis_windows, spectra
-from rtsep.training.validation import ValidationClip, validate
+from rtsep.training.validation import ValidationClip, as_batch, validate
 
 MARGIN_DB = 0.01  # by which a validation must be better to renew the patience
 # of `log.csv`; since the row before, skipped: steps that changed nothing, as a loss or gradient was not finite;
@@ -62,12 +62,23 @@ OnProgress = Callable[[Progress], None]
 
 
 class Trainer:
-    """One run between its steps. `run` goes on to the end; the checkpoint holds what it needs to."""
+    """One run between its steps; the checkpoint holds what it needs to go on.
+
+    Args:
+        settings: of the run.
+        architecture: of the network.
+        spec: of the model that comes out.
+        network: with its first weights.
+        folder: the run's.
+        machine: where it computes.
+        fingerprint: of the settings that the run depends on.
+        edge: the objective of training at the edge; None for the loss of the settings.
+    """
 
     def __init__(
         self,
         settings: TrainSettings,
-        described: Architecture,
+        architecture: Architecture,
         spec: ModelSpec,
         network: nn.Module,
         folder: Path,
@@ -77,10 +88,12 @@ class Trainer:
     ) -> None:
         self.settings, self.spec, self.folder = settings, spec, folder
         self._edge = edge
-        self._described, self._machine, self._fingerprint = described, machine, fingerprint
+        self._architecture, self._machine, self._fingerprint = architecture, machine, fingerprint
         self._device = torch.device(machine.device)
         course = settings.optimisation
-        self._loss = LOSSES[course.loss or next(name for name in LOSSES if LOSSES[name].custom_of == described.family)]
+        self._loss = LOSSES[
+            course.loss or next(name for name in LOSSES if LOSSES[name].default_for == architecture.family)
+        ]
         self.average = average.averaged(network).to(self._device)
         self.network = network.to(self._device)
         self._windows = analysis_windows(spec, course.presets).to(self._device)
@@ -95,7 +108,16 @@ class Trainer:
         self._memory: Memory = ()
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint of this run; raises `FileError`, `ModelError`, `SpecError`."""
+        """Go on from a checkpoint of this run.
+
+        Args:
+            path: of the checkpoint.
+
+        Raises:
+            FileError: for a file that is missing or cannot be read.
+            ModelError: for a file that is no checkpoint, or of another network.
+            SpecError: for one that was made with other settings.
+        """
         found = checkpoint.load(path)
         if found.fingerprint != self._fingerprint:
             raise SpecError(f"{path} was made with other settings; give the run's own, or take another folder")
@@ -111,8 +133,12 @@ class Trainer:
         self.step, self.best, self.waited = found.step, found.best, found.waited
         self._memory = tuple(part.to(self._device) for part in found.memory)
 
-    def keep(self) -> None:
-        """Write the checkpoint; raises `FileError`, and the one before is then still there."""
+    def save_checkpoint(self) -> None:
+        """Write the checkpoint.
+
+        Raises:
+            FileError: if it cannot be written; the one before is then still there.
+        """
         random = [torch.get_rng_state()]
         if self._device.type == "cuda":
             random.append(torch.cuda.get_rng_state(self._device))
@@ -127,13 +153,22 @@ class Trainer:
             waited=self.waited,
             memory=[part.cpu() for part in self._memory],
         )
-        with held():
+        with deferred_signals():
             checkpoint.save(found, self.folder / "checkpoint.pt")
 
     def run(
         self, examples: Examples, clips: Sequence[ValidationClip], on_progress: OnProgress = lambda course: None
     ) -> None:
-        """Learn to the end of the run, or until its patience is over."""
+        """Learn to the end of the run, or until its patience is over.
+
+        Args:
+            examples: to learn from.
+            clips: to be judged by.
+            on_progress: hears how it goes.
+
+        Raises:
+            RtsepError: for a loss that stays not finite, and as what it reads and writes does.
+        """
         course, intervals = self.settings.optimisation, self.settings.intervals
         log = Log(self.folder / "log.csv", LOGGED, self.step)
         stems = tuple(f"sdr_{stem}_db" for stem in self.spec.stems)
@@ -145,12 +180,12 @@ class Trainer:
         with closing(self._batches(examples)) as made:
             if clips and self._is_due() and valid.last < self.step:  # a stop came while it was judged
                 self._validate(clips, valid)
-                self.keep()
+                self.save_checkpoint()
             while self.step < course.steps and not (intervals.patience and self.waited >= intervals.patience):
                 asked = time.monotonic()
                 sounds = next(made)
                 idle_s += time.monotonic() - asked
-                with held():
+                with deferred_signals():
                     loss, gradient = self._learn(sounds)
                 faulty = not (np.isfinite(loss) and np.isfinite(gradient))
                 faults = faults + 1 if faulty else 0
@@ -175,32 +210,32 @@ class Trainer:
                 paused = time.monotonic()
                 if clips and self._is_due():
                     self._validate(clips, valid)
-                    draw(self.folder)
+                    plot_curves(self.folder)
                     if said:
                         said = replace(said, step=self.step, sdr_db=self.sdr_db)
                         on_progress(said)
                 if self.step % intervals.checkpoint_steps == 0:
-                    self.keep()
+                    self.save_checkpoint()
                 began += time.monotonic() - paused
-        self.keep()
-        draw(self.folder)
+        self.save_checkpoint()
+        plot_curves(self.folder)
 
     def _is_due(self) -> bool:
         """Whether this step is one after which the run is judged."""
         every, steps = self.settings.intervals.valid_steps, self.settings.optimisation.steps
         return self.step > 0 and (self.step % every == 0 or self.step == steps)
 
-    def exported(self) -> nn.Module:
-        """The weights to export: the best that was judged, else the moving average as it is."""
+    def best_network(self) -> nn.Module:
+        """Give the network to export: the best that was judged, else the moving average as it is."""
         if (self.folder / "best.pt").exists() and np.isfinite(self.best):
             self.average.load_state_dict(checkpoint.load(self.folder / "best.pt").average)
         return self.average.cpu()
 
-    def _batches(self, examples: Examples) -> Generator[Sounds]:
+    def _batches(self, examples: Examples) -> Generator[AudioBatch]:
         pinned = self._device.type == "cuda"
         return batches(examples, self.settings.optimisation.batch, self.step, self._machine.workers, pinned)
 
-    def _learn(self, sounds: Sounds) -> tuple[float, float]:
+    def _learn(self, sounds: AudioBatch) -> tuple[float, float]:
         """One step; the loss, and the norm of the gradient. A loss that is not finite changes nothing."""
         course = self.settings.optimisation
         self.network.train()
@@ -228,7 +263,7 @@ class Trainer:
         return float(loss.detach()), float(gradient)
 
     def _loss_of(
-        self, network: nn.Module, sounds: Sounds, window: Tensor, rng: np.random.Generator, memory: Memory = ()
+        self, network: nn.Module, sounds: AudioBatch, window: Tensor, rng: np.random.Generator, memory: Memory = ()
     ) -> tuple[Tensor, Memory]:
         stems, known = (part.to(self._device, non_blocking=True) for part in sounds)
         half = self.settings.optimisation.precision == "bf16"
@@ -240,21 +275,21 @@ class Trainer:
         whole = found.shape[3] - found.shape[3] % step or found.shape[3]
         batch = Batch(found[:, :, :, :whole], known)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=half):
-            estimates, memory = networks.estimates(network, self._described, batch.mix.abs(), memory)
+            estimates, memory = networks.estimates(network, self._architecture, batch.mix.abs(), memory)
         return self._loss.loss(estimates.float(), batch), memory
 
     def _rate(self) -> float:
         course = self.settings.optimisation
-        return rate(self.step, course.steps, course.warmup_steps, course.schedule, course.learning_rate)
+        return learning_rate(self.step, course.steps, course.warmup_steps, course.schedule, course.learning_rate)
 
     def _validate(self, clips: Sequence[ValidationClip], valid: Log) -> None:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):  # what validating draws is no part of the course
             losses = [self._held_out_loss(clip) for clip in clips]
             judged = copy.deepcopy(self.average).cpu()
-            found = validate(judged, self._described, self.spec, clips, self.settings.validation.preset)
+            found = validate(judged, self._architecture, self.spec, clips, self.settings.validation.preset)
         mean = float(np.mean(list(found.values()))) if found else float("nan")
         by_stem = {f"sdr_{stem}_db": value for stem, value in found.items()}
-        with held():
+        with deferred_signals():
             self.sdr_db = found
             self.waited = 0 if mean > self.best + MARGIN_DB else self.waited + 1
             if mean > self.best:
@@ -265,7 +300,7 @@ class Trainer:
 
     def _held_out_loss(self, clip: ValidationClip) -> float:
         """The mean loss over a clip's pieces, under the first preset's window, no more at once than in training."""
-        stems, known = _cut(clip, self.settings.examples.seconds, self.spec)
+        stems, known = as_batch(clip, self.settings.examples.seconds, self.spec)
         size = self.settings.optimisation.batch
         total = 0.0
         for first in range(0, len(stems), size):
@@ -278,11 +313,3 @@ class Trainer:
 def _mean_of_finite(losses: Sequence[float]) -> float:
     finite = [value for value in losses if np.isfinite(value)]
     return float(np.mean(finite)) if finite else float("nan")
-
-
-def _cut(clip: ValidationClip, seconds: float, spec: ModelSpec) -> Sounds:
-    """A clip as a batch of examples."""
-    frames = min(clip.stems.shape[2], round(seconds * spec.sample_rate))
-    count = clip.stems.shape[2] // frames
-    pieces = torch.from_numpy(clip.stems[:, :, : count * frames]).reshape(*clip.stems.shape[:2], count, frames)
-    return pieces.permute(2, 0, 1, 3), torch.ones(count, len(spec.stems), dtype=torch.bool)

@@ -11,7 +11,7 @@ import soundfile
 
 from rtsep.demo import SONG
 from rtsep.training import run as training
-from rtsep.training.logs import read
+from rtsep.training.logs import read_log
 from tests.support.commands import Here, program, run, run_here
 from tests.training import runs
 
@@ -60,7 +60,7 @@ def test_songs_are_decoded_once_where_that_is_asked_for(here: Here, tmp_path: Pa
         "all but a mix, which no example is made of"
     )
     plain, fast = (tmp_path / name / "log.csv" for name in ("plain", "fast"))
-    losses = [[row["loss"] for row in read(path)] for path in (plain, fast)]
+    losses = [[row["loss"] for row in read_log(path)] for path in (plain, fast)]
     assert losses[0] == losses[1]
     code, _, complaint = here("train", settings, "-o", tmp_path / "no", *few, "--unpack", tmp_path / "songs" / "wavs")
     assert code == 1 and "name a folder beside it" in complaint
@@ -110,7 +110,7 @@ def test_a_stop_before_the_first_step_keeps_nothing(
     def stopped(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "gather", stopped)
+    monkeypatch.setattr(training, "find_training_data", stopped)
     code, _, complaint = here("train", runs.write(tmp_path), "-o", tmp_path / "run", "--threads", 1)
     assert (code, "nothing is kept" in complaint) == (1, True)
 
@@ -152,7 +152,7 @@ def test_a_device_that_is_not_there(here: Here, tmp_path: Path, device: str) -> 
 
 
 def test_the_shipped_settings_fit() -> None:
-    from rtsep.model.networks import factory as architecture
+    from rtsep.model.networks import factory as networks
     from rtsep.training.settings import read_train_settings
 
     found = sorted((Path(__file__).parents[2] / "configs" / "training").glob("*.toml"))
@@ -160,4 +160,4 @@ def test_the_shipped_settings_fit() -> None:
     for path in found:
         settings = read_train_settings(path)
         if "family" in settings.network:  # else it is that of --init
-            architecture.from_dict({**settings.network, "stems": list(settings.stems)})
+            networks.from_dict({**settings.network, "stems": list(settings.stems)})

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtsep.corpus.catalogue import MUSIC, Audit, Package
+from rtsep.corpus.package_table import MUSIC, Audit, Package
 from tests.support.signals import Float32, noise
 
 DEP5 = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"

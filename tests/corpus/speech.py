@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rtsep.audio.sources import resampled
 from rtsep.corpus.score import Float32, Track
-from rtsep.demo.voice import Sung, dry_voice
+from rtsep.demo.voice import SungNote, dry_voice
 
 RATE = 16_000
 SYLLABLES = ("L AA", "S IY", "N OW", "T EH")
@@ -25,7 +25,7 @@ needs_soundfonts = pytest.mark.skipif(find_spec("tinysoundfont") is None, reason
 
 def speech(seconds: float = SPOKEN_S) -> Float32:
     """Four syllables on falling pitches: (frames,) at 16 kHz."""
-    notes = [Sung(0.2 + GAP_S * k, 0.18, PITCH + 1.5 - k, name) for k, name in enumerate(SYLLABLES)]
+    notes = [SungNote(0.2 + GAP_S * k, 0.18, PITCH + 1.5 - k, name) for k, name in enumerate(SYLLABLES)]
     spoken: Float32 = resampled(dry_voice(notes, round(44_100 * seconds), 44_100)[None], 44_100, RATE)[0]
     return spoken
 

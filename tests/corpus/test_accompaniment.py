@@ -23,7 +23,7 @@ def played(kind: str, seed: int, playing: np.ndarray = PLAYING) -> list[Note]:
 def test_all_notes_are_in_the_key_and_where_the_part_plays(kind: str) -> None:
     for seed in range(8):
         notes = played(kind, seed)
-        assert all(KEY.holds(note.pitch) for note in notes)
+        assert all(KEY.contains(note.pitch) for note in notes)
         assert all(24 <= note.pitch <= 108 for note in notes)
         assert all(note.length_s > 0.0 and 0.0 < note.loudness <= 1.0 for note in notes)
         assert not [note for note in notes if 4.0 <= note.start_s < 5.99]

@@ -24,7 +24,7 @@ def test_a_song_is_of_one_piece(seed: int) -> None:
     assert song.drums and song.bass
     assert len({part.kind for part in song.parts}) == len(song.parts)
     for notes in (song.bass, *(part.notes for part in song.parts)):
-        assert all(song.chords.key.holds(note.pitch) for note in notes)
+        assert all(song.chords.key.contains(note.pitch) for note in notes)
     ends_s = [event.start_s for row in (song.drums, song.bass) for event in row]
     assert max(ends_s) > 8.0
     # Hands are off the grid by milliseconds; a roll stands between two steps.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtsep.corpus.accompaniment import PLAYERS
-from rtsep.corpus.band import KEYS, KIT_KEYS, PROGRAMS, Banks, play
+from rtsep.corpus.band import KEYS, KIT_KEYS, PROGRAMS, Soundfonts, play
 from rtsep.corpus.rhythm import ROLES
 from rtsep.corpus.score import SAMPLE_RATE
 from rtsep.errors import SpecError
@@ -18,15 +18,15 @@ SECONDS = 4.0
 
 
 @pytest.fixture(scope="module")
-def banks(tmp_path_factory: pytest.TempPathFactory) -> Banks:
+def soundfonts(tmp_path_factory: pytest.TempPathFactory) -> Soundfonts:
     folder = tmp_path_factory.mktemp("banks")
     general = (write_bank(folder / "one.sf2"), write_bank(folder / "two.sf2"))
-    return Banks(general, (write_bank(folder / "kit.sf2", 1, kit=False),))
+    return Soundfonts(general, (write_bank(folder / "kit.sf2", 1, kit=False),))
 
 
-def test_each_stem_sounds(banks: Banks) -> None:
+def test_each_stem_sounds(soundfonts: Soundfonts) -> None:
     for seed in range(8):
-        stems = play(banks, SECONDS, np.random.default_rng(seed))
+        stems = play(soundfonts, SECONDS, np.random.default_rng(seed))
         assert set(stems) == {"drums", "bass", "other"}
         for name, stem in stems.items():
             assert stem.shape == (2, round(SECONDS * SAMPLE_RATE)) and stem.dtype == np.float32, name
@@ -35,20 +35,20 @@ def test_each_stem_sounds(banks: Banks) -> None:
             assert np.abs(stem[:, -1]).max() < 1e-5, name
 
 
-def test_a_bass_is_below_300_hz(banks: Banks) -> None:
+def test_a_bass_is_below_300_hz(soundfonts: Soundfonts) -> None:
     hertz = np.fft.rfftfreq(round(SECONDS * SAMPLE_RATE), 1.0 / SAMPLE_RATE)
     shares = []
     for seed in range(6):
-        power = (np.abs(np.fft.rfft(play(banks, SECONDS, np.random.default_rng(seed))["bass"])) ** 2).sum(axis=0)
+        power = (np.abs(np.fft.rfft(play(soundfonts, SECONDS, np.random.default_rng(seed))["bass"])) ** 2).sum(axis=0)
         shares.append(power[hertz < 300.0].sum() / power.sum())
     assert min(shares) > 0.5
     assert np.median(shares) > 0.9
 
 
-def test_the_same_seed_plays_the_same_song(banks: Banks) -> None:
-    first = play(banks, SECONDS, np.random.default_rng(3))
-    other = play(banks, SECONDS, np.random.default_rng(4))
-    again = play(banks, SECONDS, np.random.default_rng(3))
+def test_the_same_seed_plays_the_same_song(soundfonts: Soundfonts) -> None:
+    first = play(soundfonts, SECONDS, np.random.default_rng(3))
+    other = play(soundfonts, SECONDS, np.random.default_rng(4))
+    again = play(soundfonts, SECONDS, np.random.default_rng(3))
     for name, stem in first.items():
         np.testing.assert_array_equal(again[name], stem)
         assert not np.allclose(other[name], stem)
@@ -64,7 +64,7 @@ def test_tables_know_every_part_and_role() -> None:
 
 def test_missing_soundfonts_are_said(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="fluid-soundfont-gm"):
-        play(Banks(()), SECONDS, np.random.default_rng(1))
+        play(Soundfonts(()), SECONDS, np.random.default_rng(1))
     few = write_bank(tmp_path / "few.sf2", programs=1, kit=False)
     with pytest.raises(SpecError, match=r"none of few\.sf2 has a sound 0, 8, 16.* in bank 128"):
-        play(Banks((few,)), SECONDS, np.random.default_rng(1))
+        play(Soundfonts((few,)), SECONDS, np.random.default_rng(1))

@@ -19,7 +19,7 @@ def test_a_bass_is_low_in_the_key_and_never_two_notes_at_once(name: str, seed: i
     playing = np.array([True] * 6 + [False, True])
     notes = play_bass(GRID, CHORDS, KICK, playing, BASSLINES[name], np.random.default_rng(seed))
     assert len(notes) >= 6
-    assert all(KEY.holds(note.pitch) and LOWEST <= note.pitch <= TOP for note in notes)
+    assert all(KEY.contains(note.pitch) and LOWEST <= note.pitch <= TOP for note in notes)
     assert all(note.length_s > 0.0 for note in notes)
     ends = [note.start_s + note.length_s for note in notes]
     assert all(end <= after.start_s + 1e-9 for end, after in zip(ends, notes[1:], strict=False))

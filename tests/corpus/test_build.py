@@ -11,11 +11,11 @@ import pytest
 import soundfile
 
 from rtsep.corpus import build as building
-from rtsep.corpus.build import Order, build
-from rtsep.corpus.catalogue import KIT, SPEECH, Package
+from rtsep.corpus.build import BuildOptions, build
 from rtsep.corpus.credits import NAME as CREDITS
 from rtsep.corpus.jobs import Amounts, SongJob
 from rtsep.corpus.manifest import NAME, Manifest, check, read_manifest, sha256_of
+from rtsep.corpus.package_table import KIT, SPEECH, Package
 from rtsep.dataset.layouts import find_songs
 from rtsep.errors import FileError
 from tests.corpus.debs import DEP5, FREE, music_deb, music_package, needs_dpkg, packed, sound_file, tree
@@ -28,12 +28,12 @@ NONE = Amounts(0.0, 0.0, 0.0)
 TINY = (music_package(),)
 
 
-def untold(what: str, done: int, total: int) -> None:
+def no_progress(what: str, done: int, total: int) -> None:
     assert what and 0 <= done <= total
 
 
-def order(debs: Path, *packages: Package, **more: object) -> Order:
-    return Order(NONE, packages or TINY, given=debs, **more)  # type: ignore[arg-type]
+def options(debs: Path, *packages: Package, **more: object) -> BuildOptions:
+    return BuildOptions(NONE, packages or TINY, given=debs, **more)  # type: ignore[arg-type]
 
 
 def files(folder: Path) -> list[str]:
@@ -42,7 +42,7 @@ def files(folder: Path) -> list[str]:
 
 def test_a_package_becomes_songs_with_manifest_and_credits(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    manifest = build(out, order(music_deb(tmp_path)), untold)
+    manifest = build(out, options(music_deb(tmp_path)), no_progress)
     assert files(out) == [f"corpus/train/tiny-music/song{number}/accompaniment.flac" for number in (0, 1)]
     assert manifest == read_manifest(out) and check(out) == []
     (archive,) = manifest.packages
@@ -66,7 +66,7 @@ def test_a_package_becomes_songs_with_manifest_and_credits(tmp_path: Path) -> No
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     debs = music_deb(tmp_path)
     for name in ("one", "two"):
-        build(tmp_path / name, order(debs), untold)
+        build(tmp_path / name, options(debs), no_progress)
     for name in (NAME, CREDITS, *files(tmp_path / "one")):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
@@ -80,16 +80,16 @@ def test_what_is_there_is_not_made_again(tmp_path: Path, monkeypatch: pytest.Mon
         return work(folder, job)
 
     monkeypatch.setattr(building, "_work", noted)
-    build(out, order(debs), untold)
+    build(out, options(debs), no_progress)
     before = (out / NAME).read_bytes()
     paths = [out / file for file in files(out)]
     paths[0].write_bytes(b"changed")
     paths[1].unlink()
     made.clear()
-    build(out, order(debs), untold)
+    build(out, options(debs), no_progress)
     assert made == ["train/tiny-music/song0", "train/tiny-music/song1"]
     assert (out / NAME).read_bytes() == before and check(out) == []
-    build(out, replace(order(debs), seed=1), untold)
+    build(out, replace(options(debs), seed=1), no_progress)
     assert len(made) == 5
 
 
@@ -101,40 +101,40 @@ def test_a_run_that_is_killed_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(out, order(debs), interrupted)
+        build(out, options(debs), interrupted)
     assert len(read_manifest(out).entries) == 1
     assert not list(out.rglob("*.part"))
-    assert len(build(out, order(debs), untold).entries) == 3
+    assert len(build(out, options(debs), no_progress).entries) == 3
     assert check(out) == []
 
 
-def test_an_order_for_less_leaves_the_rest(tmp_path: Path) -> None:
+def test_a_build_of_less_leaves_the_rest(tmp_path: Path) -> None:
     debs = music_deb(tmp_path)
     music_deb(tmp_path, "more-music", songs=1)
     out = tmp_path / "out"
-    build(out, order(debs, *TINY, music_package("more-music")), untold)
-    manifest = build(out, order(debs, music_package("more-music")), untold)
+    build(out, options(debs, *TINY, music_package("more-music")), no_progress)
+    manifest = build(out, options(debs, music_package("more-music")), no_progress)
     assert len(manifest.entries) == 3 and len(manifest.packages) == 2
 
 
 def test_what_is_refused_by_now_goes(tmp_path: Path) -> None:
     debs, out = music_deb(tmp_path), tmp_path / "out"
-    build(out, order(debs), untold)
+    build(out, options(debs), no_progress)
     stricter = music_package(refused=(("*/song0.ogg", "it holds a voice"),))
-    manifest = build(out, order(debs, stricter), untold)
+    manifest = build(out, options(debs, stricter), no_progress)
     assert files(out) == ["corpus/train/tiny-music/song1/accompaniment.flac"]
     assert len(manifest.entries) == 1 and reasons(manifest) == {"song0.ogg": "it holds a voice"}
     assert check(out) == []
     assert [song.name for song in find_songs("stems", out / "corpus/train/tiny-music")] == ["song1"]
     with pytest.raises(FileError, match="nothing to build from"):
-        build(out, order(debs, music_package(refused=(("*", "it holds a voice"),))), untold)
+        build(out, options(debs, music_package(refused=(("*", "it holds a voice"),))), no_progress)
     assert not (out / "corpus/train").exists() and read_manifest(out).entries == ()
 
 
 def test_several_processes_give_the_same(tmp_path: Path) -> None:
     debs = music_deb(tmp_path)
-    build(tmp_path / "one", order(debs), untold)
-    build(tmp_path / "two", order(debs, jobs=2), untold)
+    build(tmp_path / "one", options(debs), no_progress)
+    build(tmp_path / "two", options(debs, jobs=2), no_progress)
     assert (tmp_path / "one" / NAME).read_bytes() == (tmp_path / "two" / NAME).read_bytes()
 
 
@@ -157,7 +157,7 @@ def test_what_is_refused_is_noted_with_the_reason(tmp_path: Path) -> None:
     soundfile.write(music / "silent.ogg", np.zeros((30 * 8000, 2)), 8000)
     packed(folder, tmp_path / "debs", "tiny-music")
     package = music_package(refused=(("*/known.ogg", "it holds a voice"),), credit="see AUTHORS")
-    manifest = build(tmp_path / "out", order(tmp_path / "debs", package), untold)
+    manifest = build(tmp_path / "out", options(tmp_path / "debs", package), no_progress)
     assert files(tmp_path / "out") == ["corpus/train/tiny-music/good/accompaniment.flac"]
     assert manifest.entries[0].sources[0].author == "2020, Ada Author; see AUTHORS; artist by its tag: Mo Musician"
     found = reasons(manifest)
@@ -171,7 +171,7 @@ def test_what_is_refused_is_noted_with_the_reason(tmp_path: Path) -> None:
 
 
 def test_held_out_sources_are_for_validation(tmp_path: Path) -> None:
-    build(tmp_path / "out", order(music_deb(tmp_path), music_package(held_out=("*/song1.ogg",))), untold)
+    build(tmp_path / "out", options(music_deb(tmp_path), music_package(held_out=("*/song1.ogg",))), no_progress)
     assert files(tmp_path / "out") == [
         "corpus/train/tiny-music/song0/accompaniment.flac",
         "corpus/valid/tiny-music/song1/accompaniment.flac",
@@ -190,7 +190,7 @@ def album(folder: Path, *songs: str, late: int = 0) -> Path:
 
 def test_multitracks_keep_their_balance(tmp_path: Path) -> None:
     songs = album(tmp_path / "songs", "lithium", "sodium", "Unknown Song", late=100)
-    manifest = build(tmp_path / "out", order(music_deb(tmp_path), multitrack=songs), untold)
+    manifest = build(tmp_path / "out", options(music_deb(tmp_path), multitrack=songs), no_progress)
     stems = [f"multitrack/lithium/{stem}.flac" for stem in ("bass", "drums", "other", "vocals")]
     assert [file.removeprefix("corpus/valid/") for file in files(tmp_path / "out") if "valid" in file] == stems
     entry = next(entry for entry in manifest.entries if entry.file.endswith("sodium/vocals.flac"))
@@ -208,14 +208,16 @@ def test_multitracks_keep_their_balance(tmp_path: Path) -> None:
 def test_multitracks_that_cannot_be(tmp_path: Path) -> None:
     debs = music_deb(tmp_path)
     with pytest.raises(FileError, match="nowhere is no folder"):
-        build(tmp_path / "out", order(debs, multitrack=tmp_path / "nowhere"), untold)
+        build(tmp_path / "out", options(debs, multitrack=tmp_path / "nowhere"), no_progress)
     with pytest.raises(FileError, match="holds none of the songs that are known: caesium"):
-        build(tmp_path / "out", order(debs, multitrack=tmp_path), untold)
+        build(tmp_path / "out", options(debs, multitrack=tmp_path), no_progress)
     songs = album(tmp_path / "songs", "sodium")
     (songs / "sodium" / "bass.flac").unlink()
     with pytest.raises(FileError, match="has 0 files for bass"):
-        build(tmp_path / "out", order(debs, multitrack=songs), untold)
-    manifest = build(tmp_path / "out", order(debs, multitrack=album(tmp_path / "loose", "caesium", late=9000)), untold)
+        build(tmp_path / "out", options(debs, multitrack=songs), no_progress)
+    manifest = build(
+        tmp_path / "out", options(debs, multitrack=album(tmp_path / "loose", "caesium", late=9000)), no_progress
+    )
     assert "its stems last 44100 to 71100 frames" in reasons(manifest)["caesium"]
 
 
@@ -228,8 +230,8 @@ def test_kits_give_drums(tmp_path: Path) -> None:
     package = Package(
         "tiny-kits", KIT, ("usr/share/kits/*",), (r"usr/share/kits/([^/]+)/.*", r"kits/\1.h2"), r"kits/([^/]+)/"
     )
-    wish = replace(order(tmp_path / "debs", package), amounts=Amounts(0.0, 0.0, 2.0 / 60.0))
-    manifest = build(tmp_path / "out", wish, untold)
+    wish = replace(options(tmp_path / "debs", package), amounts=Amounts(0.0, 0.0, 2.0 / 60.0))
+    manifest = build(tmp_path / "out", wish, no_progress)
     assert files(tmp_path / "out") == [f"corpus/train/drumkits/one-000{number}/drums.flac" for number in (1, 2)]
     assert {source.author for entry in manifest.entries for source in entry.sources} == {"Kit Maker"}
     assert manifest.entries[0].sha256 != manifest.entries[1].sha256
@@ -257,8 +259,8 @@ def test_speech_gives_singing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (folder / "usr/share/speech/ada/9.wav").write_bytes(b"RIFF")
     packed(folder, tmp_path / "debs", "tiny-speech")
     package = Package("tiny-speech", SPEECH, ("usr/share/speech/*",), group=r"speech/([^/]+)/")
-    wish = replace(order(tmp_path / "debs", package), amounts=Amounts(10.0 / 3600.0, 0.0, 0.0))
-    manifest = build(tmp_path / "out", wish, untold)
+    wish = replace(options(tmp_path / "debs", package), amounts=Amounts(10.0 / 3600.0, 0.0, 0.0))
+    manifest = build(tmp_path / "out", wish, no_progress)
     assert files(tmp_path / "out") == ["corpus/train/singing/ada-0001/vocals.flac"]
     assert manifest.entries[0].sources and manifest.entries[0].seconds > 2.0
 
@@ -282,7 +284,7 @@ def test_hostile_packages_get_one_clear_line(tmp_path: Path, spoil: Hostile, wor
     spoil(tmp_path / "tiny-music-tree")
     packed(tmp_path / "tiny-music-tree", tmp_path / "debs", "tiny-music")
     with pytest.raises(FileError, match=words) as caught:
-        build(tmp_path / "out", order(tmp_path / "debs"), untold)
+        build(tmp_path / "out", options(tmp_path / "debs"), no_progress)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -291,19 +293,19 @@ def test_missing_packages_can_be_skipped(tmp_path: Path) -> None:
     (debs / "bad_1_all.deb").write_bytes(b"")
     packages = (*TINY, music_package("bad"))
     with pytest.raises(FileError, match=r"bad_1_all.deb is not a Debian package"):
-        build(tmp_path / "out", order(debs, *packages), untold)
-    manifest = build(tmp_path / "out", order(debs, *packages, skip_missing=True), untold)
+        build(tmp_path / "out", options(debs, *packages), no_progress)
+    manifest = build(tmp_path / "out", options(debs, *packages, skip_missing=True), no_progress)
     assert len(manifest.entries) == 2
     assert [refused.package for refused in manifest.refused] == ["bad"]
     (debs / "bad_1_all.deb").unlink()
     music_deb(tmp_path, "bad", songs=1)
-    manifest = build(tmp_path / "out", order(debs, *packages, skip_missing=True), untold)
+    manifest = build(tmp_path / "out", options(debs, *packages, skip_missing=True), no_progress)
     assert len(manifest.entries) == 3 and not manifest.refused
 
 
 def test_nothing_to_build(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="nothing to build from"):
-        build(tmp_path / "out", order(music_deb(tmp_path, text="prose")), untold)
+        build(tmp_path / "out", options(music_deb(tmp_path, text="prose")), no_progress)
 
 
 def test_a_full_disk_leaves_no_half_files(tmp_path: Path, small_disk: Path) -> None:
@@ -313,12 +315,12 @@ def test_a_full_disk_leaves_no_half_files(tmp_path: Path, small_disk: Path) -> N
     soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, (21 * 1000, 1)), 1000)
     packed(folder, tmp_path / "debs", "tiny-music")
     with pytest.raises(FileError, match="cannot be written"):
-        build(small_disk, order(tmp_path / "debs"), untold)
+        build(small_disk, options(tmp_path / "debs"), no_progress)
     assert not list(small_disk.rglob("*.part")) and not list(small_disk.rglob("*.flac"))
 
 
 def test_a_manifest_can_be_read_by_others(tmp_path: Path) -> None:
-    build(tmp_path / "out", order(music_deb(tmp_path)), untold)
+    build(tmp_path / "out", options(music_deb(tmp_path)), no_progress)
     found = json.loads((tmp_path / "out" / NAME).read_text())
     assert list(found) == ["version", "packages", "entries", "refused"]
     assert list(found["entries"][0]) == ["file", "generator", "seed", "seconds", "sha256", "sources"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsep.corpus.drumkits import Drum, drummed, read_kit
+from rtsep.corpus.drumkits import Drum, play_kit, read_kit
 from rtsep.errors import FileError
 from tests.corpus.kits import LAYERS, kit, write_xml
 
@@ -43,20 +43,20 @@ def test_recordings_stay_in_their_folder(tmp_path: Path) -> None:
 @needs_pedalboard
 def test_a_kit_is_played(tmp_path: Path) -> None:
     folder = kit(tmp_path / "kit")
-    sound, used = drummed(folder, 8.0, np.random.default_rng(3))
+    sound, used = play_kit(folder, 8.0, np.random.default_rng(3))
     assert sound.shape == (2, 8 * 44100) and sound.dtype == np.float32
     assert float(np.sqrt(np.mean(sound**2))) > 0.01
     assert used == {
         folder / name for name in ("drumkit.xml", "Kick.wav", "Snare Rock.wav", "Closed HH.wav", "Tom Low.wav")
     }
-    again, _ = drummed(folder, 8.0, np.random.default_rng(3))
-    other, _ = drummed(folder, 8.0, np.random.default_rng(4))
+    again, _ = play_kit(folder, 8.0, np.random.default_rng(3))
+    other, _ = play_kit(folder, 8.0, np.random.default_rng(4))
     assert np.array_equal(sound, again) and not np.array_equal(sound, other)
 
 
 def test_a_kit_needs_a_drum_that_is_known(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="kit has no drum whose name tells"):
-        drummed(kit(tmp_path / "kit", {"Zap": 100.0}), 2.0, np.random.default_rng(0))
+        play_kit(kit(tmp_path / "kit", {"Zap": 100.0}), 2.0, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(

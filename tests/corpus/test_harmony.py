@@ -14,14 +14,14 @@ def test_degrees_and_pitches_are_each_others_reverse(name: str) -> None:
     key = Key(7, SCALES[name])
     for degree in range(20, 50):
         assert key.degree(key.pitch(degree)) == degree
-        assert key.holds(key.pitch(degree))
+        assert key.contains(key.pitch(degree))
 
 
 def test_a_third_above_e_in_c_is_g() -> None:
-    assert C_MAJOR.moved(64, 2) == 67
-    assert C_MAJOR.moved(64, -2) == 60
-    assert C_MAJOR.moved(64, 7) == 76
-    assert not C_MAJOR.holds(61)
+    assert C_MAJOR.transposed(64, 2) == 67
+    assert C_MAJOR.transposed(64, -2) == 60
+    assert C_MAJOR.transposed(64, 7) == 76
+    assert not C_MAJOR.contains(61)
 
 
 def test_chords_are_stacked_thirds_in_any_inversion() -> None:

@@ -5,24 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from rtsep.corpus.catalogue import BANK, DRUM_BANK, GUITAR, KIT, MUSIC, SPEECH, VOICE
-from rtsep.corpus.inventory import Ingredient, Inventory
+from rtsep.corpus.inventory import Inventory, SourceFile
 from rtsep.corpus.jobs import Amounts, SongJob, plan_jobs, slug
 from rtsep.corpus.multitrack import MULTITRACK
+from rtsep.corpus.package_table import BANK, DRUM_BANK, GUITAR, KIT, MUSIC, SPEECH, VOICE
 from rtsep.errors import SpecError
 from tests.corpus.debs import sound_file
-from tests.corpus.ingredients import ingredient
+from tests.corpus.source_files import source_file
 
 NONE = Amounts(0.0, 0.0, 0.0)
 MINUTE = 1.0 / 60.0
 
 
-def plan(files: list[Ingredient], amounts: Amounts = NONE, seed: int = 0) -> list[SongJob]:
-    return plan_jobs(Inventory(ingredients=tuple(files)), amounts, seed)[0]
+def plan(files: list[SourceFile], amounts: Amounts = NONE, seed: int = 0) -> list[SongJob]:
+    return plan_jobs(Inventory(files=tuple(files)), amounts, seed)[0]
 
 
-def made(folder: Path, *names: str, kind: str = MUSIC, group: str = "", held_out: bool = False) -> list[Ingredient]:
-    return [ingredient(sound_file(folder / name, seed=len(name)), kind, group, held_out) for name in names]
+def made(folder: Path, *names: str, kind: str = MUSIC, group: str = "", held_out: bool = False) -> list[SourceFile]:
+    return [source_file(sound_file(folder / name, seed=len(name)), kind, group, held_out) for name in names]
 
 
 def test_music_goes_where_its_package_belongs(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_names_stay_apart(tmp_path: Path) -> None:
 
 
 def test_long_music_is_cut_into_equal_parts(tmp_path: Path) -> None:
-    jobs = plan([ingredient(sound_file(tmp_path / "long.ogg", 601.0), MUSIC)])
+    jobs = plan([source_file(sound_file(tmp_path / "long.ogg", 601.0), MUSIC)])
     assert [job.song.rpartition("-")[2] for job in jobs] == ["1", "2", "3"]
     assert [round(job.start_s, 2) for job in jobs] == [0.0, 200.33, 400.67]
     assert len({job.seed for job in jobs}) == 3
@@ -54,9 +54,9 @@ def test_long_music_is_cut_into_equal_parts(tmp_path: Path) -> None:
 
 def test_what_is_short_or_broken_is_refused(tmp_path: Path) -> None:
     files = made(tmp_path, "good.ogg", "broken.ogg")
-    files.append(ingredient(sound_file(tmp_path / "short.ogg", 2.0), MUSIC))
+    files.append(source_file(sound_file(tmp_path / "short.ogg", 2.0), MUSIC))
     files[1].path.write_bytes(b"OggS and no more")
-    jobs, refused = plan_jobs(Inventory(ingredients=tuple(files)), NONE, 0)
+    jobs, refused = plan_jobs(Inventory(files=tuple(files)), NONE, 0)
     assert [job.song for job in jobs] == ["train/tiny/good"]
     assert [(row.file, row.reason) for row in refused if row.file == "short.ogg"] == [
         ("short.ogg", "shorter than 20 s")
@@ -86,7 +86,7 @@ def test_amounts_are_shared_among_the_singers(tmp_path: Path) -> None:
         "train/singing/robot": 2,
         "valid/singing/f": 1,
     }
-    assert all(len({file.group for file in job.ingredients}) == 1 for job in jobs)
+    assert all(len({file.group for file in job.files}) == 1 for job in jobs)
     first, second = (job for job in jobs if job.song.startswith("train/singing/a-000") and job.song[-1] in "12")
     assert first.seed != second.seed
 
@@ -106,14 +106,14 @@ def test_kits_banks_and_multitracks(tmp_path: Path) -> None:
         "train/drumkits/my-kit-0002",
         "valid/multitrack/lithium",
     ]
-    assert [len(job.ingredients) for job in jobs] == [2, 2, 2, 2, 2]
+    assert [len(job.files) for job in jobs] == [2, 2, 2, 2, 2]
 
 
 def test_the_seed_says_all_that_a_song_depends_on(tmp_path: Path) -> None:
     (file,) = made(tmp_path, "a.ogg")
     seeds = {plan([file])[0].seed, plan([file], seed=1)[0].seed}
     sound_file(file.path, seed=9)
-    seeds.add(plan([ingredient(file.path, MUSIC)])[0].seed)
+    seeds.add(plan([source_file(file.path, MUSIC)])[0].seed)
     assert len(seeds) == 3
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from rtsep.corpus.catalogue import PACKAGES, Package
 from rtsep.corpus.licences import CopyrightFile, Verdict, granted, refusal, tag_refusal
+from rtsep.corpus.package_table import PACKAGES, Package
 from tests.corpus.debs import DEP5, PROSE, PROSE_AUDIT, music_package
 
 

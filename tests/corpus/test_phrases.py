@@ -6,25 +6,25 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtsep.corpus.catalogue import SPEECH
-from rtsep.corpus.inventory import Ingredient
+from rtsep.corpus.inventory import SourceFile
+from rtsep.corpus.package_table import SPEECH
 from rtsep.corpus.phrases import PHRASE_S, phrases, sung
 from rtsep.corpus.recording import SAMPLE_RATE
 from rtsep.errors import FileError
-from tests.corpus.ingredients import ingredient
+from tests.corpus.source_files import source_file
 from tests.support.signals import Float32, sine
 
 
-def spoken(folder: Path, count: int, rate: int = 16000, level: float = 0.3) -> list[Ingredient]:
+def spoken(folder: Path, count: int, rate: int = 16000, level: float = 0.3) -> list[SourceFile]:
     files = []
     for number in range(count):
         path = folder / f"{rate}-{level}-{number}.wav"
         soundfile.write(path, sine(rate, 200.0 + number, rate, level, channels=1).T, rate)
-        files.append(ingredient(path, SPEECH))
+        files.append(source_file(path, SPEECH))
     return files
 
 
-def unheard(file: Ingredient, error: FileError) -> None:
+def unheard(file: SourceFile, error: FileError) -> None:
     raise AssertionError(f"{file.path} is whole")
 
 
@@ -50,7 +50,7 @@ def test_other_rates_are_fitted_and_silence_passed_over(tmp_path: Path) -> None:
 def test_broken_files_are_told_and_left_out(tmp_path: Path) -> None:
     files = spoken(tmp_path, 10)
     files[2].path.write_bytes(b"RIFF")
-    told: list[Ingredient] = []
+    told: list[SourceFile] = []
     found = list(phrases(files, np.random.default_rng(0), lambda file, error: told.append(file)))
     assert told == [files[2]]
     assert files[2] not in {file for _, used in found for file in used}

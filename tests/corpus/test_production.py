@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from rtsep.corpus import production
-from rtsep.corpus.production import RACKS, delayed, doubled, faded, levelled, panned, produced, rung_out, spaced
+from rtsep.corpus.production import (
+    RACKS,
+    delayed,
+    doubled,
+    faded,
+    panned,
+    produced,
+    rms_normalised,
+    stereo_widened,
+    with_tail,
+)
 from rtsep.corpus.score import SAMPLE_RATE, Float32
 from rtsep.errors import SpecError
 from tests.corpus.speech import needs_effects
@@ -33,17 +43,17 @@ def test_each_rack_is_finite_and_repeats(rack: str) -> None:
 
 @needs_effects
 def test_rooms_ring_on_in_the_tail() -> None:
-    ringing = [produced(rung_out(tone()), "vocals", np.random.default_rng(seed)) for seed in range(8)]
+    ringing = [produced(with_tail(tone()), "vocals", np.random.default_rng(seed)) for seed in range(8)]
     assert max(float(np.abs(sound[:, -SAMPLE_RATE // 2 :]).max()) for sound in ringing) > 1e-3
 
 
 def test_levels_are_met_and_peaks_kept() -> None:
-    assert rms_db(levelled(tone(), -20.0)) == pytest.approx(-20.0, abs=0.01)
+    assert rms_db(rms_normalised(tone(), -20.0)) == pytest.approx(-20.0, abs=0.01)
     click = np.zeros((2, 1000), np.float32)
     click[:, 500] = 0.1
-    assert np.abs(levelled(click, -10.0)).max() == pytest.approx(0.9)
+    assert np.abs(rms_normalised(click, -10.0)).max() == pytest.approx(0.9)
     silence = np.zeros((2, 10), np.float32)
-    assert levelled(silence, -10.0) is silence
+    assert rms_normalised(silence, -10.0) is silence
 
 
 def test_places() -> None:
@@ -58,7 +68,7 @@ def test_places() -> None:
     np.testing.assert_array_equal(delayed(mono, 0), mono)
     wide = doubled(np.random.default_rng(1).standard_normal((2, 44_100)).astype(np.float32), np.random.default_rng(2))
     assert abs(np.mean(wide[0] * wide[1])) < 0.05 * np.mean(wide**2)
-    far = spaced(np.stack([mono, mono]), np.random.default_rng(3))
+    far = stereo_widened(np.stack([mono, mono]), np.random.default_rng(3))
     np.testing.assert_allclose(far.sum(axis=0), 2.0 * mono, atol=1e-6)
     assert 0.1 < (far[0] - far[1]).std() / far.sum(axis=0).std() < 0.75
     lags = np.fft.irfft(np.fft.rfft(wide[0]) * np.conj(np.fft.rfft(wide[1])))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtsep.corpus.rhythm import GROOVES, ROLES, draw_strokes, drum
+from rtsep.corpus.rhythm import GROOVES, ROLES, draw_onsets, play_drums
 from rtsep.corpus.score import Grid, Hit
 
 BARS = 8
@@ -13,8 +13,8 @@ def drummed(name: str, seed: int, playing: list[bool] | None = None, swing: floa
     groove = GROOVES[name]
     rng = np.random.default_rng(seed)
     grid = Grid(0.5, groove.beats, swing, groove.swung)
-    kick = draw_strokes(groove.kick, BARS, rng)
-    return grid, drum(grid, groove, kick, playing or [True] * BARS, rng)
+    kick = draw_onsets(groove.kick, BARS, rng)
+    return grid, play_drums(grid, groove, kick, playing or [True] * BARS, rng)
 
 
 @pytest.mark.parametrize("name", GROOVES)
@@ -65,7 +65,7 @@ def test_fills_end_phrases() -> None:
 
 
 def test_bars_have_most_in_common() -> None:
-    strokes = draw_strokes("9505050505050505", 100, np.random.default_rng(6))
+    strokes = draw_onsets("9505050505050505", 100, np.random.default_rng(6))
     assert strokes[:, 0].mean() > 0.95
     assert not strokes[:, 2].any()
     same = (strokes == np.median(strokes, axis=0)).all(axis=1).mean()

@@ -8,7 +8,7 @@ import pytest
 
 from rtsep.corpus import soundfont
 from rtsep.corpus.score import SAMPLE_RATE, Note
-from rtsep.corpus.soundfont import DRUM_BANK, Program, has, render
+from rtsep.corpus.soundfont import DRUM_BANK, Program, has_program, render
 from rtsep.errors import FileError, SpecError
 from tests.corpus.speech import needs_soundfonts
 from tests.corpus.tiny_bank import ROOT, ROOT_HZ, write_bank
@@ -56,16 +56,16 @@ def test_a_note_may_begin_where_the_same_ended(bank: Path) -> None:
 
 @needs_soundfonts
 def test_what_a_soundfont_lacks_is_said(bank: Path, tmp_path: Path) -> None:
-    assert has(bank, Program(0, 3)) and has(bank, Program(DRUM_BANK, 0))
-    assert not has(bank, Program(0, 4))
+    assert has_program(bank, Program(0, 3)) and has_program(bank, Program(DRUM_BANK, 0))
+    assert not has_program(bank, Program(0, 4))
     with pytest.raises(SpecError, match=r"tiny\.sf2 has no sound 4 in bank 0"):
         render([], bank, Program(0, 4), 1.0)
     with pytest.raises(FileError, match="no such soundfont"):
-        has(tmp_path / "none.sf2", Program(0, 0))
+        has_program(tmp_path / "none.sf2", Program(0, 0))
     broken = tmp_path / "broken.sf2"
     broken.write_bytes(b"RIFF and nothing more")
     with pytest.raises(FileError, match="is not a soundfont"):
-        has(broken, Program(0, 0))
+        has_program(broken, Program(0, 0))
 
 
 def test_a_missing_tinysoundfont_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtsep.corpus.syllables import find_syllables, held, paced, spread
+from rtsep.corpus.syllables import find_syllables, stretch_factors, sustained_vowel, time_map
 from rtsep.corpus.vocoder import FRAME_S, Voice, analyse
 from tests.corpus.speech import GAP_S, RATE, SYLLABLES, needs_world, speech
 
@@ -27,8 +27,8 @@ def test_each_vowel_is_found(voice: Voice) -> None:
 def test_vowels_fall_on_the_beat(voice: Voice) -> None:
     found = find_syllables(voice)
     lengths_s = np.tile([0.5, 1.0], len(found.starts))[: len(found.starts)]
-    pace = paced(found, lengths_s, 1.0)
-    places, begins = spread(pace)
+    pace = stretch_factors(found, lengths_s, 1.0)
+    places, begins = time_map(pace)
     starts_s = begins[list(found.starts)] * FRAME_S
     np.testing.assert_allclose(np.diff(starts_s), lengths_s[:-1], atol=0.005)
     assert len(places) == pytest.approx(pace.sum(), abs=1.0)
@@ -39,7 +39,7 @@ def test_vowels_fall_on_the_beat(voice: Voice) -> None:
 
 def test_a_held_vowel_stays_in_its_middle(voice: Voice) -> None:
     found = find_syllables(voice)
-    places = held(voice, found, 2000, np.random.default_rng(1))
+    places = sustained_vowel(voice, found, 2000, np.random.default_rng(1))
     assert len(places) == 2000
     rows = np.round(places).astype(int)
     assert voice.voiced[rows].all() and found.vowel[rows].all()

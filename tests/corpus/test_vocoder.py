@@ -12,15 +12,15 @@ from rtsep.corpus.vocoder import (
     BINS,
     FRAME_S,
     Voice,
-    after_rest,
+    after_silence,
+    amplified,
     analyse,
-    breathing,
     coloured,
-    louder,
+    formant_shifted,
     synthesise,
-    taken,
+    time_warped,
     whispered,
-    widened,
+    with_breaths,
 )
 from rtsep.errors import FileError, SpecError
 from tests.corpus.speech import PITCH, RATE, SPOKEN_S, cents_off, needs_world, speech
@@ -35,7 +35,7 @@ def voice() -> Voice:
 
 @pytest.fixture(scope="module")
 def wide(voice: Voice) -> Voice:
-    return widened(voice, 1.0, np.random.default_rng(1))
+    return formant_shifted(voice, 1.0, np.random.default_rng(1))
 
 
 def band_db(sound: Float32, low_hz: float, high_hz: float) -> float:
@@ -71,7 +71,7 @@ def test_the_lost_band_is_filled(voice: Voice, wide: Voice) -> None:
 
 def test_formants_move(voice: Voice) -> None:
     def centre(formants: float) -> float:
-        made = widened(voice, formants, np.random.default_rng(1))
+        made = formant_shifted(voice, formants, np.random.default_rng(1))
         power = np.exp(made.envelope)[made.voiced].mean(axis=0)
         low = made.bins_hz < 4000.0
         return float(np.average(made.bins_hz[low], weights=power[low]))
@@ -95,7 +95,7 @@ def test_colours(wide: Voice) -> None:
     assert at[500] == pytest.approx(-3.0, abs=0.2)
     assert at[16_000] == pytest.approx(9.0, abs=0.1)
     assert coloured(wide, 0.0, 1.0).noise.mean() > wide.noise.mean() > coloured(wide, 0.0, -1.0).noise.mean()
-    row = louder(wide, np.full(len(wide.pitch_hz), 6.0))
+    row = amplified(wide, np.full(len(wide.pitch_hz), 6.0))
     assert np.median(row.loudness_db - wide.loudness_db) == pytest.approx(6.0, abs=0.1)
 
 
@@ -110,24 +110,24 @@ def test_a_whisper_has_no_pitch(wide: Voice) -> None:
 
 
 def test_time_is_read_in_any_order(wide: Voice) -> None:
-    slow = taken(wide, np.arange(0.0, len(wide.pitch_hz), 0.5))
+    slow = time_warped(wide, np.arange(0.0, len(wide.pitch_hz), 0.5))
     assert abs(len(slow.pitch_hz) - 2 * len(wide.pitch_hz)) <= 1
     np.testing.assert_allclose(slow.envelope[::2], wide.envelope, atol=1e-5)
     np.testing.assert_allclose(slow.envelope[1], 0.5 * (wide.envelope[0] + wide.envelope[1]), atol=1e-4)
-    back = taken(wide, np.arange(len(wide.pitch_hz))[::-1].astype(float))
+    back = time_warped(wide, np.arange(len(wide.pitch_hz))[::-1].astype(float))
     np.testing.assert_array_equal(back.pitch_hz, wide.pitch_hz[::-1])
 
 
 def test_breaths_fill_a_rest_and_nothing_else(wide: Voice) -> None:
-    rested = after_rest(wide, 0.5)
-    breathed = breathing(rested, 1.0, np.random.default_rng(3))
+    rested = after_silence(wide, 0.5)
+    breathed = with_breaths(rested, 1.0, np.random.default_rng(3))
     rest = slice(0, round(0.5 / FRAME_S))
     assert len(breathed.pitch_hz) == len(wide.pitch_hz) + 100
     gap_db = np.percentile(rested.loudness_db[rested.voiced], 90) - breathed.loudness_db[rest].max()
     assert 10.0 < gap_db < 45.0
     assert not breathed.voiced[rest].any()
     np.testing.assert_array_equal(breathed.envelope[rested.voiced], rested.envelope[rested.voiced])
-    np.testing.assert_array_equal(breathing(rested, 0.0, np.random.default_rng(3)).envelope, rested.envelope)
+    np.testing.assert_array_equal(with_breaths(rested, 0.0, np.random.default_rng(3)).envelope, rested.envelope)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtsep.dataset.assignment import is_blurred, parts, unclaimed
+from rtsep.dataset.assignment import has_submix, matching_stems, residual_stems
 from rtsep.dataset.songs import Song
 
 FOUR = ("vocals", "drums", "bass", "other")
@@ -31,13 +31,13 @@ def song(*stems: str) -> Song:
 def test_the_last_stem_is_the_rest(
     have: tuple[str, ...], stems: tuple[str, ...], wanted: dict[str, tuple[str, ...]]
 ) -> None:
-    assert {stem: parts(song(*have), stem, stems) for stem in stems} == wanted
+    assert {stem: matching_stems(song(*have), stem, stems) for stem in stems} == wanted
 
 
 def test_an_accompaniment_in_one_piece_is_blurred_to_who_wants_to_see_into_it() -> None:
     whole = song("vocals", "accompaniment")
-    assert is_blurred(whole, FOUR)
-    assert is_blurred(whole, ("guitar", "rest"))
-    assert not is_blurred(whole, TWO)
-    assert not is_blurred(song(*FOUR), FOUR)
-    assert unclaimed(whole, FOUR) == ("accompaniment",)
+    assert has_submix(whole, FOUR)
+    assert has_submix(whole, ("guitar", "rest"))
+    assert not has_submix(whole, TWO)
+    assert not has_submix(song(*FOUR), FOUR)
+    assert residual_stems(whole, FOUR) == ("accompaniment",)

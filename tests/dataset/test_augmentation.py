@@ -75,7 +75,7 @@ def test_silence_stays_silent(name: str) -> None:
 
 @pytest.mark.parametrize("name", STEPS)
 def test_what_is_fainter_than_any_sound_stays_finite(name: str) -> None:
-    """Tails of reverbs end in such numbers; scaled up to be coded they would end the process."""
+    """Tails of reverbs end in such numbers; scaled up to be transcoded they would end the process."""
     faint = np.zeros_like(fit(name))
     faint[..., : faint.shape[-1] // 2] = 2e-45
     assert all(np.isfinite(augmented(faint, seed, **{name: 1.0})).all() for seed in range(4))

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsep.dataset.finders import MUSDB_VALIDATION
 from rtsep.dataset.layouts import LAYOUTS, LayoutOptions, find_songs
+from rtsep.dataset.scanners import MUSDB_VALIDATION
 from rtsep.dataset.songs import Song, read_mix, read_stem
 from rtsep.errors import ConfigError, FileError
 from tests.support.recordings import RATE, floats

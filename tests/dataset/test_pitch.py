@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtsep.dataset.pitch import changed_tempo, resampled_pitch, shifted_pitch
+from rtsep.dataset.pitch import changed_speed, changed_tempo, shifted_pitch
 from tests.dataset.sounds import FRAMES, RATE, Float32, music, near, rms_db, tone
 
 
@@ -18,7 +18,7 @@ def pitch_hz(sound: Float32) -> float:
 
 
 @pytest.mark.parametrize("semitones", [-2.0, 0.5, 2.0])
-@pytest.mark.parametrize("shift", [resampled_pitch, shifted_pitch])
+@pytest.mark.parametrize("shift", [changed_speed, shifted_pitch])
 def test_a_tone_moves_by_the_semitones(shift: Any, semitones: float) -> None:
     for hz in (110.0, 440.0, 3000.0):
         result = shift(tone(hz), RATE, semitones)
@@ -34,9 +34,9 @@ def test_resampling_changes_the_tempo_and_ends_with_a_fade() -> None:
     clicks = np.zeros((2, FRAMES), np.float32)
     clicks[:, 8000] = clicks[:, 16_000] = 1.0
     for semitones in (-1.0, 1.0):
-        moved = np.sort(np.argsort(np.abs(resampled_pitch(clicks, RATE, semitones)[0]))[-2:])
+        moved = np.sort(np.argsort(np.abs(changed_speed(clicks, RATE, semitones)[0]))[-2:])
         assert moved == pytest.approx(np.array([8000, 16_000]) / 2 ** (semitones / 12), abs=1.5)
-    ended = resampled_pitch(tone(300.0), RATE, 1.0)
+    ended = changed_speed(tone(300.0), RATE, 1.0)
     end = round(FRAMES / 2 ** (1 / 12))
     assert not ended[:, end + 1 :].any() and np.abs(np.diff(ended[0])).max() < 0.4 * 2 * np.pi * 330 / RATE
 

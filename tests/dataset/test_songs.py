@@ -10,7 +10,7 @@ import pytest
 
 from rtsep.audio.sources import resampled
 from rtsep.dataset import songs
-from rtsep.dataset.songs import Header, Song, StemSource, header, read_mix, read_source, read_stem, song_of
+from rtsep.dataset.songs import Header, Song, StemSource, read_header, read_mix, read_source, read_stem, song_from_files
 from rtsep.errors import FileError
 from tests.support.recordings import RATE, floats, made, music
 from tests.support.signals import Float32, error_db, noise
@@ -19,7 +19,7 @@ from tests.support.songs import mixed, stem_file, stems
 
 def song(tmp_path: Path, **sounds: Float32) -> Song:
     parts = {stem: (StemSource(floats(tmp_path / f"{stem}.wav", sound)),) for stem, sound in sounds.items()}
-    return song_of("Song", parts)
+    return song_from_files("Song", parts)
 
 
 def test_any_part_is_what_was_written(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_files_of_a_stem_are_summed_with_their_gains_and_none_is_silence(tmp_pat
     one, other = noise(2_000, seed=1), noise(2_000, seed=2)
     paths = floats(tmp_path / "a.wav", one), floats(tmp_path / "b.wav", other)
     made_of = {"both": (StemSource(paths[0]), StemSource(paths[1], gain=-1.0)), "none": ()}
-    found = song_of("Song", made_of)
+    found = song_from_files("Song", made_of)
     np.testing.assert_array_equal(read_stem(found, "both", 500, 1_000, RATE), (one - other)[:, 500:1_500])
     assert not read_stem(found, "none", 0, 2_000, RATE).any()
     np.testing.assert_array_equal(read_mix(found, 0, 2_000, RATE), one - other)
@@ -58,23 +58,23 @@ def test_the_mix_is_the_file_or_the_sum(tmp_path: Path) -> None:
     one = song(tmp_path, **sounds)
     assert error_db(mixed(sounds), read_mix(one, 0, frames, RATE)) < -120.0
     own = noise(frames, seed=9)
-    with_mix = song_of("Song", one.stems, StemSource(floats(tmp_path / "mixture.wav", own)))
+    with_mix = song_from_files("Song", one.stems, StemSource(floats(tmp_path / "mixture.wav", own)))
     np.testing.assert_array_equal(read_mix(with_mix, 0, frames, RATE), own)
 
 
 def test_a_song_ends_with_its_longest_stem_but_not_after_its_mix(tmp_path: Path) -> None:
     one = song(tmp_path, vocals=noise(3_000), bass=noise(5_000))
     assert one.frames == 5_000
-    assert song_of("Song", one.stems, StemSource(floats(tmp_path / "mix.wav", noise(4_000)))).frames == 4_000
+    assert song_from_files("Song", one.stems, StemSource(floats(tmp_path / "mix.wav", noise(4_000)))).frames == 4_000
 
 
 def test_a_song_may_begin_within_its_file_or_before_it(tmp_path: Path) -> None:
     sound = noise(RATE)
     path = floats(tmp_path / "a.wav", sound)
-    later = song_of("Song", {"a": (StemSource(path, offset_s=0.25),)})
+    later = song_from_files("Song", {"a": (StemSource(path, offset_s=0.25),)})
     assert later.frames == round(0.75 * RATE)
     np.testing.assert_array_equal(read_stem(later, "a", 10, 100, RATE), sound[:, 11_035:11_135])
-    earlier = song_of("Song", {"a": (StemSource(path, offset_s=-0.5),)})
+    earlier = song_from_files("Song", {"a": (StemSource(path, offset_s=-0.5),)})
     assert earlier.frames == round(1.5 * RATE)
     np.testing.assert_array_equal(read_stem(earlier, "a", RATE // 2 - 5, 10, RATE)[:, 5:], sound[:, :5])
 
@@ -90,7 +90,7 @@ def test_mono_is_doubled_and_may_be_made(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("theirs", "ours"), [(48_000, 44_100), (44_100, 48_000), (22_050, 44_100), (44_100, 16_001)])
 def test_a_resampled_part_is_that_of_the_resampled_whole(tmp_path: Path, theirs: int, ours: int) -> None:
     sound = music(2 * theirs, theirs)
-    one = song_of("Song", {"a": (StemSource(floats(tmp_path / "a.wav", sound, theirs)),)})
+    one = song_from_files("Song", {"a": (StemSource(floats(tmp_path / "a.wav", sound, theirs)),)})
     assert (one.sample_rate, one.seconds) == (theirs, 2.0)
     whole = resampled(sound, theirs, ours)
     for start in (ours // 2, ours // 2 + 1, ours - 333):
@@ -114,35 +114,35 @@ def test_a_stem_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -
     with pytest.raises(FileError, match="Song has no stem 'drums'; it has: vocals, bass"):
         read_stem(one, "drums", 0, 100, RATE)
     with pytest.raises(FileError, match="without any sound"):
-        song_of("Song", {"vocals": ()})
+        song_from_files("Song", {"vocals": ()})
 
 
 def test_broken_and_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"gone\.wav cannot be read: No such file"):
-        header(StemSource(tmp_path / "gone.wav"))
+        read_header(StemSource(tmp_path / "gone.wav"))
     (tmp_path / "text.mp4").write_text("no sound at all")
     (tmp_path / "empty.mp4").touch()
     whole = made(tmp_path / "a.flac", noise(20_000), subtype="PCM_16")
     cut = tmp_path / "cut.flac"
     cut.write_bytes(whole.read_bytes()[:30_000])
-    one = song_of("Song", {"a": (StemSource(cut),)})
+    one = song_from_files("Song", {"a": (StemSource(cut),)})
     with pytest.raises(FileError, match=r"cut\.flac is (broken|truncated)"):
         read_stem(one, "a", 10_000, 10_000, RATE)
     with pytest.raises(FileError, match=r"empty\.mp4 is empty"):
-        header(StemSource(tmp_path / "empty.mp4"))
+        read_header(StemSource(tmp_path / "empty.mp4"))
     with pytest.raises(FileError, match=r"text\.mp4 (is not a sound file|needs ffmpeg)"):
-        header(StemSource(tmp_path / "text.mp4"))
+        read_header(StemSource(tmp_path / "text.mp4"))
 
 
 def test_a_header_is_remembered_until_the_file_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = floats(tmp_path / "a.wav", noise(1_000))
-    assert header(StemSource(path)) == Header(RATE, 2, 1_000)
+    assert read_header(StemSource(path)) == Header(RATE, 2, 1_000)
     with monkeypatch.context() as patch:
         patch.setattr(songs, "open_audio", None)
-        assert header(StemSource(path)) == Header(RATE, 2, 1_000)
+        assert read_header(StemSource(path)) == Header(RATE, 2, 1_000)
     floats(path, noise(2_000))
     os.utime(path, (time.time() + 5.0, time.time() + 5.0))
-    assert header(StemSource(path)).frames == 2_000
+    assert read_header(StemSource(path)).frames == 2_000
 
 
 def test_threads_read_at_will(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_parts_of_a_stem_file_are_exact_parts_of_the_decoded_whole(tmp_path: Pat
     sounds = stems(seconds=1.0)
     path = tmp_path / "a.stem.mp4"
     stem_file(path, sounds, mixed(sounds))
-    assert header(StemSource(path, 4)) == Header(RATE, 2, RATE)
+    assert read_header(StemSource(path, 4)) == Header(RATE, 2, RATE)
     for stream, sound in ((0, mixed(sounds)), (1, sounds["drums"]), (4, sounds["vocals"])):
         whole = read_source(StemSource(path, stream), 0, RATE, RATE)
         assert error_db(sound[:, 2_000:-2_000], whole[:, 2_000:-2_000]) < -15.0
@@ -168,7 +168,7 @@ def test_parts_of_a_stem_file_are_exact_parts_of_the_decoded_whole(tmp_path: Pat
         )
     assert not read_source(StemSource(path, 0), RATE, 500, RATE).any()
     with pytest.raises(FileError, match=r"has no stream of sound 5; it has 5, counted from 0"):
-        header(StemSource(path, 5))
+        read_header(StemSource(path, 5))
 
 
 def test_a_stem_file_that_is_cut_off_is_named(tmp_path: Path, ffmpeg: str) -> None:
@@ -177,11 +177,11 @@ def test_a_stem_file_that_is_cut_off_is_named(tmp_path: Path, ffmpeg: str) -> No
     stem_file(path, sounds, mixed(sounds))
     path.write_bytes(path.read_bytes()[:50_000])
     with pytest.raises(FileError, match="truncated"):
-        header(StemSource(path))
+        read_header(StemSource(path))
 
 
 def test_without_ffmpeg_a_container_is_refused_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.stem.mp4").write_bytes(b"anything")
     monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(FileError, match=r"needs ffmpeg, which is not installed; install it, or decode"):
-        header(StemSource(tmp_path / "a.stem.mp4"))
+        read_header(StemSource(tmp_path / "a.stem.mp4"))

@@ -13,7 +13,7 @@ import soundfile
 from rtsep.dataset import unpacking
 from rtsep.dataset.examples import Collection, Examples, Recipe
 from rtsep.dataset.layouts import find_songs
-from rtsep.dataset.songs import Song, StemSource, read_source, read_stem, song_of
+from rtsep.dataset.songs import Song, StemSource, read_source, read_stem, song_from_files
 from rtsep.dataset.unpacking import unpacked
 from rtsep.errors import FileError
 from tests.support import songs as data_sets
@@ -36,7 +36,7 @@ def test_the_wav_holds_what_was_decoded(
     monkeypatch.setattr(unpacking, "BLOCK_S", 0.7)  # so that it is put together from blocks
     loud = np.clip(noise(2 * RATE, level=0.5), -1.0, 1.0)
     path = made(tmp_path / f"a.{suffix}", loud, **({"subtype": subtype} if subtype else {}))
-    song = song_of("Song", {"a": (StemSource(path, offset_s=0.25, gain=-0.5),)})
+    song = song_from_files("Song", {"a": (StemSource(path, offset_s=0.25, gain=-0.5),)})
     moved = one(song, tmp_path / "wavs")
     ((source,),) = moved.stems.values()
     assert source.path.suffix == ".wav" and (source.offset_s, source.gain) == (0.25, -0.5)
@@ -76,7 +76,7 @@ def test_examples_are_the_same_to_the_bit(tmp_path: Path) -> None:
 
 def test_what_is_fast_stays_and_what_is_there_is_not_made_again(tmp_path: Path) -> None:
     fast, slow = floats(tmp_path / "a.wav", noise(RATE)), made(tmp_path / "b.flac", noise(RATE))
-    song = song_of("Song", {"a": (StemSource(fast),), "b": (StemSource(slow),)})
+    song = song_from_files("Song", {"a": (StemSource(fast),), "b": (StemSource(slow),)})
     told: list[tuple[int, int]] = []
     first = one(song, tmp_path / "wavs", on_progress=lambda done, total: told.append((done, total)))
     assert first.stems["a"] == song.stems["a"] and told == [(1, 1)]
@@ -84,7 +84,7 @@ def test_what_is_fast_stays_and_what_is_there_is_not_made_again(tmp_path: Path) 
     assert told == [(1, 1)]
     made(slow, noise(RATE, seed=5))
     os.utime(slow, (1.0, 1.0))  # within the same instant, even
-    again = one(song_of("Song", song.stems), tmp_path / "wavs")
+    again = one(song_from_files("Song", song.stems), tmp_path / "wavs")
     assert again.stems["b"] != first.stems["b"]
     np.testing.assert_array_equal(
         read_stem(again, "b", 0, RATE, RATE), soundfile.read(slow, dtype="float32", always_2d=True)[0].T
@@ -94,7 +94,7 @@ def test_what_is_fast_stays_and_what_is_there_is_not_made_again(tmp_path: Path) 
 def test_a_disk_without_room_is_said_before_anything_is_written(tmp_path: Path, small_disk: Path) -> None:
     slow = made(tmp_path / "a.flac", noise(2 * RATE))
     with pytest.raises(FileError, match=r"need 0\.000353 GB, 0\.0002\d+ GB are free; name a folder on another disk"):
-        one(song_of("Song", {"a": (StemSource(slow),)}), small_disk / "wavs" / "deeper")
+        one(song_from_files("Song", {"a": (StemSource(slow),)}), small_disk / "wavs" / "deeper")
     assert not any((small_disk / "wavs" / "deeper").iterdir())
 
 
@@ -102,7 +102,7 @@ def test_a_disk_without_room_is_said_before_anything_is_written(tmp_path: Path, 
 def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path, name: str) -> None:
     slow = made(tmp_path / "song.flac", noise(RATE))
     with pytest.raises(FileError, match=r"songs cannot be unpacked there \(.+\); name another folder") as caught:
-        one(song_of("Song", {"a": (StemSource(slow),)}), tmp_path / name)
+        one(song_from_files("Song", {"a": (StemSource(slow),)}), tmp_path / name)
     assert "\n" not in str(caught.value)
 
 
@@ -110,7 +110,7 @@ def test_a_broken_file_is_named_and_leaves_nothing_half_done(tmp_path: Path) -> 
     whole = made(tmp_path / "a.flac", noise(20_000), subtype="PCM_16")
     cut = tmp_path / "cut.flac"
     cut.write_bytes(whole.read_bytes()[:30_000])
-    song = song_of("Song", {"a": (StemSource(cut),), "b": (StemSource(whole),)})
+    song = song_from_files("Song", {"a": (StemSource(cut),), "b": (StemSource(whole),)})
     with pytest.raises(FileError, match=r"cut\.flac is (broken|truncated)"):
         one(song, tmp_path / "wavs")
     left = [path.name for path in (tmp_path / "wavs").iterdir()]
@@ -121,7 +121,7 @@ def test_a_file_by_two_names_is_decoded_once(tmp_path: Path) -> None:
     (tmp_path / "songs").mkdir()
     made(tmp_path / "songs" / "a.flac", noise(RATE))
     (tmp_path / "linked").symlink_to(tmp_path / "songs")
-    song = song_of("Song", {name: (StemSource(tmp_path / name / "a.flac"),) for name in ("songs", "linked")})
+    song = song_from_files("Song", {name: (StemSource(tmp_path / name / "a.flac"),) for name in ("songs", "linked")})
     found = one(song, tmp_path / "wavs")
     assert found.stems["songs"][0].path == found.stems["linked"][0].path
     assert len(list((tmp_path / "wavs").iterdir())) == 1
@@ -131,13 +131,13 @@ def test_names_of_any_bytes_are_unpacked(tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     folder.mkdir()
     shutil.copy(made(tmp_path / "a.flac", noise(RATE)), folder / "b.flac")
-    found = one(song_of("Song", {"a": (StemSource(folder / "b.flac"),)}), tmp_path / "wavs")
+    found = one(song_from_files("Song", {"a": (StemSource(folder / "b.flac"),)}), tmp_path / "wavs")
     assert found.stems["a"][0].path.parent == tmp_path / "wavs"
 
 
 def test_two_runs_may_unpack_the_same_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = made(tmp_path / "a.flac", noise(RATE))
-    song = song_of("Song", {"a": (StemSource(slow),)})
+    song = song_from_files("Song", {"a": (StemSource(slow),)})
     expected = read_stem(song, "a", 0, RATE, RATE)
     others = [1]
 

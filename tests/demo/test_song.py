@@ -13,7 +13,7 @@ from rtsep import demo
 from rtsep.demo import song
 from rtsep.demo.phonemes import PHONEMES, split_syllable
 from rtsep.demo.tone import Array, additive, control_count, upsample
-from rtsep.demo.voice import Sung, dry_voice, segments
+from rtsep.demo.voice import SungNote, dry_voice, segments
 
 RATE = song.SAMPLE_RATE
 
@@ -38,7 +38,7 @@ def rms(sound: Array) -> float:
 
 def sung(syllable: str, pitch: float) -> Array:
     """The steady middle of one long dry note, half a second."""
-    note = Sung(0.3, 1.2, pitch, syllable)
+    note = SungNote(0.3, 1.2, pitch, syllable)
     return dry_voice([note], 2 * RATE, RATE)[round(0.7 * RATE) : round(1.2 * RATE)]
 
 
@@ -150,7 +150,7 @@ def test_vowels_have_their_formants(pitch: float) -> None:
 
 
 def test_an_s_hisses_and_has_no_pitch() -> None:
-    note = Sung(0.5, 0.8, 60.0, "S IY")
+    note = SungNote(0.5, 0.8, 60.0, "S IY")
     sound = dry_voice([note], RATE, RATE)
     hiss = sound[round((0.5 - PHONEMES["S"].length_s + 0.02) * RATE) : round(0.47 * RATE)]
     assert band_energy(hiss, 4_000.0, 12_000.0) > 10.0 * band_energy(hiss, 50.0, 2_000.0)

@@ -30,7 +30,7 @@ def identity(spec: ModelSpec | None = None) -> EvaluatedModel:
     return EvaluatedModel(stored(spec), "identity")
 
 
-def identity_examination(bsseval: bool = False, spec: ModelSpec | None = None, **choices: object) -> Evaluation:
+def identity_evaluation(bsseval: bool = False, spec: ModelSpec | None = None, **choices: object) -> Evaluation:
     return Evaluation(identity(spec), bsseval=bsseval, **choices)  # type: ignore[arg-type]
 
 

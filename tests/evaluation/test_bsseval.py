@@ -13,7 +13,7 @@ import pytest
 from rtsep.core.spec import DEFAULT_MODEL
 from rtsep.demo.song import SAMPLE_RATE, render
 from rtsep.errors import EngineError
-from rtsep.evaluation.bsseval import bss_eval, need_museval, rounding_step
+from rtsep.evaluation.bsseval import bss_eval, require_museval, rounding_step
 from rtsep.evaluation.estimation import EvaluatedModel
 from rtsep.evaluation.settings import Setting
 from rtsep.model.store import find
@@ -178,4 +178,4 @@ def test_without_museval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "museval.metrics", None)
     monkeypatch.setitem(sys.modules, "museval", None)
     with pytest.raises(EngineError, match=r"pip install 'rtsep\[evaluate\]', or leave it out with --no-museval"):
-        need_museval()
+        require_museval()

@@ -14,7 +14,7 @@ from tests.evaluation.rows import row
 
 pytest.importorskip("matplotlib", reason="plots need matplotlib: pip install 'rtsep[evaluate]'")
 
-from rtsep.evaluation.plots import draw_boxes, draw_sweep
+from rtsep.evaluation.plots import plot_boxes, plot_sweep
 
 SETTINGS = [Setting(latency="23"), Setting(latency="6", level_db=-46.0)]
 SCORES = [
@@ -28,7 +28,7 @@ SCORES = [
 def test_boxes(tmp_path: Path) -> None:
     paths = tmp_path / "a.svg", tmp_path / "b.svg"
     for path in paths:
-        draw_boxes(path, SCORES, SETTINGS)
+        plot_boxes(path, SCORES, SETTINGS)
     text = paths[0].read_text(encoding="utf-8")
     assert text == paths[1].read_text(encoding="utf-8")
     for words in ("vocals", "accompaniment", "6, -46 dB", "SDR above the mix, dB", "BSSEval SIR, dB"):
@@ -37,8 +37,8 @@ def test_boxes(tmp_path: Path) -> None:
 
 
 def test_boxes_of_nothing(tmp_path: Path) -> None:
-    draw_boxes(tmp_path / "a.svg", [], SETTINGS)
-    draw_boxes(tmp_path / "b.svg", [row("one", math.nan)], SETTINGS)
+    plot_boxes(tmp_path / "a.svg", [], SETTINGS)
+    plot_boxes(tmp_path / "b.svg", [row("one", math.nan)], SETTINGS)
     assert "BSSEval" not in (tmp_path / "b.svg").read_text(encoding="utf-8")
 
 
@@ -54,7 +54,7 @@ def test_curves(tmp_path: Path) -> None:
         Curve("context", "46", "latency 46", (point(512, "0"), point(64, "64"))),
         Curve("seen", "23", "latency 23", (point(1.0, "own"), point(0.0, "preset"))),
     ]
-    draw_sweep(tmp_path / "curves.svg", found)
+    plot_sweep(tmp_path / "curves.svg", found)
     text = (tmp_path / "curves.svg").read_text(encoding="utf-8")
     for words in ("17.4 (23)", "2.9 (6)", "512", "64 (64)", "latency of the separator in ms (preset)", "context 64"):
         assert words in text, words
@@ -64,10 +64,10 @@ def test_curves(tmp_path: Path) -> None:
 
 
 def test_nothing_that_was_swept(tmp_path: Path) -> None:
-    draw_sweep(tmp_path / "nothing.svg", [Curve("latency", "", "", ())])
+    plot_sweep(tmp_path / "nothing.svg", [Curve("latency", "", "", ())])
     assert "SDR, mean over songs" in (tmp_path / "nothing.svg").read_text(encoding="utf-8")
 
 
 def test_a_plot_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="the plot cannot be written"):
-        draw_boxes(tmp_path / "nowhere" / "a.svg", SCORES, SETTINGS)
+        plot_boxes(tmp_path / "nowhere" / "a.svg", SCORES, SETTINGS)

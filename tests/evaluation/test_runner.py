@@ -11,12 +11,12 @@ import pytest
 
 from rtsep.errors import FileError, RouteError, RtsepError, SpecError
 from rtsep.evaluation import runner as evaluation
-from rtsep.evaluation.runner import Evaluation, room, score_songs
+from rtsep.evaluation.runner import Evaluation, max_workers, score_songs
 from rtsep.evaluation.score_cache import ScoreCache
 from rtsep.evaluation.scores import StemScore, TrackScore
-from rtsep.evaluation.settings import Setting, expanded
+from rtsep.evaluation.settings import Setting, setting_grid
 from rtsep.evaluation.tracks import Clip
-from tests.evaluation.scenes import RATE, identity, identity_examination, song
+from tests.evaluation.scenes import RATE, identity, identity_evaluation, song
 from tests.support.engines import windowed_spec
 from tests.support.signals import Float32, noise
 
@@ -41,7 +41,7 @@ def scored(found: TrackScore) -> dict[str, StemScore]:
 def test_half_of_the_mix_scores_what_it_must(tmp_path: Path, rate: int, channels: int) -> None:
     """The estimate is half of everything: worked out from the levels."""
     one = song(tmp_path, "one", sounds(rate=rate, channels=channels), rate)
-    found = identity_examination().score(one, SETTING)
+    found = identity_evaluation().score(one, SETTING)
     assert (found.song, found.sample_rate, found.setting) == ("one", rate, SETTING)
     vocals, rest = scored(found)["vocals"], scored(found)["accompaniment"]
     voice, others = 0.1, 1.0  # powers
@@ -60,7 +60,7 @@ def test_the_whole_mix_as_estimate_has_the_mixtures_figures(tmp_path: Path, monk
 
     monkeypatch.setattr(separation, "build", lambda model, *rest: IdentityEngine(model.spec, (1.0, 0.0)))
     separation._built.cache_clear()
-    found = identity_examination().score(song(tmp_path, "one", sounds()), SETTING)
+    found = identity_evaluation().score(song(tmp_path, "one", sounds()), SETTING)
     separation._built.cache_clear()
     assert scored(found)["vocals"].gain_db == pytest.approx(0.0, abs=1e-3)
     assert scored(found)["accompaniment"].sdr_db == pytest.approx(0.0, abs=1e-3)
@@ -68,18 +68,18 @@ def test_the_whole_mix_as_estimate_has_the_mixtures_figures(tmp_path: Path, monk
 
 def test_levels_do_not_change_the_identitys_figures(tmp_path: Path) -> None:
     one = song(tmp_path, "one", sounds())
-    settings = expanded(SETTING, ("23",), (-6.0, -26.0, -46.0), False, False)
+    settings = setting_grid(SETTING, ("23",), (-6.0, -26.0, -46.0), False, False)
     assert [setting.level_db for setting in settings] == [-6.0, -26.0, -46.0]
-    plain = scored(identity_examination().score(one, SETTING))["vocals"]
+    plain = scored(identity_evaluation().score(one, SETTING))["vocals"]
     for setting in settings:
-        vocals = scored(identity_examination().score(one, setting))["vocals"]
+        vocals = scored(identity_evaluation().score(one, setting))["vocals"]
         assert vocals.sdr_db == pytest.approx(plain.sdr_db, abs=1e-3)
         assert vocals.magnitude_error == pytest.approx(plain.magnitude_error, rel=1e-3)
 
 
 def test_a_song_without_vocals_has_false_ones(tmp_path: Path) -> None:
     instrumental = {stem: sound for stem, sound in sounds(3.2).items() if stem != "vocals"}
-    found = identity_examination(True).score(song(tmp_path, "one", instrumental), SETTING)
+    found = identity_evaluation(True).score(song(tmp_path, "one", instrumental), SETTING)
     vocals, rest = scored(found)["vocals"], scored(found)["accompaniment"]
     assert vocals.false_db == pytest.approx([20.0 * math.log10(0.5)] * 3, abs=0.05)
     assert math.isnan(vocals.sdr_db) and math.isnan(vocals.gain_db)
@@ -92,12 +92,12 @@ def test_museval_is_of_all_stems_that_sound(tmp_path: Path) -> None:
     pytest.importorskip("museval")
     mono = {stem: sound for stem, sound in sounds(3.2, RATE, 1).items() if stem != "drums"}
     spec = replace(SPEC_8K, channels=1)
-    found = identity_examination(True, spec).score(song(tmp_path, "one", mono, RATE), Setting())
+    found = identity_evaluation(True, spec).score(song(tmp_path, "one", mono, RATE), Setting())
     vocals = scored(found)["vocals"].bsseval
     assert set(vocals) == {"sdr", "sir", "sar", "isr"}
     assert all(len(windows) == 3 for windows in vocals.values())
     assert np.median(vocals["sir"]) < 0.0  # mostly the others
-    only = identity_examination(True, spec, stems=("vocals",)).score(song(tmp_path, "one", mono, RATE), Setting())
+    only = identity_evaluation(True, spec, stems=("vocals",)).score(song(tmp_path, "one", mono, RATE), Setting())
     assert list(scored(only)) == ["vocals"] and scored(only)["vocals"].bsseval == vocals
 
 
@@ -105,7 +105,7 @@ def test_every_song_by_every_setting_and_what_was_kept(tmp_path: Path) -> None:
     songs = [song(tmp_path / "songs", name, sounds()) for name in ("one", "two")]
     settings = [Setting(), SETTING]
     kept = tmp_path / "scores.jsonl"
-    found = list(score_songs(identity_examination(), songs, settings, ScoreCache(kept), 1))
+    found = list(score_songs(identity_evaluation(), songs, settings, ScoreCache(kept), 1))
     assert {(one.song, one.setting) for one in found if isinstance(one, TrackScore)} == {
         (one.name, setting) for one in songs for setting in settings
     }
@@ -127,7 +127,7 @@ def test_every_song_by_every_setting_and_what_was_kept(tmp_path: Path) -> None:
 
 def test_side_by_side_gives_the_same(tmp_path: Path) -> None:
     songs = [song(tmp_path, name, sounds()) for name in ("one", "two")]
-    here, there = (list(score_songs(identity_examination(), songs, [SETTING], ScoreCache(), jobs)) for jobs in (1, 2))
+    here, there = (list(score_songs(identity_evaluation(), songs, [SETTING], ScoreCache(), jobs)) for jobs in (1, 2))
     assert sorted(map(repr, here)) == sorted(map(repr, there))
 
 
@@ -137,7 +137,7 @@ def test_a_broken_song_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[20_000:20_004] = b"\x00\x00\xc0\x7f"  # not a number
     path.write_bytes(data)
-    first, second = score_songs(identity_examination(), songs, [SETTING], ScoreCache(), 1)
+    first, second = score_songs(identity_evaluation(), songs, [SETTING], ScoreCache(), 1)
     assert isinstance(first, tuple) and isinstance(first[1], FileError)
     assert "not a finite number" in str(first[1])
     assert isinstance(second, TrackScore) and second.song == "two"
@@ -156,7 +156,7 @@ def test_a_process_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     songs = [song(tmp_path, name, sounds()) for name in ("one", "two")]
     monkeypatch.setattr(evaluation, "_leave_interrupts", _die)
     with pytest.raises(RtsepError, match="a process was killed, as happens when memory runs out; try --jobs 1"):
-        list(score_songs(identity_examination(), songs, [SETTING], ScoreCache(), 2))
+        list(score_songs(identity_evaluation(), songs, [SETTING], ScoreCache(), 2))
 
 
 def _die() -> None:
@@ -174,16 +174,16 @@ def test_what_cannot_be_is_said_before(tmp_path: Path) -> None:
         ({"sample_rate": 700}, SETTING, SpecError, "sample rate 700 Hz"),
     ):
         with pytest.raises(error, match=words):
-            identity_examination(**choices).check(songs, [setting])
-    identity_examination().check(songs, [SETTING])
+            identity_evaluation(**choices).check(songs, [setting])
+    identity_evaluation().check(songs, [SETTING])
 
 
 def test_processes_have_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     songs = [song(tmp_path, "one", sounds())]
     monkeypatch.setattr(evaluation, "cores", lambda: 12)
     monkeypatch.setattr(evaluation, "memory", lambda: 4_000_000_000)
-    assert room(identity_examination(True), songs) == 6
-    assert room(identity_examination(True), songs, shared=True) == 2
+    assert max_workers(identity_evaluation(True), songs) == 6
+    assert max_workers(identity_evaluation(True), songs, shared=True) == 2
     hour = replace(songs[0], frames=44100 * 3600)
-    assert room(identity_examination(True), [hour]) == 1
-    assert room(identity_examination(True, clip=Clip(seconds=10.0)), [hour]) == 4
+    assert max_workers(identity_evaluation(True), [hour]) == 1
+    assert max_workers(identity_evaluation(True, clip=Clip(seconds=10.0)), [hour]) == 4

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rtsep.errors import SpecError
-from rtsep.evaluation.settings import Setting, expanded
+from rtsep.evaluation.settings import Setting, setting_grid
 from rtsep.evaluation.summary import summarise
-from rtsep.evaluation.sweep import Sweep, curves, swept
+from rtsep.evaluation.sweep import Sweep, plan_sweeps, sweep_curves
 from tests.evaluation.rows import row
 from tests.evaluation.scenes import stored
 from tests.support.engines import windowed_spec
@@ -54,7 +54,7 @@ def test_a_windows_context_is_checked() -> None:
 
 
 def test_all_that_is_asked_for() -> None:
-    found = expanded(Setting(hop=64, lookahead=1), ("23", "6"), (-6.0, -46.0), True, True)
+    found = setting_grid(Setting(hop=64, lookahead=1), ("23", "6"), (-6.0, -46.0), True, True)
     assert [one.label for one in found[:5]] == [
         "23, hop 64, ahead 1, -6 dB",
         "6, hop 64, ahead 1, -6 dB",
@@ -63,11 +63,11 @@ def test_all_that_is_asked_for() -> None:
         "centre, 6, hop 64, -6 dB",
     ]
     assert len(found) == 10 and found[5].level_db == -46.0
-    assert expanded(Setting(), ("23", "23"), (), False, False) == [Setting(latency="23")]
+    assert setting_grid(Setting(), ("23", "23"), (), False, False) == [Setting(latency="23")]
 
 
 def test_one_axis_is_swept_at_a_time() -> None:
-    sweeps = swept(
+    sweeps = plan_sweeps(
         {"latency": ("23", "46", "6"), "lookahead": (0, 2), "context": (0,), "hop": (0, 128), "mask_interval": ()}
     )
     labels = {sweep.field: [one.label for one in sweep.settings] for sweep in sweeps}
@@ -75,40 +75,40 @@ def test_one_axis_is_swept_at_a_time() -> None:
     assert labels["latency"] == ["23", "46", "6"]
     assert labels["lookahead"] == ["23", "23, lookahead 2"]
     assert labels["hop"] == ["23", "23, hop 128"]
-    assert swept({"latency": ("6",), "hop": (0,)}) == [Sweep("latency", (Setting(latency="6"),))]
+    assert plan_sweeps({"latency": ("6",), "hop": (0,)}) == [Sweep("latency", (Setting(latency="6"),))]
 
 
 def test_axes_are_swept_around_each_preset() -> None:
-    sweeps = swept({"latency": ("exact", "46", "23"), "late": (0, 1)}, ("46", "23"))
+    sweeps = plan_sweeps({"latency": ("exact", "46", "23"), "late": (0, 1)}, ("46", "23"))
     labels = [(sweep.field, [one.label for one in sweep.settings]) for sweep in sweeps]
     assert labels == [
         ("latency", ["exact", "46", "23"]),
         ("late", ["46", "46, late 1"]),
         ("late", ["23", "23, late 1"]),
     ]
-    assert [one.settings for one in swept({"latency": ("exact",)}, ("46", "23"))] == [
+    assert [one.settings for one in plan_sweeps({"latency": ("exact",)}, ("46", "23"))] == [
         (Setting(latency="46"), Setting(latency="23"))
     ]
 
 
 def test_the_network_sees_what_it_likes_along_other_axes() -> None:
-    late, seen = swept({"latency": ("46",), "late": (0, 1), "seen": ("own", "preset")})
+    late, seen = plan_sweeps({"latency": ("46",), "late": (0, 1), "seen": ("own", "preset")})
     assert [one.seen for one in late.settings] == ["", ""]
     assert [one.seen for one in seen.settings] == ["own", "preset"]
-    (late,) = swept({"latency": ("46",), "late": (0, 1), "seen": ("own",)})
+    (late,) = plan_sweeps({"latency": ("46",), "late": (0, 1), "seen": ("own",)})
     assert [one.seen for one in late.settings] == ["own", "own"]
 
 
 def test_curves() -> None:
     axes = {"lookahead": (0, 2), "context": (0, 4), "hop": (0, 128), "mask_interval": (0, 2, 4), "late": (0, 3)}
-    sweeps = swept({"latency": ("23", "6"), **axes, "seen": ("own", "preset")})
+    sweeps = plan_sweeps({"latency": ("23", "6"), **axes, "seen": ("own", "preset")})
     settings = list(dict.fromkeys(one for sweep in sweeps for one in sweep.settings))
     scores = [
         row("one", float(place), setting, latency_ms=17.0, sdr=(1.0, 3.0), false=(-30.0,) * place)
         for place, setting in enumerate(settings)
     ]
     summary = summarise(scores, settings)
-    found = {one.field: one for one in curves(sweeps, summary, stored(windowed_spec(context_step=4)), RATE)}
+    found = {one.field: one for one in sweep_curves(sweeps, summary, stored(windowed_spec(context_step=4)), RATE)}
     places = {field: [round(point.place, 1) for point in one.points] for field, one in found.items()}
     assert places == {
         "latency": [17.4, 2.9],
@@ -133,7 +133,7 @@ def test_curves() -> None:
 
 
 def test_points_without_a_song_are_left_out() -> None:
-    sweeps = swept({"latency": ("23", "6")})
+    sweeps = plan_sweeps({"latency": ("23", "6")})
     scores = [row("one", 1.0, Setting(latency="6"))]
-    (found,) = curves(sweeps, summarise(scores, sweeps[0].settings), stored(windowed_spec()), RATE)
+    (found,) = sweep_curves(sweeps, summarise(scores, sweeps[0].settings), stored(windowed_spec()), RATE)
     assert [point.value for point in found.points] == ["6"]

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from rtsep.errors import FileError
-from rtsep.evaluation.report import prepare, report, write
+from rtsep.evaluation.report import prepare_folder, report, write
 from rtsep.evaluation.settings import Setting
 from rtsep.evaluation.summary import song_medians, summarise
 from tests.evaluation.rows import row
-from tests.evaluation.scenes import identity_examination
+from tests.evaluation.scenes import identity_evaluation
 
 SETTINGS = [Setting(latency="23"), Setting(latency="6")]
 NAN = math.nan
@@ -53,9 +53,9 @@ def test_a_gain_without_end_is_none() -> None:
 
 def test_the_report_is_plain_json(tmp_path: Path) -> None:
     scores = [row("one", 1.0, sdr=(0.0, NAN)), row("two", NAN)]
-    found = report("evaluate", identity_examination(), SETTINGS, scores)
+    found = report("evaluate", identity_evaluation(), SETTINGS, scores)
     path = tmp_path / "new" / "evaluation.json"
-    prepare(path.parent)
+    prepare_folder(path.parent)
     write(found, path)
     text = path.read_text(encoding="utf-8")
     again = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
@@ -73,6 +73,6 @@ def test_the_report_is_plain_json(tmp_path: Path) -> None:
 def test_folders_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileError, match="nothing can be written there"):
-        prepare(tmp_path / "file" / "below")
+        prepare_folder(tmp_path / "file" / "below")
     with pytest.raises(FileError, match="the report cannot be written"):
         write({}, tmp_path / "nowhere" / "x.json")

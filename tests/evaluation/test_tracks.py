@@ -12,9 +12,9 @@ from rtsep.dataset.songs import Song, StemSource
 from rtsep.errors import FileError, RouteError, SpecError
 from rtsep.evaluation.tracks import (
     Clip,
-    made_of,
     pooled_estimates,
     read_track,
+    reference_stems,
     songs_to_score,
     stems_to_score,
 )
@@ -49,7 +49,7 @@ def test_what_stems_are_made_of(
     has: tuple[str, ...], stems: tuple[str, ...], made: dict[str, tuple[str, ...] | None]
 ) -> None:
     """Nothing is silence; None is not known."""
-    assert {stem: made_of(named(*has), stem, stems) for stem in stems} == made
+    assert {stem: reference_stems(named(*has), stem, stems) for stem in stems} == made
 
 
 def test_references_and_mix(tmp_path: Path) -> None:

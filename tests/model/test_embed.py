@@ -12,7 +12,7 @@ from rtsep.engine.build import build
 from rtsep.errors import ModelError
 from rtsep.model.architectures import CausalArchitecture
 from rtsep.model.embed import embed
-from rtsep.model.networks import factory as architecture
+from rtsep.model.networks import factory as networks
 from rtsep.model.networks.export import export
 from rtsep.model.store import find
 from rtsep.model.weights import Weights, read_weights
@@ -22,10 +22,10 @@ DESCRIBED = CausalArchitecture(("vocals", "accompaniment"), bands=(8,) * 16, win
 
 def trained(folder: Path, keep: bool = True) -> Path:
     torch.manual_seed(0)
-    network = architecture.network(DESCRIBED)
+    network = networks.build(DESCRIBED)
     weights = Weights(DESCRIBED, dict(network.state_dict())) if keep else None
-    spec = architecture.spec(DESCRIBED, "small", "CC0-1.0")
-    return export(architecture.deployed(network, DESCRIBED), spec, folder, weights=weights)
+    spec = networks.spec(DESCRIBED, "small", "CC0-1.0")
+    return export(networks.deployed(network, DESCRIBED), spec, folder, weights=weights)
 
 
 def test_half_the_bytes_and_the_same_masks(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rtsep.errors import ModelError
 from rtsep.model.architectures import UNetArchitecture
-from rtsep.model.low_rank import Moments, lowered
+from rtsep.model.low_rank import Moments, factorised
 from rtsep.model.networks import factory as networks
 from rtsep.model.networks.unet import UNet
 from rtsep.model.weights import Weights, check_tensors
@@ -31,14 +31,14 @@ def heard() -> dict[str, Moments]:
 
 
 def played(found: Weights, x: Float32) -> Float32:
-    network = networks.network(found.architecture)
+    network = networks.build(found.architecture)
     networks.load(network, found.tensors)
     with torch.no_grad():
         return network.eval()(torch.from_numpy(x)).numpy()  # type: ignore[no-any-return]
 
 
 def test_at_full_ranks_it_is_the_same_network(heard: dict[str, Moments]) -> None:
-    found = lowered(weights(FULL), TOP, heard)
+    found = factorised(weights(FULL), TOP, heard)
     assert found.architecture == replace(FULL, ranks=TOP)
     check_tensors(found, "found")
     x = magnitudes(FULL, 32)
@@ -51,14 +51,14 @@ def test_the_error_falls_with_the_rank(heard: dict[str, Moments]) -> None:
     wanted = played(weights(FULL), x)
     errors = []
     for share in (0.25, 0.5, 0.75):
-        found = lowered(weights(FULL), tuple(max(1, int(share * top)) for top in TOP), heard)
+        found = factorised(weights(FULL), tuple(max(1, int(share * top)) for top in TOP), heard)
         errors.append(float(np.square(played(found, x) - wanted).mean()))
     assert errors[0] > 1.2 * errors[1] > 2.0 * errors[2] > 0.0
 
 
 def test_what_is_not_to_be_lowered_stays(heard: dict[str, Moments]) -> None:
     before = weights(FULL)
-    found = lowered(before, (0, 3, 0, 0, 0, 0), heard).tensors
+    found = factorised(before, (0, 3, 0, 0, 0, 0), heard).tensors
     same = set(before.tensors) & set(found)
     assert all(np.array_equal(found[name], before.tensors[name]) for name in same)
     conv = "towers.1.encoders.1.conv"
@@ -70,8 +70,8 @@ def test_what_is_not_to_be_lowered_stays(heard: dict[str, Moments]) -> None:
 def test_it_loses_the_least_of_its_outputs_brought_to_one_deviation(place: int, heard: dict[str, Moments]) -> None:
     """By C. Eckart and G. Young (1936): what is left out are the smallest eigenvalues of their correlation."""
     rank, name = 3, ("towers.0.encoders.1.conv", "towers.0.decoders.1.conv")[place == 4]
-    found = lowered(weights(FULL), tuple(rank if step == place else 0 for step in range(6)), heard)
-    network = networks.network(found.architecture)
+    found = factorised(weights(FULL), tuple(rank if step == place else 0 for step in range(6)), heard)
+    network = networks.build(found.architecture)
     assert isinstance(network, UNet)
     networks.load(network, found.tensors)
     x = torch.from_numpy(magnitudes(FULL, 16, 8))
@@ -94,7 +94,7 @@ def test_it_loses_the_least_of_its_outputs_brought_to_one_deviation(place: int, 
 
 def test_outputs_that_never_change_are_kept() -> None:
     silent = {name: Moments(np.zeros(len(one.mean)), 0.0 * one.covariance) for name, one in heard_all().items()}
-    found = lowered(weights(FULL), (0, 12, 0, 0, 0, 0), silent)
+    found = factorised(weights(FULL), (0, 12, 0, 0, 0, 0), silent)
     check_tensors(found, "found")
     assert all(np.isfinite(tensor).all() for tensor in found.tensors.values())
     x = magnitudes(FULL, 16)
@@ -107,9 +107,9 @@ def heard_all() -> dict[str, Moments]:
 
 
 def test_what_cannot_be_lowered(heard: dict[str, Moments]) -> None:
-    low = lowered(weights(FULL), (0, 3, 0, 0, 0, 0), heard)
+    low = factorised(weights(FULL), (0, 3, 0, 0, 0, 0), heard)
     for found in (low, Weights(CAUSAL, {})):
         with pytest.raises(ModelError, match="only a U-Net whose convolutions are full can be brought to low ranks"):
-            lowered(found, TOP, heard)
+            factorised(found, TOP, heard)
     with pytest.raises(ModelError, match=r"ranks\[1\] is 13; allowed are 0 \(full\) to 12"):
-        lowered(weights(FULL), (0, 13, 0, 0, 0, 0), heard)
+        factorised(weights(FULL), (0, 13, 0, 0, 0, 0), heard)

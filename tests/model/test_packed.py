@@ -306,7 +306,7 @@ class TestStored:
             engine.infer(x, found)
             masks.append(found)
         assert 0.0 < np.abs(masks[0] - masks[1]).max() < 0.05 * masks[1].max()
-        network = networks.network(weights.architecture)
+        network = networks.build(weights.architecture)
         networks.load(network, weights.tensors)
 
     def test_a_difference_needs_its_base(self, original: StoredModel, user: Path, tmp_path: Path) -> None:

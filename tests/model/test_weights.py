@@ -28,7 +28,7 @@ from rtsep.model.importers.spleeter import import_spleeter
 from rtsep.model.networks import factory as networks
 from rtsep.model.networks.causal import CausalNet
 from rtsep.model.networks.export import export
-from rtsep.model.networks.factory import Architecture, deployed, estimates, network, spec
+from rtsep.model.networks.factory import Architecture, build, deployed, estimates, spec
 from rtsep.model.shapes import tensor_shapes
 from rtsep.model.store import find
 from rtsep.model.weights import Weights, read_weights, write_model, write_weights
@@ -45,7 +45,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def random_network(described: Architecture) -> nn.Module:
     torch.manual_seed(5)
-    made = network(described)
+    made = build(described)
     with torch.no_grad():
         for tensor in made.state_dict().values():
             if tensor.is_floating_point():
@@ -61,7 +61,7 @@ def trained_on(path: Path | None) -> tuple[Architecture, nn.Module]:
     """What `rtsep train --init` begins with."""
     assert path is not None
     described, tensors = read_weights(path)
-    made = network(described)
+    made = build(described)
     networks.load(made, tensors)
     return described, made.eval()
 
@@ -84,7 +84,7 @@ def test_they_come_back_to_the_bit(tmp_path: Path, described: Architecture) -> N
     write_weights(networks.weights(made, described), tmp_path / "w")
     found, tensors = read_weights(tmp_path / "w")
     assert found == described
-    again = network(described)
+    again = build(described)
     networks.load(again, tensors)
     wanted = made.state_dict()
     assert list(again.state_dict()) == list(wanted)
@@ -103,7 +103,7 @@ def test_what_is_learnt_is_a_copy(described: Architecture) -> None:
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     tensors = random_tensors(UNET)
     with pytest.raises(ModelError, match="the weights do not fit the network"):
-        networks.load(network(replace(UNET, filters=(4, 8))), tensors)
+        networks.load(build(replace(UNET, filters=(4, 8))), tensors)
     with pytest.raises(ModelError, match=r"'towers\.0\.encoders\.1\.conv\.weight' has shape"):
         write_weights(Weights(replace(UNET, filters=(4, 8)), tensors), tmp_path / "w")
     assert not (tmp_path / "w").exists()
@@ -132,7 +132,7 @@ def test_the_same_weights_are_the_same_file(tmp_path: Path) -> None:
 
 @each
 def test_names_and_shapes_are_torchs(described: Architecture) -> None:
-    state = network(described).state_dict()
+    state = build(described).state_dict()
     wanted = {name: tuple(tensor.shape) for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
     assert list(tensor_shapes(described).items()) == list(wanted.items())
 

@@ -13,7 +13,7 @@ from rtsep.errors import EngineError
 from rtsep.training import checkpoint
 from rtsep.training import run as training
 from rtsep.training.device import TrainingDevice
-from rtsep.training.logs import read
+from rtsep.training.logs import read_log
 from rtsep.training.settings import read_train_settings
 from tests.training import runs
 
@@ -23,7 +23,7 @@ GPU = TrainingDevice("cuda", 2)
 
 
 def course(folder: Path) -> list[tuple[float, float]]:
-    return [(row["loss"], row["gradient"]) for row in read(folder / "log.csv")]
+    return [(row["loss"], row["gradient"]) for row in read_log(folder / "log.csv")]
 
 
 @pytest.mark.parametrize(("family", "carry"), [*((family, 0.0) for family in runs.NETWORKS), ("causal", 0.7)])
@@ -37,7 +37,7 @@ def test_the_gpu_takes_the_course_of_the_cpu(tmp_path: Path, family: str, carry:
     cpu, gpu = (np.array(course(tmp_path / name)) for name in ("cpu", "gpu"))
     assert len(gpu) == 8
     np.testing.assert_allclose(gpu, cpu, rtol=0.02, atol=1e-3)  # convolutions there are of 10-bit mantissas
-    judged = [[row["sdr_db"] for row in read(tmp_path / name / "valid.csv")] for name in ("cpu", "gpu")]
+    judged = [[row["sdr_db"] for row in read_log(tmp_path / name / "valid.csv")] for name in ("cpu", "gpu")]
     np.testing.assert_allclose(judged[1], judged[0], atol=0.1)
 
 
@@ -60,7 +60,7 @@ def test_half_precision_learns_on_the_gpu(tmp_path: Path, family: str) -> None:
         tmp_path, network=runs.NETWORKS[family], steps=100, optimisation=told, intervals={"valid_steps": 25}
     )
     training.train(read_train_settings(path), tmp_path / "run", GPU)
-    judged = read(tmp_path / "run" / "valid.csv")
+    judged = read_log(tmp_path / "run" / "valid.csv")
     assert judged[-1]["loss"] < judged[0]["loss"]
 
 

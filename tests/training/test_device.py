@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rtsep.errors import EngineError
-from rtsep.training.device import TrainingDevice, choose
+from rtsep.training.device import TrainingDevice, choose_device
 
 
 @pytest.fixture(autouse=True)
@@ -39,20 +39,20 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_where_gpus_are(two_gpus: None, device: str, workers: int | None, chosen: TrainingDevice) -> None:
-    assert choose(device, 0, workers) == chosen
+    assert choose_device(device, 0, workers) == chosen
 
 
 def test_where_none_is(no_gpu: None) -> None:
-    assert choose("auto", 0, None) == TrainingDevice("cpu", 1)
+    assert choose_device("auto", 0, None) == TrainingDevice("cpu", 1)
     with pytest.raises(EngineError, match="'cuda': torch finds no NVIDIA GPU here; use --device cpu"):
-        choose("cuda", 0, None)
+        choose_device("cuda", 0, None)
 
 
 def test_devices_that_are_not_there(two_gpus: None) -> None:
     with pytest.raises(EngineError, match="'cuda:2': there are 2 NVIDIA GPUs here, counted from 0"):
-        choose("cuda:2", 0, None)
+        choose_device("cuda:2", 0, None)
     with pytest.raises(EngineError, match="'gpu'; allowed are auto, cpu, cuda and cuda:0"):
-        choose("gpu", 0, None)
+        choose_device("gpu", 0, None)
 
 
 @pytest.mark.parametrize(("threads", "cores", "set_to"), [(0, 8, 8), (3, 8, 3), (0, None, 1)])
@@ -60,5 +60,5 @@ def test_threads(monkeypatch: pytest.MonkeyPatch, no_gpu: None, threads: int, co
     heard: list[int] = []
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
     monkeypatch.setattr(torch, "set_num_threads", heard.append)
-    choose("cpu", threads, None)
+    choose_device("cpu", threads, None)
     assert heard == [set_to]

@@ -13,7 +13,7 @@ from rtsep.dsp import stft
 from rtsep.errors import ConfigError, SpecError
 from rtsep.model.networks.unet import UNet, needed_columns
 from rtsep.training.edge import EdgeObjective, edge_objective, ratio_masks
-from rtsep.training.losses import Heard, heard_distance
+from rtsep.training.losses import Resynthesis, resynthesis_loss
 from rtsep.training.settings import Edge
 from tests.support.engines import stateful_spec
 from tests.support.models import NARROW, unet_spec
@@ -79,7 +79,7 @@ def test_a_context_is_what_live_use_shows(preset: str, own: tuple[str, ...]) -> 
     hops = 80_000 // window.hop
     for hop in range(hops):
         stft.analyse(stream, sound[:, hop * window.hop : (hop + 1) * window.hop].copy(), shown)
-    (pair,) = made.pairs
+    (pair,) = made.windows
     found = made._context(torch.from_numpy(sound)[None], hops * window.hop, pair).abs()[0]
     assert found.shape == (2, 64, SPEC.bins)
     assert np.allclose(found[:, -1].numpy(), shown, rtol=1e-4, atol=1e-4 * float(shown.max()))
@@ -89,7 +89,7 @@ def test_a_context_is_what_live_use_shows(preset: str, own: tuple[str, ...]) -> 
 def test_what_is_heard_is_the_sound_under_both_windows(preset: str) -> None:
     """And it overlap-adds to the sound itself, as the pair of windows does."""
     made = objective(presets=(preset,), frames=1)
-    (pair,) = made.pairs
+    (pair,) = made.windows
     length = len(pair.synthesis)
     sound = sounds(30_000, batch=1)
     total = torch.zeros(2, 2, 30_000)
@@ -104,16 +104,18 @@ class TestLoss:
         target = torch.randn(2, 2, 2, 4, 65, dtype=torch.complex64)
         mix = target.sum(1, keepdim=True)
         perfect, silent = (
-            heard_distance(Heard(estimate, target, mix), KNOWN) for estimate in (target, torch.zeros_like(target))
+            resynthesis_loss(Resynthesis(estimate, target, mix), KNOWN)
+            for estimate in (target, torch.zeros_like(target))
         )
-        nearly = heard_distance(Heard(1.1 * target, target, mix), KNOWN)
+        nearly = resynthesis_loss(Resynthesis(1.1 * target, target, mix), KNOWN)
         assert perfect < nearly < silent
 
     def test_it_does_not_hear_the_level(self) -> None:
         target = torch.randn(2, 2, 2, 4, 65, dtype=torch.complex64)
         estimate = target + 0.3 * torch.randn_like(target)
         loud, quiet = (
-            heard_distance(Heard(g * estimate, g * target, g * target.sum(1, keepdim=True)), KNOWN) for g in (1.0, 0.01)
+            resynthesis_loss(Resynthesis(g * estimate, g * target, g * target.sum(1, keepdim=True)), KNOWN)
+            for g in (1.0, 0.01)
         )
         assert float(loud) == pytest.approx(float(quiet), abs=1e-3)
 
@@ -123,8 +125,8 @@ class TestLoss:
         other = target.clone()
         other[:, 1] = 0.0
         mix = target.sum(1, keepdim=True)
-        assert float(heard_distance(Heard(target, target, mix), known)) == float(
-            heard_distance(Heard(other, target, mix), known)
+        assert float(resynthesis_loss(Resynthesis(target, target, mix), known)) == float(
+            resynthesis_loss(Resynthesis(other, target, mix), known)
         )
 
     def test_it_falls_as_a_network_learns(self) -> None:

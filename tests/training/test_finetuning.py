@@ -13,7 +13,7 @@ from rtsep.model.importers.spleeter_config import SHIPPED, SpleeterConfig
 from rtsep.model.weights import read_weights
 from rtsep.training import run as training
 from rtsep.training.device import TrainingDevice
-from rtsep.training.logs import read
+from rtsep.training.logs import read_log
 from rtsep.training.settings import read_train_settings
 from tests.support import spleeters
 from tests.support.commands import run
@@ -49,7 +49,7 @@ def test_an_imported_spleeter_learns_a_new_sound_and_plays_it_live(
         intervals={"valid_steps": steps // 2},
     )
     model = training.train(read_train_settings(path), tmp_path / "run", TrainingDevice(), init="mine")
-    first, last = (row["loss"] for row in read(tmp_path / "run" / "valid.csv"))
+    first, last = (row["loss"] for row in read_log(tmp_path / "run" / "valid.csv"))
     assert last < first
     assert model.spec.stems == ("drums", "rest")
     assert model.weights is not None and imported.weights is not None

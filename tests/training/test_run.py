@@ -20,10 +20,12 @@ from rtsep.errors import FileError, ModelError, RtsepError, SpecError
 from rtsep.model.embed import embed
 from rtsep.model.networks import factory as networks
 from rtsep.model.store import EMBEDDED, JSON_NAME, StoredModel, find
-from rtsep.training import checkpoint
+from rtsep.training import checkpoint, initialisation
 from rtsep.training import run as training
+from rtsep.training.data import find_training_data
 from rtsep.training.device import TrainingDevice
-from rtsep.training.logs import read
+from rtsep.training.initialisation import build_network, resolve_architecture
+from rtsep.training.logs import read_log
 from rtsep.training.settings import TrainSettings, read_train_settings
 from rtsep.training.trainer import Progress, Trainer
 from tests.training import runs
@@ -58,7 +60,7 @@ def test_a_run_that_goes_on_is_one_that_never_stopped(tmp_path: Path, family: st
     model = training.train(settings, tmp_path / "parts", HERE, resume=True)
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
     assert model.sha256 == find(tmp_path / "whole" / "model").sha256
-    logs = [[(row["step"], row["loss"]) for row in read(tmp_path / run / "log.csv")] for run in ("whole", "parts")]
+    logs = [[(row["step"], row["loss"]) for row in read_log(tmp_path / run / "log.csv")] for run in ("whole", "parts")]
     assert logs[0] == logs[1]
     assert [step for step, _ in logs[0]] == [1, 2, 3, 4, 5, 6]
 
@@ -70,7 +72,7 @@ def test_a_model_that_is_only_a_graph_cannot_be_trained_on(tmp_path: Path) -> No
     (graph / entries.pop("weights")["file"]).unlink()
     (graph / JSON_NAME).write_text(json.dumps(entries), encoding="utf-8")
     with pytest.raises(ModelError, match="streaming-2stems is only a graph, without weights"):
-        training.describe(settings, str(graph))
+        resolve_architecture(settings, str(graph))
 
 
 def test_a_packed_model_can_be_trained_on(tmp_path: Path) -> None:
@@ -78,7 +80,7 @@ def test_a_packed_model_can_be_trained_on(tmp_path: Path) -> None:
     model = training.train(settings, tmp_path / "run", HERE)
     (tmp_path / "credits.md").write_text("thanks")
     packed = find(embed(model, tmp_path / "credits.md", tmp_path / "packed"))
-    _, _, network = training.prepare(settings, str(tmp_path / "packed"))
+    _, _, network = build_network(settings, str(tmp_path / "packed"))
     wanted = {name: torch.from_numpy(tensor) for name, tensor in packed.read_weights().tensors.items()}
     assert same(wanted, network.state_dict())
     assert not np.array_equal(wanted[KERNEL], model.read_weights().tensors[KERNEL])
@@ -107,9 +109,9 @@ class TestLowRanks:
         described, tensors = model.read_weights()
         before = full.read_weights()
         assert described.to_dict() == {**before.architecture.to_dict(), "ranks": (4, 8, 4, 1)}
-        network = networks.network(described)
+        network = networks.build(described)
         networks.load(network, tensors)
-        whole = networks.network(before.architecture)
+        whole = networks.build(before.architecture)
         networks.load(whole, before.tensors)
         x = torch.rand(1, 2, 16, 256)
         with torch.no_grad():
@@ -124,8 +126,8 @@ class TestLowRanks:
         model = training.train(settings, tmp_path / "parts", HERE, init=init, resume=True)
         assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
         small = replace(settings, network={})  # and it is trained on as any other
-        assert training.describe(small, str(model.path.parent))[0] == model.read_weights().architecture
-        training.prepare(replace(settings, network={"ranks": list(self.RANKS)}), str(model.path.parent))
+        assert resolve_architecture(small, str(model.path.parent))[0] == model.read_weights().architecture
+        build_network(replace(settings, network={"ranks": list(self.RANKS)}), str(model.path.parent))
 
     def test_other_ranks_want_a_full_network(self, tmp_path: Path, full: StoredModel) -> None:
         settings = self.settings(tmp_path, self.RANKS, steps=1)
@@ -134,11 +136,9 @@ class TestLowRanks:
         with pytest.raises(
             ModelError, match=r"ranks are \[0, 5, 0, 0\], those of --init \[4, 5, 4, 0\]; leave them out"
         ):
-            training.prepare(other, str(model.path.parent))
+            build_network(other, str(model.path.parent))
         with pytest.raises(ModelError, match="the weights do not fit the network"):
-            training.prepare(
-                replace(settings, network={"filters": [4, 9], "ranks": [0, 5, 0, 0]}), str(full.path.parent)
-            )
+            build_network(replace(settings, network={"filters": [4, 9], "ranks": [0, 5, 0, 0]}), str(full.path.parent))
 
 
 def interrupted(step: int, what: str) -> Any:
@@ -166,7 +166,7 @@ def test_a_stop_within_a_step_or_a_judgement_loses_nothing(tmp_path: Path, what:
     assert checkpoint.load(tmp_path / "parts" / "checkpoint.pt").step == kept
     training.train(settings, tmp_path / "parts", HERE, resume=True)
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
-    judged = [read(tmp_path / run / "valid.csv") for run in ("whole", "parts")]
+    judged = [read_log(tmp_path / run / "valid.csv") for run in ("whole", "parts")]
     assert judged[0] == judged[1]
     assert [row["step"] for row in judged[0]] == [4, 6]
 
@@ -175,7 +175,7 @@ def test_a_stop_within_a_step_or_a_judgement_loses_nothing(tmp_path: Path, what:
 def test_half_precision_trains_every_family(tmp_path: Path, family: str) -> None:
     path = runs.write(tmp_path, network=runs.NETWORKS[family], steps=2, optimisation={"precision": "bf16"}, valid=[])
     training.train(read_train_settings(path), tmp_path / "run", HERE)
-    assert all(np.isfinite(row["gradient"]) for row in read(tmp_path / "run" / "log.csv"))
+    assert all(np.isfinite(row["gradient"]) for row in read_log(tmp_path / "run" / "log.csv"))
 
 
 def test_one_seed_repeats_and_two_differ(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_the_loss_falls_and_the_model_is_whole(tmp_path: Path, family: str) -> N
         intervals={"valid_steps": 25},
     )
     model = training.train(read_train_settings(path), tmp_path / "run", HERE)
-    judged = read(tmp_path / "run" / "valid.csv")
+    judged = read_log(tmp_path / "run" / "valid.csv")
     assert judged[-1]["loss"] < judged[0]["loss"]
     assert model.spec.stems == ("vocals", "accompaniment")
     assert model.weights is not None
@@ -207,19 +207,19 @@ def test_a_trained_model_is_trained_on_from_its_folder(tmp_path: Path) -> None:
     settings = read_train_settings(runs.write(tmp_path))
     first = training.train(settings, tmp_path / "first", HERE)
     init = str(first.path.parent)
-    _, _, network = training.prepare(replace(settings, network={}), init)
+    _, _, network = build_network(replace(settings, network={}), init)
     best = checkpoint.load(tmp_path / "first" / "best.pt").average
     assert same(network.state_dict(), best)
     other = replace(settings, network={}, stems=("guitar", "rest"))
-    assert training.describe(other, init)[0].stems == ("guitar", "rest")
+    assert resolve_architecture(other, init)[0].stems == ("guitar", "rest")
     with pytest.raises(SpecError, match="has 2 stems"):
-        training.describe(replace(settings, stems=("vocals", "drums", "other")), init)
+        resolve_architecture(replace(settings, stems=("vocals", "drums", "other")), init)
     with pytest.raises(SpecError, match="of family causal, the settings say 'unet'"):
-        training.describe(replace(settings, network=runs.UNET), init)
+        resolve_architecture(replace(settings, network=runs.UNET), init)
     with pytest.raises(ModelError, match="no model 'nothing'"):
-        training.describe(settings, "nothing")
+        resolve_architecture(settings, "nothing")
     with pytest.raises(SpecError, match="channels is 1; training needs 2"):
-        training.prepare(replace(settings, network={**runs.UNET, "channels": 1}), "")
+        build_network(replace(settings, network={**runs.UNET, "channels": 1}), "")
 
 
 def test_a_folder_holds_one_run(tmp_path: Path) -> None:
@@ -265,17 +265,16 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_word(tmp_path: Path) -> N
     settings = read_train_settings(path, ["intervals.log_steps=10"])
 
     def burst(settings: TrainSettings, init: str) -> Any:
-        described, spec, network = prepare(settings, init)
+        described, spec, network = build_network(settings, init)
         with torch.no_grad():
             next(network.parameters()).fill_(np.nan)
         return described, spec, network
 
-    prepare = training.prepare
     with pytest.MonkeyPatch.context() as patch, pytest.raises(RtsepError, match="not finite for 20 steps"):
-        patch.setattr(training, "prepare", burst)
-        patch.setattr(training, "_begin", lambda *found: None)
+        patch.setattr(training, "build_network", burst)
+        patch.setattr(training, "initialise", lambda *found: None)
         training.train(settings, tmp_path / "run", HERE)
-    (row,) = read(tmp_path / "run" / "log.csv")
+    (row,) = read_log(tmp_path / "run" / "log.csv")
     assert (row["step"], row["skipped"]) == (10, 10)
 
 
@@ -288,10 +287,10 @@ def test_a_run_says_how_long_it_waited_for_examples(tmp_path: Path, monkeypatch:
         time.sleep(0.2)
         return make(examples, number)
 
-    monkeypatch.setattr(training, "SCALED", 1)
+    monkeypatch.setattr(initialisation, "SCALED", 1)
     monkeypatch.setattr(Examples, "__getitem__", slow)
     training.train(settings, tmp_path / "run", HERE, on_progress=told.append)
-    rows = read(tmp_path / "run" / "log.csv")
+    rows = read_log(tmp_path / "run" / "log.csv")
     assert [row["idle"] for row in rows] == pytest.approx([course.idle for course in told[:2]], abs=1e-5)
     for row in rows:
         waits_s = row["idle"] * 2 * 2 / row["examples_per_s"]  # of two batches of two
@@ -322,7 +321,7 @@ def test_a_unet_learns_one_song_by_heart(tmp_path: Path) -> None:
     settings = read_train_settings(path, ("examples.augmentation={}",))
     only = replace(settings.train[0], folder=song.parent)
     training.train(replace(settings, train=(only,), valid=(only,)), tmp_path / "run", HERE)
-    best = max(read(tmp_path / "run" / "valid.csv"), key=lambda row: row["sdr_db"])
+    best = max(read_log(tmp_path / "run" / "valid.csv"), key=lambda row: row["sdr_db"])
     assert best["sdr_vocals_db"] > 15.0
     assert best["sdr_accompaniment_db"] > 15.0
 
@@ -333,8 +332,8 @@ def test_a_pattern_means_several_folders(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "a-music", tmp_path / "b-music")
     (tmp_path / "c-music.txt").touch()
     several = replace(settings, train=(replace(settings.train[0], folder=tmp_path / "*-music"),), valid=())
-    (collection,) = training.gather(several, 44100).collections
+    (collection,) = find_training_data(several, 44100).collections
     assert len(collection.songs) == 6
     none = replace(settings, train=(replace(settings.train[0], folder=tmp_path / "*-noise"),))
     with pytest.raises(FileError, match="no folder is called so"):
-        training.gather(none, 44100)
+        find_training_data(none, 44100)

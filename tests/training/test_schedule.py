@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from rtsep.training.schedule import LAST, rate
+from rtsep.training.schedule import LAST, learning_rate
 
 
 def test_it_rises_straight_and_falls_as_a_cosine() -> None:
-    found = [rate(step, 1000, 100, "cosine", 2.0) for step in range(1001)]
+    found = [learning_rate(step, 1000, 100, "cosine", 2.0) for step in range(1001)]
     assert found[0] == pytest.approx(0.02, rel=1e-3)
     assert max(found) == pytest.approx(2.0, rel=0.03)
     assert found.index(max(found)) in range(97, 101)
@@ -17,4 +17,4 @@ def test_it_rises_straight_and_falls_as_a_cosine() -> None:
 
 
 def test_constant_is_constant() -> None:
-    assert {rate(step, 1000, 0, "constant", 0.5) for step in range(0, 3000, 100)} == {0.5}
+    assert {learning_rate(step, 1000, 0, "constant", 0.5) for step in range(0, 3000, 100)} == {0.5}

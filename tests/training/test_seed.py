@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from rtsep.model.store import find
-from rtsep.training.logs import read
+from rtsep.training.logs import read_log
 from rtsep.training.settings import read_train_settings
 from tests.support.commands import run
 from tests.support.recordings import floats, heard
@@ -53,7 +53,7 @@ def test_the_settings_are_the_published_ones() -> None:
 
 
 def test_it_learns_from_whole_segments(model: Path) -> None:
-    rows = read(model / "log.csv")
+    rows = read_log(model / "log.csv")
     assert len(rows) == STEPS and all(np.isfinite(row["loss"]) and not row["skipped"] for row in rows)
     spec = find(str(model / "model")).spec
     assert (spec.sample_rate, spec.window, spec.hop, spec.bins, spec.context) == (22050, 2048, 512, 1024, 512)

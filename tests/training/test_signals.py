@@ -7,13 +7,13 @@ import threading
 
 import pytest
 
-from rtsep.training.signals import held
+from rtsep.training.signals import deferred_signals
 
 
 def test_a_stop_waits_for_the_end() -> None:
     before = signal.getsignal(signal.SIGINT)
     done = False
-    with pytest.raises(KeyboardInterrupt), held():
+    with pytest.raises(KeyboardInterrupt), deferred_signals():
         signal.raise_signal(signal.SIGINT)
         done = True
     assert done
@@ -24,7 +24,7 @@ def test_other_threads_are_let_be() -> None:
     done = []
 
     def work() -> None:
-        with held():
+        with deferred_signals():
             done.append(True)
 
     thread = threading.Thread(target=work)

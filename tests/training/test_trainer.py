@@ -12,7 +12,8 @@ import torch
 from rtsep.errors import SpecError
 from rtsep.training import run as training
 from rtsep.training.device import TrainingDevice
-from rtsep.training.logs import read
+from rtsep.training.initialisation import build_network
+from rtsep.training.logs import read_log
 from rtsep.training.settings import read_train_settings
 from rtsep.training.trainer import Trainer
 from tests.training import runs
@@ -28,7 +29,7 @@ def one_thread() -> None:
 
 def trainer_of(folder: Path, **more: Any) -> Trainer:
     settings = read_train_settings(runs.write(folder, steps=20, valid=[], **more))
-    return Trainer(settings, *training.prepare(settings, ""), folder, HERE, "")
+    return Trainer(settings, *build_network(settings, ""), folder, HERE, "")
 
 
 def noise() -> torch.Tensor:
@@ -53,7 +54,7 @@ def test_memory_is_carried_from_batch_to_batch(tmp_path: Path) -> None:
     for carry in (0.0, 1.0):
         path = runs.write(tmp_path, steps=3, optimisation={"carry": carry})
         training.train(read_train_settings(path), tmp_path / f"run{carry}", HERE)
-        losses[carry] = [row["loss"] for row in read(tmp_path / f"run{carry}" / "log.csv")]
+        losses[carry] = [row["loss"] for row in read_log(tmp_path / f"run{carry}" / "log.csv")]
     assert losses[0.0][0] == losses[1.0][0]
     assert losses[0.0][1] != losses[1.0][1]
 
@@ -61,7 +62,7 @@ def test_memory_is_carried_from_batch_to_batch(tmp_path: Path) -> None:
 def test_only_a_causal_network_has_memory_to_carry(tmp_path: Path) -> None:
     path = runs.write(tmp_path, network=runs.UNET, optimisation={"carry": 0.5})
     with pytest.raises(SpecError, match=r"optimisation.carry = 0.5: a network of family unet remembers nothing; leave"):
-        training.prepare(read_train_settings(path), "")
+        build_network(read_train_settings(path), "")
 
 
 def test_a_batch_whose_loss_is_not_finite_leaves_the_memory_of_the_one_before(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from rtsep.core.spec import ModelSpec
 from rtsep.errors import ModelError
 from rtsep.model.architectures import UNetArchitecture
 from rtsep.model.folder import JSON_NAME, ONNX_NAME
-from rtsep.model.graphs.nodes import Nodes
-from rtsep.model.shapes import KERNEL, MIX, NORM, steps_up
+from rtsep.model.graphs.builder import GraphBuilder
+from rtsep.model.shapes import KERNEL, MIX, NORM, decoder_channels
 from rtsep.model.weights import Weights
 
 Float32 = NDArray[np.float32]
@@ -49,22 +49,30 @@ ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def unet_graphs(weights: Weights, spec: ModelSpec, most: int) -> list[tuple[int, bytes]]:
-    """Write what a model plays from, in up to `most` parts side by side, each with how many stems it gives.
+    """Write what a U-Net plays from, in parts that can work side by side.
 
-    A softmax across the stems needs them all in one. Raises `ModelError` where the weights are no U-Net's,
-    or not those of the spec.
+    Args:
+        weights: of a U-Net.
+        spec: of the model; its context and newest frames are what the graphs are made for.
+        most: parts at the most; a softmax across the stems needs them all in one.
+
+    Returns:
+        For each part how many stems it gives, and its graph, serialised.
+
+    Raises:
+        ModelError: where the weights are no U-Net's, or not those of the spec.
     """
-    described = weights.architecture
-    if not isinstance(described, UNetArchitecture):
+    architecture = weights.architecture
+    if not isinstance(architecture, UNetArchitecture):
         raise ModelError(f"{spec.name} has no {ONNX_NAME}, and only a U-Net can do without; export it again")
-    if len(spec.stems) != len(described.stems) or not spec.context_step or spec.context_step % described.step:
+    if len(spec.stems) != len(architecture.stems) or not spec.context_step or spec.context_step % architecture.step:
         raise ModelError(f"{spec.name}: its weights are not those of the network that {JSON_NAME} describes")
-    count = 1 if described.output == "softmax" else max(1, min(most, len(spec.stems)))
+    count = 1 if architecture.output == "softmax" else max(1, min(most, len(spec.stems)))
     parts = []
     for places in np.array_split(np.arange(len(spec.stems)), count):
         try:
             graph = unet_graph(
-                described, weights.tensors, spec.newest, tuple(int(place) for place in places), spec.context
+                architecture, weights.tensors, spec.newest, tuple(int(place) for place in places), spec.context
             )
             parts.append((len(places), graph.SerializeToString()))
         except Exception as error:  # protobuf's errors share no base class
@@ -79,46 +87,53 @@ def unet_graph(
     stems: tuple[int, ...] = (),
     context: int = 0,
 ) -> onnx.ModelProto:
-    """Write the graph of a U-Net: `magnitudes` to `masks`, the stems' magnitudes; see `ModelSpec`.
+    """Write the graph of a U-Net; batch and frames are free.
 
-    tensors: by the names of `tensor_shapes`, float32. newest: how many frames of each context it gives,
-    the newest; 0: all. stems: the places of those that it gives; all if empty. Batch and frames are free;
-    context: frames that it is to be fastest at; 0: many.
+    Args:
+        architecture: of the network.
+        tensors: float32, by the names of `tensor_shapes`.
+        newest: how many frames of each context it gives, the newest; 0 for all.
+        stems: the places of those that it gives; empty for all.
+        context: frames that it is to be fastest at; 0 for many.
+
+    Returns:
+        The model: `magnitudes` (batch, channels, frames, bins) to `masks`, the stems' magnitudes (batch, stems,
+        channels, frames or newest, bins); see `ModelSpec`.
     """
-    nodes = Nodes()
-    heard = _levelled(nodes) if architecture.levelled else "magnitudes"
-    mix = nodes.last("mix/newest", "magnitudes", newest) if newest else "magnitudes"
-    axis = nodes.whole("stems/axis", 1)
+    graph = GraphBuilder()
+    heard = _levelled(graph) if architecture.levelled else "magnitudes"
+    mix = graph.last_rows("mix/newest", "magnitudes", newest) if newest else "magnitudes"
+    axis = graph.integers("stems/axis", 1)
     soft = architecture.output == "softmax"
     given = []
     for place in stems or range(len(architecture.stems)):
         stem = architecture.stems[place]
-        tower = _Tower(nodes, stem, architecture, _of_tower(tensors, place), context)
+        tower = _Tower(graph, stem, architecture, _of_tower(tensors, place), context)
         found = tower.logits(heard, newest, negated=not soft)
         if not soft:
             # Written out, since ONNX Runtime's sigmoid has only an absolute accuracy, and where all masks of a
             # bin are small the ratio of their squares shows it: mix / (1 + exp(-logits)).
-            grown = nodes.add(f"{stem}/exp", "Exp", found)
-            found = nodes.add(f"{stem}/masked", "Div", mix, nodes.add(f"{stem}/1+exp", "Add", grown, nodes.number(1.0)))
-        given.append(nodes.add(f"{stem}/stem", "Unsqueeze", found, axis))
+            grown = graph.add(f"{stem}/exp", "Exp", found)
+            found = graph.add(f"{stem}/masked", "Div", mix, graph.add(f"{stem}/1+exp", "Add", grown, graph.scalar(1.0)))
+        given.append(graph.add(f"{stem}/stem", "Unsqueeze", found, axis))
     if soft:
-        shares = nodes.add("softmax", "Softmax", nodes.add("logits", "Concat", *given, axis=1), axis=1)
-        nodes.add("masked", "Mul", shares, nodes.add("mix/stems", "Unsqueeze", mix, axis), to="masks")
+        shares = graph.add("softmax", "Softmax", graph.add("logits", "Concat", *given, axis=1), axis=1)
+        graph.add("masked", "Mul", shares, graph.add("mix/stems", "Unsqueeze", mix, axis), to="masks")
     else:
-        nodes.add("stems", "Concat", *given, axis=1, to="masks")
+        graph.add("stems", "Concat", *given, axis=1, to="masks")
     channels, bins = architecture.channels, architecture.bins
-    return nodes.model(
+    return graph.model(
         {"magnitudes": ("batch", channels, "frames", bins)},
         {"masks": ("batch", len(given), channels, newest or "frames", bins)},
     )
 
 
-def _levelled(nodes: Nodes) -> str:
+def _levelled(graph: GraphBuilder) -> str:
     """Bring each context to an RMS magnitude of 1."""
-    square = nodes.add("level/square", "Mul", "magnitudes", "magnitudes")
-    mean = nodes.add("level/mean", "ReduceMean", square, nodes.whole("level/axes", 1, 2, 3))
-    root = nodes.add("level/root", "Sqrt", mean)
-    return nodes.add("level/heard", "Div", "magnitudes", nodes.add("level/floor", "Add", root, nodes.number(QUIET)))
+    square = graph.add("level/square", "Mul", "magnitudes", "magnitudes")
+    mean = graph.add("level/mean", "ReduceMean", square, graph.integers("level/axes", 1, 2, 3))
+    root = graph.add("level/root", "Sqrt", mean)
+    return graph.add("level/heard", "Div", "magnitudes", graph.add("level/floor", "Add", root, graph.scalar(QUIET)))
 
 
 def _of_tower(tensors: Mapping[str, Float32], place: int) -> dict[str, Float32]:
@@ -130,9 +145,14 @@ class _Tower:
     """The nodes of one stem's tower; context: the frames that it is to be fastest at, 0: many."""
 
     def __init__(
-        self, nodes: Nodes, stem: str, architecture: UNetArchitecture, tensors: Mapping[str, Float32], context: int
+        self,
+        graph: GraphBuilder,
+        stem: str,
+        architecture: UNetArchitecture,
+        tensors: Mapping[str, Float32],
+        context: int,
     ) -> None:
-        self._nodes, self._stem, self._tensors = nodes, stem, tensors
+        self._graph, self._stem, self._tensors = graph, stem, tensors
         self._architecture, self._context = architecture, context
 
     def logits(self, heard: str, newest: int, negated: bool) -> str:
@@ -147,7 +167,7 @@ class _Tower:
                 values = self._activated(name, normal, self._architecture.conv)
             # all sizes are even, so SAME always pads alike
             kernel = self._kernel(f"{name}/conv", self._part(module))
-            values = self._nodes.add(f"{name}/conv", "Conv", values, *kernel, pads=PADS, strides=[2, 2])
+            values = self._graph.add(f"{name}/conv", "Conv", values, *kernel, pads=PADS, strides=[2, 2])
             values = self._mixed(name, module, values)
             skips.append(values)
         values = skips.pop()  # the deepest goes up raw
@@ -155,17 +175,17 @@ class _Tower:
         rows = [newest + REACH if newest else 0]
         for _ in filters[1:]:
             rows.append(pairs(rows[-1]) + 1 if newest else 0)
-        for step, (_, outputs) in enumerate(steps_up(filters)):
+        for step, (_, outputs) in enumerate(decoder_channels(filters)):
             values = self._up(step, values, skips.pop() if step else "", outputs, rows.pop())
         return self._output(values, newest, negated)
 
     def _up(self, step: int, below: str, skip: str, outputs: int, rows: int) -> str:
         """Double rows and columns; rows: how many of the result are needed, the last; 0: all."""
-        name, module, add = f"{self._stem}/up{step + 1}", f"decoders.{step}", self._nodes.add
+        name, module, add = f"{self._stem}/up{step + 1}", f"decoders.{step}", self._graph.add
         seen = pairs(rows) + 1 if rows else 0  # each pair of rows sees the row before it, its own, and the one after
         inputs = [skip, below] if skip else [below]
         if rows:
-            inputs = [self._nodes.last(f"{name}/last {place}", one, seen) for place, one in enumerate(inputs)]
+            inputs = [self._graph.last_rows(f"{name}/last {place}", one, seen) for place, one in enumerate(inputs)]
         values = add(f"{name}/both", "Concat", *inputs, axis=1) if skip else inputs[0]
         if outputs < NARROWEST:
             kernel = self._kernel(f"{name}/tconv", self._part(module))
@@ -175,27 +195,27 @@ class _Tower:
             # A context with fewer rows is padded by the convolutions, which costs no multiplications.
             given = self._context >> (len(self._architecture.filters) - step)
             values = self._phased(name, module, values, 0 if 0 < given < seen else seen)
-        return self._nodes.last(f"{name}/newest", values, rows) if rows else values
+        return self._graph.last_rows(f"{name}/newest", values, rows) if rows else values
 
     def _phased(self, name: str, module: str, values: str, seen: int) -> str:
         """A transposed convolution as four; seen: rows of the input, the first only seen by others; 0: all."""
         if seen:
-            padded = self._nodes.zeros_before(f"{name}/padded", values, 1)  # for a context of no more rows
-            values = self._nodes.last(f"{name}/seen", padded, seen)
+            padded = self._graph.pad_rows_before(f"{name}/padded", values, 1)  # for a context of no more rows
+            values = self._graph.last_rows(f"{name}/seen", padded, seen)
         if self._is_low(module):
             return self._phased_low(name, module, values, seen)
         weight = self._tensors[f"{module}.conv.weight"]
-        bias = self._nodes.constant(f"{name}/bias", self._tensors[f"{module}.conv.bias"])
+        bias = self._graph.constant(f"{name}/bias", self._tensors[f"{module}.conv.bias"])
         phases = []
         for row, vertical in enumerate(TAPS):
             for column, horizontal in enumerate(TAPS):
                 phase = f"{name}/phase{row}{column}"
-                kernel = self._nodes.constant(f"{phase}/weight", taps(weight, vertical, horizontal))
+                kernel = self._graph.constant(f"{phase}/weight", taps(weight, vertical, horizontal))
                 pads = [0 if seen else 1, 1, row, column]
-                grown = self._nodes.add(f"{phase}/conv", "Conv", values, kernel, bias, pads=pads)
+                grown = self._graph.add(f"{phase}/conv", "Conv", values, kernel, bias, pads=pads)
                 phases.append(self._finished(phase, module, grown))
-        stacked = self._nodes.add(f"{name}/phases", "Concat", *phases, axis=1)
-        return self._nodes.add(f"{name}/interleaved", "DepthToSpace", stacked, blocksize=2, mode="DCR")
+        stacked = self._graph.add(f"{name}/phases", "Concat", *phases, axis=1)
+        return self._graph.add(f"{name}/interleaved", "DepthToSpace", stacked, blocksize=2, mode="DCR")
 
     def _phased_low(self, name: str, module: str, values: str, seen: int) -> str:
         """The same of low rank: what is interleaved are fewer channels than come of them."""
@@ -209,16 +229,16 @@ class _Tower:
             whole = [
                 np.pad(one, ((0, 0), (0, 0), (0, 1 - row), (0, 1 - column))) for (row, column), one in kernels.items()
             ]
-            kernel = self._nodes.constant(f"{name}/weight", np.concatenate(whole))
-            stacked = self._nodes.add(f"{name}/conv", "Conv", values, kernel, pads=[0 if seen else 1, 1, 1, 1])
+            kernel = self._graph.constant(f"{name}/weight", np.concatenate(whole))
+            stacked = self._graph.add(f"{name}/conv", "Conv", values, kernel, pads=[0 if seen else 1, 1, 1, 1])
         else:
             phases = []
             for (row, column), one in kernels.items():
-                kernel = self._nodes.constant(f"{name}/phase{row}{column}/weight", one)
+                kernel = self._graph.constant(f"{name}/phase{row}{column}/weight", one)
                 pads = [0 if seen else 1, 1, row, column]
-                phases.append(self._nodes.add(f"{name}/phase{row}{column}/conv", "Conv", values, kernel, pads=pads))
-            stacked = self._nodes.add(f"{name}/phases", "Concat", *phases, axis=1)
-        grown = self._nodes.add(f"{name}/interleaved", "DepthToSpace", stacked, blocksize=2, mode="DCR")
+                phases.append(self._graph.add(f"{name}/phase{row}{column}/conv", "Conv", values, kernel, pads=pads))
+            stacked = self._graph.add(f"{name}/phases", "Concat", *phases, axis=1)
+        grown = self._graph.add(f"{name}/interleaved", "DepthToSpace", stacked, blocksize=2, mode="DCR")
         return self._finished(name, module, self._mixed(name, module, grown))
 
     def _finished(self, name: str, module: str, values: str) -> str:
@@ -229,12 +249,12 @@ class _Tower:
     def _output(self, values: str, newest: int, negated: bool) -> str:
         name, sign = f"{self._stem}/output", np.float32(-1.0 if negated else 1.0)
         if newest:
-            padded = self._nodes.zeros_before(f"{name}/padded", values, REACH)  # for a context of no more rows
-            values = self._nodes.last(f"{name}/seen", padded, newest + REACH)
-        kernel = self._nodes.constant(f"{name}/weight", sign * self._tensors["output.weight"])
-        bias = self._nodes.constant(f"{name}/bias", sign * self._tensors["output.bias"])
+            padded = self._graph.pad_rows_before(f"{name}/padded", values, REACH)  # for a context of no more rows
+            values = self._graph.last_rows(f"{name}/seen", padded, newest + REACH)
+        kernel = self._graph.constant(f"{name}/weight", sign * self._tensors["output.weight"])
+        bias = self._graph.constant(f"{name}/bias", sign * self._tensors["output.bias"])
         pads = [0 if newest else REACH, REACH, REACH, REACH]
-        return self._nodes.add(f"{name}/conv", "Conv", values, kernel, bias, pads=pads, dilations=[2, 2])
+        return self._graph.add(f"{name}/conv", "Conv", values, kernel, bias, pads=pads, dilations=[2, 2])
 
     def _is_low(self, module: str) -> bool:
         """Whether a step's convolution is of low rank."""
@@ -249,29 +269,38 @@ class _Tower:
         if not self._is_low(module):
             return values
         mix = self._kernel(f"{name}/mix", f"{module}.conv.{MIX}")
-        return self._nodes.add(f"{name}/mix", "Conv", values, *mix)
+        return self._graph.add(f"{name}/mix", "Conv", values, *mix)
 
     def _kernel(self, name: str, part: str) -> list[str]:
         """Weight and bias of a convolution, where it has one."""
         found = {end: self._tensors.get(f"{part}.{end}") for end in ("weight", "bias")}
-        return [self._nodes.constant(f"{name}/{end}", tensor) for end, tensor in found.items() if tensor is not None]
+        return [self._graph.constant(f"{name}/{end}", tensor) for end, tensor in found.items() if tensor is not None]
 
     def _normal(self, name: str, module: str, values: str) -> str:
         constants = [
-            self._nodes.constant(f"{self._stem}/{module}/{part}", self._tensors[f"{module}.{part}"]) for part in NORM
+            self._graph.constant(f"{self._stem}/{module}/{part}", self._tensors[f"{module}.{part}"]) for part in NORM
         ]
-        return self._nodes.add(f"{name}/norm", "BatchNormalization", values, *constants, epsilon=EPSILON)
+        return self._graph.add(f"{name}/norm", "BatchNormalization", values, *constants, epsilon=EPSILON)
 
     def _activated(self, name: str, values: str, activation: str) -> str:
         kind, attributes = ACTIVATIONS[activation]
-        return self._nodes.add(f"{name}/{activation}", kind, values, **attributes)
+        return self._graph.add(f"{name}/{activation}", kind, values, **attributes)
 
 
 def taps(weight: Float32, vertical: tuple[int, ...], horizontal: tuple[int, ...]) -> Float32:
-    """The kernel (outputs, inputs, rows, columns) of those taps of a transposed convolution's."""
+    """Cut some taps out of the kernel of a transposed convolution.
+
+    Args:
+        weight: (inputs, outputs, 5, 5).
+        vertical: the rows to take, in this order.
+        horizontal: the columns to take, in this order.
+
+    Returns:
+        A convolution's kernel, (outputs, inputs, rows, columns).
+    """
     return weight[:, :, list(vertical)][:, :, :, list(horizontal)].transpose(1, 0, 2, 3)
 
 
 def pairs(rows: int) -> int:
-    """How many pairs of an even and an odd row hold so many of the last rows."""
+    """Count the pairs of an even and an odd row that hold so many of the last rows."""
     return -(-rows // 2)

@@ -12,7 +12,11 @@ from rtsep.model.store import EMBEDDED, JSON_NAME, PLAIN_NAME, StoredModel, find
 
 
 def check_name(name: str) -> None:
-    """Raise `ModelError` where no model of the user's can have this name."""
+    """Check that a model of the user's can have this name.
+
+    Raises:
+        ModelError: where it is not plain, or belongs to something else.
+    """
     if not PLAIN_NAME.fullmatch(name):
         raise ModelError(
             f"model name {name!r:.200} is not plain: letters, digits, '.', '_' and '-' are allowed; give another name"
@@ -25,11 +29,17 @@ def check_name(name: str) -> None:
 
 
 def install(name: str, write: Callable[[Path], object], origin: Mapping[str, str] | None = None) -> StoredModel:
-    """Let `write` fill a new folder, verify it, and make it the user's model `name`.
+    """Let a function fill a new folder, verify it, and make it one of the user's models.
 
-    origin: what model.json is to say of where it comes from, as `released` gives it. An older model
-    of that name is replaced only after the new one was found whole. Raises `ModelError`, also where
-    the folder of the user's models cannot be written to.
+    An older model of that name is replaced only after the new one was found whole.
+
+    Args:
+        name: of the new model.
+        write: gets the folder, and writes the model into it.
+        origin: what model.json is to say of where it comes from, as `identify_release` gives it; None for nothing.
+
+    Raises:
+        ModelError: for a name that is not free, a model that is not whole, or a folder that cannot be written to.
     """
     check_name(name)
     root = user_folder()

@@ -21,7 +21,7 @@ from rtsep.model.architectures import OpenUnmixArchitecture
 from rtsep.model.folder import ONNX_NAME, WEIGHTS_NAME, told, write_json
 from rtsep.model.importers.installation import check_name, install
 from rtsep.model.importers.openunmix_weights import read_settings, read_weights
-from rtsep.model.openunmix_tensors import Sizes, Target, check_alike, read_target, states
+from rtsep.model.openunmix_tensors import Sizes, Target, check_alike, read_target, state_specs
 from rtsep.model.store import StoredModel
 
 WEIGHTS, SEPARATOR = ".pth", "separator.json"
@@ -90,14 +90,17 @@ def import_openunmix(
 ) -> StoredModel:
     """Make Open-Unmix networks one of the user's models.
 
-    path: a folder of weights, or one `.pth` file. name: of the new model; `openunmix-umxhq` and so
-    on for published sets, else the folder's or file's own. targets: those to take, in this order;
-    without them all. residual: whether one more stem holds what no target claims; one target has
-    it always. context: spectra that a bidirectional network sees at once; one that goes one way
-    carries its state instead. licence: what the model's says of itself.
+    Args:
+        path: a folder of weights, or one `.pth` file.
+        name: of the new model; None for `openunmix-umxhq` and so on of published sets, else the folder's or file's own.
+        targets: those to take, in this order; empty for all.
+        residual: whether one more stem holds what no target claims; one target has it always.
+        context: spectra that a bidirectional network sees at once; one that goes one way carries its state instead.
+        licence: what the model says of its terms; None for what is known of the files.
 
-    Raises `ModelError` for files that are missing, broken or hostile, for settings that contradict
-    the weights, and for targets that do not fit together.
+    Raises:
+        ModelError: for files that are missing, broken or hostile, for settings that contradict the weights, and for
+            targets that do not fit together.
     """
     networks: dict[str, Target] = {}
     settings: dict[str, dict[str, int]] = {}
@@ -126,13 +129,13 @@ def import_openunmix(
         )
     residual = residual or len(files) == 1
     stems = (*sizes, RESIDUAL) if residual else tuple(sizes)
-    described = _architecture(stems, sizes[files[0].target], settings[files[0].target], context)
+    architecture = _architecture(stems, sizes[files[0].target], settings[files[0].target], context)
     terms = {PUBLISHED[file.published].licence if file.published else UNKNOWN_LICENCE for file in files}
-    spec = described.spec(name, licence or "; ".join(sorted(terms)), states(sizes))
-    return install(name, lambda folder: _write(networks, described, spec, folder))
+    spec = architecture.spec(name, licence or "; ".join(sorted(terms)), state_specs(sizes))
+    return install(name, lambda folder: _write(networks, architecture, spec, folder))
 
 
-def _write(targets: Mapping[str, Target], described: OpenUnmixArchitecture, spec: ModelSpec, folder: Path) -> None:
+def _write(targets: Mapping[str, Target], architecture: OpenUnmixArchitecture, spec: ModelSpec, folder: Path) -> None:
     """Write the graph, and beside it the weights to train on."""
     import onnx
 
@@ -140,7 +143,7 @@ def _write(targets: Mapping[str, Target], described: OpenUnmixArchitecture, spec
     from rtsep.model.weights import Weights, write_weights
 
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(openunmix_graph(targets, described.residual, spec), folder / ONNX_NAME)
+    onnx.save(openunmix_graph(targets, architecture.residual, spec), folder / ONNX_NAME)
     files = {"graph": told(folder / ONNX_NAME)}
     # those that differ in size cannot be described as one, so they can be played but not trained
     if len({target.sizes for target in targets.values()}) == 1:
@@ -149,7 +152,7 @@ def _write(targets: Mapping[str, Target], described: OpenUnmixArchitecture, spec
             for number, target in enumerate(targets.values())
             for name, tensor in target.tensors.items()
         }
-        write_weights(Weights(described, tensors), folder / WEIGHTS_NAME)
+        write_weights(Weights(architecture, tensors), folder / WEIGHTS_NAME)
         files["weights"] = told(folder / WEIGHTS_NAME)
     write_json(folder, spec, files)
 
@@ -157,8 +160,12 @@ def _write(targets: Mapping[str, Target], described: OpenUnmixArchitecture, spec
 def find_targets(path: Path, targets: tuple[str, ...] = ()) -> list[TargetFile]:
     """Find the weights in a folder, or the one file, in the order of the stems.
 
-    targets: those to take, in this order; without them all, in the original's order, then sorted.
-    Raises `ModelError` for one that is missing, there twice, or has no plain name.
+    Args:
+        path: a folder of weights, or one `.pth` file.
+        targets: those to take, in this order; empty for all, in the original's order, then sorted.
+
+    Raises:
+        ModelError: for a target that is missing, there twice, or has no plain name.
     """
     if path.is_file() and path.suffix == WEIGHTS:
         files = [_target_file(path)]

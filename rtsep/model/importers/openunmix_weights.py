@@ -26,7 +26,15 @@ AGAIN = "get the file again"
 def read_weights(path: Path, digits: str | None = None) -> dict[str, NDArray[Any]]:
     """Read a state dict, float tensors or counters by name, no larger together than the file.
 
-    digits: what the file's sha256 begins with. Raises `ModelError` for anything else.
+    Args:
+        path: a `.pth` file.
+        digits: what the file's sha256 begins with; None for whatever it is.
+
+    Returns:
+        The arrays by their names.
+
+    Raises:
+        ModelError: for any other file, and for one whose sha256 is another.
     """
     raw = _read(path, MAX_WEIGHT_BYTES)
     found = hashlib.sha256(raw).hexdigest()
@@ -58,7 +66,15 @@ def _state_dict(path: Path, content: object) -> dict[str, TensorView]:
 
 
 def read_settings(path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
-    """Read a JSON object with at least the keys that are `needed`, or raise `ModelError`."""
+    """Read a JSON object with at least some keys.
+
+    Args:
+        path: of the file.
+        needed: the keys that it must have.
+
+    Raises:
+        ModelError: for anything else.
+    """
     try:
         entries = json.loads(_read(path, MAX_JSON_BYTES))
     except (ValueError, RecursionError) as error:

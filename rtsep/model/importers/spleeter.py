@@ -26,7 +26,7 @@ from rtsep.model.importers.spleeter_config import (
     shipped_name,
 )
 from rtsep.model.importers.tf_checkpoint import INDEX, Bundle, find_prefix, open_bundle
-from rtsep.model.published.fingerprints import released
+from rtsep.model.published.fingerprints import identify_release
 from rtsep.model.published.registry import ARCHIVES, store_name
 from rtsep.model.published.registry import SPLEETER_MIT as DEEZER
 from rtsep.model.shapes import tensor_shapes
@@ -52,15 +52,17 @@ def import_spleeter(
 ) -> StoredModel:
     """Make a Spleeter model one of the user's models.
 
-    path: a folder with a checkpoint, a `.tar.gz` of one, or a checkpoint's prefix. name: of the
-    new model; `spleeter-2stems` and so on for the shipped and the released ones, else the folder's
-    own. config: Spleeter's JSON, or the name of a shipped configuration; without it a JSON beside
-    the checkpoint, else what the folder is called, else what the released files are known by.
-    context: spectra that the network sees at once, a multiple of its step; without it the
-    configuration's T. licence: what the model's says of itself.
+    Args:
+        path: a folder with a checkpoint, a `.tar.gz` of one, or a checkpoint's prefix.
+        name: of the new model; None for `spleeter-2stems` and so on of the shipped and the released ones, else the
+            folder's own.
+        config: Spleeter's JSON, or the name of a shipped configuration; None for a JSON beside the checkpoint, else
+            what the folder is called, else what the released files are known by.
+        context: spectra that the network sees at once, a multiple of its step; None for the configuration's T.
+        licence: what the model says of its terms; None for what is known of the files.
 
-    Raises `ModelError` for files that are broken or hostile, and for weights that do not fit the
-    configuration.
+    Raises:
+        ModelError: for files that are broken or hostile, and for weights that do not fit the configuration.
     """
     from rtsep.model.weights import Weights, write_model
 
@@ -70,15 +72,15 @@ def import_spleeter(
         index = prefix.with_name(prefix.name + INDEX)
         known = KNOWN_INDEXES.get(digest(index))
         configuration, shipped = _configuration(prefix, config, folder_name, known)
-        described = configuration.architecture(context)
-        origin = released(index, bundle.data, described)
+        architecture = configuration.architecture(context)
+        origin = identify_release(index, bundle.data, architecture)
         if name is None:
             name = f"spleeter-{shipped or folder_name}" if folder_name in SHIPPED else folder_name
             name = store_name(origin["released"]) if origin else name
         check_name(name)  # before the long work
         deezers = known is not None or (shipped in RELEASED and folder_name in RELEASED)
-        spec = described.spec(name, licence or (DEEZER if deezers else UNKNOWN))
-        weights = Weights(described, read_tensors(bundle, configuration))
+        spec = architecture.spec(name, licence or (DEEZER if deezers else UNKNOWN))
+        weights = Weights(architecture, read_tensors(bundle, configuration))
         return install(name, lambda folder: write_model(weights, spec, folder), origin)
 
 
@@ -134,7 +136,15 @@ def _configuration(
 
 
 def variables(towers: int, depth: int) -> dict[str, str]:
-    """Give Spleeter's variable for each tensor of a U-Net, for towers of `depth` steps."""
+    """Give Spleeter's variable for each tensor of a U-Net.
+
+    Args:
+        towers: how many it has, one a stem.
+        depth: steps down of each.
+
+    Returns:
+        The variables' names by those of `tensor_shapes`.
+    """
     names: dict[str, str] = {}
     for tower in range(towers):
         layers = [("output", "conv2d", (depth + 1) * tower + depth, CONV)]
@@ -152,10 +162,18 @@ def variables(towers: int, depth: int) -> dict[str, str]:
 
 
 def read_tensors(bundle: Bundle, config: SpleeterConfig) -> dict[str, NDArray[np.float32]]:
-    """Read the weights of a checkpoint by our names, as `tensor_shapes` has them.
+    """Read the weights of a checkpoint by our names.
 
-    Raises `ModelError` with the tensor's name for one that is missing, left over, damaged, not
-    finite, or of another type or shape than the configuration wants.
+    Args:
+        bundle: the checkpoint.
+        config: the configuration that it must fit.
+
+    Returns:
+        The tensors as `tensor_shapes` has them.
+
+    Raises:
+        ModelError: with the tensor's name for one that is missing, left over, damaged, not finite, or of another type
+            or shape than the configuration wants.
     """
     shapes = tensor_shapes(config.architecture())
     names = variables(len(config.instrument_list), len(config.filters))

@@ -41,8 +41,8 @@ OWN_WINDOW = ("46",)
 class SpleeterConfig:
     """The part of a Spleeter configuration that makes the model, under Spleeter's names.
 
-    conv, deconv: the activations that `conv_activation` and `deconv_activation` come to; filters:
-    `conv_n_filters`. Raises `ModelError` for a value that is not allowed.
+    Raises:
+        ModelError: for a value that is not allowed.
     """
 
     instrument_list: tuple[str, ...]
@@ -54,9 +54,9 @@ class SpleeterConfig:
     separation_exponent: float = 2.0
     mask_extension: MaskExtension = "zeros"
     type: ModelType = "unet.unet"
-    conv: Activation = "leaky_relu"
-    deconv: Activation = "relu"
-    filters: tuple[int, ...] = STANDARD_FILTERS
+    conv: Activation = "leaky_relu"  # that `conv_activation` comes to
+    deconv: Activation = "relu"  # that `deconv_activation` comes to
+    filters: tuple[int, ...] = STANDARD_FILTERS  # `conv_n_filters`
 
     def __post_init__(self) -> None:
         _check_instruments(self.instrument_list)
@@ -96,7 +96,11 @@ class SpleeterConfig:
 
     @classmethod
     def from_dict(cls, entries: Mapping[str, Any]) -> SpleeterConfig:
-        """Build from Spleeter's JSON object; its other keys are left alone, as the original does."""
+        """Build from Spleeter's JSON object; its other keys are left alone, as the original does.
+
+        Raises:
+            ModelError: for a key that is missing, and for a value that is not allowed.
+        """
         keys = ("instrument_list", *(key for key, _, _ in RANGES), "separation_exponent", "mask_extension")
         if missing := [key for key in (*keys, "n_channels", "model") if key not in entries]:
             raise ModelError(f"{missing[0]!r} is missing; Spleeter's configurations have it")
@@ -122,7 +126,14 @@ class SpleeterConfig:
         )
 
     def architecture(self, context: int | None = None) -> UNetArchitecture:
-        """Give the network, seeing T spectra at once or `context`; `ModelError` for no multiple of `step`."""
+        """Give the network.
+
+        Args:
+            context: spectra that it sees at once; None for T.
+
+        Raises:
+            ModelError: for a context that is no multiple of `step`.
+        """
         context = self.T if context is None else context
         if not 1 <= context <= 4096 or context % self.step:
             raise ModelError(f"context is {context}; allowed are multiples of {self.step} up to 4096")
@@ -143,7 +154,16 @@ class SpleeterConfig:
         )
 
     def spec(self, name: str, licence: str, context: int | None = None) -> ModelSpec:
-        """Give the spec of this model; `ModelError` for a context that is no multiple of `step`."""
+        """Give the spec of this model.
+
+        Args:
+            name: of the model.
+            licence: what it says of its terms.
+            context: spectra that the network sees at once; None for T.
+
+        Raises:
+            ModelError: for a context that is no multiple of `step`.
+        """
         return self.architecture(context).spec(name, licence)
 
 
@@ -175,7 +195,11 @@ def shipped_name(descriptor: str | Path) -> str | None:
 
 
 def read_config(path: Path) -> SpleeterConfig:
-    """Read a configuration in Spleeter's JSON; `ModelError` names the file, the key and its value."""
+    """Read a configuration in Spleeter's JSON.
+
+    Raises:
+        ModelError: for a file that is none; it names the file, the key and its value.
+    """
     entries = read_json(path)
     try:
         return SpleeterConfig.from_dict(entries)
@@ -184,7 +208,11 @@ def read_config(path: Path) -> SpleeterConfig:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of bounded size; `ModelError` for anything else."""
+    """Read a JSON object of bounded size.
+
+    Raises:
+        ModelError: for anything else.
+    """
     try:
         size = path.stat().st_size
         if size > MAX_JSON_BYTES:

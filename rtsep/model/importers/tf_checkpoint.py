@@ -53,7 +53,11 @@ class Bundle:
     entries: dict[str, TensorEntry]
 
     def read(self, name: str) -> NDArray[Any]:
-        """Read one tensor in its own shape, read-only; `ModelError` where its CRC32C differs."""
+        """Read one tensor in its own shape, read-only.
+
+        Raises:
+            ModelError: where the file cannot be read, or the tensor's CRC32C differs.
+        """
         entry = self.entries[name]
         try:
             with self.data.open("rb") as file:
@@ -72,10 +76,14 @@ def masked(crc: int) -> int:
 
 
 def find_prefix(path: Path) -> Path:
-    """Find the checkpoint at `path`, and give what its files' names begin with.
+    """Find a checkpoint, and give what its files' names begin with.
 
-    path: such a prefix itself, an `.index` file, or a folder. In a folder the file `checkpoint`
-    says which one, else it is `model`, else the newest `model.ckpt-N`. Raises `ModelError`.
+    Args:
+        path: such a prefix itself, an `.index` file, or a folder. In a folder the file `checkpoint` says which one,
+            else it is `model`, else the newest `model.ckpt-N`.
+
+    Raises:
+        ModelError: where there is none, and where the file `checkpoint` names another than one beside it.
     """
     if path.suffix == INDEX and path.is_file():
         return path.with_suffix("")
@@ -118,10 +126,14 @@ def _latest(folder: Path) -> str:
 
 
 def open_bundle(prefix: Path) -> Bundle:
-    """Read the index of the checkpoint `prefix` and check it against its data file.
+    """Read the index of a checkpoint and check it against its data file.
 
-    Raises `ModelError` for files that are missing, damaged, compressed, of several shards or of
-    another kind, and for tensors that do not fit their size or the file.
+    Args:
+        prefix: what its files' names begin with.
+
+    Raises:
+        ModelError: for files that are missing, damaged, compressed, of several shards or of another kind, and for
+            tensors that do not fit their size or the file.
     """
     index, data = (prefix.with_name(prefix.name + end) for end in (INDEX, DATA))
     for file in (index, data):
@@ -138,7 +150,11 @@ def open_bundle(prefix: Path) -> Bundle:
 
 
 def read_index(index: Path) -> dict[str, TensorEntry]:
-    """Read an index alone: the entries by name, sorted; `ModelError` as `open_bundle` says."""
+    """Read an index alone: the entries by name, sorted.
+
+    Raises:
+        ModelError: for an index that is damaged, compressed, of several shards or of another kind.
+    """
     try:
         size = index.stat().st_size
         if size > MAX_INDEX_BYTES:

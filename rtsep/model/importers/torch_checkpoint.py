@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from rtsep.model import archive
-from rtsep.model.importers.torch_pickle import BrokenError, Foreign, PickleReader, Storage, TensorView, words
+from rtsep.model.importers.torch_pickle import BrokenError, Foreign, PickleReader, Storage, TensorView, one_line
 
 MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of a file before 1.6; then its version, then the machine
 VERSION = 1001
@@ -60,10 +60,16 @@ Values = Callable[[Storage], NDArray[Any]]  # gives all values of a storage
 
 
 def read(raw: bytes) -> tuple[Any, Callable[[TensorView], NDArray[Any]]]:
-    """Read what a file holds, tensors as `TensorView`, and give with it what reads one of these.
+    """Read what a file holds, and give with it what reads one of its tensors.
 
-    raw: the whole file. Raises `BrokenError` for a file that is damaged, hostile, or none of torch's;
-    what reads a tensor does so too.
+    Args:
+        raw: the whole file.
+
+    Returns:
+        What the file holds, tensors as `TensorView`; and a function from one of these to its array.
+
+    Raises:
+        BrokenError: for a file that is damaged, hostile, or none of torch's; the function raises it too.
     """
     content, values = _read_zip(raw) if raw.startswith(b"PK") else _read_stream(raw)
     return content, lambda view: _viewed(view, values)
@@ -98,14 +104,14 @@ def _read_zip(raw: bytes) -> tuple[Any, Values]:
             raise BrokenError("it was not saved on a little-endian machine")
         content = PickleReader(_zip_storage).run(io.BytesIO(source.read(pickles[0])))
     except ZIP_ERRORS as error:
-        raise BrokenError(words(error)) from error
+        raise BrokenError(one_line(error)) from error
 
     @lru_cache(maxsize=1)  # tensors that were one on a GPU share theirs
     def values(storage: Storage) -> NDArray[Any]:
         try:
             found = source.read(f"{folder}data/{storage.key}")
         except ZIP_ERRORS as error:
-            raise BrokenError(words(error)) from error
+            raise BrokenError(one_line(error)) from error
         if len(found) != storage.count * storage.dtype.itemsize:
             raise BrokenError(f"storage {storage.key!r:.40} has {len(found)} bytes, not those of its values")
         return np.frombuffer(found, storage.dtype)

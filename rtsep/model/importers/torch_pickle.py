@@ -56,7 +56,7 @@ class TensorView:
         return math.prod(self.shape) * self.storage.dtype.itemsize
 
 
-def words(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """Make one line of what an error says."""
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -76,7 +76,11 @@ ORDERED = "collections.OrderedDict"
 
 
 class PickleReader:
-    """Follows one pickle; `persistent` makes storages of what it refers to outside itself."""
+    """Follows one pickle without calling anything that it names.
+
+    Args:
+        persistent: makes storages of what the pickle refers to outside itself.
+    """
 
     def __init__(self, persistent: Callable[[object], Storage]) -> None:
         self.storages: dict[str, Storage] = {}
@@ -85,7 +89,11 @@ class PickleReader:
         self._memo: dict[int, Any] = {}
 
     def run(self, file: io.BytesIO) -> Any:
-        """Follow the pickle that begins where the file stands, and leave the file behind it."""
+        """Follow the pickle that begins where the file stands, and leave the file behind it.
+
+        Raises:
+            BrokenError: for a pickle that is damaged, hostile, or more than a description of tensors.
+        """
         try:
             for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
                 if number > MAX_STEPS:
@@ -94,7 +102,7 @@ class PickleReader:
                     return self._stack.pop()
                 self._step(opcode.name, argument)
         except (ValueError, IndexError, KeyError, TypeError, RecursionError) as error:
-            raise BrokenError(f"its description is broken: {words(error)}") from error
+            raise BrokenError(f"its description is broken: {one_line(error)}") from error
         raise BrokenError("its description is cut short")
 
     def _step(self, name: str, argument: Any) -> None:

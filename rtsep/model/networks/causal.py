@@ -31,10 +31,15 @@ def compressed(magnitudes: Tensor) -> Tensor:
 class LevelNorm(nn.Module):
     """Bring the running level of the mix to the level that the network was trained at.
 
-    The level is an exponential average of the power of every spectrum above the gate. Sum and
-    weight are accumulated side by side and divided (debiased), so that the first spectra are
-    right already. Spectra below the gate neither update nor decay it, so a pause keeps the
-    level of the music before it, and silence before any music has gain 1.
+    The level is an exponential average of the power of every spectrum above the gate. Sum and weight are accumulated
+    side by side and divided (debiased), so that the first spectra are right already. Spectra below the gate neither
+    update nor decay it, so a pause keeps the level of the music before it, and silence before any music has gain 1.
+
+    Args:
+        spec: of the network.
+        target_db: RMS that the mix is brought to, dBFS.
+        time_s: time constant of the average.
+        gate_db: level of the gate, dBFS.
     """
 
     def __init__(self, spec: ModelSpec, target_db: float, time_s: float, gate_db: float) -> None:
@@ -52,8 +57,12 @@ class LevelNorm(nn.Module):
     def forward(self, magnitudes: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
         """Give the gain of each spectrum, and the next state.
 
-        magnitudes: (batch, channels, frames, bins); level: (batch, 2), sum and weight.
-        Returns gains (batch, 1, frames, 1) and the new level (batch, 2).
+        Args:
+            magnitudes: (batch, channels, frames, bins).
+            level: (batch, 2), sum and weight.
+
+        Returns:
+            Gains (batch, 1, frames, 1), and the new level (batch, 2).
         """
         power = magnitudes.square().sum((1, 3)) * self.power_scale  # batch, frames
         loud = (power > self.gate).to(power.dtype)
@@ -71,9 +80,13 @@ class LevelNorm(nn.Module):
 class BandLinear(nn.Module):
     """One linear map a band; neighbouring bands of one width share one batched product.
 
-    widths: of the bands; inputs, outputs: the values that each band takes and gives, the same
-    for bands of one width. Weights lie as (bands, inputs, outputs), one tensor a group. `first`
-    and `counts` tell each group's first band and its number of bands.
+    Weights lie as (bands, inputs, outputs), one tensor a group. `first` and `counts` tell each group's first band and
+    its number of bands.
+
+    Args:
+        widths: of the bands, in bins.
+        inputs: values that each band takes, the same for bands of one width.
+        outputs: values that each band gives, likewise.
     """
 
     def __init__(self, widths: Sequence[int], inputs: Sequence[int], outputs: Sequence[int]) -> None:
@@ -88,7 +101,14 @@ class BandLinear(nn.Module):
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(n, 1, o)) for n, _, o in sizes)
 
     def forward(self, groups: Sequence[Tensor]) -> list[Tensor]:
-        """Map (bands, rows, inputs) of each group to (bands, rows, outputs)."""
+        """Map the values of each group of bands.
+
+        Args:
+            groups: (bands, rows, inputs) each.
+
+        Returns:
+            (bands, rows, outputs) of each group.
+        """
         return [
             torch.matmul(group, weight) + bias
             for group, weight, bias in zip(groups, self.weights, self.biases, strict=True)
@@ -98,9 +118,16 @@ class BandLinear(nn.Module):
 class CausalNet(nn.Module):
     """Magnitudes (batch, channels, frames, bins) to softmax masks (batch, stems, channels, frames, bins).
 
-    States, all zero at the start: `level` (batch, 2); the last two spectra before each
-    convolution, `past1` and `past2` (batch, features, 2, bands) and `past3` (batch,
-    2 * features, 2, bands); `hidden1` and `hidden2` (1, batch, hidden).
+    States, all zero at the start: `level` (batch, 2); the last two spectra before each convolution, `past1` and `past2`
+    (batch, features, 2, bands) and `past3` (batch, 2 * features, 2, bands); `hidden1` and `hidden2` (1, batch, hidden).
+
+    Args:
+        level: brings the mix to one level.
+        bands: widths in bins.
+        channels: of the mix.
+        stems: masks that the softmax gives.
+        features: of each band.
+        hidden: width of each GRU.
     """
 
     mean: Tensor  # of the compressed magnitudes in training, by bin
@@ -145,8 +172,15 @@ class CausalNet(nn.Module):
             StateSpec("hidden2", (1, 1, self.hidden)),
         )
 
-    def fresh(self, magnitudes: Tensor) -> list[Tensor]:
-        """Give the states before any sound, for a batch of magnitudes and on their device."""
+    def initial_states(self, magnitudes: Tensor) -> list[Tensor]:
+        """Give the states before any sound.
+
+        Args:
+            magnitudes: (batch, channels, frames, bins); the states are for this batch, on its device.
+
+        Returns:
+            The states, in the order of `states`.
+        """
         batch = len(magnitudes)
         shapes = {state.name: (batch, *state.shape[1:]) for state in self.states()}
         shapes["hidden1"] = shapes["hidden2"] = (1, batch, self.hidden)
@@ -162,7 +196,20 @@ class CausalNet(nn.Module):
         hidden1: Tensor,
         hidden2: Tensor,
     ) -> tuple[Tensor, ...]:
-        """Give the masks and the next states in the order of `states`."""
+        """Give the masks and the next states.
+
+        Args:
+            magnitudes: (batch, channels, frames, bins).
+            level: (batch, 2).
+            past1: (batch, features, 2, bands).
+            past2: (batch, features, 2, bands).
+            past3: (batch, 2 * features, 2, bands).
+            hidden1: (1, batch, hidden).
+            hidden2: (1, batch, hidden).
+
+        Returns:
+            Masks (batch, stems, channels, frames, bins), and the states after, in the order of `states`.
+        """
         batch = magnitudes.shape[0]
         gain, level = self.level(magnitudes, level)
         encoded = self._encode(magnitudes * gain)  # batch, features, frames, bands
@@ -213,8 +260,13 @@ class CausalNet(nn.Module):
         return torch.cat(logits, -1)
 
 
-class Merged(nn.Module):
-    """A causal network with fewer stems: each is the sum of some masks side by side, the last all the rest."""
+class MergedStems(nn.Module):
+    """A causal network with fewer stems: each is the sum of some masks side by side, the last all the rest.
+
+    Args:
+        network: whose masks are summed.
+        masks_per_stem: how many of its masks, from the first on, make up each stem.
+    """
 
     def __init__(self, network: CausalNet, masks_per_stem: Sequence[int]) -> None:
         super().__init__()
@@ -222,7 +274,15 @@ class Merged(nn.Module):
         self.masks_per_stem = tuple(masks_per_stem)
 
     def forward(self, magnitudes: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """As `CausalNet.forward`, with as many stems as there are numbers of masks."""
+        """Give the masks of the stems and the next states, as `CausalNet.forward` does.
+
+        Args:
+            magnitudes: (batch, channels, frames, bins).
+            states: in the order of `CausalNet.states`.
+
+        Returns:
+            Masks (batch, stems, channels, frames, bins), and the states after.
+        """
         masks, *after = self.network(magnitudes, *states)
         stems: list[Tensor] = []
         first = 0

@@ -16,7 +16,7 @@ from rtsep.core.spec import ModelSpec
 from rtsep.errors import ModelError
 from rtsep.model.architectures import Architecture, UNetArchitecture
 from rtsep.model.folder import ONNX_NAME, WEIGHTS_NAME, told, write_json
-from rtsep.model.graphs.nodes import OPSET
+from rtsep.model.graphs.builder import OPSET
 from rtsep.model.networks import factory as networks
 from rtsep.model.weights import Weights, write_model, write_weights
 
@@ -24,31 +24,51 @@ SMALL = 64  # initializers with fewer values stay float32: they are shapes and c
 
 
 def export_model(
-    network: nn.Module, described: Architecture, spec: ModelSpec, folder: Path, trainable: bool = True
+    network: nn.Module, architecture: Architecture, spec: ModelSpec, folder: Path, trainable: bool = True
 ) -> Path:
     """Write a trained network as a model: a U-Net by its weights alone, others by their graph.
 
-    trainable: with weights beside the graph.
+    Args:
+        network: as it was trained.
+        architecture: of the network.
+        spec: of the model.
+        folder: to write into.
+        trainable: with weights beside the graph.
+
+    Returns:
+        The path of its model.json.
+
+    Raises:
+        ModelError: where the network's output does not fit the spec.
     """
-    if isinstance(described, UNetArchitecture):
-        return write_model(networks.weights(network, described), spec, folder)
-    weights = networks.weights(network, described) if trainable else None
-    return export(networks.deployed(network, described), spec, folder, weights=weights)
+    if isinstance(architecture, UNetArchitecture):
+        return write_model(networks.weights(network, architecture), spec, folder)
+    weights = networks.weights(network, architecture) if trainable else None
+    return export(networks.deployed(network, architecture), spec, folder, weights=weights)
 
 
 def export(
     network: nn.Module, spec: ModelSpec, folder: Path, half_weights: bool = False, weights: Weights | None = None
 ) -> Path:
-    """Write `folder`/model.onnx and model.json, and give the path of the latter.
+    """Write a network's graph as model.onnx, and its spec as model.json.
 
-    network: takes magnitudes (batch, channels, frames, bins) and the spec's states; gives masks
-    (batch, stems, channels, frames, bins) and the states after. A windowed graph gets a free
-    batch and `context` frames, or free ones where the spec has a `context_step`; a stateful one a
-    batch of 1 and free frames.
-    half_weights: store the weights as float16, cast to float32 in the graph (runtimes do the
-    cast once, on loading). weights: what the network can be trained on with, written beside the
-    graph as weights.safetensors; without them it can only be played.
-    Raises `ModelError` where the network's output does not fit the spec.
+    A windowed graph gets a free batch and `context` frames, or free ones where the spec has a `context_step`; a
+    stateful one a batch of 1 and free frames.
+
+    Args:
+        network: takes magnitudes (batch, channels, frames, bins) and the spec's states; gives masks (batch, stems,
+            channels, frames, bins) and the states after.
+        spec: of the model.
+        folder: to write into.
+        half_weights: store the weights as float16, cast to float32 in the graph; runtimes do the cast once, on loading.
+        weights: what the network can be trained on with, written beside the graph as weights.safetensors; without them
+            it can only be played.
+
+    Returns:
+        The path of model.json.
+
+    Raises:
+        ModelError: where the network's output does not fit the spec.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / ONNX_NAME

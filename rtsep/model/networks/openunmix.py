@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rtsep.core.spec import RESIDUAL, StateSpec
-from rtsep.model.openunmix_tensors import Sizes, check_alike, states
+from rtsep.model.openunmix_tensors import Sizes, check_alike, state_specs
 
 DROPPED = 0.4  # share of values between the LSTM's layers in training, the original's
 
@@ -41,10 +41,14 @@ class TargetNet(nn.Module):
         self.output_mean = nn.Parameter(torch.ones(sizes.bins))
 
     def forward(self, magnitudes: Tensor, past: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Give the target's magnitudes (batch, channels, frames, bins) and the LSTM's states after.
+        """Give the target's magnitudes and the LSTM's states after.
 
-        magnitudes: (batch, channels, frames, bins); past: hidden and cell states, each (layers,
-        batch, hidden), for a network that goes one way; zeros where there are none.
+        Args:
+            magnitudes: of the mix, (batch, channels, frames, bins).
+            past: hidden and cell states, each (layers, batch, hidden), for a network that goes one way; None for zeros.
+
+        Returns:
+            Magnitudes (batch, channels, frames, bins), and the hidden and cell states after.
         """
         batch, sizes = magnitudes.shape[0], self.sizes
         frames_first = magnitudes.permute(2, 0, 1, 3)
@@ -61,10 +65,14 @@ class TargetNet(nn.Module):
 class OpenUnmix(nn.Module):
     """Magnitudes (batch, channels, frames, bins) to stems (batch, stems, channels, frames, bins).
 
-    networks: by target, in the order of the stems. residual: whether one more stem follows, what
-    the mix has above the sum of the targets. A system of networks that go one way takes and gives
-    `states`, and then has a batch of one. Raises `ModelError` where the networks do not fit
-    together.
+    A system of networks that go one way takes and gives `states`, and then has a batch of one.
+
+    Args:
+        networks: by target, in the order of the stems.
+        residual: whether one more stem follows, what the mix has above the sum of the targets.
+
+    Raises:
+        ModelError: where the networks do not fit together.
     """
 
     def __init__(self, networks: Mapping[str, TargetNet], residual: bool) -> None:
@@ -87,10 +95,18 @@ class OpenUnmix(nn.Module):
 
     def states(self) -> tuple[StateSpec, ...]:
         """Name the states, two a target, in the order of `forward`; none for a bidirectional system."""
-        return states({t: n.sizes for t, n in zip(self.targets, self._networks(), strict=True)})
+        return state_specs({t: n.sizes for t, n in zip(self.targets, self._networks(), strict=True)})
 
     def forward(self, magnitudes: Tensor, *states: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Give the stems' magnitudes, and the states after where it has `states`; without states, from nothing."""
+        """Give the stems' magnitudes, and the states after where it has `states`.
+
+        Args:
+            magnitudes: of the mix, (batch, channels, frames, bins).
+            states: in the order of `states`; none to begin from nothing.
+
+        Returns:
+            Magnitudes (batch, stems, channels, frames, bins); for networks that go one way with the states after.
+        """
         found, after = [], []
         for index, network in enumerate(self._networks()):
             past = (states[2 * index], states[2 * index + 1]) if states else None

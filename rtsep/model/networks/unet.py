@@ -35,16 +35,20 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "elu": F.
 
 
 def same_padding(size: int) -> tuple[int, int]:
-    """Zeros before and after `size` values for a kernel of 5 and a stride of 2, as TensorFlow's SAME."""
+    """Count the zeros before and after values for a kernel of 5 and a stride of 2, as TensorFlow's SAME."""
     total = max(0, (-(-size // 2) - 1) * 2 + KERNEL - size)
     return total // 2, total - total // 2
 
 
 def needed_columns(newest: int, steps: int) -> list[int]:
-    """How many of the newest columns (spectra) each step up needs as input, and the output layer at the end.
+    """Count the newest columns (spectra) that each step up needs as input, and the output layer at the end.
 
-    The output layer's kernel of 4, dilated by 2, reaches 3 columns back; a step up makes column c from
-    columns (c - 3) / 2 to (c + 1) / 2. A step that has fewer columns needs all of them.
+    The output layer's kernel of 4, dilated by 2, reaches 3 columns back; a step up makes column c from columns (c - 3)
+    / 2 to (c + 1) / 2. A step that has fewer columns needs all of them.
+
+    Args:
+        newest: columns that are wanted of the result.
+        steps: steps up.
     """
     columns = [newest + 3]
     for _ in range(steps):
@@ -68,7 +72,14 @@ class Encoder(nn.Module):
         self.activation = _ACTIVATIONS[activation]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Halve (batch, inputs, time, freq); the result is raw, as the skips want it."""
+        """Halve time and frequency; the result is raw, as the skips want it.
+
+        Args:
+            x: (batch, inputs, time, freq).
+
+        Returns:
+            (batch, outputs, time / 2, freq / 2), rounded up.
+        """
         time, freq = same_padding(int(x.shape[2])), same_padding(int(x.shape[3]))
         convolved: Tensor = self.conv(F.pad(x, (*freq, *time)))
         return convolved
@@ -92,14 +103,29 @@ class Decoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Double (batch, inputs, time, freq)."""
+        """Double time and frequency.
+
+        Args:
+            x: (batch, inputs, time, freq).
+
+        Returns:
+            (batch, outputs, 2 time, 2 freq).
+        """
         grown = self.conv(x)[:, :, :-1, :-1]
         dropped: Tensor = self.dropout(self.norm(self.activation(grown)))
         return dropped
 
 
 class Tower(nn.Module):
-    """The U-Net of one stem: magnitudes to logits of the same shape, (batch, channels, time, freq)."""
+    """The U-Net of one stem: magnitudes to logits of the same shape, (batch, channels, time, freq).
+
+    Args:
+        channels: of the mix.
+        filters: of the steps down; their number is the depth.
+        conv: activation on the way down.
+        deconv: activation on the way up.
+        ranks: of the convolutions, see `UNetArchitecture`; empty for full ones.
+    """
 
     def __init__(
         self,
@@ -127,7 +153,15 @@ class Tower(nn.Module):
         self.output = nn.Conv2d(1, channels, 4, dilation=2, padding=3)
 
     def forward(self, x: Tensor, newest: int = 0) -> Tensor:
-        """Give the logits of the mask, of all spectra or of the `newest` ones."""
+        """Give the logits of the mask.
+
+        Args:
+            x: magnitudes (batch, channels, time, freq).
+            newest: spectra that are wanted, the newest; 0 for all.
+
+        Returns:
+            (batch, channels, time or newest, freq).
+        """
         raw: list[Tensor] = []
         for encoder in self.encoders:
             assert isinstance(encoder, Encoder)
@@ -147,12 +181,19 @@ class Tower(nn.Module):
 class UNet(nn.Module):
     """Magnitudes (batch, channels, frames, bins) to stems (batch, stems, channels, frames, bins).
 
-    filters: of the steps down; their number is the depth, and frames and bins must be multiples
-    of 2 ** depth. conv, deconv: activations on the way down and up; Spleeter's 2stems has
-    leaky_relu and relu, its others elu and elu. output: `sigmoid`, each stem by itself, or
-    `softmax` across the stems. levelled: the towers hear every context at an RMS magnitude of 1, so
-    that no level is strange to them; not Spleeter's. ranks: see `UNetArchitecture`. Raises `ModelError`
-    for a value that is not allowed.
+    Args:
+        stems: how many.
+        channels: of the mix.
+        filters: of the steps down; their number is the depth, and frames and bins must be multiples of 2 ** depth.
+        conv: activation on the way down; leaky_relu for Spleeter's 2stems, elu for its others.
+        deconv: activation on the way up; relu for Spleeter's 2stems, elu for its others.
+        output: `sigmoid`, each stem by itself, or `softmax` across the stems.
+        levelled: the towers hear every context at an RMS magnitude of 1, so that no level is strange to them; not
+            Spleeter's.
+        ranks: see `UNetArchitecture`.
+
+    Raises:
+        ModelError: for a value that is not allowed.
     """
 
     def __init__(
@@ -181,9 +222,19 @@ class UNet(nn.Module):
         self.towers = nn.ModuleList(Tower(channels, tuple(filters), conv, deconv, ranks) for _ in range(stems))
 
     def forward(self, magnitudes: Tensor, newest: int = 0) -> Tensor:
-        """Give each stem's magnitudes, its mask times the input: of all spectra, or only of the `newest` ones.
+        """Give each stem's magnitudes, its mask times the input.
 
-        The newest alone are the same numbers for two thirds of the work.
+        The newest spectra alone are the same numbers for two thirds of the work.
+
+        Args:
+            magnitudes: (batch, channels, frames, bins).
+            newest: spectra that are wanted, the newest; 0 for all.
+
+        Returns:
+            (batch, stems, channels, frames or newest, bins).
+
+        Raises:
+            ModelError: for frames or bins that are no multiple of the network's step.
         """
         frames, bins = int(magnitudes.shape[2]), int(magnitudes.shape[3])
         if frames % self.step or bins % self.step:

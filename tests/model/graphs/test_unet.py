@@ -49,7 +49,7 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 def made(described: UNetArchitecture) -> UNet:
     """A network of random weights, statistics, gains and offsets, so that no mistake hides behind a 0 or 1."""
     torch.manual_seed(0)
-    network = networks.network(described)
+    network = networks.build(described)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             for tensor in (module.bias, module.running_mean):
@@ -284,6 +284,6 @@ class TestModel:
         with pytest.raises(ModelError, match="its weights are not those of the network that"):
             unet_graphs(weights(WIDE), replace(model.spec, context_step=32), 1)
         with pytest.raises(ModelError, match="only a U-Net can do without; export it again"):
-            unet_graphs(networks.weights(networks.network(CAUSAL), CAUSAL), model.spec, 1)
+            unet_graphs(networks.weights(networks.build(CAUSAL), CAUSAL), model.spec, 1)
         with pytest.raises(ModelError, match="its spec wants any x 2 x any x 32"):
             OnnxEngine(replace(model, spec=replace(model.spec, bins=32)))

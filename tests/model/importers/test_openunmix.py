@@ -21,7 +21,7 @@ from rtsep.errors import ModelError
 from rtsep.model import store
 from rtsep.model.importers import openunmix as openunmix_files
 from rtsep.model.importers.openunmix import PUBLISHED, default_name, find_targets, import_openunmix
-from rtsep.model.networks import factory as architecture
+from rtsep.model.networks import factory as networks
 from rtsep.model.networks.openunmix import OpenUnmix
 from rtsep.model.store import StoredModel, digest
 from rtsep.separation.stream import StreamSeparator
@@ -368,8 +368,8 @@ def test_a_model_is_imported_and_played_without_torch(
     assert done.returncode == 0, done.stderr
     for stem, own in zip(np.load(tmp_path / "found.npy"), weights, strict=True):
         np.testing.assert_allclose(stem, reference(own, mix), rtol=1e-4, atol=1e-4)
-    network = architecture.network(store.find("my-set").read_weights().architecture)
-    architecture.load(network, store.find("my-set").read_weights().tensors)
+    network = networks.build(store.find("my-set").read_weights().architecture)
+    networks.load(network, store.find("my-set").read_weights().tensors)
     with torch.no_grad():
         again = network.eval()(torch.from_numpy(mix)[None], *states_of(network))
     stems = again[0] if isinstance(again, tuple) else again

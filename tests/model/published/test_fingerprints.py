@@ -13,7 +13,7 @@ from rtsep.model.importers import spleeter, spleeter_config
 from rtsep.model.importers.spleeter import import_spleeter
 from rtsep.model.importers.spleeter_config import RELEASED, SHIPPED
 from rtsep.model.published import registry
-from rtsep.model.published.fingerprints import released
+from rtsep.model.published.fingerprints import identify_release
 from rtsep.model.published.registry import ARCHIVES
 from rtsep.model.store import digest, find, names
 from tests.support.spleeters import FEW, small
@@ -62,13 +62,13 @@ def test_a_name_of_the_users_own_is_kept(folder: Path) -> None:
 def test_what_is_not_quite_it(folder: Path, user: Path) -> None:
     index, data = folder / "model.index", folder / "model.data-00000-of-00001"
     described = RELEASED["2stems"].architecture()
-    assert (released(index, data, described) or {})["released"] == "spleeter:2stems"
-    assert released(index, data, RELEASED["2stems"].architecture(128)) is None
-    assert released(index, data, RELEASED["4stems"].architecture()) is None
-    assert released(data, data, described) is None
+    assert (identify_release(index, data, described) or {})["released"] == "spleeter:2stems"
+    assert identify_release(index, data, RELEASED["2stems"].architecture(128)) is None
+    assert identify_release(index, data, RELEASED["4stems"].architecture()) is None
+    assert identify_release(data, data, described) is None
     whole = data.read_bytes()
     data.write_bytes(whole + b"\0")
-    assert released(index, data, described) is None
+    assert identify_release(index, data, described) is None
 
     data.write_bytes(whole)
     import_spleeter(folder, "tiled", context=128)

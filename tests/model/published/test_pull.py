@@ -19,14 +19,14 @@ import pytest
 
 from rtsep.errors import FileError, ModelError
 from rtsep.model.published import pull
-from rtsep.model.published.downloads import downloads_folder
-from rtsep.model.published.pull import Patience, UnreachableError, fetch
-from rtsep.model.published.registry import Published, PublishedFile, published
+from rtsep.model.published.downloads import RetryPolicy, downloads_folder
+from rtsep.model.published.pull import UnreachableError, fetch
+from rtsep.model.published.registry import PublishedFile, PublishedModel, published
 
 BODY = np.random.default_rng(3).bytes(300_000)
 SHA = hashlib.sha256(BODY).hexdigest()
 TAG = '"one"'
-QUICK = Patience(connect_s=5, silence_s=5, tries=3, pause_s=0.01)
+QUICK = RetryPolicy(connect_s=5, read_s=5, tries=3, backoff_s=0.01)
 
 
 @dataclass
@@ -110,7 +110,7 @@ class Server:
     way: Way
     root: str
 
-    def model(self, name: str = "2stems", sha256: str = SHA, about: int = len(BODY)) -> Published:
+    def model(self, name: str = "2stems", sha256: str = SHA, about: int = len(BODY)) -> PublishedModel:
         """Spleeter's entry with this server's file in the place of the archive."""
         file = PublishedFile(f"{name}.tar.gz", f"{self.root}/{name}.tar.gz", sha256, about)
         return replace(published("spleeter:2stems"), files=(file,))
@@ -139,9 +139,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "models"
 
 
-def refused(model: Published, patience: Patience = QUICK, kind: type[ModelError] = ModelError) -> str:
+def refused(model: PublishedModel, retry: RetryPolicy = QUICK, kind: type[ModelError] = ModelError) -> str:
     with pytest.raises(kind) as caught:
-        fetch(model, patience=patience)
+        fetch(model, retry=retry)
     message = str(caught.value)
     assert type(caught.value) is kind
     assert "\n" not in message
@@ -173,7 +173,7 @@ def test_a_file_is_fetched_checked_and_not_fetched_again(server: Server, folder:
 
 def test_a_broken_download_goes_on_where_it_broke_off(server: Server) -> None:
     server.way.breaks = [100_000, 50_001]
-    assert fetch(server.model(), patience=QUICK).read_bytes() == BODY
+    assert fetch(server.model(), retry=QUICK).read_bytes() == BODY
     assert [seen.get("Range") for seen in server.way.seen] == [None, "bytes=100000-", "bytes=150001-"]
     assert [seen.get("If-Range") for seen in server.way.seen] == [None, TAG, TAG]
     assert sum(server.way.sent) == len(BODY)  # nothing twice
@@ -198,7 +198,7 @@ def test_a_download_goes_on_in_a_later_run(server: Server, folder: Path) -> None
 def test_a_part_that_is_whole_needs_no_server(server: Server, folder: Path) -> None:
     folder.mkdir()
     (folder / "2stems.tar.gz.part").write_bytes(BODY)
-    assert fetch(server.model(), patience=QUICK).read_bytes() == BODY
+    assert fetch(server.model(), retry=QUICK).read_bytes() == BODY
     assert not server.way.seen
 
 
@@ -206,7 +206,7 @@ def test_a_file_that_changed_on_the_server_starts_anew(server: Server, folder: P
     folder.mkdir()
     (folder / "2stems.tar.gz.part").write_bytes(b"old" * 1000)
     (folder / "2stems.tar.gz.part.etag").write_text('"old"')
-    assert fetch(server.model(), patience=QUICK).read_bytes() == BODY
+    assert fetch(server.model(), retry=QUICK).read_bytes() == BODY
     assert server.way.seen[0]["If-Range"] == '"old"'
     assert len(server.way.seen) == 1
 
@@ -214,20 +214,20 @@ def test_a_file_that_changed_on_the_server_starts_anew(server: Server, folder: P
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
 def test_without_a_strong_etag_the_range_alone_is_asked_for(server: Server, etag: str | None) -> None:
     server.way.etag, server.way.breaks = etag, [1000]
-    assert fetch(server.model(), patience=QUICK).read_bytes() == BODY
+    assert fetch(server.model(), retry=QUICK).read_bytes() == BODY
     assert server.way.seen[1]["Range"] == "bytes=1000-"
     assert "If-Range" not in server.way.seen[1]
 
 
 def test_a_server_without_ranges_starts_anew(server: Server) -> None:
     server.way.ranges, server.way.breaks = False, [100_000]
-    assert fetch(server.model(), patience=QUICK).read_bytes() == BODY
+    assert fetch(server.model(), retry=QUICK).read_bytes() == BODY
     assert server.way.sent == [100_000, len(BODY)]
 
 
 def test_a_range_that_was_not_asked_for_is_not_glued_on(server: Server) -> None:
     server.way.breaks, server.way.shift = [100_000], 7
-    assert fetch(server.model(), patience=QUICK).read_bytes() == BODY
+    assert fetch(server.model(), retry=QUICK).read_bytes() == BODY
     assert [seen.get("Range") for seen in server.way.seen] == [None, "bytes=100000-", None]
 
 
@@ -235,7 +235,7 @@ def test_a_part_beyond_the_file_starts_anew(server: Server, folder: Path) -> Non
     folder.mkdir()
     (folder / "2stems.tar.gz.part").write_bytes(bytes(len(BODY) + 5))
     server.way.statuses = [416]
-    assert fetch(server.model(), patience=QUICK).read_bytes() == BODY
+    assert fetch(server.model(), retry=QUICK).read_bytes() == BODY
     assert "Range" in server.way.seen[0] and "Range" not in server.way.seen[1]
 
 
@@ -249,7 +249,7 @@ def test_an_altered_file_is_deleted_and_both_hashes_are_said(server: Server, fol
 
 
 def test_a_shortened_hash_is_enough_to_see_it(server: Server, folder: Path) -> None:
-    assert fetch(server.model("good", SHA[:8]), patience=QUICK).read_bytes() == BODY
+    assert fetch(server.model("good", SHA[:8]), retry=QUICK).read_bytes() == BODY
     assert "published is 00000000..." in refused(server.model("bad", "00000000"))
     assert left(folder) == ["good.tar.gz"]
 
@@ -258,7 +258,7 @@ def test_a_file_of_the_users_that_is_another_is_left_alone(server: Server, folde
     folder.mkdir()
     (folder / "2stems.tar.gz").write_bytes(b"mine")
     with pytest.raises(ModelError, match="move it away and run it again"):
-        fetch(server.model(), patience=QUICK)
+        fetch(server.model(), retry=QUICK)
     assert (folder / "2stems.tar.gz").read_bytes() == b"mine"
     assert not server.way.seen
 
@@ -274,7 +274,7 @@ def test_what_does_not_exist_is_said_at_once(server: Server, folder: Path) -> No
 
 def test_a_server_in_trouble_is_asked_again(server: Server) -> None:
     server.way.statuses = [503, 500]
-    assert fetch(server.model(), patience=QUICK).read_bytes() == BODY
+    assert fetch(server.model(), retry=QUICK).read_bytes() == BODY
     server.way.statuses = [503] * 3
     assert "answers 503 Service Unavailable, 3 times; run it again" in refused(server.model("other"))
     server.way.statuses = [403]
@@ -284,7 +284,7 @@ def test_a_server_in_trouble_is_asked_again(server: Server) -> None:
 def test_a_silent_server_is_given_up(server: Server) -> None:
     server.way.silent = True
     before = time.monotonic()
-    message = refused(server.model(), Patience(silence_s=0.1, tries=2, pause_s=0.05), UnreachableError)
+    message = refused(server.model(), RetryPolicy(read_s=0.1, tries=2, backoff_s=0.05), UnreachableError)
     assert "sent nothing for 0.1 s, 2 times" in message
     assert 0.25 <= time.monotonic() - before < 3
     assert len(server.way.seen) == 2
@@ -292,7 +292,7 @@ def test_a_silent_server_is_given_up(server: Server) -> None:
 
 def test_a_server_that_falls_silent_is_left_with_what_it_sent(server: Server, folder: Path) -> None:
     server.way.stalls, server.way.breaks = True, [40_000, 20_000]
-    message = refused(server.model(), Patience(silence_s=0.2, tries=2, pause_s=0))
+    message = refused(server.model(), RetryPolicy(read_s=0.2, tries=2, backoff_s=0))
     assert "sent nothing for 0.2 s, 2 times; run it again to go on after the 60000 bytes" in message
     assert (folder / "2stems.tar.gz.part").read_bytes() == BODY[:60_000]
 
@@ -302,11 +302,11 @@ def test_a_host_that_is_not_there(server: Server) -> None:
         taken.bind(("127.0.0.1", 0))
         gone = replace(server, root=f"http://user:secret@127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(ModelError, match=r"cannot be reached \(.*refused.*\), 3 times") as caught:
-            fetch(gone.model(), patience=QUICK)
+            fetch(gone.model(), retry=QUICK)
         assert "secret" not in str(caught.value)
         # one try is enough where there is another way
         with pytest.raises(UnreachableError, match=r"cannot be reached \(.*refused.*\); run it again") as reach:
-            fetch(gone.model(), patience=replace(QUICK, pause_s=60), insist=False)
+            fetch(gone.model(), retry=replace(QUICK, backoff_s=60), retry_unreachable=False)
     assert reach.value.notice == "127.0.0.1 cannot be reached (Connection refused)"
 
 
@@ -329,7 +329,7 @@ def test_a_body_that_announces_too_much_is_not_read(server: Server, folder: Path
 
 def test_a_redirect_is_followed_with_its_range(server: Server) -> None:
     server.way.redirects, server.way.breaks = ["/elsewhere"], [1000]
-    assert fetch(server.model(), patience=QUICK).read_bytes() == BODY
+    assert fetch(server.model(), retry=QUICK).read_bytes() == BODY
     assert [seen["Path"] for seen in server.way.seen] == ["/2stems.tar.gz", "/elsewhere", "/2stems.tar.gz"]
 
 
@@ -387,7 +387,7 @@ def test_open_unmix_is_a_folder_of_its_files(server: Server, folder: Path) -> No
     assert steps[0][1] == 590_000 and steps[-1] == (600_000, 600_000)
     assert [done for done, _ in steps] == sorted(done for done, _ in steps)
     (path / "a.pth").unlink()
-    assert fetch(model, patience=QUICK) == path
+    assert fetch(model, retry=QUICK) == path
     assert [seen["Path"] for seen in server.way.seen] == ["/a.pth", "/b.pth", "/a.pth"]
 
 
@@ -396,10 +396,10 @@ def test_a_checkpoint_in_model_path_is_taken_as_it_is(server: Server, folder: Pa
     inside.mkdir(parents=True)
     (inside / "checkpoint").write_text('model_checkpoint_path: "model"')
     (inside / "model.index").touch()
-    assert fetch(server.model(), patience=QUICK) == folder / "2stems.tar.gz"  # half a checkpoint is none
+    assert fetch(server.model(), retry=QUICK) == folder / "2stems.tar.gz"  # half a checkpoint is none
     (inside / "model.data-00000-of-00001").touch()
     server.way.seen.clear()
-    assert fetch(server.model(), patience=QUICK) == inside
+    assert fetch(server.model(), retry=QUICK) == inside
     assert not server.way.seen
 
 
@@ -412,7 +412,7 @@ def test_without_model_path_it_is_the_cache(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_folder_that_cannot_be_made_is_an_error_of_the_disk(server: Server, folder: Path) -> None:
     folder.write_text("a file is in the way")
     with pytest.raises(FileError, match="set MODEL_PATH to another folder"):
-        fetch(server.model(), patience=QUICK)
+        fetch(server.model(), retry=QUICK)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
@@ -423,16 +423,16 @@ def test_a_full_disk_keeps_what_has_arrived(server: Server, folder: Path) -> Non
     resource.setrlimit(resource.RLIMIT_FSIZE, (123_456, hard))
     try:
         with pytest.raises(FileError, match="what has arrived is kept") as caught:
-            fetch(server.model(), patience=QUICK)
+            fetch(server.model(), retry=QUICK)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "\n" not in str(caught.value)
     assert (folder / "2stems.tar.gz.part").read_bytes() == BODY[:123_456]
-    assert fetch(server.model(), patience=QUICK).read_bytes() == BODY
+    assert fetch(server.model(), retry=QUICK).read_bytes() == BODY
     assert server.way.seen[-1]["Range"] == "bytes=123456-"
 
 
 def test_a_proxy_that_is_set_is_not_asked_for_what_it_must_not(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert fetch(server.model(), patience=QUICK).read_bytes() == BODY
+    assert fetch(server.model(), retry=QUICK).read_bytes() == BODY

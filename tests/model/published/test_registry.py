@@ -74,7 +74,7 @@ def test_open_unmix_lies_at_zenodo_and_its_names_carry_the_hash() -> None:
 
 
 def test_only_some_licences_must_be_asked_for() -> None:
-    assert [name for name in names() if published(name).must_ask] == ["openunmix:umxl", "openunmix:umxse"]
+    assert [name for name in names() if published(name).needs_consent] == ["openunmix:umxl", "openunmix:umxse"]
     assert "CC BY-NC-SA 4.0" in published("openunmix:umxl").licence
     assert "MIT" in published("spleeter:4stems").licence
 

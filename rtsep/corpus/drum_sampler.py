@@ -10,7 +10,7 @@ import numpy as np
 from rtsep.audio.sources import to_channels
 from rtsep.corpus import production
 from rtsep.corpus.arrangement import bars_in, draw_grid, draw_playing
-from rtsep.corpus.rhythm import GROOVES, ROLES, draw_strokes, drum
+from rtsep.corpus.rhythm import GROOVES, ROLES, draw_onsets, play_drums
 from rtsep.corpus.score import SAMPLE_RATE, Float32, Hit, humanised
 from rtsep.errors import SpecError
 
@@ -43,17 +43,25 @@ SILENT = 1e-4  # the peak of a take that is none
 CHOKED_S = 0.03  # in which a hat that is closed falls silent
 
 
-def role_of(name: str) -> str | None:
-    """The role, of `rhythm.ROLES`, that the name of a stroke or its file tells, as "Snare 02.wav"; None for no role."""
+def drum_role(name: str) -> str | None:
+    """Tell the role of a stroke, of `rhythm.ROLES`, by its name or its file's, as "Snare 02.wav"; None for no role."""
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
     return next((role for role, starts in WORDS.items() if any(word.startswith(tuple(starts)) for word in words)), None)
 
 
-def beat(samples: Mapping[str, Sequence[Float32]], seconds: float, rng: np.random.Generator) -> Float32:
-    """A groove played by single strokes: (2, frames) at 44.1 kHz, peak at most 0.9.
+def render_beat(samples: Mapping[str, Sequence[Float32]], seconds: float, rng: np.random.Generator) -> Float32:
+    """Play a groove by single strokes.
 
-    samples: for each role of `rhythm.ROLES` takes of one stroke, (channels, frames) or (frames,), at 44.1 kHz.
-    `SpecError` for an unknown role, or for a kit without a stroke.
+    Args:
+        samples: for each role of `rhythm.ROLES` takes of one stroke, (channels, frames) or (frames,), at 44.1 kHz.
+        seconds: how long.
+        rng: draws the groove and the takes.
+
+    Returns:
+        (2, frames) at 44.1 kHz, peak at most 0.9.
+
+    Raises:
+        SpecError: for an unknown role, or for a kit without a stroke.
     """
     unknown = sorted(set(samples) - set(ROLES))
     if unknown:
@@ -67,8 +75,8 @@ def beat(samples: Mapping[str, Sequence[Float32]], seconds: float, rng: np.rando
     groove = list(GROOVES.values())[rng.integers(len(GROOVES))]
     grid = draw_grid(groove, rng)
     bars = bars_in(grid, seconds)
-    kick = draw_strokes(groove.kick, bars, rng)
-    hits = drum(grid, groove, kick, draw_playing(bars, 0.06, rng).tolist(), rng)
+    kick = draw_onsets(groove.kick, bars, rng)
+    hits = play_drums(grid, groove, kick, draw_playing(bars, 0.06, rng).tolist(), rng)
     hits = list(humanised(hits, float(rng.choice((0.0, rng.uniform(0.002, 0.01)))), rng))
     dry = np.zeros((2, round(seconds * SAMPLE_RATE)), np.float32)
     level = {role: 10.0 ** (rng.uniform(-4.0, 4.0) / 20.0) for role in ROLES}
@@ -83,7 +91,7 @@ def beat(samples: Mapping[str, Sequence[Float32]], seconds: float, rng: np.rando
         chosen = int(rng.integers(len(row))) if rng.random() < 0.3 else favourite[hit.role]
         _add(dry, row[chosen], hit, end_s, level[hit.role] * hit.loudness**1.5, side[hit.role])
     wet = production.produced(dry, "drums", rng)
-    return production.faded(production.levelled(wet, rng.uniform(-22.0, -15.0)))
+    return production.faded(production.rms_normalised(wet, rng.uniform(-22.0, -15.0)))
 
 
 def _stereo(take: Float32) -> Float32:

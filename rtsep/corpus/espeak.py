@@ -50,9 +50,17 @@ VARIANTS = ("", "", "+f2", "+f3", "+f4", "+f5", "+m2", "+m3", "+m5", "+m7")
 
 
 def speak(rng: np.random.Generator, espeak: Espeak) -> tuple[Float32, int]:
-    """Some words, spoken by a voice drawn anew: (frames,) and the sample rate in Hz.
+    """Speak some words by a voice drawn anew.
 
-    `FileError` if espeak-ng is missing, fails, or says nothing.
+    Args:
+        rng: draws words and voice.
+        espeak: where the synthesiser is.
+
+    Returns:
+        (frames,), and the sample rate in Hz.
+
+    Raises:
+        FileError: if espeak-ng is missing, fails, or says nothing.
     """
     language = str(rng.choice(list(WORDS), p=[0.44, *[0.08] * (len(WORDS) - 1)]))
     accents = ACCENTS.get(language, (language,))

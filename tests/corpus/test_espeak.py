@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsep.corpus.voices import ACCENTS, WORDS, Espeak, speak
+from rtsep.corpus.espeak import ACCENTS, WORDS, Espeak, speak
 from rtsep.errors import FileError
 
 SAYS = """#!{python}

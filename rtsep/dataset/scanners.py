@@ -2,7 +2,7 @@
 
 Musdb's layouts and its fourteen songs for validation follow sigsep's musdb package; `aligned`,
 `sourcefolder` and `trackfolder` follow Open-Unmix's documentation of its data sets; the CSV is
-Spleeter's. A finder gives songs and faults in one stream, so that all that is wrong is said at once.
+Spleeter's. A scanner gives songs and faults in one stream, so that all that is wrong is said at once.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ LARGEST_TABLE = 50_000_000  # bytes
 
 
 @dataclass(frozen=True)
-class Candidate:
+class SongFiles:
     """A song by its files, not yet measured."""
 
     name: str
@@ -54,17 +54,22 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong, in words that faults of one kind share, and where."""
+    """What is wrong, and where."""
 
-    words: str
+    message: str  # that faults of one kind share
     where: str
 
 
-Found = Iterator[Candidate | Fault]
+Scan = Iterator[SongFiles | Fault]
 
 
-def song_folders(folder: Path, stems: tuple[str, ...]) -> Found:
-    """Folders of songs, each with a file for each stem; only `stems`, if any are named."""
+def song_folders(folder: Path, stems: tuple[str, ...]) -> Scan:
+    """Scan folders of songs, each with a file for each stem.
+
+    Args:
+        folder: that holds them.
+        stems: only these; empty for all.
+    """
     for song in _folders(folder):
         files = _sounds(song)
         mixes = [file for file in files if file.stem.lower() in MIXES]
@@ -75,22 +80,38 @@ def song_folders(folder: Path, stems: tuple[str, ...]) -> Found:
         elif not parts:
             yield Fault(f"no file of {'a stem' if not stems else ', '.join(stems)}", song.name)
         else:
-            yield Candidate(song.name, {file.stem: (StemSource(file),) for file in parts}, _first(mixes))
+            yield SongFiles(song.name, {file.stem: (StemSource(file),) for file in parts}, _first(mixes))
 
 
-def musdb(folder: Path, subset: str) -> Found:
-    """MUSDB18: train/ and test/ with a .stem.mp4 of five streams for each song."""
+def musdb(folder: Path, subset: str) -> Scan:
+    """Scan MUSDB18: train/ and test/ with a .stem.mp4 of five streams for each song.
+
+    Args:
+        folder: of the data set.
+        subset: train, valid or test.
+
+    Raises:
+        ConfigError: for another subset.
+    """
     ending = ".stem.mp4"
     part = _musdb_part(folder, subset)
     for file in _entries(part):
         name = file.name.removesuffix(ending)
         if file.is_file() and file.name.endswith(ending) and _is_chosen(part, subset, name):
             streams = {stem: (StemSource(file, stream),) for stem, stream in MUSDB.items() if stream}
-            yield Candidate(name, streams, StemSource(file, MUSDB["mixture"]))
+            yield SongFiles(name, streams, StemSource(file, MUSDB["mixture"]))
 
 
-def musdb_hq(folder: Path, subset: str) -> Found:
-    """MUSDB18-HQ: train/ and test/ with a folder for each song, mixture and four stems as wav."""
+def musdb_hq(folder: Path, subset: str) -> Scan:
+    """Scan MUSDB18-HQ: train/ and test/ with a folder for each song, mixture and four stems as wav.
+
+    Args:
+        folder: of the data set.
+        subset: train, valid or test.
+
+    Raises:
+        ConfigError: for another subset.
+    """
     part = _musdb_part(folder, subset)
     for song in _folders(part):
         if not _is_chosen(part, subset, song.name):
@@ -100,13 +121,18 @@ def musdb_hq(folder: Path, subset: str) -> Found:
             yield from faults
         else:
             stems = {stem: (StemSource(file),) for stem, file in files.items() if stem != "mixture"}
-            yield Candidate(song.name, stems, StemSource(files["mixture"]))
+            yield SongFiles(song.name, stems, StemSource(files["mixture"]))
 
 
-def aligned(folder: Path, input_file: str, output_file: str) -> Found:
-    """Open-Unmix's `aligned`: in each song's folder the mix and the one stem that is to come out.
+def aligned(folder: Path, input_file: str, output_file: str) -> Scan:
+    """Scan Open-Unmix's `aligned`: in each song's folder the mix and the one stem that is to come out.
 
     What the stem leaves of the mix is the stem `rest`.
+
+    Args:
+        folder: that holds the songs' folders.
+        input_file: name of the mix.
+        output_file: name of the stem.
     """
     for song in _folders(folder):
         mix, target = song / input_file, song / output_file
@@ -114,33 +140,51 @@ def aligned(folder: Path, input_file: str, output_file: str) -> Found:
             yield from faults
         else:
             rest = (StemSource(mix), StemSource(target, gain=-1.0))
-            yield Candidate(song.name, {target.stem: (StemSource(target),), REST: rest}, StemSource(mix))
+            yield SongFiles(song.name, {target.stem: (StemSource(target),), REST: rest}, StemSource(mix))
 
 
-def source_folders(folder: Path, sources: tuple[str, ...], extension: str) -> Found:
-    """Open-Unmix's `sourcefolder`: a folder for each stem, full of sounds that do not belong together."""
+def source_folders(folder: Path, sources: tuple[str, ...], extension: str) -> Scan:
+    """Scan Open-Unmix's `sourcefolder`: a folder for each stem, full of sounds that do not belong together.
+
+    Args:
+        folder: that holds the stems' folders.
+        sources: names of these; empty for all that are there.
+        extension: of the sounds, as .wav; empty for all that can be read.
+    """
     for stem in sources or tuple(entry.name for entry in _folders(folder)):
         sounds = _sounds(folder / stem, extension) if (folder / stem).is_dir() else []
         if not sounds:
             yield Fault("no sounds", str(folder / stem))
         for sound in sounds:
-            yield Candidate(f"{stem}/{sound.name}", {stem: (StemSource(sound),)})
+            yield SongFiles(f"{stem}/{sound.name}", {stem: (StemSource(sound),)})
 
 
-def fixed_tracks(folder: Path, target_file: str, interferer_files: tuple[str, ...]) -> Found:
-    """Open-Unmix's `trackfolder_fix`: the same files in each song's folder, each a stem."""
+def fixed_tracks(folder: Path, target_file: str, interferer_files: tuple[str, ...]) -> Scan:
+    """Scan Open-Unmix's `trackfolder_fix`: the same files in each song's folder, each a stem.
+
+    Args:
+        folder: that holds the songs' folders.
+        target_file: name of the stem that is to come out.
+        interferer_files: names of the others.
+    """
     for song in _folders(folder):
         files = [song / name for name in (target_file, *interferer_files)]
         if faults := _missing(song, files):
             yield from faults
         else:
-            yield Candidate(song.name, {file.stem: (StemSource(file),) for file in files})
+            yield SongFiles(song.name, {file.stem: (StemSource(file),) for file in files})
 
 
-def varied_tracks(folder: Path, target_file: str, silence_missing: bool, extension: str) -> Found:
-    """Open-Unmix's `trackfolder_var`: all that lies beside the target is summed, as the stem `rest`.
+def varied_tracks(folder: Path, target_file: str, silence_missing: bool, extension: str) -> Scan:
+    """Scan Open-Unmix's `trackfolder_var`: all that lies beside the target is summed, as the stem `rest`.
 
     A file named mixture or mix is the mix and never one of its own parts.
+
+    Args:
+        folder: that holds the songs' folders.
+        target_file: name of the stem that is to come out.
+        silence_missing: a song without it has silence for it; else that is a fault.
+        extension: of the sounds, as .wav; empty for all that can be read.
     """
     for song in _folders(folder):
         target = song / target_file
@@ -153,13 +197,21 @@ def varied_tracks(folder: Path, target_file: str, silence_missing: bool, extensi
         elif not there and not rest:
             yield Fault("no sounds", song.name)
         else:
-            yield Candidate(song.name, {target.stem: (StemSource(target),) if there else (), REST: rest}, _first(mixes))
+            yield SongFiles(song.name, {target.stem: (StemSource(target),) if there else (), REST: rest}, _first(mixes))
 
 
-def spleeter_table(folder: Path, table: Path, stems: tuple[str, ...]) -> Found:
-    """Spleeter's CSV of mix_path, <stem>_path ... and duration; paths are relative to `folder`.
+def spleeter_table(folder: Path, table: Path, stems: tuple[str, ...]) -> Scan:
+    """Read Spleeter's CSV of mix_path, <stem>_path ... and duration.
 
     The files' own lengths count, not the column `duration`.
+
+    Args:
+        folder: that the paths are relative to.
+        table: the CSV.
+        stems: only these; empty for all columns.
+
+    Raises:
+        FileError: for a table that cannot be read, is none, or lacks a column.
     """
     try:
         if table.stat().st_size > LARGEST_TABLE:
@@ -189,7 +241,7 @@ def spleeter_table(folder: Path, table: Path, stems: tuple[str, ...]) -> Found:
         else:
             sources = {stem: StemSource(folder / name) for stem, name in names.items()}
             name = str(PurePosixPath(names["mix"]).with_suffix(""))
-            yield Candidate(name, {stem: (sources[stem],) for stem in chosen}, sources["mix"])
+            yield SongFiles(name, {stem: (sources[stem],) for stem in chosen}, sources["mix"])
 
 
 def is_inside(name: str) -> bool:

@@ -20,23 +20,20 @@ class Audit:
 class Package:
     """One Debian package.
 
-    kind: what its sound is good for. files: globs of the installed paths, without the leading slash;
-    "*" also matches "/", and what is packed in a .pk3 lies below its path. source: a regular
-    expression of installed paths, and what the copyright file calls them, as it speaks of the source
-    package. group: a regular expression whose groups name the singer or kit; a file without one is
-    left out. audit: for copyright files in plain prose. credit: authors that only another file of the
-    package names. held_out: globs of what stays out of training. refused: globs, each with the reason.
+    Globs are of the installed paths, without the leading slash; "*" also matches "/", and what is packed in a .pk3
+    lies below its path.
     """
 
     name: str
-    kind: str
-    files: tuple[str, ...]
+    kind: str  # what its sound is good for
+    files: tuple[str, ...]  # globs
+    # a regular expression of installed paths, and what the copyright file calls them: it speaks of the source package
     source: tuple[str, str] = ("", "")
-    group: str = ""
-    audit: Audit | None = None
-    credit: str = ""
-    held_out: tuple[str, ...] = ()
-    refused: tuple[tuple[str, str], ...] = ()
+    group: str = ""  # a regular expression whose groups name the singer or kit; a file without one is left out
+    audit: Audit | None = None  # for copyright files in plain prose
+    credit: str = ""  # authors that only another file of the package names
+    held_out: tuple[str, ...] = ()  # globs of what stays out of training
+    refused: tuple[tuple[str, str], ...] = ()  # globs, each with the reason
 
 
 NO_SPEECH = "no speech: tones, silence or animals"

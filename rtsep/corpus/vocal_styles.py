@@ -1,4 +1,4 @@
-"""Ways to use a voice: sung, belted, breathed, corrected, rapped, spoken, whispered."""
+"""Styles of singing and speaking: sung, belted, breathed, corrected, rapped, spoken, whispered."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """One way; spans are drawn from, semitones count from the speech's own median pitch."""
+class VocalStyle:
+    """One style; spans are drawn from, semitones count from the speech's own median pitch."""
 
     chance: float
     beats: tuple[float, ...] = ()
@@ -39,21 +39,21 @@ class Delivery:
 WORDS = (0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.5, 2.0, 4.0)
 SLOW = (1.0, 1.0, 2.0, 2.0, 3.0, 4.0, 6.0)
 
-DELIVERIES: Mapping[str, Delivery] = {
-    "sung": Delivery(0.46, WORDS),
-    "slow": Delivery(0.12, SLOW, (80.0, 140.0), Expression(vibrato=(0.2, 0.9), vibrato_chance=0.9)),
-    "belted": Delivery(0.10, WORDS, lift=(5.0, 12.0), highest=74.0, tilt_db=(1.5, 3.5), breath=(-1.2, -0.3)),
-    "falsetto": Delivery(
+VOCAL_STYLES: Mapping[str, VocalStyle] = {
+    "sung": VocalStyle(0.46, WORDS),
+    "slow": VocalStyle(0.12, SLOW, (80.0, 140.0), Expression(vibrato=(0.2, 0.9), vibrato_chance=0.9)),
+    "belted": VocalStyle(0.10, WORDS, lift=(5.0, 12.0), highest=74.0, tilt_db=(1.5, 3.5), breath=(-1.2, -0.3)),
+    "falsetto": VocalStyle(
         0.05, WORDS, lift=(10.0, 17.0), highest=80.0, tilt_db=(-3.5, -1.0), breath=(0.3, 1.2), formants=(0.95, 1.35)
     ),
-    "corrected": Delivery(0.06, WORDS, expression=STIFF, breath=(-0.8, 0.2)),
-    "vowel": Delivery(0.06, SLOW, hold=True),
-    "rapped": Delivery(
+    "corrected": VocalStyle(0.06, WORDS, expression=STIFF, breath=(-0.8, 0.2)),
+    "vowel": VocalStyle(0.06, SLOW, hold=True),
+    "rapped": VocalStyle(
         0.06, (0.25, 0.25, 0.25, 0.5, 0.5), (75.0, 105.0), None, (-3.0, 4.0), tilt_db=(0.0, 2.5), breath=(-0.6, 0.2)
     ),
-    "spoken": Delivery(0.05, expression=None, lift=(-3.0, 5.0)),
-    "shouted": Delivery(0.02, expression=None, lift=(6.0, 12.0), tilt_db=(2.5, 5.0), breath=(-1.0, 0.5)),
-    "whispered": Delivery(0.02, expression=None, lift=(0.0, 0.0), tilt_db=(-1.0, 2.0), whisper=True),
+    "spoken": VocalStyle(0.05, expression=None, lift=(-3.0, 5.0)),
+    "shouted": VocalStyle(0.02, expression=None, lift=(6.0, 12.0), tilt_db=(2.5, 5.0), breath=(-1.0, 0.5)),
+    "whispered": VocalStyle(0.02, expression=None, lift=(0.0, 0.0), tilt_db=(-1.0, 2.0), whisper=True),
 }
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rtsep.corpus import kit, production
-from rtsep.corpus.kit import beat, role_of
+from rtsep.corpus import drum_sampler, production
+from rtsep.corpus.drum_sampler import drum_role, render_beat
 from rtsep.corpus.rhythm import ROLES
 from rtsep.corpus.score import SAMPLE_RATE, Float32, Grid, Hit
 from rtsep.errors import SpecError
@@ -29,22 +29,22 @@ KIT = {
 @needs_effects
 def test_a_beat_sounds_and_repeats() -> None:
     for seed in range(6):
-        sound = beat(KIT, 6.0, np.random.default_rng(seed))
+        sound = render_beat(KIT, 6.0, np.random.default_rng(seed))
         assert sound.shape == (2, 6 * SAMPLE_RATE) and sound.dtype == np.float32
         assert np.isfinite(sound).all()
         assert 0.05 < np.abs(sound).max() <= 0.901
-    np.testing.assert_array_equal(sound, beat(KIT, 6.0, np.random.default_rng(5)))
-    assert not np.allclose(sound, beat(KIT, 6.0, np.random.default_rng(6)))
+    np.testing.assert_array_equal(sound, render_beat(KIT, 6.0, np.random.default_rng(5)))
+    assert not np.allclose(sound, render_beat(KIT, 6.0, np.random.default_rng(6)))
 
 
 def test_strokes_land_where_the_grid_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(production, "produced", lambda sound, rack, rng: sound)
     grid = Grid(0.5, swing=1 / 3)
-    monkeypatch.setattr(kit, "draw_grid", lambda groove, rng: replace(grid, beats=groove.beats))
-    monkeypatch.setattr(kit, "humanised", lambda hits, loose_s, rng: hits)
+    monkeypatch.setattr(drum_sampler, "draw_grid", lambda groove, rng: replace(grid, beats=groove.beats))
+    monkeypatch.setattr(drum_sampler, "humanised", lambda hits, loose_s, rng: hits)
     spike = np.zeros(200, np.float32)
     spike[0] = 1.0
-    sound = beat({"kick": [spike], "closed": [spike]}, 8.0, np.random.default_rng(2))
+    sound = render_beat({"kick": [spike], "closed": [spike]}, 8.0, np.random.default_rng(2))
     onsets = np.flatnonzero(np.abs(sound).max(axis=0) > 0.02)
     steps = np.array([grid.time_s(step / 12) for step in range(12 * grid.steps(8.0))])  # rolls part a step
     assert len(onsets) > 10
@@ -53,20 +53,20 @@ def test_strokes_land_where_the_grid_says(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_closed_hat_cuts_an_open_one() -> None:
     hits = [Hit(0.0, "open"), Hit(0.5, "closed"), Hit(1.0, "kick")]
-    assert kit._ends(hits) == [0.5, np.inf, np.inf]
+    assert drum_sampler._ends(hits) == [0.5, np.inf, np.inf]
 
 
 @needs_effects
 def test_a_kit_that_lacks_something_makes_do() -> None:
-    assert np.abs(beat({"percussion": [click(400.0)]}, 4.0, np.random.default_rng(1))).max() > 0.05
-    assert np.abs(beat({"kick": [click(60.0)], "ride": []}, 4.0, np.random.default_rng(1))).max() > 0.05
+    assert np.abs(render_beat({"percussion": [click(400.0)]}, 4.0, np.random.default_rng(1))).max() > 0.05
+    assert np.abs(render_beat({"kick": [click(60.0)], "ride": []}, 4.0, np.random.default_rng(1))).max() > 0.05
 
 
 def test_what_is_no_kit_is_said() -> None:
     with pytest.raises(SpecError, match="no role 'gong'; allowed are kick, snare"):
-        beat({"gong": [click(100.0)]}, 4.0, np.random.default_rng(1))
+        render_beat({"gong": [click(100.0)]}, 4.0, np.random.default_rng(1))
     with pytest.raises(SpecError, match="without a single stroke"):
-        beat({"kick": [np.zeros(1000, np.float32), np.zeros(0, np.float32)]}, 4.0, np.random.default_rng(1))
+        render_beat({"kick": [np.zeros(1000, np.float32), np.zeros(0, np.float32)]}, 4.0, np.random.default_rng(1))
 
 
 @pytest.mark.parametrize(
@@ -92,5 +92,5 @@ def test_what_is_no_kit_is_said() -> None:
     ],
 )
 def test_names_tell_roles(name: str, role: str | None) -> None:
-    assert role_of(name) == role
+    assert drum_role(name) == role
     assert role is None or role in ROLES
