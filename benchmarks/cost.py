@@ -131,7 +131,7 @@ def live(window: WindowSpec, seconds: float) -> Figures:
         time.sleep(seconds)
         passed = time.monotonic() - started
         used = {name: 100.0 * (now - before[name]) / passed for name, now in _read(clocks).items()}
-    return {"percent": used["rtsep-signal"], "callback_percent": used["rtsep-null"]}
+    return {"percent": used["rtsep-pipeline"], "callback_percent": used["rtsep-null"]}
 
 
 def _clock(thread: threading.Thread) -> int:

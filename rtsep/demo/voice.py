@@ -306,17 +306,7 @@ def dry_voice(notes: Sequence[SungNote], frames: int, sample_rate: int, seed: in
 
 
 def voice(notes: Sequence[SungNote], frames: int, sample_rate: int, seed: int = 1) -> Array:
-    """Sing in the centre of a small room.
-
-    Args:
-        notes: that are sung.
-        frames: of the result.
-        sample_rate: in Hz.
-        seed: of what is never quite the same.
-
-    Returns:
-        (2, frames).
-    """
+    """Sing in the centre of a small room: (2, frames); see `dry_voice`."""
     dry = faded(dry_voice(notes, frames, sample_rate, seed), 0, round(0.05 * sample_rate))
     both = np.stack([dry, dry])
     return both + 0.11 * reverb(both, 1.3, 0.03, sample_rate, seed + 3)

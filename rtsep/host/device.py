@@ -14,7 +14,7 @@ from rtsep.dsp.native import semaphore
 from rtsep.errors import DeviceError
 from rtsep.host.callback import STREAM, DeviceIO, null_clock, portaudio_callback
 from rtsep.host.portaudio import module, portaudio, refresh_devices, release, replace
-from rtsep.host.realtime import SIGNAL_PRIORITY, become_realtime
+from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime
 
 NULL = "null"
 NULL_BLOCK = 256
@@ -155,7 +155,7 @@ class NullClock:
 
         def run() -> None:
             if not patient:
-                become_realtime(SIGNAL_PRIORITY)
+                become_realtime(PIPELINE_PRIORITY)
             null_clock(*arguments)
 
         self._thread = threading.Thread(target=run, name="rtsep-null", daemon=True)

@@ -25,7 +25,7 @@ from rtsep.host.late_masks import LateMasks
 from rtsep.host.mixer import MIX, Route, read_meters
 from rtsep.host.pipeline import open_pipeline, run_pipeline, warm_up
 from rtsep.host.player import Player, ring_frames
-from rtsep.host.realtime import SIGNAL_PRIORITY, become_realtime, lock_memory, quiet_python, tidy, unlock_memory
+from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime, lock_memory, quiet_python, tidy, unlock_memory
 from rtsep.host.recorder import Recorder
 
 MEASURED_CALLBACKS = 4  # blocks in the priming phase
@@ -84,7 +84,7 @@ class Host:
         self._latency = Latency()
         self._late_masks: LateMasks | None = None
         self._failed = threading.Event()
-        self._signal = threading.Thread(target=self._run_pipeline, name="rtsep-signal", daemon=True)
+        self._signal = threading.Thread(target=self._run_pipeline, name="rtsep-pipeline", daemon=True)
         self._watch = threading.Thread(target=self._run_watch, name="rtsep-watch", daemon=True)
         self._cleanup = ExitStack()
         self._started = self._cpu_started = 0.0
@@ -241,7 +241,7 @@ class Host:
 
     def _run_pipeline(self) -> None:
         if not self.settings.freewheel:
-            become_realtime(SIGNAL_PRIORITY)
+            become_realtime(PIPELINE_PRIORITY)
         run_pipeline(self.pipeline)
 
     def _run_watch(self) -> None:

@@ -16,7 +16,7 @@ from rtsep.engine.inference import Inference
 from rtsep.host.callback import POLL_NS, STOPPED
 from rtsep.host.histogram import histogram, record
 from rtsep.host.pipeline import Pipeline
-from rtsep.host.realtime import ENGINE_PRIORITY, become_realtime
+from rtsep.host.realtime import INFERENCE_PRIORITY, become_realtime
 
 RESET_HOPS = RESERVE_HOPS // 2  # further behind than this, a stateful engine starts anew
 
@@ -25,7 +25,7 @@ RESET_HOPS = RESERVE_HOPS // 2  # further behind than this, a stateful engine st
 def _await_frames(pipeline: Pipeline, done: int) -> int:
     """Sleep until there are more than `done` spectra, or for a while; give how many there are."""
     if load_acquire(pipeline.spectrogram_ring.state, "hops") <= done:
-        wait_until(pipeline.state[0].think, clock_ns() + POLL_NS)
+        wait_until(pipeline.state[0].infer_wake, clock_ns() + POLL_NS)
     return load_acquire(pipeline.spectrogram_ring.state, "hops")
 
 
@@ -33,7 +33,7 @@ def _await_frames(pipeline: Pipeline, done: int) -> int:
 def _await_taken(pipeline: Pipeline, hop: int) -> None:
     """Sleep until the mask made at a hop is in use: the next one would take its place before its time."""
     while load_acquire(pipeline.state, "taken") < hop and load_acquire(pipeline.device_io.state, "phase") != STOPPED:
-        wait_until(pipeline.state[0].think, clock_ns() + POLL_NS // 20)
+        wait_until(pipeline.state[0].infer_wake, clock_ns() + POLL_NS // 20)
 
 
 @kernel
@@ -58,7 +58,7 @@ class InferenceWorker(threading.Thread):
     def __init__(
         self, inference: Inference, pipeline: Pipeline, mask_interval: int, on_error: Callable[[], None]
     ) -> None:
-        super().__init__(name="rtsep-engine", daemon=True)
+        super().__init__(name="rtsep-inference", daemon=True)
         self.inferences = 0
         self.skipped = 0  # masks never made because a newer frame was there
         self.state_resets = 0  # times a stateful engine fell so far behind that it was started anew
@@ -68,7 +68,7 @@ class InferenceWorker(threading.Thread):
         self._pipeline = pipeline
         self._mask_interval = mask_interval
         self._on_error = on_error
-        self._next = 0  # the next hop to think about
+        self._next = 0  # the next hop to infer at
         self._published = -1  # hop of the last mask
         self._stopping = False
         _await_frames(pipeline, -1)  # compiled before the sound starts
@@ -82,12 +82,12 @@ class InferenceWorker(threading.Thread):
         Thread: the inference worker's; not real-time safe (Python, waits).
         """
         if not self._pipeline.device_io.state[0]["freewheel"]:  # at full speed it would leave nobody a core
-            become_realtime(ENGINE_PRIORITY)
+            become_realtime(INFERENCE_PRIORITY)
         try:
             while not self._stopping:
                 hops = _await_frames(self._pipeline, self._next)
                 if hops > self._next:
-                    self._think(hops - 1)
+                    self._infer_due(hops - 1)
         except BaseException as error:
             self.error = error
             self._on_error()
@@ -98,11 +98,11 @@ class InferenceWorker(threading.Thread):
         Thread: the one that stops the host; not real-time safe (waits).
         """
         self._stopping = True
-        post(int(self._pipeline.state[0]["think"]))
+        post(int(self._pipeline.state[0]["infer_wake"]))
         if self.is_alive():
             self.join()
 
-    def _think(self, newest: int) -> None:
+    def _infer_due(self, newest: int) -> None:
         due = newest - newest % self._mask_interval
         if not self._inference.stateful:
             useful = newest - int(self._pipeline.state[0]["ahead"])  # masks of before have had their time
@@ -119,9 +119,9 @@ class InferenceWorker(threading.Thread):
         self._next += self._mask_interval
 
     def _infer(self, hop: int) -> None:
-        broken = int(self._pipeline.state[0]["broken_phase"])
+        broken = int(self._pipeline.state[0]["nonfinite_mask_hop"])
         if broken >= 0:
-            self._pipeline.state["broken_phase"] = -1
+            self._pipeline.state["nonfinite_mask_hop"] = -1
             self._inference.reset(broken)
         started = time.perf_counter_ns()
         fresh = self._inference.run(hop)

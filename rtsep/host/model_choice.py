@@ -17,7 +17,7 @@ from rtsep.model.descriptor import resolve
 from rtsep.model.store import StoredModel, find, names
 
 USUAL_BLOCK = 256  # frames, where the device has not told its own yet
-TOWERS = 2  # threads that a network of Spleeter's kind makes use of: it has a part for each stem
+STEM_THREADS = 2  # threads that a network of Spleeter's kind makes use of: it has a part for each stem
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ def choose_model(options: LiveOptions, rate: int) -> LiveModel:
 def _holding(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:
     """The model with the fewest threads that hold, of those that may be taken; with the most if none do."""
     found = _built(stored, replace(options, threads=options.threads or 1), rate)
-    if options.threads or found.holds or stored.spec.kind == "stateful" or (os.cpu_count() or 1) < TOWERS:
+    if options.threads or found.holds or stored.spec.kind == "stateful" or (os.cpu_count() or 1) < STEM_THREADS:
         return found
     found.engine.close()
-    return _built(stored, replace(options, threads=TOWERS), rate)
+    return _built(stored, replace(options, threads=STEM_THREADS), rate)
 
 
 def _built(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:

@@ -34,8 +34,8 @@ STATE = np.dtype(
         ("late_masks", np.int64),  # masks that did not come before their deadline
         ("stale_masks", np.int64),  # hops played with a mask older than theirs
         ("taken", np.int64),  # hop that the mask in use was made at
-        ("broken_phase", np.int64),  # hop whose mask was not finite, or -1; the inference worker clears it
-        ("think", np.int64),  # address of the inference worker's semaphore
+        ("nonfinite_mask_hop", np.int64),  # hop whose mask was not finite, or -1; the inference worker clears it
+        ("infer_wake", np.int64),  # address of the inference worker's semaphore
         ("wake", np.int64),  # address of our own
         ("done", np.int64),
     ],
@@ -63,7 +63,7 @@ class Pipeline(NamedTuple):
     dry: NDArray[np.float32]  # (C, hop)
     mixed: NDArray[np.float32]  # (hop, O)
     record_frames: NDArray[np.float32]  # (hop, S * C)
-    think: NDArray[np.int64]  # the inference worker's semaphore
+    infer_wake: NDArray[np.int64]  # the inference worker's semaphore
 
 
 def open_pipeline(
@@ -81,12 +81,14 @@ def open_pipeline(
     Thread: any, before the sound starts; not real-time safe (allocates).
     """
     stems, channels, hop, rate = len(model.stems), model.channels, window.hop, window.sample_rate
-    think = semaphore()
+    infer_wake = semaphore()
     state = np.zeros(1, STATE)
     state["sample_rate"], state["mask_interval"], state["recording"] = rate, window.mask_interval, recording
     state["ahead"] = window.ahead
-    state["broken_phase"] = state["taken"] = -1
-    state["think"], state["wake"], state["done"] = (one.ctypes.data for one in (think, device_io.wake, device_io.done))
+    state["nonfinite_mask_hop"] = state["taken"] = -1
+    state["infer_wake"], state["wake"], state["done"] = (
+        one.ctypes.data for one in (infer_wake, device_io.wake, device_io.done)
+    )
     return Pipeline(
         state=state,
         device_io=device_io,
@@ -105,7 +107,7 @@ def open_pipeline(
         dry=np.zeros((channels, hop), np.float32),
         mixed=np.zeros((hop, device_io.outputs.data.shape[1]), np.float32),
         record_frames=np.zeros((hop, stems * channels), np.float32),
-        think=think,
+        infer_wake=infer_wake,
     )
 
 
@@ -128,7 +130,7 @@ def _take_mask(pipeline: Pipeline, newest: int) -> int:
     front = pipeline.mask_control[0].front
     store_release(pipeline.state, "taken", pipeline.mask_hop[front])
     if set_masks(pipeline.stream, pipeline.raw_masks[front]):
-        store_release(pipeline.state, "broken_phase", pipeline.mask_hop[front])
+        store_release(pipeline.state, "nonfinite_mask_hop", pipeline.mask_hop[front])
     return pipeline.mask_hop[front]
 
 
@@ -202,7 +204,7 @@ def run_pipeline(pipeline: Pipeline) -> None:
         made = hop - state.ahead  # the newest spectrum that this hop's mask may be made from
         due = made - made % state.mask_interval
         if hop % state.mask_interval == 0:
-            post(state.think)
+            post(state.infer_wake)
         if due == made and made >= 0:
             newest = _await_mask(pipeline, made, newest)
         elif newest < due or not state.ahead:  # a mask that is for later must not be used before its time

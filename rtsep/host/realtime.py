@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SIGNAL_PRIORITY = 60  # of SCHED_FIFO; below JACK's own 70 or so
-ENGINE_PRIORITY = 50  # below the signal path, which may wait for it but never long
+PIPELINE_PRIORITY = 60  # of SCHED_FIFO; below JACK's own 70 or so
+INFERENCE_PRIORITY = 50  # below the signal path, which may wait for it but never long
 SWITCH_INTERVAL_S = 0.0005
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 

@@ -78,7 +78,7 @@ with ExitStack() as servers:
     release()  # as at the end of a program: clients before servers
     figures["losses"] = report["device_losses"]
     figures["refused"] = report["input_frames_refused"]
-ours = ("rtsep-signal", "rtsep-engine", "rtsep-watch")
+ours = ("rtsep-pipeline", "rtsep-inference", "rtsep-watch")
 figures["threads"] = [thread.name for thread in threading.enumerate() if thread.name in ours]
 print(json.dumps(figures))
 """
