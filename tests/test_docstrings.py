@@ -68,7 +68,7 @@ class Documented:
     def names(self, section: str) -> list[str]:
         """What a section lists."""
         entries = [line for line in self.sections.get(section, []) if not line.startswith(" " * 5)]
-        found = []
+        found: list[str] = []
         for line in entries:
             entry = ENTRY.match(line)
             assert entry, f"{self.place}: {section} has {line.strip()!r}; write it as `name: what it is`"

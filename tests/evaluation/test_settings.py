@@ -56,8 +56,8 @@ def test_a_windows_context_is_checked() -> None:
 def test_all_that_is_asked_for() -> None:
     found = setting_grid(Setting(hop=64, lookahead=1), ("23", "6"), (-6.0, -46.0), True, True)
     assert [one.label for one in found[:5]] == [
-        "23, hop 64, ahead 1, -6 dB",
-        "6, hop 64, ahead 1, -6 dB",
+        "23, hop 64, lookahead 1, -6 dB",
+        "6, hop 64, lookahead 1, -6 dB",
         "offline, -6 dB",
         "centre, 23, hop 64, -6 dB",
         "centre, 6, hop 64, -6 dB",
