@@ -141,8 +141,8 @@ REFUSED: list[tuple[dict[str, Any], type[RtsepError], str]] = [
     ({"latency": "24"}, SpecError, "unknown latency preset '24'; choose one of exact, 46, 23, 12, 6, 3"),
     ({"latency": "46", "hop": 300}, SpecError, "hop 300 does not fit"),
     ({"hop": 0}, SpecError, "hop 0 does not fit"),
-    ({"model": "streaming-2stems", "mask_interval": 3}, SpecError, "mask_interval 3 does not fit"),
-    ({"mask_interval": 0}, SpecError, "mask_interval 0 is out of range; it must be 1 hop or more"),
+    ({"model": "streaming-2stems", "mask_interval": 3}, SpecError, "mask interval 3 does not fit"),
+    ({"mask_interval": 0}, SpecError, "mask interval 0 is out of range; it must be 1 hop or more"),
     ({"model": "streaming-2stems", "lookahead": 2}, SpecError, "causal and cannot look ahead; use 0"),
     ({"lookahead": -1}, SpecError, "lookahead of -1 hops is out of range"),
     ({"rate": 1}, SpecError, "sample rate 1 Hz is out of range; allowed are 8000 to 384000 Hz"),
@@ -152,10 +152,10 @@ REFUSED: list[tuple[dict[str, Any], type[RtsepError], str]] = [
     ({"block": 8}, SpecError, "block 8 frames is out of range; allowed are 16 to 8192"),
     ({"block": -256}, SpecError, "block -256 frames is out of range"),
     ({"block": 8193}, SpecError, "block 8193 frames is out of range"),
-    ({"routes": ("drums=1,2",)}, RouteError, "no stem 'drums'; choose from vocals, accompaniment, mix"),
-    ({"routes": ("vocals",)}, RouteError, "write it as vocals=1,2"),
-    ({"routes": ("vocals=0,1",)}, RouteError, "channels counted from 1"),
-    ({"routes": ("vocals=1,2,3",)}, RouteError, "write it as vocals=1,2"),
+    ({"route": ("drums=1,2",)}, RouteError, "no stem 'drums'; choose from vocals, accompaniment, mix"),
+    ({"route": ("vocals",)}, RouteError, "write it as vocals=1,2"),
+    ({"route": ("vocals=0,1",)}, RouteError, "channels counted from 1"),
+    ({"route": ("vocals=1,2,3",)}, RouteError, "write it as vocals=1,2"),
 ]
 
 

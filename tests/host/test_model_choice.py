@@ -75,15 +75,15 @@ def test_nothing_is_timed_where_nothing_is_late(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(seats, "pass_time_s", never)
     monkeypatch.setattr(seats, "BUNDLED", (BEST, CHEAP))
-    found = seated(timed=False)
+    found = seated(freewheel=True)
     assert (found.engine.spec.name, found.note) == (BEST, "")
 
 
 def test_live_a_network_of_spleeter_s_kind_sees_64_spectra() -> None:
     assert store.find(BEST).live().spec.context == 64
-    assert seated(model=BEST, context=128, timed=False).engine.spec.context == 128
+    assert seated(model=BEST, context=128, freewheel=True).engine.spec.context == 128
     with pytest.raises(SpecError, match="context 100 does not suit"):
-        seated(model=BEST, context=100, timed=False)
+        seated(model=BEST, context=100, freewheel=True)
 
 
 def test_a_model_that_is_not_there() -> None:
