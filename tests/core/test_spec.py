@@ -148,7 +148,7 @@ def test_masks_for_a_later_frame_are_not_made_more_often_than_that() -> None:
     model = windowed_spec(ahead=1)
     window = plan(model, 44100, "12")
     assert window.ahead == window.mask_interval == window.frame_stride
-    assert f"mask_interval 1 is out of range; it must be {window.ahead} hops or more" in refused(
+    assert f"mask interval 1 is out of range; it must be {window.ahead} hops or more" in refused(
         model, preset="12", mask_interval=1
     )
     with pytest.raises(ModelError, match="ahead is 1; it must be a whole number, 0 to 0"):
@@ -157,7 +157,7 @@ def test_masks_for_a_later_frame_are_not_made_more_often_than_that() -> None:
 
 def test_mask_interval_out_of_range() -> None:
     text = refused(windowed_spec(), mask_interval=0)
-    assert "mask_interval 0" in text and "1 hop or more" in text
+    assert "mask interval 0" in text and "1 hop or more" in text
     for mask_interval in (0, 3, 16):
         text = refused(stateful_spec(), preset="3", mask_interval=mask_interval)
         assert f"mask interval {mask_interval} " in text and text.endswith("allowed are 1, 2, 4, 8")
