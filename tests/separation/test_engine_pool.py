@@ -29,7 +29,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
         calls.extend([(engine, threads, precision)] * count)
         return [FrameEngine(model.spec) for _ in range(count)]
 
-    monkeypatch.setattr(build, "open_engines", made)
+    monkeypatch.setattr(build, "build_many", made)
     monkeypatch.setattr(engines, "cores", lambda: 5)
     monkeypatch.setattr(engines, "memory", lambda: 16_000_000_000)
     return calls
