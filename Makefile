@@ -26,17 +26,15 @@ define apt
 	else echo "no apt here: install PortAudio (and JACK for the tests) by your own system's means"; fi
 endef
 
-# Tests that play in real time want the machine for themselves; the others run side by side, two at a time or more.
-SIDE_BY_SIDE := -n auto --dist worksteal -m 'not realtime'
-
 .PHONY: demo test test-quick lint bench clean
 
 demo: $(VENV)/play
 	@$(BIN)/rtsep demo $(if $(SONG),--song "$(SONG)")
 
+# Tests that play in real time mostly wait, so they go first, beside the linters; the others want every core there is.
 test: $(VENV)/test
-	$(BIN)/pytest $(SIDE_BY_SIDE)
-	$(BIN)/pytest -m realtime
+	$(BIN)/pytest -n auto --dist loadfile -m realtime
+	$(BIN)/pytest -n auto --dist worksteal -m 'not realtime'
 
 test-quick: $(VENV)/test
 	$(BIN)/pytest -n auto --dist worksteal -m 'not realtime and not slow'
