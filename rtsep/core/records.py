@@ -1,12 +1,14 @@
-"""Foreign tables to dataclasses: settings, model specs and manifests are checked here, by msgspec, and nowhere else."""
+"""Foreign tables to dataclasses: settings, model specs, networks and manifests are checked here, by msgspec."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
 import re
+import types
 import typing
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,8 +39,8 @@ class RecordError(ValueError):
     """What is wrong with a table, in words: the place, the value, and what it must be."""
 
 
-def convert(entries: Mapping[str, Any], kind: type[Record], strict_names: bool = True) -> Record:
-    """A table of plain values to the dataclass that describes it.
+def convert(entries: Any, kind: type[Record], strict_names: bool = True, place: str = "") -> Record:
+    """Make a dataclass of a table of plain values.
 
     Lists become tuples, texts become paths and tables dataclasses, where a field says so; whole numbers
     may stand for others, nothing else is taken for anything else.
@@ -47,19 +49,20 @@ def convert(entries: Mapping[str, Any], kind: type[Record], strict_names: bool =
         entries: the table, as TOML and JSON give it.
         kind: a dataclass; what its `__post_init__` raises passes through.
         strict_names: whether a name that no field has is an error.
+        place: what the table is called in messages.
 
     Raises:
-        RecordError: for an unknown or missing name, or a value of another type.
+        RecordError: for what is no table, an unknown or missing name, or a value of another type.
     """
     import msgspec  # a twentieth of a second that not every command needs
 
     if strict_names:
-        for place, hints, name in _unknown(entries, kind, ""):
-            raise RecordError(_unknown_words(f"{place}{name}", place, hints, name))
+        for above, known, name in _unknown(entries, kind, place and f"{place}."):
+            raise RecordError(_unknown_words(above, known, name))
     try:
         return msgspec.convert(entries, kind, dec_hook=_path)
     except msgspec.ValidationError as error:
-        raise RecordError(_words(str(error), entries, kind)) from error
+        raise RecordError(_words(str(error), entries, kind, place)) from error
 
 
 def _path(kind: type, value: Any) -> Any:
@@ -68,47 +71,77 @@ def _path(kind: type, value: Any) -> Any:
     raise TypeError(f"Expected `{'str' if kind is Path else kind.__name__}`")
 
 
+@cache
+def _fields(table: type) -> dict[str, Any]:
+    """The types of a dataclass's fields, by name."""
+    hints = typing.get_type_hints(table)
+    return {field.name: hints[field.name] for field in dataclasses.fields(table)}
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    """The types of a union, or the one type."""
+    return typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+
+
 def _unknown(entries: Any, kind: Any, place: str) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Every name that no field has: its table's place, the names there, and itself."""
-    if dataclasses.is_dataclass(kind) and isinstance(entries, Mapping):
-        hints = typing.get_type_hints(kind)
-        for name, value in entries.items():
-            if name not in hints:
-                yield place, hints, name
-            else:
-                yield from _unknown(value, hints[name], f"{place}{name}.")
-    elif isinstance(entries, list):
-        for inner in typing.get_args(kind):
-            for value in entries:
-                yield from _unknown(value, inner, place)
-    elif isinstance(entries, Mapping):
-        for inner in typing.get_args(kind):  # of a union
-            yield from _unknown(entries, inner, place)
+    """Every name that no field has: its table's place, the fields there, and itself."""
+    for member in _members(kind):
+        if isinstance(entries, list):
+            for inner in typing.get_args(member)[:1]:
+                for number, value in enumerate(entries):
+                    yield from _unknown(value, inner, f"{place.removesuffix('.')}[{number}].")
+        elif isinstance(entries, Mapping) and dataclasses.is_dataclass(member):
+            known = _fields(typing.cast(type, member))
+            for name, value in entries.items():
+                if name not in known:
+                    yield place, known, name
+                else:
+                    yield from _unknown(value, known[name], f"{place}{name}.")
 
 
-def _unknown_words(full: str, place: str, hints: dict[str, Any], name: str) -> str:
-    if RENAMED.get(name) in hints:
-        return f"{full!r} is called {f'{place}{RENAMED[name]}'!r} now"
-    near = difflib.get_close_matches(name, hints, n=1, cutoff=0.0)
-    return f"unknown setting {full!r}; did you mean {f'{place}{near[0]}'!r}?"
+def _unknown_words(place: str, known: dict[str, Any], name: str) -> str:
+    full = f"{place}{name}"
+    if RENAMED.get(name) in known:
+        return f"{full!r:.200} is called {f'{place}{RENAMED[name]}'!r} now"
+    if near := difflib.get_close_matches(name, known, n=1):
+        return f"unknown key {full!r:.200}; did you mean {f'{place}{near[0]}'!r}?"
+    return f"unknown key {full!r:.200}; allowed are {', '.join(known)}"
 
 
-def _words(message: str, entries: Mapping[str, Any], kind: Any) -> str:
+def _words(message: str, entries: Any, kind: Any, place: str) -> str:
     """msgspec's message in ours."""
     found = FOUND.fullmatch(message)
     assert found
-    place = found["place"] or ""
+    inner = found["place"] or ""
+    full = ".".join(filter(None, (place, inner)))
     if missing := re.fullmatch(r"Object missing required field `(\w+)`", found["what"]):
-        return f"{place}.{missing[1]} is missing".lstrip(".")
-    value: Any = entries
-    for number, name in STEP.findall(place):
+        return f"{f'{full}.{missing[1]}'.lstrip('.')!r} is missing"
+    must = _demand(found["what"])
+    if "[...]" in inner:  # msgspec does not tell which value of a dictionary it is
+        return f"{full}: {must}"
+    value, members = entries, _members(kind)
+    for number, name in STEP.findall(inner):
         value = value[int(number)] if number else value[name]
-        kind = typing.get_args(kind)[0] if number else typing.get_type_hints(kind)[name]
-    if typing.get_origin(kind) is typing.Literal:
-        return f"{place} is {value!r:.200}; allowed are {', '.join(typing.get_args(kind))}"
-    wanted = re.match(r"Expected `([^`]+)`(?: of length (\d+))?", found["what"])
+        members = _members(_within(members, name))
+    literals = [member for member in members if typing.get_origin(member) is typing.Literal]
+    if literals:
+        must = f"allowed are {', '.join(word for literal in literals for word in typing.get_args(literal))}"
+    return f"{full or 'the whole'} is {value!r:.200}; {must}"
+
+
+def _demand(what: str) -> str:
+    wanted = re.match(r"Expected `([^`]+)`(?: of length (\d+))?", what)
     if not wanted:
-        return f"{place} = {value!r:.200}: {found['what'][:1].lower()}{found['what'][1:]}"
+        return f"{what[:1].lower()}{what[1:]}"
     words = [WORDS.get(word, word) for word in wanted[1].split(" | ") if word != "null"]
-    length = f" of {wanted[2]}" if wanted[2] else ""
-    return f"{place} = {value!r:.200} must be {' or '.join(words)}{length}"
+    return f"it must be {' or '.join(words)}{f' of {wanted[2]}' if wanted[2] else ''}"
+
+
+def _within(members: tuple[Any, ...], name: str) -> Any:
+    """The type of a table's field, or without a name that of a list's values."""
+    for member in members:
+        if name and dataclasses.is_dataclass(member):
+            return _fields(typing.cast(type, member))[name]
+        if not name and typing.get_args(member):
+            return typing.get_args(member)[0]
+    raise AssertionError(f"msgspec names {name!r}, which is not there")

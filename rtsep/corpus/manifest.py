@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
 
 from rtsep.audio.writers import part_of
+from rtsep.core.records import convert
 from rtsep.errors import FileError
 
 NAME = "manifest.json"
 VERSION = 1
 MAX_BYTES = 500_000_000
 PIECE = 1 << 20
-
-KINDS: dict[str, tuple[type, ...]] = {  # what a field of each kind may hold
-    "str": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "bool": (bool,),
-    "tuple[Origin, ...]": (tuple,),
-}
-
-Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -81,6 +70,16 @@ class Manifest:
     refused: tuple[Refused, ...] = ()
 
 
+@dataclass(frozen=True)
+class _File:
+    """What the file holds."""
+
+    version: int
+    packages: tuple[Archive, ...]
+    entries: tuple[Entry, ...]
+    refused: tuple[Refused, ...]
+
+
 def sha256_of(path: Path) -> str:
     """The sum of a file; `FileError` if it cannot be read."""
     sum_ = hashlib.sha256()
@@ -95,13 +94,13 @@ def sha256_of(path: Path) -> str:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write folder/manifest.json whole or not at all; the same manifest gives the same bytes."""
-    ordered = {
-        "version": VERSION,
-        "packages": _rows(sorted(manifest.packages, key=lambda archive: archive.package)),
-        "entries": _rows(sorted(manifest.entries, key=lambda entry: entry.file)),
-        "refused": _rows(sorted(manifest.refused, key=lambda refused: (refused.package, refused.file))),
-    }
-    write_text(folder / NAME, json.dumps(ordered, indent=1, ensure_ascii=False) + "\n")
+    told = _File(
+        VERSION,
+        tuple(sorted(manifest.packages, key=lambda archive: archive.package)),
+        tuple(sorted(manifest.entries, key=lambda entry: entry.file)),
+        tuple(sorted(manifest.refused, key=lambda refused: (refused.package, refused.file))),
+    )
+    write_text(folder / NAME, json.dumps(asdict(told), indent=1, ensure_ascii=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -115,28 +114,28 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read folder/manifest.json; `FileError` if it is missing, foreign or broken."""
+    """Read folder/manifest.json.
+
+    Raises:
+        FileError: for one that is missing, of another version or broken, with the place of what is wrong.
+    """
     path = folder / NAME
     try:
         if path.stat().st_size > MAX_BYTES:
             raise FileError(f"{path} is larger than {MAX_BYTES} bytes; that is no manifest")
         found = json.loads(path.read_text(encoding="utf-8"))
-        if found["version"] != VERSION:
+        if isinstance(found, dict) and found.get("version", VERSION) != VERSION:
             raise FileError(f"{path} has version {found['version']!r}; this rtsep reads {VERSION}; build it anew")
-        entries = tuple(
-            _record(Entry, {**row, "sources": tuple(_record(Origin, source) for source in row["sources"])})
-            for row in found["entries"]
-        )
-        for entry in entries:
-            _check_inside(path, entry.file)
-        archives = tuple(_record(Archive, row) for row in found["packages"])
-        return Manifest(archives, entries, tuple(_record(Refused, row) for row in found["refused"]))
+        told = convert(found, _File)
     except FileNotFoundError as error:
         raise FileError(f"{path} is missing; `rtsep corpus build {folder}` makes it") from error
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise FileError(f"{path} is no manifest of a corpus ({type(error).__name__}); build it anew") from error
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path} is no manifest of a corpus ({error}); build it anew") from error
+    for entry in told.entries:
+        _check_inside(path, entry.file)
+    return Manifest(told.packages, told.entries, told.refused)
 
 
 def check(folder: Path) -> list[str]:
@@ -152,19 +151,6 @@ def check(folder: Path) -> list[str]:
     known = {entry.file for entry in manifest.entries}
     found = (path.relative_to(folder).as_posix() for path in sorted((folder / "corpus").rglob("*")) if path.is_file())
     return [*complaints, *(f"{file} is not in the manifest" for file in found if file not in known)]
-
-
-def _rows(records: Iterable[Any]) -> list[dict[str, Any]]:
-    return [asdict(record) for record in records]
-
-
-def _record(kind: type[Record], row: dict[str, Any]) -> Record:
-    """A dataclass of plain fields; `TypeError` if a field is missing, foreign or of another type."""
-    record = kind(**row)
-    for field in fields(kind):  # type: ignore[arg-type]
-        if not isinstance(getattr(record, field.name), KINDS[str(field.type)]):
-            raise TypeError(field.name)
-    return record
 
 
 def _check_inside(manifest: Path, file: str) -> None:

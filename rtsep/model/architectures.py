@@ -7,9 +7,10 @@ weights that are trained on. Together with a name and a licence it gives the `Mo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
+from rtsep.core.records import RecordError, convert
 from rtsep.core.spec import RESIDUAL, Analysis, Basis, Extension, ModelSpec, StateSpec
 from rtsep.errors import ModelError
 
@@ -275,32 +276,12 @@ def from_dict(entries: Mapping[str, Any]) -> Architecture:
     family = entries.get("family")
     if not isinstance(family, str) or family not in FAMILIES:
         raise ModelError(f"network: family is {family!r:.100}; allowed are {', '.join(FAMILIES)}")
-    kind = FAMILIES[family]
-    hints, known = get_type_hints(kind), [field.name for field in fields(kind)]
-    if unknown := sorted(set(entries) - {*known, "family"}):
-        raise ModelError(f"network: unknown key {unknown[0]!r:.100}; {family} has {', '.join(known)}")
-    if "stems" not in entries:
-        raise ModelError("network: 'stems' is missing")
-    return kind(**{name: _fitted(name, entries[name], hints[name]) for name in known if name in entries})
-
-
-def _fitted(name: str, value: Any, hint: Any) -> Any:
-    """A value as its field wants it: lists as tuples, whole numbers as numbers, bands by their name."""
-    if name == "bands" and isinstance(value, str):
-        if value not in BANDS:
-            raise ModelError(f"network: bands are {value!r:.100}; allowed are {', '.join(BANDS)}, or a list of widths")
-        return BANDS[value]
-    if get_origin(hint) is tuple:
-        inner = get_args(hint)[0]
-        if isinstance(value, list | tuple) and all(type(item) is inner for item in value):
-            return tuple(value)
-        raise ModelError(f"network: {name} is {value!r:.100}; it must be a list, each {WORDS[inner]}")
-    if hint is float and type(value) is int:
-        return float(value)
-    wanted = str if get_origin(hint) is Literal else hint
-    if type(value) is not wanted:
-        raise ModelError(f"network: {name} is {value!r:.100}; it must be {WORDS[wanted]}")
-    return value
-
-
-WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+    told = {name: value for name, value in entries.items() if name != "family"}
+    if isinstance(bands := told.get("bands"), str):
+        if bands not in BANDS:
+            raise ModelError(f"network: bands are {bands!r:.100}; allowed are {', '.join(BANDS)}, or a list of widths")
+        told["bands"] = list(BANDS[bands])
+    try:
+        return convert(told, FAMILIES[family])
+    except RecordError as error:
+        raise ModelError(f"network: {error}") from error

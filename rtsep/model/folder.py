@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from rtsep.core.records import RecordError, convert
 from rtsep.core.spec import ModelSpec
 from rtsep.errors import ModelError
 
@@ -21,6 +22,9 @@ PACKED_NAME = "weights.packed"
 MAX_JSON_BYTES = 1_000_000
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+CURE = "get the model again, or export it anew"
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,15 @@ class StoredFile:
                 f"{self.path} has sha256 {real[:12]}..., {JSON_NAME} says {self.sha256[:12]}...; get the model again"
             )
         return self.path
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """What model.json says of any file."""
+
+    file: str
+    bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -88,38 +101,37 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def file_entry(path: Path, kind: str, entry: object) -> StoredFile:
     """Check what the model.json at `path` says of one of the files beside it."""
-    if not isinstance(entry, dict):
-        raise ModelError(f"{path}: {kind!r} must be a JSON object; export the model again")
-    name, size, sha256 = entry.get("file"), entry.get("bytes"), entry.get("sha256")
-    if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
-        raise ModelError(f"{path}: {kind} file is {name!r}; it must be a plain file name in the model's own folder")
-    if not isinstance(size, int) or not isinstance(sha256, str):
-        raise ModelError(f"{path}: the {kind} needs 'bytes' and 'sha256'; export the model again")
-    return StoredFile(path.parent / name, size, sha256)
+    told = _checked(path, kind, entry, FileEntry)
+    if not PLAIN_NAME.fullmatch(told.file):
+        raise ModelError(
+            f"{path}: {kind}.file is {told.file!r:.200}; it must be a plain file name in the model's own folder"
+        )
+    return StoredFile(path.parent / told.file, told.bytes, told.sha256)
 
 
 def packing_entry(path: Path, entry: Mapping[str, Any]) -> Packing | None:
     """Check what the model.json at `path` says of how its weights are packed; None where they are not."""
     if "floats_sha256" not in entry:
         return None
-    bits, base = entry.get("bits"), entry.get("base")
-    if type(bits) is not int:
-        raise ModelError(f"{path}: the weights' 'bits' is {bits!r:.100}; it must be a whole number; get it again")
-    found = _sum(path, "the weights'", entry)
-    if base is None:
-        return Packing(bits, found)
-    if not isinstance(base, dict) or not isinstance(base.get("model"), str):
-        raise ModelError(f"{path}: the weights' 'base' must name a 'model' and its 'floats_sha256'; get it again")
-    if not PLAIN_NAME.fullmatch(base["model"]):
-        raise ModelError(f"{path}: the base is {base['model']!r:.100}; it must be the plain name of a model")
-    return Packing(bits, found, Base(base["model"], _sum(path, "the base's", base)))
+    told = _checked(path, "weights", entry, Packing)
+    sums = {"weights.floats_sha256": told.floats_sha256}
+    if told.base is not None:
+        if not PLAIN_NAME.fullmatch(told.base.model):
+            raise ModelError(
+                f"{path}: weights.base.model is {told.base.model!r:.100}; it must be the plain name of a model"
+            )
+        sums["weights.base.floats_sha256"] = told.base.floats_sha256
+    for place, sum_ in sums.items():
+        if not SHA256.fullmatch(sum_):
+            raise ModelError(f"{path}: {place} is {sum_!r:.100}; it must be a sha256; {CURE}")
+    return told
 
 
-def _sum(path: Path, whose: str, entry: Mapping[str, Any]) -> str:
-    found = entry.get("floats_sha256")
-    if not isinstance(found, str) or not SHA256.fullmatch(found):
-        raise ModelError(f"{path}: {whose} 'floats_sha256' is {found!r:.100}; it must be a sha256; get the model again")
-    return found
+def _checked(path: Path, place: str, entry: object, kind: type[Record]) -> Record:
+    try:
+        return convert(entry, kind, strict_names=False, place=place)
+    except RecordError as error:
+        raise ModelError(f"{path}: {error}; {CURE}") from error
 
 
 def told(path: Path) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from rtsep.errors import ModelError
 from rtsep.model.folder import JSON_NAME as JSON_NAME
 from rtsep.model.folder import ONNX_NAME as ONNX_NAME
 from rtsep.model.folder import PLAIN_NAME as PLAIN_NAME
-from rtsep.model.folder import WEIGHTS_NAME as WEIGHTS_NAME
 from rtsep.model.folder import Base, Packing, StoredFile, file_entry, packing_entry, read_json
 from rtsep.model.folder import digest as digest
 from rtsep.model.published import registry
@@ -245,11 +244,11 @@ def _read(path: Path, origin: str, asked: Path | None = None) -> StoredModel:
         raise ModelError(f"{path}: 'spec', and 'graph' or 'weights', must be JSON objects; export the model again")
     try:
         spec = ModelSpec.from_dict(spec_entries)
-    except (ModelError, OverflowError) as error:
+    except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     # names become names of files and folders
     for name in (spec.name, *spec.stems, *(state.name for state in spec.states)):
-        if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name):
+        if not PLAIN_NAME.fullmatch(name):
             raise ModelError(f"{path}: name {name!r} is not plain; letters, digits, '.', '_' and '-' are allowed")
     graph = file_entry(path, "graph", entries["graph"]) if "graph" in entries else None
     trainable = file_entry(path, "weights", entries["weights"]) if "weights" in entries else None

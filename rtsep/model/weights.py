@@ -168,7 +168,7 @@ def read_description(metadata: Mapping[str, str], where: str) -> Architecture:
         raise ModelError(f"{where}: the description of its network is no JSON object; {CURE}")
     try:
         return from_dict(entries)
-    except (ModelError, OverflowError) as error:
+    except ModelError as error:
         raise ModelError(f"{where}: {error}") from error
 
 

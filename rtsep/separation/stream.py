@@ -34,7 +34,6 @@ class StreamSeparator:
         self._inference = Inference(engine, window, self._context)
         self._pending = np.zeros((model.channels, window.hop), np.float32)
         self._stems = np.zeros((len(model.stems), model.channels, window.hop), np.float32)
-        self._zeros = np.zeros((model.channels, window.hop), np.float32)
         self._fed = 0
         self._given = 0
         self._hop()  # compile, or load what was compiled

@@ -7,6 +7,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
+# Not torch's AveragedModel: it takes its first update whole, knows updates but no steps, and averages counts as if
+# they were weights. Around it there would be as much as this, and its count to keep in checkpoints.
+
 
 def averaged(network: nn.Module) -> nn.Module:
     """A copy of the network whose weights will follow it."""

@@ -47,7 +47,7 @@ def test_lists_and_paths_become_what_the_field_says(tmp_path: Path) -> None:
         ("latency = 12", "must be a text"),
         ('threads = "two"', "must be a whole number"),
         ("threads = true", "must be a whole number"),
-        ("route = [1, 2]", r"route\[0\] = 1 must be a text"),
+        ("route = [1, 2]", r"route\[0\] is 1; it must be a text"),
         ('route = "mix=1,2"', "must be a list"),
         ("channels = [1, 2, 3]", "must be a list of 2"),
         ("refresh = 2", "'refresh' is called 'mask_interval' now"),
@@ -108,11 +108,11 @@ def test_tables_become_dataclasses(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[gain]\nlayuot = "x"', "unknown setting 'gain.layuot'; did you mean 'gain.layout'"),
-        ("[gain]\nweight = 2.0", "gain.layout is missing"),
-        ("gain = 3", "gain = 3 must be a table"),
-        ("[[data]]\nlayout = 3", "data[0].layout = 3 must be a text"),
-        ("network = 1", "network = 1 must be a table"),
+        ('[gain]\nlayuot = "x"', "unknown key 'gain.layuot'; did you mean 'gain.layout'"),
+        ("[gain]\nweight = 2.0", "'gain.layout' is missing"),
+        ("gain = 3", "gain is 3; it must be a table"),
+        ("[[data]]\nlayout = 3", "data[0].layout is 3; it must be a text"),
+        ("network = 1", "network is 1; it must be a table"),
     ],
 )
 def test_a_fault_in_a_table_is_named_with_its_place(tmp_path: Path, text: str, words: str) -> None:

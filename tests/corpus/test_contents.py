@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import stat
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from rtsep.corpus import contents
 from rtsep.corpus.contents import matches, unpack
 from rtsep.errors import FileError
 from tests.corpus.debs import needs_dpkg, packed, tree
+from tests.support.archives import zip_link, zipped
 
 pytestmark = needs_dpkg
 
@@ -23,13 +24,6 @@ def deb_of(tmp_path: Path, **files: bytes) -> Path:
     for name, data in files.items():
         (folder / "usr" / name.replace("_", ".")).write_bytes(data)
     return packed(folder, tmp_path, "tiny")
-
-
-def zipped(path: Path, *members: tuple[str | zipfile.ZipInfo, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as file:
-        for name, data in members:
-            file.writestr(name, data)
-    return path
 
 
 def test_only_what_is_wanted_is_written(tmp_path: Path) -> None:
@@ -49,19 +43,13 @@ def test_pk3_archives_become_folders(tmp_path: Path) -> None:
     assert (tmp_path / "out/usr/music.pk3/sound/deep/b.ogg").read_bytes() == b"more"
 
 
-def link(name: str) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name)
-    info.external_attr = (stat.S_IFLNK | 0o777) << 16
-    return info
-
-
 @pytest.mark.parametrize(
     ("member", "words"),
     [
         ("../../../escape.ogg", "leaves the folder"),
         ("/escape.ogg", "leaves the folder"),
         ("a\\..\\escape.ogg", "leaves the folder"),
-        (link("a.ogg"), "is a link"),
+        (zip_link("a.ogg"), "is a link"),
     ],
 )
 def test_hostile_pk3_archives(tmp_path: Path, member: str | zipfile.ZipInfo, words: str) -> None:
@@ -97,6 +85,46 @@ def test_links_within_are_kept_and_unwanted_ones_ignored(tmp_path: Path) -> None
     assert not (tmp_path / "out/usr/evil").is_symlink()
 
 
+def test_names_as_songs_have_them(tmp_path: Path) -> None:
+    """Spaces, signs that only other platforms take for more, letters of any language; and deep."""
+    folder, names = (
+        tree(tmp_path / "tree", "tiny"),
+        ["01: Ääni & co.ogg", "why?.ogg", "aux.", "/".join("abcdefghijklmn")],
+    )
+    for name in names:
+        (folder / "usr" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "usr" / name).write_bytes(b"sound")
+    pk3 = zipped(tmp_path / "x", *((name, b"sound") for name in names))
+    (folder / "usr" / "music.pk3").write_bytes(pk3.read_bytes())
+    unpack(packed(folder, tmp_path, "tiny"), tmp_path / "out", anything)
+    for name in names:
+        assert (
+            (tmp_path / "out/usr" / name).read_bytes()
+            == (tmp_path / "out/usr/music.pk3" / name).read_bytes()
+            == b"sound"
+        )
+
+
+def test_names_that_differ_in_cases_are_refused(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "tree", "tiny")
+    for name in ("Kick.ogg", "kick.ogg"):
+        (folder / "usr" / name).write_bytes(b"sound")
+    with pytest.raises(FileError, match=r"tiny_1.0-1_all.deb: './usr/[Kk]ick.ogg' is there twice"):
+        unpack(packed(folder, tmp_path, "tiny"), tmp_path / "out", anything)
+    pk3 = zipped(tmp_path / "x", ("Kick.ogg", b"a"), ("kick.ogg", b"b"))
+    with pytest.raises(FileError, match=r"music.pk3: 'kick.ogg' is there twice"):
+        unpack(deb_of(tmp_path / "second", music_pk3=pk3.read_bytes()), tmp_path / "out", anything)
+
+
+def test_programs_can_be_run_and_nothing_else(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "tree", "tiny")
+    for name, mode in (("tool", 0o755), ("a.ogg", 0o644)):
+        (folder / "usr" / name).write_bytes(b"x")
+        (folder / "usr" / name).chmod(mode)
+    unpack(packed(folder, tmp_path, "tiny"), tmp_path / "out", anything)
+    assert [(tmp_path / "out/usr" / name).stat().st_mode & 0o111 for name in ("tool", "a.ogg")] == [0o111, 0]
+
+
 def test_broken_packages(tmp_path: Path) -> None:
     deb = deb_of(tmp_path, a_ogg=bytes(100_000))
     deb.write_bytes(deb.read_bytes()[:50_000])
@@ -110,10 +138,10 @@ def test_broken_packages(tmp_path: Path) -> None:
 
 def test_packages_that_are_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deb = deb_of(tmp_path, a_ogg=bytes(5000))
-    monkeypatch.setattr(contents, "MAX_BYTES", 4000)
+    monkeypatch.setattr(contents, "LIMITS", replace(contents.LIMITS, bytes=4000))
     with pytest.raises(FileError, match="unpacks to more than 4000 bytes"):
         unpack(deb, tmp_path / "out", anything)
-    monkeypatch.setattr(contents, "MAX_MEMBERS", 2)
+    monkeypatch.setattr(contents, "LIMITS", replace(contents.LIMITS, members=2))
     with pytest.raises(FileError, match="holds more than 2 files"):
         unpack(deb, tmp_path / "out", anything)
 

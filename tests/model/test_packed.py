@@ -341,12 +341,12 @@ class TestStored:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            (lambda e: e.update(floats_sha256=7), "the weights' 'floats_sha256' is 7; it must be a sha256"),
+            (lambda e: e.update(floats_sha256=7), "weights.floats_sha256 is 7; it must be a text"),
             (lambda e: e.update(floats_sha256="0" * 63), "it must be a sha256"),
-            (lambda e: e.update(bits="6"), "'bits' is '6'; it must be a whole number"),
-            (lambda e: e.update(base=7), "'base' must name a 'model'"),
+            (lambda e: e.update(bits="6"), "weights.bits is '6'; it must be a whole number"),
+            (lambda e: e.update(base=7), "weights.base is 7; it must be a table"),
             (lambda e: e.update(base={"model": "../x", "floats_sha256": "0" * 64}), "it must be the plain name of"),
-            (lambda e: e.update(base={"model": "x"}), "the base's 'floats_sha256' is None"),
+            (lambda e: e.update(base={"model": "x"}), "'weights.base.floats_sha256' is missing"),
             (lambda e: e.update(sha256="0" * 64), "has sha256"),
             (lambda e: e.update(file="../weights.packed"), "must be a plain file name"),
         ],

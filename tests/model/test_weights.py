@@ -188,9 +188,9 @@ class TestStored:
     @pytest.mark.parametrize(
         ("entry", "words"),
         [
-            ([], "'weights' must be a JSON object"),
+            ([], r"weights is \[\]; it must be a table"),
             ({"file": "../w", "bytes": 1, "sha256": ""}, "plain file name"),
-            ({"file": "w", "bytes": "1", "sha256": ""}, "the weights needs 'bytes'"),
+            ({"file": "w", "bytes": "1", "sha256": ""}, "weights.bytes is '1'; it must be a whole number"),
         ],
     )
     def test_what_model_json_says_of_them(self, folder: Path, entry: object, words: str) -> None:

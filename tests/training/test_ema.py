@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from rtsep.training.ema import averaged, follow, restore, statistics
 
@@ -47,6 +48,34 @@ def test_weights_and_statistics_are_averaged_and_counts_are_not() -> None:
     late = torch.tensor(statistics[-100:])
     assert abs(float(mean_of(slow.norm)[0]) - float(late.mean())) < 0.5 * float(late.std())
     assert int(slow.norm.num_batches_tracked or 0) == 300
+
+
+def test_late_in_a_run_it_is_torchs_own() -> None:
+    moving, slow = pair()
+    reference = AveragedModel(moving, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)  # type: ignore[no-untyped-call]
+    reference.n_averaged += 1  # torch would take the first whole
+    for step in range(1000, 1020):
+        moving.train()(torch.full((2, 1, 8, 8), float(step)))
+        with torch.no_grad():
+            moving.conv.weight.normal_()
+        follow(slow, moving, step, 0.9)
+        reference.update_parameters(moving)
+    held = reference.module.state_dict()
+    for name, value in slow.state_dict().items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, held[name], rtol=1e-6, atol=1e-7)
+
+
+def test_early_in_a_run_it_moves_by_its_step() -> None:
+    moving, slow = pair()
+    wanted = slow.conv.weight.clone()
+    for step in (1, 2, 3, 5, 8, 4000):  # not every step is learnt from
+        with torch.no_grad():
+            moving.conv.weight.normal_()
+        follow(slow, moving, step, 0.99)
+        decay = min(0.99, step / (step + 10.0))
+        wanted = decay * wanted + (1.0 - decay) * moving.conv.weight.detach()
+        torch.testing.assert_close(slow.conv.weight.detach(), wanted)
 
 
 def test_no_start_lingers() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from rtsep.model import archive
+from rtsep.core import archive
 from rtsep.model.importers.torch_pickle import BrokenError, Foreign, PickleReader, Storage, TensorView, one_line
 
 MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of a file before 1.6; then its version, then the machine
@@ -36,20 +35,9 @@ STORAGES = {  # torch's names for the types of values, and NumPy's
     "torch.BoolStorage": "|b1",
 }
 
-
-PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+MAX_LISTED = 20_000  # files that a zip may list
 # what zipfile raises on bytes that are no archive, or on a broken one
-ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    KeyError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-    OverflowError,
-    OSError,
-)
+ZIP_ERRORS = (*archive.BROKEN, OSError)
 
 
 class BombError(BrokenError):
@@ -87,14 +75,14 @@ def _viewed(view: TensorView, values: Values) -> NDArray[Any]:
 def _read_zip(raw: bytes) -> tuple[Any, Values]:
     """Read the format since torch 1.6."""
     try:
-        archive.check_listing(raw)
+        archive.check_listing(raw, MAX_LISTED)
         source = zipfile.ZipFile(io.BytesIO(raw))
         members = {member.filename: member for member in source.infolist()}
         if (unpacked := sum(member.file_size for member in source.infolist())) > len(raw):
             raise BombError(f"would unpack to {unpacked}")
         pickles = [name for name in members if name.endswith("/data.pkl") and name.count("/") == 1]
         packings = {member.compress_type for member in members.values()}
-        if len(pickles) != 1 or len(members) != len(source.infolist()) or not packings <= PACKINGS:
+        if len(pickles) != 1 or len(members) != len(source.infolist()) or not packings <= archive.PACKINGS:
             raise BrokenError("it is an archive of another kind")
         folder = pickles[0].removesuffix("data.pkl")
         if members[pickles[0]].file_size > MAX_PICKLE_BYTES:
