@@ -81,7 +81,11 @@ class _File:
 
 
 def sha256_of(path: Path) -> str:
-    """The sum of a file; `FileError` if it cannot be read."""
+    """Give the sha256 of a file in hexadecimal.
+
+    Raises:
+        FileError: for one that cannot be read.
+    """
     sum_ = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -104,7 +108,11 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all; `FileError` where that is impossible."""
+    """Write a text file whole or not at all.
+
+    Raises:
+        FileError: where that is impossible.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part_of(path).write_text(text, encoding="utf-8")

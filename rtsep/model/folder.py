@@ -36,7 +36,11 @@ class StoredFile:
     sha256: str
 
     def verified(self) -> Path:
-        """The path of the file, found whole just now; else `ModelError` in one line."""
+        """Give the path of the file, found whole just now.
+
+        Raises:
+            ModelError: for one that is missing, a link out of the folder, or has other bytes.
+        """
         if not self.path.is_file():
             raise ModelError(f"{self.path} is missing; get the whole model folder again")
         if self.path.resolve().parent != self.path.parent.resolve():
@@ -84,7 +88,11 @@ def digest(path: Path) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a model.json; `ModelError` where it is none, or of another format."""
+    """Read a model.json.
+
+    Raises:
+        ModelError: where it is none, or of another format.
+    """
     size = path.stat().st_size
     if size > MAX_JSON_BYTES:
         raise ModelError(f"{path} has {size} bytes; a {JSON_NAME} has at most {MAX_JSON_BYTES}")
@@ -100,7 +108,16 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def file_entry(path: Path, kind: str, entry: object) -> StoredFile:
-    """Check what the model.json at `path` says of one of the files beside it."""
+    """Check what a model.json says of one of the files beside it.
+
+    Args:
+        path: of the model.json.
+        kind: the file's name in it, as `graph`.
+        entry: what it says.
+
+    Raises:
+        ModelError: for an entry that names no plain file with its size and sha256.
+    """
     told = _checked(path, kind, entry, FileEntry)
     if not PLAIN_NAME.fullmatch(told.file):
         raise ModelError(
@@ -110,7 +127,18 @@ def file_entry(path: Path, kind: str, entry: object) -> StoredFile:
 
 
 def packing_entry(path: Path, entry: Mapping[str, Any]) -> Packing | None:
-    """Check what the model.json at `path` says of how its weights are packed; None where they are not."""
+    """Check what a model.json says of how its weights are packed.
+
+    Args:
+        path: of the model.json.
+        entry: what it says of the weights.
+
+    Returns:
+        None where they are not packed.
+
+    Raises:
+        ModelError: for what cannot be unpacked.
+    """
     if "floats_sha256" not in entry:
         return None
     told = _checked(path, "weights", entry, Packing)
@@ -134,15 +162,21 @@ def _checked(path: Path, place: str, entry: object, kind: type[Record]) -> Recor
         raise ModelError(f"{path}: {error}; {CURE}") from error
 
 
-def told(path: Path) -> dict[str, Any]:
+def file_record(path: Path) -> dict[str, Any]:
     """What model.json is to say of a file that lies there."""
     return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest(path)}
 
 
 def write_json(folder: Path, spec: ModelSpec, files: Mapping[str, Mapping[str, Any]]) -> Path:
-    """Write the model.json of a folder whose files lie there already, and remove those of before; give its path.
+    """Write the model.json of a folder whose files lie there already, and remove those of before.
 
-    files: what is `told` of the `graph`, of the `weights`, or of both.
+    Args:
+        folder: of the model.
+        spec: of the model.
+        files: the `file_record` of the `graph`, of the `weights`, or of both.
+
+    Returns:
+        Its path.
     """
     kept = {entry["file"] for entry in files.values()}
     for name in (ONNX_NAME, WEIGHTS_NAME, PACKED_NAME):

@@ -26,7 +26,7 @@ from safetensors.numpy import load, save
 
 from rtsep.errors import ModelError
 from rtsep.model.architectures import Architecture, UNetArchitecture
-from rtsep.model.folder import JSON_NAME, Packing, told
+from rtsep.model.folder import JSON_NAME, Packing, file_record
 from rtsep.model.shapes import MIX, tensor_shapes
 from rtsep.model.weights import (
     CURE,
@@ -93,7 +93,7 @@ def write_packed(
     blob = save(stored, {DESCRIPTION: json.dumps(architecture.to_dict())})
     path.write_bytes(min((_squeezed(blob, strategy) for strategy in STRATEGIES), key=len))
     sum_ = floats_sha256(_floats(stored, architecture, base))
-    entry = {**told(path), "bits": bits, "floats_sha256": sum_}
+    entry = {**file_record(path), "bits": bits, "floats_sha256": sum_}
     if base is not None:
         entry["base"] = {"model": name, "floats_sha256": floats_sha256(base.tensors)}
     return entry

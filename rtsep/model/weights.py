@@ -19,7 +19,7 @@ from safetensors.numpy import save
 from rtsep.core.spec import ModelSpec
 from rtsep.errors import ModelError
 from rtsep.model.architectures import Architecture, from_dict
-from rtsep.model.folder import WEIGHTS_NAME, told, write_json
+from rtsep.model.folder import WEIGHTS_NAME, file_record, write_json
 from rtsep.model.shapes import tensor_shapes
 
 Float32 = NDArray[np.float32]
@@ -99,7 +99,7 @@ def write_model(weights: Weights, spec: ModelSpec, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(weights, folder / WEIGHTS_NAME)
-    return write_json(folder, spec, {"weights": told(folder / WEIGHTS_NAME)})
+    return write_json(folder, spec, {"weights": file_record(folder / WEIGHTS_NAME)})
 
 
 def check_tensors(weights: Weights, where: str) -> None:

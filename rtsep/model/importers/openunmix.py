@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rtsep.core.spec import PLAIN_STEM, RESIDUAL, ModelSpec
 from rtsep.errors import ModelError
 from rtsep.model.architectures import OpenUnmixArchitecture
-from rtsep.model.folder import ONNX_NAME, WEIGHTS_NAME, told, write_json
+from rtsep.model.folder import ONNX_NAME, WEIGHTS_NAME, file_record, write_json
 from rtsep.model.importers.installation import check_name, install
 from rtsep.model.importers.openunmix_weights import read_settings, read_weights
 from rtsep.model.openunmix_tensors import Sizes, Target, check_alike, read_target, state_specs
@@ -144,7 +144,7 @@ def _write(targets: Mapping[str, Target], architecture: OpenUnmixArchitecture, s
 
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(openunmix_graph(targets, architecture.residual, spec), folder / ONNX_NAME)
-    files = {"graph": told(folder / ONNX_NAME)}
+    files = {"graph": file_record(folder / ONNX_NAME)}
     # those that differ in size cannot be described as one, so they can be played but not trained
     if len({target.sizes for target in targets.values()}) == 1:
         tensors = {
@@ -153,7 +153,7 @@ def _write(targets: Mapping[str, Target], architecture: OpenUnmixArchitecture, s
             for name, tensor in target.tensors.items()
         }
         write_weights(Weights(architecture, tensors), folder / WEIGHTS_NAME)
-        files["weights"] = told(folder / WEIGHTS_NAME)
+        files["weights"] = file_record(folder / WEIGHTS_NAME)
     write_json(folder, spec, files)
 
 

@@ -15,7 +15,7 @@ from torch.jit._trace import TracerWarning
 from rtsep.core.spec import ModelSpec
 from rtsep.errors import ModelError
 from rtsep.model.architectures import Architecture, UNetArchitecture
-from rtsep.model.folder import ONNX_NAME, WEIGHTS_NAME, told, write_json
+from rtsep.model.folder import ONNX_NAME, WEIGHTS_NAME, file_record, write_json
 from rtsep.model.graphs.builder import OPSET
 from rtsep.model.networks import factory as networks
 from rtsep.model.weights import Weights, write_model, write_weights
@@ -111,10 +111,10 @@ def export(
         _halve(model)
     onnx.checker.check_model(model)
     onnx.save(model, path)
-    files = {"graph": told(path)}
+    files = {"graph": file_record(path)}
     if weights is not None:
         write_weights(weights, folder / WEIGHTS_NAME, half_weights)
-        files["weights"] = told(folder / WEIGHTS_NAME)
+        files["weights"] = file_record(folder / WEIGHTS_NAME)
     return write_json(folder, spec, files)
 
 
