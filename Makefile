@@ -33,7 +33,7 @@ demo: $(VENV)/play
 
 # Tests that play in real time mostly wait, so they go first, beside the linters; the others want every core there is.
 test: $(VENV)/test
-	$(BIN)/pytest -n auto --dist loadfile -m realtime
+	$(BIN)/pytest -n auto --dist worksteal -m realtime
 	$(BIN)/pytest -n auto --dist worksteal -m 'not realtime'
 
 test-quick: $(VENV)/test

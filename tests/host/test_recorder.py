@@ -146,7 +146,20 @@ def disk_check(done: subprocess.CompletedProcess[str], folder: Path, report: Pat
 
 
 def command(folder: Path, report: Path) -> list[str]:
-    arguments = ["live", "-i", "demo", "-o", "null", "--freewheel", "--record", str(folder), "--report", str(report)]
+    arguments = [
+        "live",
+        "-i",
+        "demo",
+        "-m",
+        "streaming-2stems",
+        "-o",
+        "null",
+        "--freewheel",
+        "--record",
+        str(folder),
+        "--report",
+        str(report),
+    ]
     return [sys.executable, "-m", "rtsep", *arguments]
 
 

