@@ -255,6 +255,23 @@ def portaudio_callback(block, out, frames, time_info, flags, userdata):  # type:
 
 
 @kernel
+def due_ns(start: int, frames: int, sample_rate: int) -> int:
+    """Give the time at which so many frames have been played; exact, and never beyond 64 bits.
+
+    Args:
+        start: of the first frame, in ns.
+        frames: since then; 53 hours of them at 48 kHz, times a billion, would be too much.
+        sample_rate: in Hz.
+
+    Returns:
+        The time in ns, rounded down.
+
+    Thread: any; real-time safe.
+    """
+    return start + frames // sample_rate * 1_000_000_000 + frames % sample_rate * 1_000_000_000 // sample_rate
+
+
+@kernel
 def null_clock(
     state: NDArray[np.void], out: NDArray[np.float32], sample_rate: int, nap: int, captured: NDArray[np.float32]
 ) -> None:
@@ -278,7 +295,7 @@ def null_clock(
             for frame in range(min(len(out), len(captured) - kept)):
                 captured[kept + frame] = out[frame]
             kept = min(len(captured), kept + len(out))
-        due = start + blocks * len(out) * 1_000_000_000 // sample_rate
+        due = due_ns(start, blocks * len(out), sample_rate)
         while not state[0].freewheel and clock_ns() < due:
             wait_until(nap, due)
         if state[0].freewheel and load_acquire(state, "phase") == PRIMING:

@@ -18,6 +18,7 @@ from rtsep.host.callback import (
     STOPPED,
     STREAM,
     DeviceIO,
+    due_ns,
     null_clock,
     open_device_io,
     pass_block,
@@ -361,3 +362,10 @@ def test_write_or_skip_is_what_the_callback_uses() -> None:
     assert write_or_skip(device_io.inputs, numbered(1))
     device(device_io, numbered(101))
     assert device_io.inputs.state[0]["overflows"] == 1 and readable(device_io.inputs) == BLOCK
+
+
+@pytest.mark.parametrize("hours", [0, 1, 53, 54, 24 * 365 * 100])
+@pytest.mark.parametrize("sample_rate", [44100, 48000, 192000])
+def test_the_null_clock_is_right_for_years(hours: int, sample_rate: int) -> None:
+    frames, start = hours * 3600 * sample_rate + 12_345, 987_654_321
+    assert due_ns(start, frames, sample_rate) == start + frames * 1_000_000_000 // sample_rate
