@@ -26,7 +26,7 @@ from rtsep.dsp.native import kernel
 from rtsep.dsp.spectrogram_ring import SpectrogramRing, commit, next_frame, spectrogram_ring
 from rtsep.dsp.stft import Stream, analyse, delayed, open_stream, set_masks, synthesise
 from rtsep.engine.identity import IdentityEngine
-from rtsep.host.device import NullClock
+from rtsep.host.clock import NullClock
 from rtsep.host.host import Host, HostSettings
 from rtsep.host.mixer import Mixer, Route, mix, open_mixer
 

@@ -76,7 +76,10 @@ def play(options: LiveOptions, seconds: float | None, report: Path | None) -> No
         rate = host.audio.sample_rate
         if host.settings.note:
             say(host.settings.note)
-        say(f"{host.engine.spec.name} on {host.clock.name}, {rate} Hz, {host.latency.ms(rate):.1f} ms behind the input")
+        behind = f"{host.latency.ms(rate):.1f} ms"
+        if host.latency.device is None:
+            behind += " and what the device itself takes, which it does not tell,"
+        say(f"{host.engine.spec.name} on {host.clock.name}, {rate} Hz, {behind} behind the input")
         watch(host, seconds, out)
     except KeyboardInterrupt:
         pass

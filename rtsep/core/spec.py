@@ -204,7 +204,7 @@ class WindowSpec:
 class Latency:
     """Latency in frames, in the parts that add up to it."""
 
-    device: int = 0
+    device: int | None = 0  # None where the device does not tell
     block: int = 0
     window: int = 0
     lookahead: int = 0
@@ -213,10 +213,10 @@ class Latency:
 
     @property
     def total(self) -> int:
-        """All parts together, in frames."""
-        return sum(self.parts().values())
+        """All parts that are known together, in frames."""
+        return sum(frames or 0 for frames in self.parts().values())
 
-    def parts(self) -> dict[str, int]:
+    def parts(self) -> dict[str, int | None]:
         """Give the parts in frames, by name, in the order of the signal."""
         return asdict(self)
 

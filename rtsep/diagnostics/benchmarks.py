@@ -28,7 +28,7 @@ from rtsep.engine.build import build
 from rtsep.engine.graph import masks_shape
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import RtsepError, SpecError
-from rtsep.host.device import NullClock
+from rtsep.host.clock import NullClock
 from rtsep.host.factory import open_host
 from rtsep.host.histogram import histogram, percentiles, record
 from rtsep.host.host import Host, HostSettings

@@ -9,7 +9,8 @@ from rtsep.audio.sources import Resampled
 from rtsep.audio.writers import keep_source
 from rtsep.errors import DeviceError, SpecError
 from rtsep.host.callback import LARGEST_BLOCK
-from rtsep.host.device import JACK, NULL, NULL_BLOCK, Clock, Device, DeviceClock, NullClock, default_output, find_device
+from rtsep.host.clock import NULL, NULL_BLOCK, Clock, DeviceClock, NullClock
+from rtsep.host.device import JACK, Device, default_output, find_device
 from rtsep.host.host import Host, HostSettings
 from rtsep.host.mixer import parse_routes
 from rtsep.host.model_choice import choose_model

@@ -18,8 +18,8 @@ from rtsep.engine.base import Engine
 from rtsep.engine.inference import Inference
 from rtsep.errors import DeviceError, RtsepError
 from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, DeviceIO, open_device_io
+from rtsep.host.clock import Clock
 from rtsep.host.control import Command, Controls, Snapshot
-from rtsep.host.device import Clock
 from rtsep.host.inference_worker import InferenceWorker
 from rtsep.host.late_masks import LateMasks
 from rtsep.host.mixer import MIX, Route, read_meters
@@ -287,18 +287,16 @@ class Host:
         return str(error) if error else self._late_masks.advice if self._late_masks else ""
 
     def _stop(self) -> None:
+        """End everything in order, each whatever became of the others: a recording is closed even so."""
         self.device_io.state["phase"] = STOPPED
-        if self._watch.is_alive():
-            self._watch.join()
-        self.clock.close()
-        if self._signal.is_alive():
-            self._signal.join()
-        self.worker.stop()
-        if self.player:
-            self.player.stop()
-        if self.recorder:
-            self.recorder.stop()
-        self._cleanup.close()
+        with self._cleanup as ends:  # the last that is pushed goes first
+            for worker in (self.recorder, self.player):
+                if worker:
+                    ends.callback(worker.stop)
+            ends.callback(self.worker.stop)
+            ends.callback(_join, self._signal)
+            ends.callback(self.clock.close)
+            ends.callback(_join, self._watch)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -312,3 +310,8 @@ class Host:
             raise failure
         if failure:
             raise RtsepError(f"the inference worker failed: {failure}") from failure
+
+
+def _join(thread: threading.Thread) -> None:
+    if thread.is_alive():
+        thread.join()

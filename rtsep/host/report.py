@@ -18,7 +18,7 @@ FORMAT = 2  # 2: late and stale masks, state resets, mask interval and frame str
 PROGRAM = f"rtsep {__version__}"
 
 
-def latency_report(latency: Latency, sample_rate: int) -> dict[str, dict[str, float]]:
+def latency_report(latency: Latency, sample_rate: int) -> dict[str, dict[str, float | None]]:
     """Give the parts and the total, in frames and in milliseconds.
 
     Args:
@@ -30,7 +30,9 @@ def latency_report(latency: Latency, sample_rate: int) -> dict[str, dict[str, fl
     frames = {**latency.parts(), "total": latency.total}
     return {
         "latency_frames": dict(frames),
-        "latency_ms": {part: round(1000.0 * count / sample_rate, 3) for part, count in frames.items()},
+        "latency_ms": {
+            part: None if count is None else round(1000.0 * count / sample_rate, 3) for part, count in frames.items()
+        },
     }
 
 

@@ -32,15 +32,17 @@ FAULT_WORDS = {  # what a good run has none of, and does not mention
 PERCENTILES = ("p50", "p95", "p99", "p99_9", "max")
 
 
-def latency_text(parts_ms: Mapping[str, float]) -> Text:
+def latency_text(parts_ms: Mapping[str, float | None]) -> Text:
     """Write out the total, and the parts that are not zero.
 
     Args:
-        parts_ms: in milliseconds, by name; a `total` among them is not counted.
+        parts_ms: in milliseconds, by name, None where nobody knows; a `total` among them is not counted.
     """
-    parts = {name: ms for name, ms in parts_ms.items() if ms and name != "total"}
-    words = " + ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
-    return Text.assemble("latency  ", (f"{sum(parts.values()):.1f} ms", "bold"), (f" = {words}", "dim"))
+    known = {name: ms for name, ms in parts_ms.items() if ms and name != "total"}
+    words = " + ".join(f"{name} {ms:.1f}" for name, ms in known.items())
+    unknown = "".join(f" + {name} unknown" for name, ms in parts_ms.items() if ms is None)
+    total = f"{sum(known.values()):.1f} ms{unknown}"
+    return Text.assemble("latency  ", (total, "bold"), (f" = {words}{unknown}", "dim"))
 
 
 def summary(report: dict[str, Any]) -> RenderableType:

@@ -21,6 +21,7 @@ from rich.text import Text
 from rtsep.host.control import Command, Snapshot
 from rtsep.host.host import Host
 from rtsep.host.mixer import MIX
+from rtsep.host.report import latency_report
 from rtsep.surfaces.summary import latency_text
 
 VIEW_HZ = 12
@@ -95,7 +96,7 @@ def render(host: Host) -> RenderableType:
     """Draw the whole view of this moment; a line is never wrapped, only cut."""
     now = host.snapshot()
     rate = host.audio.sample_rate
-    lines = [latency_text({part: 1000 * count / rate for part, count in now.latency.parts().items()}), _counters(now)]
+    lines = [latency_text(latency_report(now.latency, rate)["latency_ms"]), _counters(now)]
     if now.warning:
         lines.append(Text(now.warning, "bold red"))
     lines += [Text(), *_keys(host, now)]

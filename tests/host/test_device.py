@@ -12,7 +12,8 @@ from rtsep.core.presets import plan
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError
 from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, open_device_io
-from rtsep.host.device import Device, DeviceClock, NullClock, find_device
+from rtsep.host.clock import DeviceClock, NullClock, told_latency
+from rtsep.host.device import Device, find_device
 from rtsep.host.host import Host
 from tests.support.engines import stateful_spec
 from tests.support.hosts import card_host, settings, until
@@ -107,3 +108,22 @@ def test_a_host_without_any_input_plays_silence() -> None:
     with Host(engine, clock, chosen) as host:
         assert until(lambda: host.seconds > 1.0)
     np.testing.assert_array_equal(clock.captured, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("told_s", "frames"),
+    [
+        (0.01, 480),
+        ((0.005, 0.0125), 840),
+        (0.0, 0),
+        (4_294_967_296 / 48000, None),  # an unset counter of 32 bits, as of another JACK client
+        ((0.005, 89478.5), None),
+        (-1.0, None),
+        ((float("nan"), 0.01), None),
+        (float("inf"), None),
+    ],
+)
+def test_a_driver_s_latency_is_believed_only_where_it_can_be(
+    told_s: float | tuple[float, ...], frames: int | None
+) -> None:
+    assert told_latency(told_s, 48000) == frames

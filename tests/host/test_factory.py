@@ -12,7 +12,8 @@ import soundfile
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError, EngineError, FileError, ModelError, RouteError, RtsepError, SpecError
 from rtsep.host import factory as session
-from rtsep.host.device import JACK, Device, NullClock
+from rtsep.host.clock import NullClock
+from rtsep.host.device import JACK, Device
 from rtsep.host.factory import open_host
 from rtsep.host.options import LiveOptions
 from tests.support.signals import noise

@@ -19,8 +19,8 @@ from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import SpecError
 from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, DeviceIO, pass_block
+from rtsep.host.clock import NullClock
 from rtsep.host.control import Command
-from rtsep.host.device import NullClock
 from rtsep.host.histogram import percentiles
 from rtsep.host.host import Host
 from rtsep.separation.stream import StreamSeparator

@@ -17,7 +17,7 @@ from rtsep.audio.writers import StemWriter
 from rtsep.dsp.ring import ring_memory, write_or_skip
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
-from rtsep.errors import FileError
+from rtsep.errors import DeviceError, FileError
 from rtsep.host.recorder import Recorder
 from rtsep.host.report import host_report
 from tests.support.engines import FrameEngine, stateful_spec, windowed_spec
@@ -179,3 +179,27 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     started = command(tmp_path / "stems", report)
     done = subprocess.run(started, capture_output=True, text=True, check=False, preexec_fn=limit)
     disk_check(done, tmp_path / "stems", report, "cannot be written")
+
+
+@pytest.mark.parametrize(
+    "error", [DeviceError("the device will not close"), KeyboardInterrupt()], ids=["error", "Ctrl-C"]
+)
+def test_a_recording_is_closed_whatever_fails_while_the_host_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    sound = noise(2 * RATE)
+    host, clock = file_host(tmp_path, IdentityEngine(stateful_spec()), sound, record=tmp_path, freewheel=False)
+    closed = clock.close
+
+    def close() -> None:
+        closed()
+        raise error
+
+    monkeypatch.setattr(clock, "close", close)
+    with pytest.raises(type(error)), host:
+        assert until(lambda: host.seconds > 0.3)
+    assert host.recorder and not host.recorder.is_alive()
+    assert not host.worker.is_alive() and host.player and not host.player.is_alive()
+    heard = stems_in(tmp_path)
+    assert heard.shape[2] > 0.2 * RATE
+    assert error_db(sound[:, : heard.shape[2]], heard.sum(axis=0)) < -100.0

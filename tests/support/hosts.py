@@ -16,7 +16,8 @@ from rtsep.audio.sources import Resampled
 from rtsep.core.presets import plan
 from rtsep.core.spec import WindowSpec
 from rtsep.engine.base import Engine
-from rtsep.host.device import DeviceClock, NullClock, find_device
+from rtsep.host.clock import DeviceClock, NullClock
+from rtsep.host.device import find_device
 from rtsep.host.host import Host, HostSettings
 from rtsep.host.mixer import parse_routes
 from tests.support.signals import Float32

@@ -91,3 +91,8 @@ def test_the_table_of_presets_fits_80_columns() -> None:
     lines = printed(latency_table({"sample_rate": 384_000, "block": 4096, "presets": rows}))
     assert max(map(len, lines)) <= 80
     assert lines[-1].split() == ["3", "1024", "4096", "8192", "1024", "13312", "13312", "277.3", "2.50"]
+
+
+def test_a_part_that_nobody_knows_is_said() -> None:
+    text = latency_text({"device": None, "block": 5.3, "window": 16.0, "total": 21.3}).plain
+    assert text == "latency  21.3 ms + device unknown = block 5.3 + window 16.0 + device unknown"
