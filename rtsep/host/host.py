@@ -25,16 +25,13 @@ from rtsep.host.late_masks import LateMasks
 from rtsep.host.mixer import MIX, Route, read_meters
 from rtsep.host.pipeline import open_pipeline, run_pipeline, warm_up
 from rtsep.host.player import Player, ring_frames
-from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime, lock_memory, quiet_python, tidy, unlock_memory
+from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime, lock_memory, quiet_python, unlock_memory
 from rtsep.host.recorder import Recorder
+from rtsep.host.watch import Watch
 
 MEASURED_CALLBACKS = 4  # blocks in the priming phase
 PRIMING_S = 5.0
 RING_S = 0.5  # capacity of the rings to and from the signal path
-LOST_S = 1.0  # without a callback for so long a device is lost
-STALLED_S = 10.0  # for so long it may go on by itself, while it says that it runs
-WATCH_S = 0.1
-TIDY_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -79,16 +76,14 @@ class Host:
         self.worker = InferenceWorker(inference, self.pipeline, window.mask_interval, self._fail)
         self.player = Player(file, self.device_io, settings.loop) if file else None
         self.recorder: Recorder | None = None
-        self.losses = 0
-        self._lost = False
         self._latency = Latency()
         self._late_masks: LateMasks | None = None
+        self._watch: Watch | None = None
+        self._pipeline_error: Exception | None = None
         self._failed = threading.Event()
         self._signal = threading.Thread(target=self._run_pipeline, name="rtsep-pipeline", daemon=True)
-        self._watch = threading.Thread(target=self._run_watch, name="rtsep-watch", daemon=True)
         self._cleanup = ExitStack()
         self._started = self._cpu_started = 0.0
-        self._load, self._load_mark = 0.0, (0.0, 0.0)
 
     # What others may ask and tell -----------------------------------------------------------
 
@@ -114,6 +109,11 @@ class Host:
             return True
         # The tail is counted as it is taken in; one block more and all of it has been played.
         return self._file is not None and int(self.device_io.state[0]["tail"]) >= self._latency.total + self.audio.block
+
+    @property
+    def losses(self) -> int:
+        """How often the device was lost."""
+        return self._watch.losses if self._watch else 0
 
     @property
     def seconds(self) -> float:
@@ -144,8 +144,8 @@ class Host:
             hops=int(pipeline["hops"]),
             underflows=int(self.device_io.outputs.state[0]["underflows"]),
             overflows=int(self.device_io.inputs.state[0]["overflows"]),
-            load=self._load,
-            device_lost=self._lost,
+            load=self._watch.load if self._watch else 0.0,
+            device_lost=self._watch is not None and self._watch.lost,
             finished=self.finished,
             warning=self._warning(),
         )
@@ -205,8 +205,8 @@ class Host:
             time.sleep(0.0005)
         self._started = time.monotonic()
         self._cpu_started = time.process_time()
-        self._load_mark = (self._started, self._cpu_started)
         self.device_io.state["phase"] = RUNNING
+        self._watch = Watch(self.clock, self.device_io, None if self.settings.freewheel else self._late_masks)
         self._watch.start()
 
     def _measure_block(self) -> None:
@@ -242,34 +242,11 @@ class Host:
     def _run_pipeline(self) -> None:
         if not self.settings.freewheel:
             become_realtime(PIPELINE_PRIORITY)
-        run_pipeline(self.pipeline)
-
-    def _run_watch(self) -> None:
-        """See a device that was lost, measure the load, collect garbage now and then."""
-        callbacks, since, tidied = -1, time.monotonic(), time.monotonic()
-        while int(self.device_io.state[0]["phase"]) == RUNNING:
-            time.sleep(WATCH_S)
-            now = time.monotonic()
-            if now - tidied > TIDY_S:
-                tidy()
-                tidied = now
-            self._measure_load(now)
-            if self._late_masks and not self.settings.freewheel:
-                self._late_masks.look()
-            if int(self.device_io.state[0]["callbacks"]) != callbacks:
-                callbacks, since, self._lost = int(self.device_io.state[0]["callbacks"]), now, False
-            elif now - since > LOST_S and not self.settings.freewheel:
-                self.losses += not self._lost
-                self._lost = True
-                if not self.clock.alive or now - since > STALLED_S:
-                    self.clock.reopen(self.device_io)
-                time.sleep(LOST_S)
-
-    def _measure_load(self, now: float) -> None:
-        then, used = self._load_mark
-        if now - then > 1.0:
-            cpu = time.process_time()
-            self._load, self._load_mark = (cpu - used) / (now - then), (now, cpu)
+        try:
+            run_pipeline(self.pipeline)
+        except Exception as error:  # told when the block is left; without a pipeline there is no sound
+            self._pipeline_error = error
+            self._fail()
 
     def _end(self) -> int | None:
         """Length of what is recorded, once the file has ended."""
@@ -281,10 +258,12 @@ class Host:
         self._failed.set()
 
     def _warning(self) -> str:
-        if self._lost:
+        if self._watch and self._watch.lost:
             return f"{self.clock.name} is gone; waiting for it to come back"
         error = (self.recorder and self.recorder.error) or (self.player and self.player.error)
-        return str(error) if error else self._late_masks.advice if self._late_masks else ""
+        if error or (self._watch and self._watch.failure):
+            return str(error or (self._watch and self._watch.failure))
+        return self._late_masks.advice if self._late_masks else ""
 
     def _stop(self) -> None:
         """End everything in order, each whatever became of the others: a recording is closed even so."""
@@ -296,7 +275,8 @@ class Host:
             ends.callback(self.worker.stop)
             ends.callback(_join, self._signal)
             ends.callback(self.clock.close)
-            ends.callback(_join, self._watch)
+            if self._watch:
+                ends.callback(_join, self._watch)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -305,11 +285,17 @@ class Host:
         self._stop()
         if kind is not None and not issubclass(kind, KeyboardInterrupt):
             return
-        failure = self.worker.error or (self.recorder and self.recorder.error) or (self.player and self.player.error)
-        if isinstance(failure, RtsepError):
-            raise failure
-        if failure:
-            raise RtsepError(f"the inference worker failed: {failure}") from failure
+        failures = {
+            "signal path": self._pipeline_error,
+            "inference worker": self.worker.error,
+            "recorder": self.recorder and self.recorder.error,
+            "player": self.player and self.player.error,
+        }
+        for name, failure in failures.items():
+            if isinstance(failure, RtsepError):
+                raise failure
+            if failure:
+                raise RtsepError(f"the {name} failed: {failure}") from failure
 
 
 def _join(thread: threading.Thread) -> None:

@@ -99,10 +99,19 @@ class Player(threading.Thread):
         self._file.close()
 
     def run(self) -> None:
-        """Read until stopped.
+        """Read until stopped; what fails ends the file here and stays in `error`, and nobody waits for ever.
 
         Thread: the player's; not real-time safe (reads files).
         """
+        try:
+            self._read()
+        except Exception as error:
+            self.error = FileError(f"{self._file.path}: reading failed ({type(error).__name__}: {error}); it ends here")
+            self._device_io.state["file_end"] = self._device_io.file.state[0]["written"]
+        finally:
+            self._ready.set()
+
+    def _read(self) -> None:
         chunk = int(CHUNK_S * self._file.sample_rate)
         state, ring = self._device_io.state, self._device_io.file
         rest, ended = self._next(chunk)

@@ -75,3 +75,6 @@ class Recorder(threading.Thread):
                 self.frames += len(frames)
             except FileError as error:
                 self.error = error
+            except Exception as error:  # the sound goes on, and what was written is kept
+                place = self.writer.paths[0].parent
+                self.error = FileError(f"{place}: recording failed ({type(error).__name__}: {error})")

@@ -1,0 +1,75 @@
+"""Threads of a host that fail: each is named, nobody waits for ever, and the sound goes on where it can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rtsep.engine.identity import IdentityEngine
+from rtsep.errors import FileError, RtsepError
+from rtsep.host.report import host_report
+from tests.support.engines import stateful_spec
+from tests.support.hosts import file_host, until
+from tests.support.signals import error_db, noise
+
+pytestmark = pytest.mark.realtime
+
+RATE = 44100
+
+
+def fails(*arguments: Any, **named: Any) -> Any:
+    raise RuntimeError("no such luck")
+
+
+def test_a_watch_that_fails_is_told_and_looks_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), noise(RATE), freewheel=False, loop=True)
+    with host:
+        monkeypatch.setattr("rtsep.host.watch.time.process_time", fails)
+        assert until(lambda: "looking after null failed (RuntimeError: no such luck)" in host.snapshot().warning)
+        hops = host.snapshot().hops
+        assert until(lambda: host.snapshot().hops > hops + 10), "the sound goes on"
+        monkeypatch.undo()
+        assert until(lambda: host.snapshot().warning == "")
+
+
+def test_a_signal_path_that_fails_ends_the_run_with_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtsep.host.host.run_pipeline", fails)
+    host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), noise(RATE), freewheel=False)
+    with pytest.raises(RtsepError, match="the signal path failed: no such luck"), host:
+        assert until(lambda: host.finished)
+
+
+@pytest.mark.parametrize("good", [0, 2])
+def test_a_player_that_fails_ends_the_file_and_not_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: int
+) -> None:
+    host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), noise(20 * RATE), freewheel=False)
+    assert host.player
+    file, calls = host.player._file, 0
+    read = file.read
+
+    def failing(frames: int) -> Any:
+        nonlocal calls
+        calls += 1
+        return read(frames) if calls <= good else fails()
+
+    monkeypatch.setattr(file, "read", failing)
+    with (
+        pytest.raises(FileError, match=r"input.wav: reading failed \(RuntimeError: no such luck\); it ends here"),
+        host,
+    ):
+        assert until(lambda: host.finished, 20)
+
+
+def test_a_recorder_that_fails_takes_no_sound_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = noise(2 * RATE)
+    host, clock = file_host(tmp_path, IdentityEngine(stateful_spec()), sound, record=tmp_path / "stems")
+    with pytest.raises(FileError, match=r"recording failed \(RuntimeError: no such luck\)"), host:
+        assert host.recorder
+        monkeypatch.setattr(host.recorder.writer, "write", fails)
+        assert until(lambda: host.finished)
+    total = host.latency.total
+    assert error_db(sound, clock.captured[total : total + sound.shape[1]].T) < -100.0
+    assert "recording failed" in host_report(host)["warning"]
