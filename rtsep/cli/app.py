@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from typing import Annotated
@@ -58,6 +59,10 @@ def main() -> None:
         app()
     except RtsepError as error:
         print_error(error)
+        sys.exit(1)
+    except OSError as error:  # of standard output: errors of files are ours by now
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or what is left in its buffer would fail once more at the end
+        print_error(RtsepError(f"the output cannot be written ({error.strerror or error}); what was kept is kept"))
         sys.exit(1)
     finally:
         gc.freeze()  # all goes now; sorting it first would take a tenth of a second

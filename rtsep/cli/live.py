@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from rtsep.cli.options import Report, dataclass_options, out, say
 from rtsep.host.options import LiveOptions
+
+if TYPE_CHECKING:
+    from rtsep.host.host import Host
 
 LIVE_EPILOG = (
     "Examples:\n\n"
@@ -63,35 +67,41 @@ def play(options: LiveOptions, seconds: float | None, report: Path | None) -> No
     """
     from rtsep.dsp.native import compiled
     from rtsep.host.factory import open_host
-    from rtsep.host.report import check_writable, host_report, write_json
-    from rtsep.surfaces.summary import summary
+    from rtsep.host.report import check_writable
     from rtsep.surfaces.terminal import watch
 
     if report:
         check_writable(report)
-    with out.status("getting ready" if compiled() else "compiling the signal path, this once; half a minute"):
-        host = open_host(options)
-        host.__enter__()
+    with ExitStack() as ends:
+        with out.status("getting ready" if compiled() else "compiling the signal path, this once; half a minute"):
+            host = open_host(options)
+            host.__enter__()
+            ends.callback(_finish, host, report)  # from here on it plays, and ends whatever fails
+        with suppress(KeyboardInterrupt):
+            rate = host.audio.sample_rate
+            behind = f"{host.latency.ms(rate):.1f} ms"
+            if host.latency.device is None:
+                behind += " and what the device itself takes, which it does not tell,"
+            if host.settings.note:
+                say(host.settings.note)
+            say(f"{host.engine.spec.name} on {host.clock.name}, {rate} Hz, {behind} behind the input")
+            watch(host, seconds, out)
+
+
+def _finish(host: Host, report: Path | None) -> None:
+    """Stop a host, keep its report, and print what it says of itself."""
+    from rtsep.host.report import host_report, write_json
+    from rtsep.surfaces.summary import summary
+
     try:
-        rate = host.audio.sample_rate
-        if host.settings.note:
-            say(host.settings.note)
-        behind = f"{host.latency.ms(rate):.1f} ms"
-        if host.latency.device is None:
-            behind += " and what the device itself takes, which it does not tell,"
-        say(f"{host.engine.spec.name} on {host.clock.name}, {rate} Hz, {behind} behind the input")
-        watch(host, seconds, out)
-    except KeyboardInterrupt:
-        pass
+        host.__exit__(None, None, None)
     finally:
-        try:
-            host.__exit__(None, None, None)
-        finally:
-            found = host_report(host)
-            out.print(summary(found))
-            if report:
-                write_json(found, report)
-                say(f"report   {report}")
+        found = host_report(host)
+        if report:
+            write_json(found, report)  # first: whoever reads what is printed may have gone
+        out.print(summary(found))
+        if report:
+            say(f"report   {report}")
 
 
 def _song(text: str) -> str:

@@ -306,3 +306,27 @@ def test_live_is_interrupted(tmp_path: Path, name: str) -> None:
     sound = soundfile.read(SONG, dtype="float32", always_2d=True)[0].T[:, : heard.shape[2]]
     if not found["input_overflows"] and not found["file_frames_starved"]:  # on a machine that did not stall
         assert error_db(sound, heard.sum(axis=0)) < -100.0
+
+
+def test_a_report_is_kept_where_nothing_can_be_printed(tmp_path: Path) -> None:
+    report = tmp_path / "run.json"
+    words = ("live", "-i", "demo", "-o", "null", "-m", "streaming-2stems", "--seconds", "0.5", "--report", report)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(program(*words), stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "rtsep: the output cannot be written (No space left on device); what was kept is kept"
+    ]
+    assert json.loads(report.read_text(encoding="utf-8"))["callbacks"] > 0
+
+
+def test_a_reader_that_leaves_early_takes_no_report_with_it(tmp_path: Path) -> None:
+    report = tmp_path / "run.json"
+    words = ("live", "-i", "demo", "-o", "null", "-m", "streaming-2stems", "--seconds", "0.5", "--report", report)
+    with subprocess.Popen(program(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        said = process.stderr.read()
+        assert process.wait(60) == 1
+    assert "Traceback" not in said and "Exception ignored" not in said
+    assert json.loads(report.read_text(encoding="utf-8"))["callbacks"] > 0
