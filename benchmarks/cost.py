@@ -122,7 +122,7 @@ def in_a_row(window: WindowSpec, seconds: float, runs: int) -> Figures:
 
 
 def live(window: WindowSpec, seconds: float) -> Figures:
-    """Share of one core of the host's signal thread and of its callback's."""
+    """Share of one core of the host's pipeline thread and of its callback's."""
     clock = NullClock(window.sample_rate, 2 * len(STEMS))
     file = Resampled(open_audio(SONG), window.sample_rate, 2)
     with Host(IdentityEngine(MODEL), clock, HostSettings(window, ROUTES, loop=True), file):

@@ -40,7 +40,7 @@ def _latency(figures: Figures) -> Figure:
         rows = card["presets"][::-1]
         left = np.zeros(len(rows))
         for part, colour in PARTS.items():
-            widths = np.array([row["latency_ms"][part] for row in rows])
+            widths = np.array([row["latency_ms"][part] or 0.0 for row in rows])
             if widths.any():
                 axis.barh(range(len(rows)), widths, left=left, color=colour, label=part, height=0.62)
                 left += widths
@@ -149,7 +149,7 @@ def _quality(figures: Figures) -> Figure:
             words = name if field == "latency" or not around else f"{name}, {around}"
             labels[words] = _line(panel, curve, colours[name], lines[around])
         _ticks(panel, field, [point for _, curve in mine for point in curve["points"]])
-        panel.set_title(f"by {field}", fontsize=9, loc="left")
+        panel.set_title(f"by {field.replace('_', ' ')}", fontsize=9, loc="left")
         panel.set_xlabel(HEADS[field], fontsize=8)
         panel.grid(alpha=0.3)
     for row in panels:

@@ -30,7 +30,7 @@ AXES = {  # what is swept around both presets, by the kind of the model; 0 is wh
         "seen": "own,preset",
     },
 }
-QUICK_AXES = {"latency": "23,3", "late": "0,1"}
+QUICK_AXES = {"latency": "23,3", "late": "0,1", "mask_interval": "0,2"}
 QUICK_S = "5"
 
 
@@ -48,6 +48,9 @@ def kept_models(path: Path, names: list[str], seconds: float, measured: set[str]
     before = json.loads(path.read_text(encoding="utf-8"))
     if (before["figures"]["songs"], before["figures"]["seconds"]) != (names, seconds):
         raise SystemExit(f"{path} is of other songs or seconds than this run; measure all models anew")
+    fields = {curve["field"] for model in before["figures"]["models"] for curve in model["curves"]}
+    if "refresh" in fields:
+        raise SystemExit(f"{path} is of an rtsep of before, with other names; measure all models anew")
     others = [entry for entry in before["figures"]["models"] if entry["model"]["name"] not in measured]
     return [{"measured": before["conditions"]["started"], **entry} for entry in others]
 
@@ -55,7 +58,7 @@ def kept_models(path: Path, names: list[str], seconds: float, measured: set[str]
 def swept(model: str, songs: Path, out: Path, seconds: str, quick: bool, museval: bool) -> Figures:
     """The curves of one model, by the command that everybody has."""
     axes = QUICK_AXES if quick else {"latency": PRESETS, "around": AROUND, **AXES[find(model).spec.kind]}
-    words = [word for axis, values in axes.items() for word in (f"--{axis}", values)]
+    words = [word for axis, values in axes.items() for word in (f"--{axis.replace('_', '-')}", values)]
     command = [*program(), "bench", "quality", str(songs), "-o", str(out), "-m", model, *words]
     command += [*(["--seconds", seconds] if seconds else []), "--museval" if museval else "--no-museval"]
     subprocess.run(command, check=True)

@@ -38,7 +38,7 @@ def quality(figures: Figures) -> list[str]:
             lines += [f"The curves of `{entry['model']['name']}` are kept from {entry['measured']}, same sound.", ""]
         for curve in entry["curves"]:
             fixed = f" ({curve['fixed']})" if curve["fixed"] else ""
-            lines += [f"`{entry['model']['name']}` by {curve['field']}{fixed}:", "", *_curve(curve)]
+            lines += [f"`{entry['model']['name']}` by {_word(curve['field'])}{fixed}:", "", *_curve(curve)]
     return [*lines, *_spreads(figures)]
 
 
@@ -58,7 +58,11 @@ def _curve(curve: dict[str, Any]) -> list[str]:
     if field in NAMED:
         return table(heads, list(zip(*columns, strict=True)))
     named = [[f"`{point['value']}`" for point in points], *columns]
-    return table([field, *heads], list(zip(*named, strict=True)))
+    return table([_word(field), *heads], list(zip(*named, strict=True)))
+
+
+def _word(field: str) -> str:
+    return field.replace("_", " ")
 
 
 def _place(field: str, point: dict[str, Any]) -> str:
@@ -78,8 +82,8 @@ def _spreads(figures: Figures) -> list[str]:
             spread_db = best["sdr_db"][stem] - worst["sdr_db"][stem]
             around = f" around {curve['around']}" if curve.get("around") else ""
             lines.append(
-                f"- `{entry['model']['name']}` by {curve['field']}{around}: {spread_db:.2f} dB of {stem} lie between "
-                f"the best, `{best['value']}`, and the worst, `{worst['value']}`."
+                f"- `{entry['model']['name']}` by {_word(curve['field'])}{around}: {spread_db:.2f} dB of {stem} lie "
+                f"between the best, `{best['value']}`, and the worst, `{worst['value']}`."
             )
     return ["What each axis is worth:", "", *lines, ""]
 

@@ -83,7 +83,7 @@ def endurance(figures: Figures) -> list[str]:
             ("underflows of the out ring", counts["output_underflows"]),
             ("overflows of the in ring", counts["input_overflows"]),
             ("hops", counts["hops"]),
-            ("hops played with an older mask", f"{counts['stale_masks']} ({_share(counts['stale_masks'], counts)})"),
+            ("hops with a stale mask", f"{counts['stale_masks']} ({_share(counts['stale_masks'], counts)})"),
             ("processor time", f"{100 * figures['cpu_cores']:.0f} % of a core"),
             ("memory", f"{memory['end_mib']:.1f} MiB, {memory['growth_mib']:+.2f} since the first tenth"),
             ("late cycles that the server reports", server["xruns"]),
@@ -106,7 +106,7 @@ def endurance(figures: Figures) -> list[str]:
     lines += [
         f"The echo: {echo['underflows']} underflows and {echo['overflows']} overflows in {echo['seconds']:.0f} s; its "
         f"worker was away for {ms(echo['worker_max_ms'])} ms at the longest. The GIL is held for 15 % of the time, and "
-        f"for so long no mask can be handed over: the last one is held and the sound goes on.",
+        f"for so long no mask can be handed over: the last one is used on, stale, and the sound goes on.",
         "",
         judged(
             "no lost, repeated or silent frame, no under- or overflow",
@@ -160,8 +160,8 @@ def jitter(figures: Figures) -> list[str]:
     lines += [
         f"The synchronous server waits for a late callback, so that lateness shows as time and not as underflows. "
         f"Hardware with one block to spare would not have waited: each callback that came more than a block late would "
-        f"have been a dropout. rtsep held {figures['stale_masks']} masks meanwhile, as its network, too, waits for the "
-        f"GIL; its sound does not."
+        f"have been a dropout. rtsep played {figures['stale_masks']} hops with a stale mask meanwhile, as its network, "
+        f"too, waits for the GIL; its sound does not."
     ]
     return lines
 
@@ -172,7 +172,7 @@ def cost(figures: Figures) -> list[str]:
         f"Transform, masks, inverse and mix of {len(figures['stems'])} stems in stereo without a network, for a model "
         f"like Spleeter's (window 4096 at 44.1 kHz, 1024 bins), each stem to its own outputs, a new mask with every "
         f"hop. Per cent of one core, processor time, median of several runs. In a row: hop after hop as fast as they "
-        f"go, caches warm. Live: the host's signal thread, woken for each hop. Callback: the null clock's thread.",
+        f"go, caches warm. Live: the host's pipeline thread, woken for each hop. Callback: the null clock's thread.",
         "",
     ]
     lines += table(
@@ -213,7 +213,7 @@ def inference(figures: Figures) -> list[str]:
         "",
     ]
     lines += table(
-        ("engine", "preset", "H", "a mask every", "p50", "p99", "p99.9", "max", "p99 / every", "held", "of a core"),
+        ("engine", "preset", "H", "a mask every", "p50", "p99", "p99.9", "max", "p99 / every", "stale", "of a core"),
         [
             (
                 row["engine"],

@@ -14,8 +14,10 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]], words: int = 1
     return [f"| {' | '.join(line)} |" for line in lines] + [""]
 
 
-def ms(value: float) -> str:
+def ms(value: float | None) -> str:
     """Milliseconds with three significant digits or so."""
+    if value is None:
+        return "unknown"
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 

@@ -64,19 +64,19 @@ def loading(settings: TrainSettings, folder: Path, workers: int, count: int) -> 
 
 def learning(settings: TrainSettings, folder: Path, precision: str, steps: int) -> Figures:
     """A run as `rtsep train` makes it; the second half counts."""
-    machine = choose_device("auto", 0, None)
-    course = replace(settings.optimisation, steps=steps, precision=precision)
+    device = choose_device("auto", 0, None)
+    optimisation = replace(settings.optimisation, steps=steps, precision=precision)
     intervals = replace(settings.intervals, log_steps=steps // 2, valid_steps=steps + 1)
-    told = replace(settings, train=(Songs("stems", folder),), valid=(), optimisation=course, intervals=intervals)
+    told = replace(settings, train=(Songs("stems", folder),), valid=(), optimisation=optimisation, intervals=intervals)
     with tempfile.TemporaryDirectory() as place:
-        training.train(told, Path(place) / "run", machine)
+        training.train(told, Path(place) / "run", device)
         last = read_log(Path(place) / "run" / "log.csv")[-1]
-    on_gpu = machine.device == "cuda"
+    on_gpu = device.device == "cuda"
     return {
         "device": torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads",
         "precision": precision,
-        "batch": course.batch,
-        "workers": machine.workers,
+        "batch": optimisation.batch,
+        "workers": device.workers,
         "examples_per_s": last["examples_per_s"],
         "idle": last["idle"],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -13,8 +14,13 @@ import typer
 from rtsep import __version__
 from rtsep.cli import bench, corpus, evaluate, live, models, separate, system, train
 from rtsep.cli.options import print_error
-from rtsep.core.records import RENAMED
 from rtsep.errors import ConfigError, RtsepError
+
+RENAMED = {  # options of before, by command
+    "live": {"--refresh": "--mask-interval", "--fast": "--freewheel"},
+    "evaluate": {"--refresh": "--mask-interval"},
+    "bench": {"--refresh": "--mask-interval"},
+}
 
 app = typer.Typer(
     name="rtsep",
@@ -60,7 +66,9 @@ def main() -> None:
     except RtsepError as error:
         print_error(error)
         sys.exit(1)
-    except OSError as error:  # of standard output: errors of files are ours by now
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EPIPE):
+            raise  # not of standard output
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or what is left in its buffer would fail once more at the end
         print_error(RtsepError(f"the output cannot be written ({error.strerror or error}); what was kept is kept"))
         sys.exit(1)
@@ -70,7 +78,10 @@ def main() -> None:
 
 def _check_names(words: list[str]) -> None:
     """Raise `ConfigError` for an option under a name that it had before."""
+    renamed = RENAMED.get(words[0], {}) if words else {}
     for word in words:
+        if word == "--":
+            return
         name = word.partition("=")[0]
-        if name.startswith("--") and (new := RENAMED.get(name[2:].replace("-", "_"))):
-            raise ConfigError(f"{name} is called --{new.replace('_', '-')} now")
+        if name in renamed:
+            raise ConfigError(f"{name} is called {renamed[name]} now")

@@ -128,7 +128,7 @@ def quality(
     from rtsep.evaluation.sweep import plan_sweeps, sweep_curves
 
     whole = {"lookahead": lookahead, "context": context, "hop": hop, "mask_interval": mask_interval, "late": late}
-    values = {name: parse_numbers(text, name, int) for name, text in whole.items()}
+    values = {name: parse_numbers(text, name.replace("_", "-"), int) for name, text in whole.items()}
     sweeps = plan_sweeps({"latency": split_commas(latency), **values, "seen": split_commas(seen)}, split_commas(around))
     settings = list(dict.fromkeys(setting for sweep in sweeps for setting in sweep.settings))
     songs, evaluation = prepare_evaluation(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rtsep.core.records import RecordError, convert
-from rtsep.errors import ConfigError
+from rtsep.errors import ConfigError, SpecError
 
 Settings = TypeVar("Settings")
 
@@ -56,7 +56,7 @@ def read_settings(path: Path, kind: type[Settings], changes: Sequence[str] = ())
         _merge(entries, _parsed(change))
     try:
         settings = convert(entries, kind)
-    except RecordError as error:
+    except (RecordError, ConfigError, SpecError) as error:
         raise ConfigError(f"{path}: {error}") from error
     return {name: getattr(settings, name) for name in entries}
 

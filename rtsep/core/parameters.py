@@ -1,6 +1,6 @@
 """The table of parameters: everything that can be turned while the sound plays.
 
-Command line, MIDI maps and remote pages all read it; nothing else knows a range.
+Command line, MIDI maps and surfaces all read it; nothing else knows a range.
 """
 
 from __future__ import annotations

@@ -14,15 +14,6 @@ from typing import Any, TypeVar
 
 Record = TypeVar("Record")
 
-RENAMED = {  # names of before, for those who still write them
-    "refresh": "mask_interval",
-    "waiting": "freewheel",
-    "fast": "freewheel",
-    "routes": "route",
-    "input_channels": "channels",
-    "rhythm": "intervals",
-    "judging": "validation",
-}
 WORDS = {
     "str": "a text",
     "int": "a whole number",
@@ -57,8 +48,8 @@ def convert(entries: Any, kind: type[Record], strict_names: bool = True, place: 
     import msgspec  # a twentieth of a second that not every command needs
 
     if strict_names:
-        for above, known, name in _unknown(entries, kind, place and f"{place}."):
-            raise RecordError(_unknown_words(above, known, name))
+        for above, table, name in _unknown(entries, kind, place and f"{place}."):
+            raise RecordError(_unknown_words(above, table, name))
     try:
         return msgspec.convert(entries, kind, dec_hook=_path)
     except msgspec.ValidationError as error:
@@ -83,8 +74,8 @@ def _members(kind: Any) -> tuple[Any, ...]:
     return typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
 
 
-def _unknown(entries: Any, kind: Any, place: str) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Every name that no field has: its table's place, the fields there, and itself."""
+def _unknown(entries: Any, kind: Any, place: str) -> Iterator[tuple[str, type, str]]:
+    """Every name that no field has: its table's place and kind, and itself."""
     for member in _members(kind):
         if isinstance(entries, list):
             for inner in typing.get_args(member)[:1]:
@@ -94,15 +85,15 @@ def _unknown(entries: Any, kind: Any, place: str) -> Iterator[tuple[str, dict[st
             known = _fields(typing.cast(type, member))
             for name, value in entries.items():
                 if name not in known:
-                    yield place, known, name
+                    yield place, typing.cast(type, member), name
                 else:
                     yield from _unknown(value, known[name], f"{place}{name}.")
 
 
-def _unknown_words(place: str, known: dict[str, Any], name: str) -> str:
-    full = f"{place}{name}"
-    if RENAMED.get(name) in known:
-        return f"{full!r:.200} is called {f'{place}{RENAMED[name]}'!r} now"
+def _unknown_words(place: str, table: type, name: str) -> str:
+    full, known = f"{place}{name}", _fields(table)
+    if new := getattr(table, "RENAMED", {}).get(name):
+        return f"{full!r:.200} is called {f'{place}{new}'!r} now"
     if near := difflib.get_close_matches(name, known, n=1):
         return f"unknown key {full!r:.200}; did you mean {f'{place}{near[0]}'!r}?"
     return f"unknown key {full!r:.200}; allowed are {', '.join(known)}"

@@ -2,7 +2,7 @@
 
 Each side moves only its own index, as in the queue of L. Lamport, "Specifying concurrent program
 modules" (ACM TOPLAS 1983). A gap is made good by the side that caused it to be heard: the reader
-that found too little must drop as many frames, the writer that found no room owes as many zeros,
+that found too little must drop as many frames, the writer that found no room must write as many zeros,
 so that what passes through keeps its place in time.
 """
 

@@ -1,4 +1,4 @@
-"""An engine that makes no mask twice: settings apart in lookahead, mask interval or lateness see the same contexts."""
+"""An engine that makes no mask twice: settings of other lookahead, mask interval or lateness see the same contexts."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from rtsep.evaluation.settings import Setting
 from rtsep.evaluation.summary import Figures, song_medians, summarise
 from rtsep.evaluation.sweep import Curve
 
-FORMAT = 1
+FORMAT = 2  # 2: the mask interval is called so
 LIBRARIES = ("numpy", "scipy", "museval", "onnxruntime", "openvino", "soxr")
 
 

@@ -89,7 +89,7 @@ def plan_sweeps(values: Values, around: Sequence[str] = ()) -> list[Sweep]:
     """Plan the settings along each axis; all others are at the first of their values.
 
     An axis with one value is not swept; where none is, the one setting stands on the axis of latency. 0 is the preset's
-    own hop and mask_interval, and the context of live use. Which window the network sees is, along all other axes, the
+    own hop and mask interval, and the context of live use. Which window the network sees is, along all other axes, the
     model's choice, unless one value alone is given.
 
     Args:
@@ -149,4 +149,4 @@ def _value(field: str, value: Any) -> Any:
 
 def _fixed(setting: Setting, field: str) -> str:
     others = {name: getattr(setting, name) for name in AXES if name != field}
-    return ", ".join(f"{name} {value}" for name, value in others.items() if value)
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in others.items() if value)

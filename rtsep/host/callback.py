@@ -96,7 +96,7 @@ class DeviceIO(NamedTuple):
 
 
 def open_device_io(channels: int, outputs: int, capacity: int, file_capacity: int) -> DeviceIO:
-    """Make a device's side in its priming phase.
+    """Make a `DeviceIO` in its priming phase.
 
     Args:
         channels: of the model.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from rtsep.core.config import Option
 
@@ -12,6 +12,13 @@ from rtsep.core.config import Option
 @dataclass(frozen=True)
 class LiveOptions:
     """What is played, where, and how; an empty string or 0 leaves a choice to the program."""
+
+    RENAMED: ClassVar = {  # settings of before
+        "refresh": "mask_interval",
+        "waiting": "freewheel",
+        "routes": "route",
+        "input_channels": "channels",
+    }
 
     input: Annotated[str, Option("A sound device, an audio file, or `demo`.", "-i")] = ""
     output: Annotated[str, Option("A sound device, `null`, or `auto`.", "-o")] = ""

@@ -54,11 +54,14 @@ class Recorder(threading.Thread):
         Thread: the one that stops the host; not real-time safe (waits).
         """
         self._ending.set()
-        self.join()
         try:
-            self.writer.close()
-        except FileError as error:
-            self.error = self.error or error
+            if self.is_alive():
+                self.join()
+        finally:  # a second Ctrl-C too
+            try:
+                self.writer.close()
+            except FileError as error:
+                self.error = self.error or error
 
     def _drain(self) -> None:
         while count := read(self._record, self._block):

@@ -21,11 +21,11 @@ TIME_WORDS = {
 FAULT_WORDS = {  # what a good run has none of, and does not mention
     "output_underflows": "dropouts in the output",
     "input_overflows": "dropouts in the input",
-    "device_underflows": "output dropouts told by the device",
-    "device_overflows": "input dropouts told by the device",
+    "device_underflows": "dropouts in the output, reported by the device",
+    "device_overflows": "dropouts in the input, reported by the device",
     "device_losses": "losses of the device",
     "file_frames_starved": "frames that the file brought too late",
-    "record_overflows": "gaps in the recording",
+    "record_overflows": "dropouts in the recording",
     "broken_samples": "samples that were no numbers",
     "broken_masks": "mask values that were no numbers",
 }
@@ -52,7 +52,7 @@ def summary(report: dict[str, Any]) -> RenderableType:
         report: as `host_report` gives it.
     """
     faults = [f"{report[name]} {words}" for name, words in FAULT_WORDS.items() if report[name]]
-    verdict = (", ".join(faults), "bold red") if faults else ("no gaps", "bold green")
+    verdict = (", ".join(faults), "bold red") if faults else ("no dropouts", "bold green")
     sound = Text.assemble("sound    ", verdict, f" in {report['seconds']:.1f} s", overflow="fold")
     masks = Text.assemble(
         "masks    ",

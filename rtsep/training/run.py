@@ -49,10 +49,10 @@ def check_run(settings: TrainSettings, init: str) -> tuple[Issue, ...]:
 def train(
     settings: TrainSettings,
     folder: Path,
-    machine: TrainingDevice,
+    device: TrainingDevice,
     init: str = "",
     resume: bool = False,
-    on_progress: OnProgress = lambda course: None,
+    on_progress: OnProgress = lambda progress: None,
     warn: Callable[[Sequence[Issue]], None] = lambda issues: None,
     unpack: Path | None = None,
     on_unpacked: OnUnpacked = lambda done, total: None,
@@ -62,7 +62,7 @@ def train(
     Args:
         settings: of the run.
         folder: the run's; it is made where there is none.
-        machine: where it computes.
+        device: where it computes.
         init: a model's name or path to start from; empty for a new network.
         resume: go on from the folder's checkpoint.
         on_progress: hears how it goes.
@@ -93,9 +93,9 @@ def train(
             spec,
             network,
             folder,
-            machine,
+            device,
             fingerprint,
-            build_edge_objective(settings, spec, machine.device),
+            build_edge_objective(settings, spec, device.device),
         )
         if resume:
             trainer.resume(folder / "checkpoint.pt")
@@ -172,7 +172,7 @@ def _open_run_folder(folder: Path, settings: TrainSettings, init: str, resume: b
     Raises `FileError` for a folder that holds another run, `SpecError` for settings that changed.
     """
     recorded = json.loads(json.dumps({**asdict(settings), "init": init}, default=str))
-    course = {name: value for name, value in recorded.items() if name not in ("intervals", "validation")}
+    lasting = {name: value for name, value in recorded.items() if name not in ("intervals", "validation")}
     path = folder / "settings.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,16 +180,16 @@ def _open_run_folder(folder: Path, settings: TrainSettings, init: str, resume: b
             raise FileError(f"{folder} holds a run already; go on with --resume, or take another folder")
         if resume and path.exists():
             before = json.loads(path.read_text(encoding="utf-8"))
-            changed = [name for name in course if before.get(name) != course[name]]
+            changed = [name for name in lasting if before.get(name) != lasting[name]]
             if changed:
                 name = changed[0]
                 raise SpecError(
                     f"{folder}: the run was started with other settings: {name} was {before.get(name)!r}, "
-                    f"now {course[name]!r}; give what it was, or take another folder"
+                    f"now {lasting[name]!r}; give what it was, or take another folder"
                 )
         path.write_text(json.dumps(recorded, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise FileError(f"{folder} cannot be written: {error.strerror}") from error
     except ValueError as error:
         raise FileError(f"{path} is broken; take another folder") from error
-    return hashlib.sha256(json.dumps(course, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rtsep.core.config import read_settings
 from rtsep.dataset.examples import Recipe
@@ -166,6 +166,8 @@ class TrainSettings:
         ConfigError: for a value that is out of range, and for patience without songs to validate by.
     """
 
+    RENAMED: ClassVar = {"rhythm": "intervals", "judging": "validation"}  # settings of before
+
     name: str  # of the model that comes out
     stems: tuple[str, ...]
     network: dict[str, Any]  # `family`, and what that family of networks is described by
@@ -197,9 +199,6 @@ def read_train_settings(path: Path, changes: Sequence[str] = ()) -> TrainSetting
         ConfigError: for a file that cannot be read, and an entry that is missing, unknown or not allowed.
     """
     entries = read_settings(path, TrainSettings, changes)
-    needed = ("name", "stems", "network", "train")
-    if missing := [name for name in needed if name not in entries]:
-        raise ConfigError(f"{path}: {missing[0]!r} is missing; a run needs {', '.join(needed)}")
     home = path.parent
     for group in ("train", "valid"):
         songs = entries.get(group, ())

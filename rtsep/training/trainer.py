@@ -1,6 +1,6 @@
 """The loop: batches in, weights out, and all that a run keeps in its folder.
 
-A run's folder holds `settings.json` (what it was told), `log.csv` and `valid.csv` (its course),
+A run's folder holds `settings.json` (what it was told), `log.csv` and `valid.csv` (its progress),
 `checkpoint.pt` (to go on from), `best.pt` (the weights that judged best), `curves.svg` and, at the
 end, `model/`.
 """
@@ -70,7 +70,7 @@ class Trainer:
         spec: of the model that comes out.
         network: with its first weights.
         folder: the run's.
-        machine: where it computes.
+        device: where it computes.
         fingerprint: of the settings that the run depends on.
         edge: the objective of training at the edge; None for the loss of the settings.
     """
@@ -82,27 +82,27 @@ class Trainer:
         spec: ModelSpec,
         network: nn.Module,
         folder: Path,
-        machine: TrainingDevice,
+        device: TrainingDevice,
         fingerprint: str,
         edge: EdgeObjective | None = None,
     ) -> None:
         self.settings, self.spec, self.folder = settings, spec, folder
         self._edge = edge
-        self._architecture, self._machine, self._fingerprint = architecture, machine, fingerprint
-        self._device = torch.device(machine.device)
-        course = settings.optimisation
+        self._architecture, self._device, self._fingerprint = architecture, device, fingerprint
+        self._torch_device = torch.device(device.device)
+        optimisation = settings.optimisation
         self._loss = LOSSES[
-            course.loss or next(name for name in LOSSES if LOSSES[name].default_for == architecture.family)
+            optimisation.loss or next(name for name in LOSSES if LOSSES[name].default_for == architecture.family)
         ]
-        self.average = average.averaged(network).to(self._device)
-        self.network = network.to(self._device)
-        self._windows = analysis_windows(spec, course.presets).to(self._device)
+        self.average = average.averaged(network).to(self._torch_device)
+        self.network = network.to(self._torch_device)
+        self._windows = analysis_windows(spec, optimisation.presets).to(self._torch_device)
         decayed: list[nn.Parameter] = []
         free: list[nn.Parameter] = []  # offsets and scales
         for name, parameter in self.network.named_parameters():
             (decayed if parameter.ndim > 1 and "bias" not in name else free).append(parameter)
-        groups = [{"params": decayed, "weight_decay": course.weight_decay}, {"params": free, "weight_decay": 0.0}]
-        self._optimiser = torch.optim.AdamW(groups, course.learning_rate)
+        groups = [{"params": decayed, "weight_decay": optimisation.weight_decay}, {"params": free, "weight_decay": 0.0}]
+        self._optimiser = torch.optim.AdamW(groups, optimisation.learning_rate)
         self.step, self.best, self.waited = 0, -np.inf, 0
         self.sdr_db: dict[str, float] = {}
         self._memory: Memory = ()
@@ -128,10 +128,10 @@ class Trainer:
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"{path} is of another network than the settings make now; take another folder") from error
         torch.set_rng_state(found.random[0])
-        if self._device.type == "cuda" and len(found.random) > 1:
-            torch.cuda.set_rng_state(found.random[1], self._device)
+        if self._torch_device.type == "cuda" and len(found.random) > 1:
+            torch.cuda.set_rng_state(found.random[1], self._torch_device)
         self.step, self.best, self.waited = found.step, found.best, found.waited
-        self._memory = tuple(part.to(self._device) for part in found.memory)
+        self._memory = tuple(part.to(self._torch_device) for part in found.memory)
 
     def save_checkpoint(self) -> None:
         """Write the checkpoint.
@@ -140,8 +140,8 @@ class Trainer:
             FileError: if it cannot be written; the one before is then still there.
         """
         random = [torch.get_rng_state()]
-        if self._device.type == "cuda":
-            random.append(torch.cuda.get_rng_state(self._device))
+        if self._torch_device.type == "cuda":
+            random.append(torch.cuda.get_rng_state(self._torch_device))
         found = Checkpoint(
             step=self.step,
             fingerprint=self._fingerprint,
@@ -157,7 +157,7 @@ class Trainer:
             checkpoint.save(found, self.folder / "checkpoint.pt")
 
     def run(
-        self, examples: Examples, clips: Sequence[ValidationClip], on_progress: OnProgress = lambda course: None
+        self, examples: Examples, clips: Sequence[ValidationClip], on_progress: OnProgress = lambda progress: None
     ) -> None:
         """Learn to the end of the run, or until its patience is over.
 
@@ -169,7 +169,7 @@ class Trainer:
         Raises:
             RtsepError: for a loss that stays not finite, and as what it reads and writes does.
         """
-        course, intervals = self.settings.optimisation, self.settings.intervals
+        optimisation, intervals = self.settings.optimisation, self.settings.intervals
         log = Log(self.folder / "log.csv", LOGGED, self.step)
         stems = tuple(f"sdr_{stem}_db" for stem in self.spec.stems)
         valid = Log(self.folder / "valid.csv", ("step", "loss", "sdr_db", *stems), self.step)
@@ -181,7 +181,7 @@ class Trainer:
             if clips and self._is_due() and valid.last < self.step:  # a stop came while it was judged
                 self._validate(clips, valid)
                 self.save_checkpoint()
-            while self.step < course.steps and not (intervals.patience and self.waited >= intervals.patience):
+            while self.step < optimisation.steps and not (intervals.patience and self.waited >= intervals.patience):
                 asked = time.monotonic()
                 sounds = next(made)
                 idle_s += time.monotonic() - asked
@@ -193,18 +193,18 @@ class Trainer:
                 if faults == FAULTS:
                     raise RtsepError(
                         f"the loss or its gradient was not finite for {FAULTS} steps up to {self.step}; "
-                        f"lower optimisation.learning_rate ({course.learning_rate:g})"
+                        f"lower optimisation.learning_rate ({optimisation.learning_rate:g})"
                     )
                 losses.append(loss)
-                if self.step % intervals.log_steps == 0 or self.step == course.steps:
+                if self.step % intervals.log_steps == 0 or self.step == optimisation.steps:
                     mean = _mean_of_finite(losses)
                     took = max(1e-9, time.monotonic() - began)
-                    speed, idle = len(losses) * course.batch / took, idle_s / took
+                    speed, idle = len(losses) * optimisation.batch / took, idle_s / took
                     log.add(
                         {"step": self.step, "loss": mean, "learning_rate": self._rate(), "gradient": gradient}
                         | {"skipped": skipped, "examples_per_s": speed, "idle": idle}
                     )
-                    said = Progress(self.step, course.steps, mean, speed, idle, self.sdr_db)
+                    said = Progress(self.step, optimisation.steps, mean, speed, idle, self.sdr_db)
                     on_progress(said)
                     losses, skipped, idle_s, began = [], 0, 0.0, time.monotonic()
                 paused = time.monotonic()
@@ -232,14 +232,14 @@ class Trainer:
         return self.average.cpu()
 
     def _batches(self, examples: Examples) -> Generator[AudioBatch]:
-        pinned = self._device.type == "cuda"
-        return batches(examples, self.settings.optimisation.batch, self.step, self._machine.workers, pinned)
+        pinned = self._torch_device.type == "cuda"
+        return batches(examples, self.settings.optimisation.batch, self.step, self._device.workers, pinned)
 
     def _learn(self, sounds: AudioBatch) -> tuple[float, float]:
         """One step; the loss, and the norm of the gradient. A loss that is not finite changes nothing."""
-        course = self.settings.optimisation
+        optimisation = self.settings.optimisation
         self.network.train()
-        if course.freeze_norms:
+        if optimisation.freeze_norms:
             networks.freeze_norms(self.network)
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate()
@@ -247,17 +247,17 @@ class Trainer:
         rng = np.random.default_rng((self.settings.seed, self.step))
         before = average.statistics(self.network)  # normalisation hears a batch before it is known to be sound
         window = self._windows[rng.integers(len(self._windows))]
-        kept = torch.from_numpy(rng.random(course.batch) < course.carry).to(self._device)
+        kept = torch.from_numpy(rng.random(optimisation.batch) < optimisation.carry).to(self._torch_device)
         memory = tuple(torch.where(kept[:, None], part, 0.0) for part in self._memory)
         loss, memory = self._loss_of(self.network, sounds, window, rng, memory)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        gradient = nn.utils.clip_grad_norm_(self.network.parameters(), course.clip or torch.inf)
+        gradient = nn.utils.clip_grad_norm_(self.network.parameters(), optimisation.clip or torch.inf)
         self.step += 1
         if torch.isfinite(loss) and torch.isfinite(gradient):
             self._optimiser.step()
-            average.follow(self.average, self.network, self.step, course.average)
-            self._memory = tuple(part.detach().float() for part in memory) if course.carry else ()
+            average.follow(self.average, self.network, self.step, optimisation.average)
+            self._memory = tuple(part.detach().float() for part in memory) if optimisation.carry else ()
         else:
             average.restore(self.network, before)
         return float(loss.detach()), float(gradient)
@@ -265,7 +265,7 @@ class Trainer:
     def _loss_of(
         self, network: nn.Module, sounds: AudioBatch, window: Tensor, rng: np.random.Generator, memory: Memory = ()
     ) -> tuple[Tensor, Memory]:
-        stems, known = (part.to(self._device, non_blocking=True) for part in sounds)
+        stems, known = (part.to(self._torch_device, non_blocking=True) for part in sounds)
         half = self.settings.optimisation.precision == "bf16"
         if self._edge is not None:
             assert isinstance(network, UNet)
@@ -274,16 +274,18 @@ class Trainer:
         step = self.spec.context_step or 1  # a U-Net would pad what is not whole steps
         whole = found.shape[3] - found.shape[3] % step or found.shape[3]
         batch = Batch(found[:, :, :, :whole], known)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=half):
+        with torch.autocast(self._torch_device.type, torch.bfloat16, enabled=half):
             estimates, memory = networks.estimates(network, self._architecture, batch.mix.abs(), memory)
         return self._loss.loss(estimates.float(), batch), memory
 
     def _rate(self) -> float:
-        course = self.settings.optimisation
-        return learning_rate(self.step, course.steps, course.warmup_steps, course.schedule, course.learning_rate)
+        optimisation = self.settings.optimisation
+        return learning_rate(
+            self.step, optimisation.steps, optimisation.warmup_steps, optimisation.schedule, optimisation.learning_rate
+        )
 
     def _validate(self, clips: Sequence[ValidationClip], valid: Log) -> None:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # what validating draws is no part of the course
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # what validating draws is no part of the run
             losses = [self._held_out_loss(clip) for clip in clips]
             judged = copy.deepcopy(self.average).cpu()
             found = validate(judged, self._architecture, self.spec, clips, self.settings.validation.preset)

@@ -244,7 +244,7 @@ def test_live_as_fast_as_it_goes(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == f"streaming-2stems on null, {RATE} Hz, 29.0 ms behind the input"
     assert "latency  29.0 ms = block 5.8 + window 17.4 + compute 5.8" in lines
-    assert any(line.startswith("sound    no gaps in 2") for line in lines)
+    assert any(line.startswith("sound    no dropouts in 2") for line in lines)
     assert str(stems) in done.stdout.replace("\n", "")
     assert lines[-1] == f"report   {report}"
 

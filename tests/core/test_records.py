@@ -25,6 +25,8 @@ class Inner:
 class Outer:
     format: ClassVar[int] = 1
 
+    RENAMED: ClassVar = {"refresh": "mask_interval"}
+
     name: str
     count: int = 0
     gain_db: float = 0.0
@@ -160,6 +162,7 @@ def test_what_is_missing_is_named(entries: dict[str, Any], words: str) -> None:
         ({"many": [{"file": "a"}, {"flie": "b"}]}, "unknown key 'many[1].flie'; did you mean 'many[1].file'?"),
         ({"inner": {"file": "a", "colour": 1}}, "unknown key 'inner.colour'; allowed are file, weight, kind, deeper"),
         ({"refresh": 1}, "'refresh' is called 'mask_interval' now"),
+        ({"inner": {"refresh": 1}}, "unknown key 'inner.refresh'"),
         ({"waiting": True}, "unknown key 'waiting'; allowed are name, count"),  # no field here is called freewheel
         ({"format": 1}, "unknown key 'format'"),  # of the class, no field
     ],

@@ -46,7 +46,7 @@ def test_notes_stand_on_beats_and_stretch_the_speech(voice: Voice) -> None:
 
 
 @pytest.mark.parametrize("name", VOCAL_STYLES)
-def test_each_delivery_sounds(voice: Voice, name: str) -> None:
+def test_each_style_sounds(voice: Voice, name: str) -> None:
     performance = perform(voice, VOCAL_STYLES[name], np.random.default_rng(6))
     sound = synthesise(performance.voice, performance.pitch)
     assert sound.dtype == np.float32 and np.isfinite(sound).all() and sound.std() > 1e-3

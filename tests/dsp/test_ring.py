@@ -53,7 +53,7 @@ def test_random_writes_and_reads_agree_with_a_list(channels: int, capacity: int)
         assert ring.readable == len(model) and ring.writable == capacity - len(model)
 
 
-def test_accept_refuses_whole_blocks_and_pays_in_zeros() -> None:
+def test_write_or_skip_refuses_whole_blocks_and_pays_in_zeros() -> None:
     ring = ring_memory(10, 1)
     assert write_or_skip(ring, numbered(1, 8, 1))
     assert not write_or_skip(ring, numbered(9, 4, 1))
@@ -68,7 +68,7 @@ def test_accept_refuses_whole_blocks_and_pays_in_zeros() -> None:
     assert ring.state[0]["pending_zeros"] == 0
 
 
-def test_deliver_fills_with_silence_and_drops_what_comes_too_late() -> None:
+def test_read_or_silence_fills_with_silence_and_drops_what_comes_too_late() -> None:
     ring = ring_memory(100, 1)
     write(ring, numbered(1, 3, 1))
     out = np.full((8, 1), np.nan, np.float32)

@@ -59,7 +59,7 @@ def test_the_report_is_plain_json(tmp_path: Path) -> None:
     write(found, path)
     text = path.read_text(encoding="utf-8")
     again = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert again["format"] == 1 and again["program"].startswith("rtsep ") and again["command"] == "evaluate"
+    assert again["format"] == 2 and again["program"].startswith("rtsep ") and again["command"] == "evaluate"
     assert again["model"]["sha256"] == "0" * 64 and again["model"]["stems"] == ["vocals", "accompaniment"]
     assert "numpy" in again["versions"]
     assert [one["label"] for one in again["settings"]] == ["23", "6"]

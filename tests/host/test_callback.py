@@ -34,7 +34,7 @@ NOTHING = np.zeros((0, 2), np.float32)
 def running(
     outputs: int = 2, channels: int = 2, capacity: int = 1000, prefill: int = 0, inputs: int = 2, file: int = 0
 ) -> DeviceIO:
-    """A device's side in the middle of a performance, without a device."""
+    """A `DeviceIO` that runs, without a device."""
     device_io = open_device_io(channels, outputs, capacity, max(1, file))
     device_io.state["phase"], device_io.state["device_inputs"] = RUNNING, inputs
     device_io.state["from_file"] = file > 0

@@ -10,7 +10,7 @@ import pytest
 from rtsep.engine.base import Engine
 from rtsep.engine.build import build
 from rtsep.errors import ModelError, SpecError
-from rtsep.host import model_choice as seats
+from rtsep.host import model_choice as model_choice
 from rtsep.host.model_choice import LiveModel, choose_model
 from rtsep.host.options import LiveOptions
 from rtsep.model import store
@@ -24,71 +24,71 @@ def taking(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, float]], None
     """Let passes take so long, in seconds by model; two models are bundled, the slower one is the better."""
 
     def give(times: dict[str, float]) -> None:
-        monkeypatch.setattr(seats, "BUNDLED", (BEST, CHEAP))
-        monkeypatch.setattr(seats, "pass_time_s", lambda engine, every_s: times[engine.spec.name])
+        monkeypatch.setattr(model_choice, "BUNDLED", (BEST, CHEAP))
+        monkeypatch.setattr(model_choice, "pass_time_s", lambda engine, every_s: times[engine.spec.name])
 
     return give
 
 
-def seated(**changes: object) -> LiveModel:
+def chosen(**changes: object) -> LiveModel:
     return choose_model(LiveOptions(engine="identity", **changes), 44100)  # type: ignore[arg-type]
 
 
 def test_without_a_name_the_best_that_holds(taking: Callable[[dict[str, float]], None]) -> None:
     taking({BEST: 0.012, CHEAP: 0.001})
-    found = seated()
+    found = chosen()
     assert found.engine.spec.name == BEST
     assert found.note == f"{BEST}: 12 ms for a mask here, 15 ms are there"
 
 
 def test_without_a_name_the_next_where_the_best_does_not_hold(taking: Callable[[dict[str, float]], None]) -> None:
     taking({BEST: 0.030, CHEAP: 0.001})
-    found = seated()
+    found = chosen()
     assert found.engine.spec.name == CHEAP
     assert found.note == f"{CHEAP}: 1.0 ms for a mask; {BEST} takes 30 ms, 15 ms are there"
 
 
 def test_the_last_plays_even_where_it_does_not_hold(taking: Callable[[dict[str, float]], None]) -> None:
     taking({BEST: 0.030, CHEAP: 0.020})
-    assert seated().engine.spec.name == CHEAP
+    assert chosen().engine.spec.name == CHEAP
 
 
 def test_what_is_named_plays_and_what_would_hold_is_said(taking: Callable[[dict[str, float]], None]) -> None:
     taking({BEST: 0.030})
-    found = seated(model=BEST)
+    found = chosen(model=BEST)
     assert found.engine.spec.name == BEST and not found.holds
     assert found.note == (
         f"{BEST} takes 30 ms for a mask here, 15 ms are there at this setting: masks may come late; "
         "try --mask-interval 8 --compute 2048"
     )
-    assert not seated(model=BEST, mask_interval=8, compute=2048).note
+    assert not chosen(model=BEST, mask_interval=8, compute=2048).note
 
 
 def test_what_holds_is_not_talked_about(taking: Callable[[dict[str, float]], None]) -> None:
     taking({BEST: 0.012})
-    assert seated(model=BEST).note == ""
+    assert chosen(model=BEST).note == ""
 
 
 def test_nothing_is_timed_where_nothing_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(engine: Engine, every_s: float) -> float:
         raise AssertionError("timed")
 
-    monkeypatch.setattr(seats, "pass_time_s", never)
-    monkeypatch.setattr(seats, "BUNDLED", (BEST, CHEAP))
-    found = seated(freewheel=True)
+    monkeypatch.setattr(model_choice, "pass_time_s", never)
+    monkeypatch.setattr(model_choice, "BUNDLED", (BEST, CHEAP))
+    found = chosen(freewheel=True)
     assert (found.engine.spec.name, found.note) == (BEST, "")
 
 
 def test_live_a_network_of_spleeter_s_kind_sees_64_spectra() -> None:
     assert store.find(BEST).live().spec.context == 64
-    assert seated(model=BEST, context=128, freewheel=True).engine.spec.context == 128
+    assert chosen(model=BEST, context=128, freewheel=True).engine.spec.context == 128
     with pytest.raises(SpecError, match="context 100 does not suit"):
-        seated(model=BEST, context=100, freewheel=True)
+        chosen(model=BEST, context=100, freewheel=True)
 
 
 def test_a_model_that_is_not_there() -> None:
     with pytest.raises(ModelError, match="no model 'nothing'"):
-        seated(model="nothing")
+        chosen(model="nothing")
 
 
 @pytest.mark.parametrize(("times", "threads"), [((0.010, 0.010), 1), ((0.017, 0.010), 2), ((0.030, 0.025), 2)])
@@ -96,7 +96,7 @@ def test_two_threads_where_one_does_not_hold(
     monkeypatch: pytest.MonkeyPatch, times: tuple[float, float], threads: int
 ) -> None:
     taken = iter(times)
-    monkeypatch.setattr(seats, "pass_time_s", lambda engine, every_s: next(taken))
+    monkeypatch.setattr(model_choice, "pass_time_s", lambda engine, every_s: next(taken))
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     built: list[int] = []
 
@@ -104,11 +104,11 @@ def test_two_threads_where_one_does_not_hold(
         built.append(threads)
         return build(stored, engine, threads, precision)
 
-    monkeypatch.setattr(seats, "build", counted)
-    assert seated(model=BEST).pass_s == times[threads - 1]
+    monkeypatch.setattr(model_choice, "build", counted)
+    assert chosen(model=BEST).pass_s == times[threads - 1]
     assert built == [1, 2][:threads]
 
 
 def test_threads_that_are_asked_for_are_taken(taking: Callable[[dict[str, float]], None]) -> None:
     taking({BEST: 0.030})
-    assert not seated(model=BEST, threads=1).holds
+    assert not chosen(model=BEST, threads=1).holds

@@ -118,7 +118,7 @@ def test_lateness_and_a_held_gil_cost_time_and_no_sample(card: CardFactory) -> N
     expect(recording.samples, signal, 0)
 
 
-def test_a_looped_tape_goes_on_without_a_seam(card: CardFactory) -> None:
+def test_a_looped_signal_goes_on_without_a_seam(card: CardFactory) -> None:
     running = card(block=64)
     signal = noise(1000)
     with pass_through(running), running.deck(signal, record=2, frames=6400, loop=True) as deck:

@@ -112,7 +112,7 @@ class SegmentEngine(FrameEngine):
         super().infer(magnitudes, masks, phase)
 
 
-def test_exact_tiles_a_file_into_segments() -> None:
+def test_exact_segments_a_file_into_segments() -> None:
     """A windowed model sees every spectrum once, in segments of its own length, the first from the first frame."""
     spec = windowed_spec()
     sound = noise(3 * spec.context * spec.hop + 100)

@@ -296,12 +296,12 @@ class SlowEngine(FrameEngine):
         self.thinking -= 1
 
 
-TILED = windowed_spec(family="spleeter", analysis="hann", output="magnitude", exponent=2.0)
+SEGMENTED = windowed_spec(family="spleeter", analysis="hann", output="magnitude", exponent=2.0)
 
 
 def test_an_engine_is_free_again_when_a_file_was_given_up(tmp_path: Path) -> None:
     """Segments are thought about ahead; none is when the next file begins."""
-    engines, output = [SlowEngine(TILED), SlowEngine(TILED)], Output(tmp_path / "out")
+    engines, output = [SlowEngine(SEGMENTED), SlowEngine(SEGMENTED)], Output(tmp_path / "out")
 
     def full(source: Path, done: int, total: int) -> None:
         raise FileError("the disk is full")
@@ -361,7 +361,7 @@ def all_of(jobs: Sequence[Job], engines: Sequence[Engine], output: Output) -> di
 
 
 @pytest.mark.parametrize(("count", "side_by_side"), [(1, 1), (3, 1), (3, 3), (8, 3), (1, 3), (2, 3)])
-@pytest.mark.parametrize("spec", [windowed_spec(), TILED], ids=["ours", "spleeter"])
+@pytest.mark.parametrize("spec", [windowed_spec(), SEGMENTED], ids=["ours", "spleeter"])
 def test_many_files(tmp_path: Path, spec: ModelSpec, count: int, side_by_side: int) -> None:
     """However many engines there are, and whether they share a file or have one each, the stems are the same."""
     output = Output(tmp_path / "out")

@@ -20,7 +20,7 @@ from tests.support.engines import windowed_spec
 from tests.support.signals import Float32, noise
 
 RATE = 44100
-TILES = 5
+SEGMENTS = 5
 
 
 def spec(stems: int = 2, context: int = 24, extension: Extension = "zeros", basis: Basis = "lr") -> ModelSpec:
@@ -46,7 +46,7 @@ def both(model: ModelSpec, sound: Float32, raw: Float32) -> tuple[list[Float32],
         for kept, one in zip(found, stems, strict=True):
             kept.append(one.copy())
 
-    for segment in range(TILES):
+    for segment in range(SEGMENTS):
         block = sound[:, segment * frames : (segment + 1) * frames]
         analyse_all(stream, np.ascontiguousarray(block), magnitudes[0])
         masking.analyse(block, magnitudes[1])
@@ -73,17 +73,17 @@ def same(model: ModelSpec, sound: Float32, raw: Float32) -> None:
 @pytest.mark.parametrize("stems", [2, 5])
 def test_it_is_what_the_kernels_give(stems: int, extension: Extension, context: int) -> None:
     model = spec(stems, context, extension)
-    same(model, noise(TILES * context * model.hop), said(model))
+    same(model, noise(SEGMENTS * context * model.hop), said(model))
 
 
 def test_mid_and_side() -> None:
     model = spec(basis="ms")
-    same(model, noise(TILES * 24 * 128), said(model))
+    same(model, noise(SEGMENTS * 24 * 128), said(model))
 
 
 def test_what_is_no_sound_is_silence() -> None:
     model = spec()
-    sound = noise(TILES * 24 * 128)
+    sound = noise(SEGMENTS * 24 * 128)
     sound[0, 100], sound[1, 7000], sound[0, 9000] = np.nan, np.inf, -2000.0
     same(model, sound, said(model))
     assert all(np.isfinite(one).all() for one in both(model, sound, said(model))[1])
@@ -91,7 +91,7 @@ def test_what_is_no_sound_is_silence() -> None:
 
 def test_silence_in_between() -> None:
     model = spec()
-    sound = noise(TILES * 24 * 128)
+    sound = noise(SEGMENTS * 24 * 128)
     sound[:, 3000:11_000] = 0.0
     same(model, sound, said(model))
 

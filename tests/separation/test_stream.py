@@ -50,7 +50,7 @@ def random_sizes(seed: int) -> list[int]:
 
 
 class TestPartition:
-    """Law 3: the result does not depend on how the stream is cut."""
+    """Invariant 3: the result does not depend on how the stream is cut."""
 
     @pytest.mark.parametrize("lookahead", [0, 1, 3])
     @pytest.mark.parametrize("stems", [2, 4, 5])
@@ -126,7 +126,7 @@ class TestIdentity:
 
 
 class TestSum:
-    """Law 5: the stems sum to the late input, whatever the network says."""
+    """Invariant 5: the stems sum to the late input, whatever the network says."""
 
     def check(self, engine: Engine, rate: int, preset: str, sound: Float32) -> None:
         window = plan(engine.spec, rate, preset)
@@ -372,7 +372,7 @@ def resident_bytes() -> int:
 
 @pytest.mark.parametrize("kind", ["windowed", "stateful"])
 def test_feed_allocates_nothing(kind: str) -> None:
-    """Law 8: nothing that lasts, and nothing of the size of a block on the way."""
+    """Invariant 8: nothing that lasts, and nothing of the size of a block on the way."""
     spec = windowed_spec() if kind == "windowed" else stateful_spec()
     separator = StreamSeparator(IdentityEngine(spec), plan(spec, 48000, "23"))
     block, stems = noise(700), np.zeros((2, 2, 1024), np.float32)

@@ -1,6 +1,6 @@
 """A sound card in user space: jackd's dummy driver, and PortAudio on it as the device ``system`` of its JACK host API.
 
-A deck (benchmarks/deck.py) is the other end of the cable:
+A deck (tests/support/deck.py) is the other end of the cable:
 
     with VirtualCard(sample_rate=48000, block=256) as card:
         with sounddevice.Stream(device=card.device, ...), card.deck(signal, record=8) as deck:

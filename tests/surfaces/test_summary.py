@@ -40,7 +40,7 @@ def test_a_clean_run() -> None:
     lines = printed(summary(report()))
     assert lines[:3] == [
         "latency  26.7 ms = block 5.3 + window 16.0 + compute 5.3",
-        "sound    no gaps in 600.0 s",
+        "sound    no dropouts in 600.0 s",
         "masks    0 stale in 112500 hops; 112500 inferences; 123.4 s of processor time",
     ]
     assert max(map(len, lines)) <= 80
@@ -52,7 +52,7 @@ def test_a_clean_run() -> None:
 def test_each_fault_is_named(fault: str) -> None:
     text = "\n".join(printed(summary(report(**{fault: 17}))))
     assert f"17 {FAULT_WORDS[fault]} in 600.0 s" in text
-    assert "no gaps" not in text
+    assert "no dropouts" not in text
 
 
 def test_all_faults_together_stay_within_the_width() -> None:

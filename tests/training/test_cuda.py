@@ -1,4 +1,4 @@
-"""Runs of training on an NVIDIA GPU: the course that the CPU takes, and what a GPU alone does."""
+"""Runs of training on an NVIDIA GPU: the optimisation that the CPU takes, and what a GPU alone does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 GPU = TrainingDevice("cuda", 2)
 
 
-def course(folder: Path) -> list[tuple[float, float]]:
+def optimisation(folder: Path) -> list[tuple[float, float]]:
     return [(row["loss"], row["gradient"]) for row in read_log(folder / "log.csv")]
 
 
@@ -34,7 +34,7 @@ def test_the_gpu_takes_the_course_of_the_cpu(tmp_path: Path, family: str, carry:
     for name, machine in (("cpu", TrainingDevice("cpu", 0)), ("gpu", GPU)):
         model = training.train(settings, tmp_path / name, machine)
         assert model.weights is not None
-    cpu, gpu = (np.array(course(tmp_path / name)) for name in ("cpu", "gpu"))
+    cpu, gpu = (np.array(optimisation(tmp_path / name)) for name in ("cpu", "gpu"))
     assert len(gpu) == 8
     np.testing.assert_allclose(gpu, cpu, rtol=0.02, atol=1e-3)  # convolutions there are of 10-bit mantissas
     judged = [[row["sdr_db"] for row in read_log(tmp_path / name / "valid.csv")] for name in ("cpu", "gpu")]
@@ -50,7 +50,7 @@ def test_a_stopped_run_goes_on_on_the_gpu(tmp_path: Path, family: str) -> None:
         training.train(settings, tmp_path / "parts", GPU, on_progress=runs.stop_at(5))
     assert checkpoint.load(tmp_path / "parts" / "checkpoint.pt").step == 4
     training.train(settings, tmp_path / "parts", GPU, resume=True)
-    np.testing.assert_allclose(course(tmp_path / "parts"), course(tmp_path / "whole"), rtol=0.02, atol=1e-3)
+    np.testing.assert_allclose(optimisation(tmp_path / "parts"), optimisation(tmp_path / "whole"), rtol=0.02, atol=1e-3)
 
 
 @pytest.mark.parametrize("family", runs.NETWORKS)

@@ -157,7 +157,7 @@ def interrupted(step: int, what: str) -> Any:
 
 
 @pytest.mark.parametrize(("what", "step", "kept"), [("_loss_of", 2, 3), ("_held_out_loss", 4, 4)])
-def test_a_stop_within_a_step_or_a_judgement_loses_nothing(tmp_path: Path, what: str, step: int, kept: int) -> None:
+def test_a_stop_within_a_step_or_a_validation_loses_nothing(tmp_path: Path, what: str, step: int, kept: int) -> None:
     settings = read_train_settings(runs.write(tmp_path, network=runs.UNET, steps=6))  # which has dropout
     training.train(settings, tmp_path / "whole", HERE)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
