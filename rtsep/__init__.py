@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 __version__ = "0.1.0"
@@ -21,3 +22,17 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_PUBLIC[name]), name)
+
+
+class _Moved:
+    """The last that Python asks for a module: says where one of ours has gone."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.startswith("rtsep."):
+            from rtsep.core.moved import moved
+
+            if new := moved(name):
+                raise ModuleNotFoundError(f"{name} is called {new} now", name=name)
+
+
+sys.meta_path.append(_Moved())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,19 @@ class Option:
     short: str = ""  # its letter on the command line, as -m
     least: float | None = None
     most: float | None = None
+
+    @property
+    def range(self) -> str:
+        """What is allowed, in words."""
+        if self.most is None:
+            return "any" if self.least is None else f"{self.least:g} and more"
+        return f"{self.least:g} to {self.most:g}" if self.least is not None else f"{self.most:g} and less"
+
+    def allows(self, value: object) -> bool:
+        """Whether a value is none or within the limits."""
+        if not isinstance(value, int | float):
+            return True
+        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
 
 
 def read_settings(path: Path, kind: type[Settings], changes: Sequence[str] = ()) -> dict[str, Any]:
@@ -58,7 +72,13 @@ def read_settings(path: Path, kind: type[Settings], changes: Sequence[str] = ())
         settings = convert(entries, kind)
     except (RecordError, ConfigError, SpecError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    return {name: getattr(settings, name) for name in entries}
+    values = {name: getattr(settings, name) for name in entries}
+    hints = typing.get_type_hints(kind, include_extras=True)
+    for name, value in values.items():
+        for option in getattr(hints[name], "__metadata__", ()):
+            if not option.allows(value):
+                raise ConfigError(f"{path}: {name} = {value} is out of range; allowed are {option.range}")
+    return values
 
 
 def _parsed(change: str) -> dict[str, Any]:

@@ -47,6 +47,8 @@ def test_lists_and_paths_become_what_the_field_says(tmp_path: Path) -> None:
         ("latency = 12", "must be a text"),
         ('threads = "two"', "must be a whole number"),
         ("threads = true", "must be a whole number"),
+        ("threads = 100", "threads = 100 is out of range; allowed are 0 to 64"),
+        ("threads = -1", "allowed are 0 to 64"),
         ("route = [1, 2]", r"route\[0\] is 1; it must be a text"),
         ('route = "mix=1,2"', "must be a list"),
         ("channels = [1, 2, 3]", "must be a list of 2"),

@@ -1,0 +1,68 @@
+"""Modules that are called otherwise now, for programs that import them by the names of before."""
+
+from __future__ import annotations
+
+MODULES = {  # without `rtsep.`; what lies in a package goes where the package went
+    "bench": "diagnostics.benchmarks",
+    "budget": "core.budget",
+    "config": "core.config",
+    "data": "dataset",
+    "doctor": "diagnostics.doctor",
+    "dsp.context": "dsp.spectrogram_ring",
+    "dsp.triple": "dsp.triple_buffer",
+    "engine.bound": "engine.io_binding",
+    "engine.pace": "engine.timing",
+    "evaluate": "evaluation",
+    "files": "audio.readers",
+    "host.audio": "host.device",
+    "host.border": "host.callback",
+    "host.hygiene": "host.realtime",
+    "host.lateness": "host.late_masks",
+    "host.live": "host.host",
+    "host.path": "host.pipeline",
+    "host.seat": "host.model_choice",
+    "host.session": "host.factory",
+    "host.standing": "diagnostics.capacity",
+    "host.stats": "host.histogram",
+    "host.worker": "host.inference_worker",
+    "mixer": "host.mixer",
+    "model.acquisition": "model.published.acquisition",
+    "model.architecture": "model.networks.factory",
+    "model.bundle": "model.importers.tf_checkpoint",
+    "model.causal": "model.networks.causal",
+    "model.downloads": "model.published.downloads",
+    "model.export": "model.networks.export",
+    "model.families": "model.architectures",
+    "model.installation": "model.importers.installation",
+    "model.nodes": "model.graphs.builder",
+    "model.openunmix": "model.networks.openunmix",
+    "model.openunmix_files": "model.importers.openunmix",
+    "model.openunmix_graph": "model.graphs.openunmix",
+    "model.openunmix_weights": "model.importers.openunmix_weights",
+    "model.package_index": "model.published.package_index",
+    "model.pull": "model.published.pull",
+    "model.registry": "model.published.registry",
+    "model.released": "model.published.fingerprints",
+    "model.spleeter": "model.importers.spleeter",
+    "model.spleeter_config": "model.importers.spleeter_config",
+    "model.torch_checkpoint": "model.importers.torch_checkpoint",
+    "model.torch_pickle": "model.importers.torch_pickle",
+    "model.unet": "model.networks.unet",
+    "model.unet_graph": "model.graphs.unet",
+    "offline": "separation",
+    "params": "core.parameters",
+    "plan": "core.presets",
+    "remote": "surfaces",
+    "separator": "separation.stream",
+    "sources": "audio.sources",
+    "spec": "core.spec",
+    "train": "training",
+    "wav": "audio.wav",
+    "writers": "audio.writers",
+}
+
+
+def moved(name: str) -> str:
+    """Give the name of now of a module of before, as `rtsep.plan`; empty where it has none."""
+    package, _, own = name.partition(".")
+    return f"rtsep.{MODULES[own]}" if package == "rtsep" and own in MODULES else ""
