@@ -18,11 +18,20 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the backgrou
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+TESTS = Path(__file__).parent
+SLOW = {
+    Path(name)
+    for name in ("benchmarks", "cli", "corpus", "dataset", "demo", "evaluation", "model/published", "training")
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever plays on the virtual card plays in real time."""
+    """Whatever plays on the virtual card plays in real time; what trains or starts programs takes its time."""
     for item in items:
         if item.get_closest_marker("jack"):
             item.add_marker("realtime")
+        if SLOW & {*item.path.relative_to(TESTS).parents}:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")
