@@ -34,7 +34,9 @@ def test_only_what_is_wanted_is_written(tmp_path: Path) -> None:
 
 def test_what_is_there_is_not_unpacked_again(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    unpack(tmp_path / "missing.deb", tmp_path / "out", anything)
+    (tmp_path / "out" / "a.ogg").write_bytes(b"kept")
+    unpack(deb_of(tmp_path, a_ogg=b"new"), tmp_path / "out", anything)
+    assert [(path.name, path.read_bytes()) for path in (tmp_path / "out").rglob("*")] == [("a.ogg", b"kept")]
 
 
 def test_pk3_archives_become_folders(tmp_path: Path) -> None:

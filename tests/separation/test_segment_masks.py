@@ -63,7 +63,7 @@ def said(model: ModelSpec) -> Float32:
     return np.random.default_rng(1).random(shape, np.float32)
 
 
-def same(model: ModelSpec, sound: Float32, raw: Float32) -> None:
+def assert_same(model: ModelSpec, sound: Float32, raw: Float32) -> None:
     for one, other in zip(*both(model, sound, raw), strict=True):
         assert np.abs(one - other).max() < 1e-6 * max(1.0, np.abs(one).max())
 
@@ -73,19 +73,19 @@ def same(model: ModelSpec, sound: Float32, raw: Float32) -> None:
 @pytest.mark.parametrize("stems", [2, 5])
 def test_it_is_what_the_kernels_give(stems: int, extension: Extension, context: int) -> None:
     model = spec(stems, context, extension)
-    same(model, noise(SEGMENTS * context * model.hop), said(model))
+    assert_same(model, noise(SEGMENTS * context * model.hop), said(model))
 
 
 def test_mid_and_side() -> None:
     model = spec(basis="ms")
-    same(model, noise(SEGMENTS * 24 * 128), said(model))
+    assert_same(model, noise(SEGMENTS * 24 * 128), said(model))
 
 
 def test_what_is_no_sound_is_silence() -> None:
     model = spec()
     sound = noise(SEGMENTS * 24 * 128)
     sound[0, 100], sound[1, 7000], sound[0, 9000] = np.nan, np.inf, -2000.0
-    same(model, sound, said(model))
+    assert_same(model, sound, said(model))
     assert all(np.isfinite(one).all() for one in both(model, sound, said(model))[1])
 
 
@@ -93,7 +93,7 @@ def test_silence_in_between() -> None:
     model = spec()
     sound = noise(SEGMENTS * 24 * 128)
     sound[:, 3000:11_000] = 0.0
-    same(model, sound, said(model))
+    assert_same(model, sound, said(model))
 
 
 @pytest.mark.parametrize("exponent", [1.0, 2.0, 3.5])

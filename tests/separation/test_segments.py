@@ -91,7 +91,7 @@ def separated(engines: Sequence[FrameEngine], sound: Float32, method: Separation
     return np.concatenate([block.copy() for block in separate(engines, Signal(sound, RATE), method)], axis=2)
 
 
-def close(found: Float32, wanted: NDArray[np.float64], tolerance: float) -> None:
+def assert_close(found: Float32, wanted: NDArray[np.float64], tolerance: float) -> None:
     assert found.shape == wanted.shape
     assert np.abs(found - wanted).max() < tolerance * np.abs(wanted).max()
 
@@ -101,14 +101,14 @@ def close(found: Float32, wanted: NDArray[np.float64], tolerance: float) -> None
 def test_it_is_spleeters_result(stems: int, extension: Extension) -> None:
     sound = noise(10_007)
     model = spec(stems, extension)
-    close(separated([FrameEngine(model)], sound), plainly(sound, model), 2e-5)
+    assert_close(separated([FrameEngine(model)], sound), plainly(sound, model), 2e-5)
 
 
 @pytest.mark.parametrize("frames", [1, 127, 128, 1920, 2048, 4096, 6001])
 def test_any_length(frames: int) -> None:
     """Ends on and beside the ends of hops and segments."""
     sound = noise(frames, seed=frames)
-    close(separated([FrameEngine(spec())], sound), plainly(sound, spec()), 1e-4)
+    assert_close(separated([FrameEngine(spec())], sound), plainly(sound, spec()), 1e-4)
 
 
 @pytest.mark.parametrize("stems", [2, 5])
@@ -117,7 +117,9 @@ def test_the_wiener_filter_over_the_whole_signal(stems: int) -> None:
     sound = noise(9_001)
     sound[:, 5000:] *= np.array([[0.1], [1.0]], np.float32)
     model = spec(stems)
-    close(separated([FrameEngine(model)], sound, SeparationOptions(mwf=True)), plainly(sound, model, mwf=True), 1e-4)
+    assert_close(
+        separated([FrameEngine(model)], sound, SeparationOptions(mwf=True)), plainly(sound, model, mwf=True), 1e-4
+    )
 
 
 class SlowEngine(FrameEngine):
@@ -161,4 +163,4 @@ def test_the_delay_is_what_it_says() -> None:
         given.append(stems.copy())
     process.close()
     whole = np.concatenate(given, axis=2)[:, :, process.delay :]
-    close(whole, plainly(sound, model)[:, :, : whole.shape[2]], 2e-5)
+    assert_close(whole, plainly(sound, model)[:, :, : whole.shape[2]], 2e-5)
