@@ -26,8 +26,9 @@ from rtsep.dsp.native import kernel
 from rtsep.dsp.spectrogram_ring import SpectrogramRing, commit, next_frame, spectrogram_ring
 from rtsep.dsp.stft import Stream, analyse, delayed, open_stream, set_masks, synthesise
 from rtsep.engine.identity import IdentityEngine
-from rtsep.host.clock import NullClock
-from rtsep.host.host import Host, HostSettings
+from rtsep.host.rig.clock import NullClock
+from rtsep.host.host import Host
+from rtsep.host.rig import HostSettings
 from rtsep.host.mixer import Mixer, Route, mix, open_mixer
 
 STEMS = ("vocals", "drums", "bass", "other")

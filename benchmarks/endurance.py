@@ -181,7 +181,7 @@ def measure(
         card.deck(signal, record=2, frames=int(length * SAMPLE_RATE), loop=True) as deck,
     ):
         deck.connect()
-        slack = host.latency.compute
+        slack = host.rig.latency.compute
         with echo(card, length + GRACE_S + SETTLE_S, slack) as control:
             time.sleep(SETTLE_S)
             before = _fresh(host)
@@ -191,7 +191,7 @@ def measure(
             points = sampler.stop()
             report = host_report(host, "benchmark endurance")
             printed, _ = control.communicate(timeout=60)
-        null = compare(recording.samples, signal, host.latency.total)
+        null = compare(recording.samples, signal, host.rig.latency.total)
         server = {"xruns": recording.xruns, "skipped_cycles": recording.skipped, "late_cycles": recording.jumps}
     rings = ("output_underflows", "output_frames_missed", "input_overflows", "input_frames_refused")
     masks = ("late_masks", "stale_masks", "inferences", "hops", "state_resets")
@@ -216,7 +216,7 @@ def measure(
 
 def _fresh(host: Host) -> dict[str, Any]:
     """Empty the histograms: clients that joined the server have held it up. Give the counters so far."""
-    for times in (host.device_io.intervals, host.pipeline.hop_times, host.pipeline.mask_ages, host.worker.times):
+    for times in (host.rig.device_io.intervals, host.rig.pipeline.hop_times, host.rig.pipeline.mask_ages, host.rig.scheduler.times):
         _clear(times)
     return host_report(host)
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from benchmarks.endurance import music
 from benchmarks.results import Figures, run
 from rtsep.core.budget import default_compute
-from rtsep.core.presets import host_block, plan
+from rtsep.core.presets import plan
+from rtsep.core.slack import host_block
 from rtsep.demo import SONG
 from rtsep.dsp.ring import Ring, read, read_or_silence, write, write_or_skip
 from rtsep.dsp.stft import analyse, delayed, open_stream, synthesise
@@ -175,10 +176,10 @@ def measure(quick: bool = False) -> Figures:
         for _ in range(slices):
             with open_host(options) as host:
                 time.sleep(length)
-                device_io = host.device_io
+                device_io = host.rig.device_io
                 ours.seconds += length
                 ours.add(
-                    device_io.intervals, host.pipeline.hop_times, device_io.inputs.state[0], device_io.outputs.state[0]
+                    device_io.intervals, host.rig.pipeline.hop_times, device_io.inputs.state[0], device_io.outputs.state[0]
                 )
                 report = host_report(host)
             held, missed = held + report["stale_masks"], missed + report["late_masks"]

@@ -15,7 +15,7 @@ from rtsep.core.presets import PRESETS, plan
 from rtsep.errors import SpecError
 from rtsep.host.factory import open_host
 from rtsep.host.options import LiveOptions
-from rtsep.host.report import latency_report
+from rtsep.core.latency import latency_report
 from rtsep.model.store import find
 from tests.support.card import VirtualCard
 
@@ -38,13 +38,13 @@ def through_the_host(card: VirtualCard, preset: str) -> dict[str, Any]:
         heard = np.abs(deck.run().samples[0])
     at = int(heard.argmax())
     others = np.delete(heard, at)
-    underflows = int(host.device_io.outputs.state[0]["underflows"])
-    window = host.settings.window
+    underflows = int(host.rig.device_io.outputs.state[0]["underflows"])
+    window = host.rig.settings.window
     return {
         "preset": preset,
         "window": window.synthesis,
         "hop": window.hop,
-        **latency_report(host.latency, card.sample_rate),
+        **latency_report(host.rig.latency, card.sample_rate),
         "measured_frames": at - IMPULSE_AT,
         "height": float(heard[at]),
         "beside_db": 20.0 * float(np.log10(max(float(others.max()), 1e-20))),

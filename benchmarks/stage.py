@@ -24,7 +24,8 @@ from rtsep.host.factory import open_host
 from rtsep.host.histogram import histogram
 from rtsep.host.host import Host
 from rtsep.host.options import LiveOptions
-from rtsep.host.report import host_report, latency_report
+from rtsep.core.latency import latency_report
+from rtsep.host.report import host_report
 from tests.support.card import Samples, VirtualCard
 
 LOST = ("output_underflows", "output_frames_missed", "input_overflows", "input_frames_refused")
@@ -82,7 +83,7 @@ def play(choices: LiveOptions, track: Track) -> tuple[dict[str, Any], Samples]:
         VirtualCard(track.sample_rate, choices.block, outputs=2 * stems, realtime=True) as card,
         open_host(choices) as host,
     ):
-        latency = host.latency
+        latency = host.rig.latency
         total = frames + latency.total
         seconds = total / track.sample_rate
         with card.deck(track.mix, record=2 * stems, frames=total) as deck:
@@ -98,7 +99,7 @@ def play(choices: LiveOptions, track: Track) -> tuple[dict[str, Any], Samples]:
     counts = {key: report[key] - before[key] for key in (*LOST, *DEVICE, *MASKS)}
     found = {
         "engine": report["engine"],
-        "note": host.settings.note,
+        "note": host.rig.settings.note,
         "seconds": seconds,
         **latency_report(latency, track.sample_rate),
         "counts": counts,
@@ -118,6 +119,6 @@ def plain_sdr_db(heard: Samples, references: Mapping[str, Samples]) -> dict[str,
 
 def _fresh(host: Host) -> dict[str, Any]:
     """Empty the histograms: clients that joined the server have held it up. Give the counters so far."""
-    for times in (host.pipeline.hop_times, host.pipeline.mask_ages, host.worker.times):
+    for times in (host.rig.pipeline.hop_times, host.rig.pipeline.mask_ages, host.rig.scheduler.times):
         times[...] = histogram()
     return host_report(host)

@@ -9,27 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from rtsep.core.slack import compute_frames, reserve_ns, until_dry_ns
 from rtsep.core.spec import ModelSpec, WindowSpec
 
 COMPUTE_S = 256 / 48000  # slack for scheduling and for a network that is much faster than a hop
-RESERVE_S = 0.008  # kept for scheduling at the most, of the time until the out ring would run dry
 # Over the time that a pass was measured to take, since machines are not always quiet: at 1.2 a twentieth to a fifth
 # of the masks came late on the virtual card, at 1.7 two in a thousand.
 MARGIN = 1.4
-
-
-def reserve_s(block: int, compute: int, sample_rate: int) -> float:
-    """Give what is kept for scheduling of the time until the out ring would run dry: half, never more than 8 ms.
-
-    Args:
-        block: of the device, in frames.
-        compute: the slack of the out ring, in frames.
-        sample_rate: of the device, in Hz.
-
-    Returns:
-        Seconds.
-    """
-    return min(0.5 * _until_dry_s(block, compute, sample_rate), RESERVE_S)
 
 
 def patience_s(block: int, compute: int, sample_rate: int) -> float:
@@ -43,15 +29,28 @@ def patience_s(block: int, compute: int, sample_rate: int) -> float:
     Returns:
         Seconds.
     """
-    return _until_dry_s(block, compute, sample_rate) - reserve_s(block, compute, sample_rate)
+    return (until_dry_ns(block, compute, sample_rate) - reserve_ns(block, compute, sample_rate)) / 1e9
+
+
+def wanted_compute(model: ModelSpec, window: WindowSpec) -> int:
+    """Give the slack that a model wants where none is asked for, before it is fitted to blocks and hops.
+
+    A windowed model takes long for a mask and makes it once for several hops: it gets the time from one
+    mask to the next, unless its masks are for a later frame anyway. Others get 5.3 ms.
+
+    Args:
+        model: what is played.
+        window: how it is run.
+
+    Returns:
+        Frames.
+    """
+    slow = model.kind == "windowed" and not window.ahead
+    return window.mask_interval * window.hop if slow else math.ceil(COMPUTE_S * window.sample_rate)
 
 
 def default_compute(model: ModelSpec, window: WindowSpec, block: int) -> int:
     """Give the slack where none is asked for, in steps that blocks and hops can use.
-
-    A windowed model takes long for a mask and makes it once for several hops: it gets the time from one
-    mask to the next, unless its masks are for a later frame anyway. Others get 5.3 ms or a little more.
-    The ring's fill moves in steps of gcd(block, hop); a slack between two of them only costs latency.
 
     Args:
         model: what is played.
@@ -61,14 +60,7 @@ def default_compute(model: ModelSpec, window: WindowSpec, block: int) -> int:
     Returns:
         Frames.
     """
-    slow = model.kind == "windowed" and not window.ahead
-    wanted = window.mask_interval * window.hop if slow else COMPUTE_S * window.sample_rate
-    step = math.gcd(block, window.hop)
-    return step * math.ceil(wanted / step)
-
-
-def _until_dry_s(block: int, compute: int, sample_rate: int) -> float:
-    return block * (compute // block + 1) / sample_rate
+    return compute_frames(wanted_compute(model, window), block, window.hop)
 
 
 @dataclass(frozen=True)

@@ -44,16 +44,6 @@ def find_preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def host_block(block: int, hop: int) -> int:
-    """Give the frames that the out ring must hold so that blocks and hops of any sizes never starve it.
-
-    Args:
-        block: of the device, in frames.
-        hop: in frames.
-    """
-    return block + hop - math.gcd(block, hop)
-
-
 def plan(
     model: ModelSpec,
     sample_rate: int,

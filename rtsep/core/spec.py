@@ -216,6 +216,11 @@ class Latency:
         """All parts that are known together, in frames."""
         return sum(frames or 0 for frames in self.parts().values())
 
+    def __add__(self, other: Latency) -> Latency:
+        """Give the parts of both, one behind the other; what one does not know, nobody knows."""
+        mine, others = self.parts().values(), other.parts().values()
+        return Latency(*(None if None in (a, b) else (a or 0) + (b or 0) for a, b in zip(mine, others, strict=True)))
+
     def parts(self) -> dict[str, int | None]:
         """Give the parts in frames, by name, in the order of the signal."""
         return asdict(self)

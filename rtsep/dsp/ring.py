@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.dsp.native import kernel, load_acquire, store_release
+from rtsep.dsp.native import kernel, load_acquire, pointer_at, store_release
 
 STATE = np.dtype(
     [
@@ -49,6 +50,24 @@ def ring_memory(capacity: int, channels: int) -> RingMemory:
     Thread: any, before the sound starts; not real-time safe (allocates).
     """
     return RingMemory(np.zeros(1, STATE), np.zeros((capacity, channels), np.float32))
+
+
+@kernel
+def ring_at(state: int, data: int, capacity: int, channels: int) -> RingMemory:
+    """Give the ring whose memory lies at two addresses, for C functions that get no arrays.
+
+    Args:
+        state: address of its STATE record.
+        data: address of its samples.
+        capacity: in frames.
+        channels: of its sound.
+
+    Thread: any, within kernels; real-time safe.
+    """
+    return RingMemory(
+        numba.carray(pointer_at(state), (1,), STATE),
+        numba.carray(pointer_at(data), (capacity, channels), np.float32),
+    )
 
 
 @kernel

@@ -24,7 +24,7 @@ LAST_OF_2, LAST_OF_3 = np.array([1]), np.array([2])  # axes of transforms
 STATE = np.dtype(
     [
         ("hop", np.int64),
-        ("latency", np.int64),  # frames from the newest input to the newest output of a hop
+        ("latency", np.int64),  # frames from the newest input to what `delayed` gives
         ("delay", np.int64),  # hops that a spectrum waits for its mask
         ("mid_side", np.int64),
         ("extension", np.int64),
@@ -63,13 +63,14 @@ class Stream(NamedTuple):
     overlap: NDArray[np.float32]  # (S, C, M)
 
 
-def open_stream(model: ModelSpec, window: WindowSpec, batch: int = 1) -> Stream:
+def open_stream(model: ModelSpec, window: WindowSpec, batch: int = 1, behind: int = 0) -> Stream:
     """Make a silent stream with equal masks.
 
     Args:
         model: what is played.
         window: how it is run.
         batch: hops that may be analysed before they are synthesised.
+        behind: frames that the stems are delayed by elsewhere, as `delayed` is then too.
 
     Thread: any, before the sound starts; not real-time safe (allocates).
     """
@@ -84,13 +85,13 @@ def open_stream(model: ModelSpec, window: WindowSpec, batch: int = 1) -> Stream:
     state = np.zeros(1, STATE)
     state["hop"] = window.hop
     state["delay"] = window.delay_hops
-    state["latency"] = window.latency.total
+    state["latency"] = window.latency.total + behind
     state["mid_side"] = model.basis == "ms"
     state["extension"] = EXTENSION_CODE[model.extension]
     state["exponent"] = model.exponent
     shown = model_window(model.analysis, length if window.own_window else 0).astype(np.float32)
     state["scale"] = magnitude_scale(model, shown if window.own_window else pair.analysis)
-    history = max(length, window.latency.total + window.hop)
+    history = max(length, window.latency.total + behind + window.hop)
     stream = Stream(
         state=state,
         analysis=pair.analysis,
@@ -297,7 +298,7 @@ def resynthesise(stream: Stream, ready: bool, stems: NDArray[np.float32]) -> Non
 
 @kernel
 def delayed(stream: Stream, block: NDArray[np.float32]) -> None:
-    """Give the input that belongs to the stems of the last `synthesise`.
+    """Give the input that belongs to the stems of the last `synthesise`, behind what delays them elsewhere.
 
     Args:
         stream: what it went into.

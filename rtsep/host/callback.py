@@ -1,18 +1,18 @@
 """The audio callback: what it does, and nothing else.
 
-A C function that copies between the device and two rings, counts, and wakes the signal path. It
-never takes the GIL, a lock or memory. The same kernel serves PortAudio and the null device.
+A C function that copies between the device and the rings, counts, and wakes the signal path. It
+never takes the GIL, a lock or memory. The same kernel serves every clock.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numba
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from rtsep.core import slack as slack_frames
+from rtsep.core.slack import RESERVE_NS
 from rtsep.dsp.native import (
     callback_kernel,
     clock_ns,
@@ -20,58 +20,15 @@ from rtsep.dsp.native import (
     load_acquire,
     pointer_at,
     post,
-    semaphore,
     store_release,
     wait_until,
 )
-from rtsep.dsp.ring import STATE as RING_STATE
-from rtsep.dsp.ring import RingMemory, read, read_or_silence, readable, ring_memory, skip_to, writable, write_or_skip
-from rtsep.host.histogram import HISTOGRAM, histogram, record
+from rtsep.dsp.ring import RingMemory, read, read_or_silence, readable, ring_at, skip_to, writable, write_or_skip
+from rtsep.host.device_io import DECK_INPUT, LARGEST_BLOCK, POLL_NS, PRIMING, RUNNING, STATE
+from rtsep.host.histogram import HISTOGRAM, record
 
-LARGEST_BLOCK = 8192  # frames
-PRIMING, RUNNING, STOPPED = 0, 1, 2
 OVERFLOW_FLAG, UNDERFLOW_FLAG = 0x2, 0x4  # paInputOverflow, paOutputUnderflow
 ABORT = 2  # paAbort
-POLL_NS = 20_000_000  # a waiter looks up this often, should a post have been missed
-
-STATE = np.dtype(
-    [
-        ("phase", np.int64),  # PRIMING: silence, and blocks are measured
-        ("freewheel", np.int64),  # 1: the clock waits for the signal path, nothing is ever late
-        ("block", np.int64),  # largest block seen
-        ("callbacks", np.int64),
-        ("last_ns", np.int64),  # when the last block came
-        ("device_overflows", np.int64),  # told by the device
-        ("device_underflows", np.int64),
-        ("from_file", np.int64),  # 1: the input is the file ring
-        ("file_end", np.int64),  # frames in the file ring when the file has ended, else -1
-        ("file_skip", np.int64),  # frames before this one are of before a seek
-        ("file_dropped", np.int64),  # frames that a seek has passed over
-        ("file_from", np.int64),  # the last `file_skip` that was followed
-        ("file_starved", np.int64),  # frames that the file did not have in time
-        ("tail", np.int64),  # frames of silence played behind the file's end
-        ("device_inputs", np.int64),  # channels of the device
-        ("left", np.int64),  # device channels, from 0, that are taken in
-        ("right", np.int64),
-        ("channels", np.int64),  # of the model
-        ("outputs", np.int64),  # channels of the device
-        ("in_state", np.int64),  # addresses, for the callback
-        ("in_data", np.int64),
-        ("in_capacity", np.int64),
-        ("out_state", np.int64),
-        ("out_data", np.int64),
-        ("out_capacity", np.int64),
-        ("file_state", np.int64),
-        ("file_data", np.int64),
-        ("file_capacity", np.int64),
-        ("staged", np.int64),
-        ("intervals", np.int64),
-        ("wake", np.int64),  # semaphore of the signal path
-        ("done", np.int64),  # semaphore that the signal path posts after every hop, for a clock in freewheel
-    ],
-    align=True,
-)
-
 
 STREAM = np.dtype(
     [
@@ -81,59 +38,38 @@ STREAM = np.dtype(
     align=True,
 )
 
-
-class DeviceIO(NamedTuple):
-    """The callback's side of the host; keeps alive what STATE points to."""
-
-    state: NDArray[np.void]  # (1,) of STATE
-    inputs: RingMemory
-    outputs: RingMemory
-    file: RingMemory
-    staged: NDArray[np.float32]  # (LARGEST_BLOCK, channels)
-    intervals: NDArray[np.void]  # histogram
-    wake: NDArray[np.int64]
-    done: NDArray[np.int64]
-
-
-def open_device_io(channels: int, outputs: int, capacity: int, file_capacity: int) -> DeviceIO:
-    """Make a `DeviceIO` in its priming phase.
-
-    Args:
-        channels: of the model.
-        outputs: channels of the device.
-        capacity: of each of the rings to and from the signal path, in frames.
-        file_capacity: of the ring of a file, in frames; 1 without a file.
-
-    Thread: any, before the sound starts; not real-time safe (allocates).
-    """
-    device_io = DeviceIO(
-        state=np.zeros(1, STATE),
-        inputs=ring_memory(capacity, channels),
-        outputs=ring_memory(capacity, outputs),
-        file=ring_memory(file_capacity, channels),
-        staged=np.zeros((LARGEST_BLOCK, channels), np.float32),
-        intervals=histogram(),
-        wake=semaphore(),
-        done=semaphore(),
-    )
-    state = device_io.state[0]
-    state["channels"], state["outputs"], state["file_end"] = channels, outputs, -1
-    state["right"] = channels - 1
-    for name, ring in (("in", device_io.inputs), ("out", device_io.outputs), ("file", device_io.file)):
-        state[f"{name}_state"] = ring.state.ctypes.data
-        state[f"{name}_data"] = ring.data.ctypes.data
-        state[f"{name}_capacity"] = len(ring.data)
-    for name in ("staged", "intervals", "wake", "done"):
-        state[name] = getattr(device_io, name).ctypes.data
-    return device_io
+_host_block = kernel(slack_frames.host_block)
+_compute_frames = kernel(slack_frames.compute_frames)
+_until_dry_ns = kernel(slack_frames.until_dry_ns)
 
 
 @kernel
-def _ring(state: int, data: int, capacity: int, channels: int) -> RingMemory:
-    return RingMemory(
-        numba.carray(pointer_at(state), (1,), RING_STATE),
-        numba.carray(pointer_at(data), (capacity, channels), np.float32),
-    )
+def prepare(state: NDArray[np.void], outputs: RingMemory, block: int, told: bool) -> None:
+    """Fit the slack of the out ring to a block: at first by filling it, later by one gap.
+
+    A slack that grows is as much silence, one that shrinks as much sound that is left out.
+
+    Args:
+        state: (1,) of STATE.
+        outputs: the out ring.
+        block: in frames.
+        told: whether all blocks are known to be so long, so that less slack than before may do.
+
+    Thread: the callback's, or any before the sound starts; real-time safe.
+    """
+    device = state[0]
+    compute = device.compute if device.compute_exact else _compute_frames(device.compute, block, device.hop)
+    slack = _host_block(block, device.hop) + compute
+    if device.slack and not told:
+        slack = max(slack, device.slack)
+    if device.slack:
+        device.pending_silence += max(0, slack - device.slack)
+        outputs.state[0].pending_drops += max(0, device.slack - slack)
+    else:
+        outputs.state[0].written = slack
+    device.reserve_ns = min(_until_dry_ns(block, compute, device.sample_rate) // 2, RESERVE_NS)
+    device.block, device.slack = block, slack
+    store_release(state, "preparations", device.preparations + 1)
 
 
 @kernel
@@ -144,35 +80,69 @@ def _wait_for(state: NDArray[np.void], ring: RingMemory, frames: int, room: bool
 
 
 @kernel
-def _wait_for_file(state: NDArray[np.void], ring: RingMemory, frames: int) -> None:
-    while load_acquire(state, "phase") == RUNNING and readable(ring) < frames and load_acquire(state, "file_end") < 0:
+def _wait_for_file(state: NDArray[np.void], deck: NDArray[np.void], ring: RingMemory, frames: int) -> None:
+    while load_acquire(state, "phase") == RUNNING and readable(ring) < frames and load_acquire(deck, "file_end") < 0:
         wait_until(state[0].done, clock_ns() + 500_000)
 
 
 @kernel
-def _stage_file(state: NDArray[np.void], ring: RingMemory, staged: NDArray[np.float32]) -> None:
+def _stage_file(state: NDArray[np.void], deck: NDArray[np.void], staged: NDArray[np.float32]) -> None:
     """Take the next frames of the file, or silence behind its end."""
+    own = deck[0]
+    ring = ring_at(own.file_state, own.file_data, own.file_capacity, own.channels)
     before = ring.state[0].read
-    skip = load_acquire(state, "file_skip")
-    if skip != state[0].file_from:  # a seek
-        state[0].file_from = skip
-        store_release(state, "tail", 0)
+    skip = load_acquire(deck, "file_skip")
+    if skip != own.file_from:  # a seek
+        own.file_from = skip
+        store_release(deck, "tail", 0)
         skip_to(ring, skip)
-    state[0].file_dropped += ring.state[0].read - before
+    own.file_dropped += ring.state[0].read - before
     if state[0].freewheel:
-        _wait_for_file(state, ring, len(staged))
-    end = load_acquire(state, "file_end")
+        _wait_for_file(state, deck, ring, len(staged))
+    end = load_acquire(deck, "file_end")
     frames = read(ring, staged)
     staged[frames:] = 0.0
     if end >= 0 and ring.state[0].read >= end:
-        store_release(state, "tail", state[0].tail + len(staged) - frames)
+        store_release(deck, "tail", own.tail + len(staged) - frames)
     else:
-        state[0].file_starved += len(staged) - frames
+        own.file_starved += len(staged) - frames
+
+
+@kernel
+def _stage_device(deck: NDArray[np.void], block: NDArray[np.float32], staged: NDArray[np.float32]) -> None:
+    """Take two channels of the device, or one, or silence where it has none."""
+    own = deck[0]
+    peak = np.float32(0.0)
+    for frame in range(len(staged)):
+        for channel in range(own.channels):
+            sample = np.float32(0.0)
+            if len(block):
+                sample = block[frame, own.right if channel else own.left]
+            staged[frame, channel] = sample
+            peak = max(peak, abs(sample))
+    own.silent = 0 if peak > 0.0 else own.silent + len(staged)
+
+
+@kernel
+def _take_in(state: NDArray[np.void], deck: NDArray[np.void], block: NDArray[np.float32], frames: int) -> None:
+    """Write one deck's frames of a block into its in ring."""
+    own = deck[0]
+    staged = numba.carray(pointer_at(own.staged), (LARGEST_BLOCK, own.channels), np.float32)[:frames]
+    if own.from_file:
+        _stage_file(state, deck, staged)
+    else:
+        _stage_device(deck, block, staged)
+    ring = ring_at(own.in_state, own.in_data, own.in_capacity, own.channels)
+    if state[0].freewheel:
+        _wait_for(state, ring, frames, True)
+    write_or_skip(ring, staged)
 
 
 @kernel
 def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray[np.float32]) -> bool:
     """Pass one block of the device on to the signal path, and give what is played; only in freewheel it waits.
+
+    A block larger than those before it, or of another length that the device has told, makes the slack anew.
 
     Args:
         state: (1,) of STATE.
@@ -184,43 +154,39 @@ def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray
 
     Thread: the callback's; real-time safe.
     """
-    device_io = state[0]
+    device = state[0]
     frames = len(out)
     now = clock_ns()
-    device_io.block = max(device_io.block, frames)
-    device_io.callbacks += 1
-    if load_acquire(state, "phase") != RUNNING or frames > LARGEST_BLOCK:
-        device_io.last_ns = now
+    device.callbacks += 1
+    phase = load_acquire(state, "phase")
+    if phase != RUNNING or frames > LARGEST_BLOCK:
+        if phase == PRIMING:
+            device.block = max(device.block, frames)
+        device.frames, device.last_ns = frames, now
         out[:, :] = 0.0
         return False
-    record(numba.carray(pointer_at(device_io.intervals), (1,), HISTOGRAM), now - device_io.last_ns)
-    inputs = _ring(device_io.in_state, device_io.in_data, device_io.in_capacity, device_io.channels)
-    outputs = _ring(device_io.out_state, device_io.out_data, device_io.out_capacity, device_io.outputs)
-    staged = numba.carray(pointer_at(device_io.staged), (LARGEST_BLOCK, device_io.channels), np.float32)[:frames]
-    if device_io.from_file:
-        _stage_file(
-            state, _ring(device_io.file_state, device_io.file_data, device_io.file_capacity, device_io.channels), staged
-        )
-    elif not len(block):
-        staged[:, :] = 0.0
-    else:
-        for frame in range(frames):
-            staged[frame, 0] = block[frame, device_io.left]
-            if device_io.channels == 2:
-                staged[frame, 1] = block[frame, device_io.right]
-    if device_io.freewheel:
-        _wait_for(state, inputs, frames, True)
-    write_or_skip(inputs, staged)
-    if device_io.freewheel:
-        post(device_io.wake)
-        _wait_for(state, outputs, frames, False)
+    record(numba.carray(pointer_at(device.intervals), (1,), HISTOGRAM), now - device.last_ns)
+    outputs = ring_at(device.out_state, device.out_data, device.out_capacity, device.outputs)
+    told = device.told_block == frames
+    if frames > device.block or (told and frames != device.block):
+        prepare(state, outputs, frames, told)
+    decks = numba.carray(pointer_at(device.deck_inputs), (device.decks,), DECK_INPUT)
+    for deck in range(device.decks):
+        _take_in(state, decks[deck : deck + 1], block, frames)
+    silence = min(device.pending_silence, frames)
+    if device.freewheel:
+        post(device.wake)
+        _wait_for(state, outputs, frames - silence, False)
         if load_acquire(state, "phase") != RUNNING:  # stopped while waiting is no underflow
             out[:, :] = 0.0
             return False
-    read_or_silence(outputs, out)
+    out[:silence] = 0.0
+    device.pending_silence -= silence
+    read_or_silence(outputs, out[silence:])
     # Only now: the signal path takes its deadline from this time and from what is left in the ring.
+    device.frames = frames
     store_release(state, "last_ns", now)
-    post(device_io.wake)
+    post(device.wake)
     return True
 
 
@@ -240,63 +206,15 @@ def portaudio_callback(block, out, frames, time_info, flags, userdata):  # type:
     """
     stream = numba.carray(userdata, (1,), STREAM)
     state = numba.carray(pointer_at(stream[0].device_io), (1,), STATE)
-    device_io = state[0]
+    device = state[0]
     if load_acquire(stream, "retired"):
-        numba.carray(out, (np.int64(frames), device_io.outputs), np.float32)[:, :] = 0.0
+        numba.carray(out, (np.int64(frames), device.outputs), np.float32)[:, :] = 0.0
         return np.int32(ABORT)
     if flags & OVERFLOW_FLAG:
-        device_io.device_overflows += 1
+        device.device_overflows += 1
     if flags & UNDERFLOW_FLAG:
-        device_io.device_underflows += 1
+        device.device_underflows += 1
     count = np.int64(frames)
-    taken = numba.carray(block, (count if device_io.device_inputs else 0, device_io.device_inputs), np.float32)
-    pass_block(state, taken, numba.carray(out, (count, device_io.outputs), np.float32))
+    taken = numba.carray(block, (count if device.device_inputs else 0, device.device_inputs), np.float32)
+    pass_block(state, taken, numba.carray(out, (count, device.outputs), np.float32))
     return np.int32(0)
-
-
-@kernel
-def due_ns(start: int, frames: int, sample_rate: int) -> int:
-    """Give the time at which so many frames have been played; exact, and never beyond 64 bits.
-
-    Args:
-        start: of the first frame, in ns.
-        frames: since then; 53 hours of them at 48 kHz, times a billion, would be too much.
-        sample_rate: in Hz.
-
-    Returns:
-        The time in ns, rounded down.
-
-    Thread: any; real-time safe.
-    """
-    return start + frames // sample_rate * 1_000_000_000 + frames % sample_rate * 1_000_000_000 // sample_rate
-
-
-@kernel
-def null_clock(
-    state: NDArray[np.void], out: NDArray[np.float32], sample_rate: int, nap: int, captured: NDArray[np.float32]
-) -> None:
-    """Be a device that is not there: blocks at absolute times, or as fast as they come, until stopped.
-
-    Args:
-        state: (1,) of STATE.
-        out: (block, outputs), what is played.
-        sample_rate: in Hz.
-        nap: address of a semaphore that nobody posts.
-        captured: (frames, outputs), takes what is played, from the first block on, as far as it goes.
-
-    Thread: the null clock's, as the callback's; not real-time safe (waits).
-    """
-    start, blocks, kept = clock_ns(), 0, 0
-    silence = out[:0]
-    while load_acquire(state, "phase") != STOPPED:
-        playing = pass_block(state, silence, out)
-        blocks += 1
-        if playing:
-            for frame in range(min(len(out), len(captured) - kept)):
-                captured[kept + frame] = out[frame]
-            kept = min(len(captured), kept + len(out))
-        due = due_ns(start, blocks * len(out), sample_rate)
-        while not state[0].freewheel and clock_ns() < due:
-            wait_until(nap, due)
-        if state[0].freewheel and load_acquire(state, "phase") == PRIMING:
-            wait_until(nap, clock_ns() + 100_000)

@@ -1,4 +1,4 @@
-"""Clocks: what calls the callback block by block, a device or, where there is none, the monotonic clock."""
+"""Clocks: what calls the callback block by block, and PortAudio's devices as one; see also `null_clock.py`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.core.spec import AudioSpec
-from rtsep.dsp.native import semaphore
 from rtsep.errors import DeviceError
-from rtsep.host.callback import STREAM, DeviceIO, null_clock, portaudio_callback
+from rtsep.host.callback import STREAM, portaudio_callback
 from rtsep.host.device import JACK, Device, find_device
+from rtsep.host.device_io import DeviceIO
 from rtsep.host.portaudio import module, portaudio, refresh_devices, release, replace
-from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime
 
-NULL = "null"
-NULL_BLOCK = 256
 CLOSE_S = 3.0  # a stream whose server has died may hang for much longer
 MOST_LATENCY_S = 5.0  # a driver that tells of more has told nothing
 
@@ -84,49 +81,6 @@ class Clock(Protocol):
         """
 
 
-class NullClock:
-    """No device: blocks by the monotonic clock, or, in freewheel, as fast as they come; see `Clock`.
-
-    It keeps the first `capture` frames of what it plays in `captured`, (frames, outputs).
-    """
-
-    def __init__(self, sample_rate: int, outputs: int, block: int = NULL_BLOCK, capture: int = 0) -> None:
-        self.name = NULL
-        self.captured = np.zeros((capture, outputs), np.float32)
-        self.spec = AudioSpec(sample_rate, block, 0, outputs)
-        self.latency: int | None = 0
-        self._nap = semaphore()
-        self._thread: threading.Thread | None = None
-
-    def open(self, device_io: DeviceIO) -> None:
-        """Start the clock on its own thread; see `Clock.open`."""
-        out = np.zeros((self.spec.block, self.spec.outputs), np.float32)
-        arguments = (device_io.state, out, self.spec.sample_rate, self._nap.ctypes.data, self.captured)
-        patient = bool(device_io.state[0]["freewheel"])
-
-        def run() -> None:
-            if not patient:
-                become_realtime(PIPELINE_PRIORITY)
-            null_clock(*arguments)
-
-        self._thread = threading.Thread(target=run, name="rtsep-null", daemon=True)
-        self._thread.start()
-
-    def reopen(self, device_io: DeviceIO) -> bool:
-        """Do nothing, as it is never lost; see `Clock.reopen`."""
-        return True
-
-    @property
-    def alive(self) -> bool:
-        """Whether it runs."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def close(self) -> None:
-        """Wait for the thread, as the callback is stopped by now; see `Clock.close`."""
-        if self._thread is not None:
-            self._thread.join()
-
-
 class DeviceClock:
     """A PortAudio stream whose callback is the native kernel; see `Clock`.
 
@@ -148,6 +102,7 @@ class DeviceClock:
         inputs = min(source.inputs, 256) if source else 0
         self.spec = AudioSpec(sample_rate, block, inputs, outputs)
         self._stream: Any = None
+        self._latency: int | None = None
         self._records: list[tuple[NDArray[np.void], DeviceIO]] = []  # of all streams that were opened
         if outputs > output.outputs:
             raise DeviceError(f"{output.name} has {output.outputs} output channels; the routes ask for {outputs}")
@@ -175,7 +130,7 @@ class DeviceClock:
     def open(self, device_io: DeviceIO) -> None:
         """Open the stream and start it; see `Clock.open`."""
         sounddevice = portaudio()
-        device_io.state["device_inputs"] = self.spec.inputs
+        device_io.state["device_inputs"], device_io.state["told_block"] = self.spec.inputs, self.spec.block
         duplex = self._source is not None
         self._retire()
         record = np.zeros(1, STREAM)
@@ -228,7 +183,9 @@ class DeviceClock:
     @property
     def latency(self) -> int | None:
         """What PortAudio says of the way in and out, in frames; None where it says nothing that can be."""
-        return told_latency(self._stream.latency, self.spec.sample_rate)
+        if self._stream is not None:  # else what it said before it was lost
+            self._latency = told_latency(self._stream.latency, self.spec.sample_rate)
+        return self._latency
 
     def close(self) -> None:
         """Stop and close; a stream that hangs is left behind, and the library with it; see `Clock.close`."""

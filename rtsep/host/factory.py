@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import ExitStack, closing
 
 from rtsep.audio.readers import AudioReader, open_audio
 from rtsep.audio.sources import Resampled
 from rtsep.audio.writers import keep_source
+from rtsep.engine.base import Engine
 from rtsep.errors import DeviceError, SpecError
-from rtsep.host.callback import LARGEST_BLOCK
-from rtsep.host.clock import NULL, NULL_BLOCK, Clock, DeviceClock, NullClock
+from rtsep.host.clock import Clock, DeviceClock
+from rtsep.host.deck import DeckSettings
+from rtsep.host.deck_sources import DeckSource, deck_sources
 from rtsep.host.device import JACK, Device, default_output, find_device
-from rtsep.host.host import Host, HostSettings
-from rtsep.host.mixer import parse_routes
-from rtsep.host.model_choice import choose_model
+from rtsep.host.device_io import LARGEST_BLOCK
+from rtsep.host.engine_thread import EngineThread
+from rtsep.host.host import Host
+from rtsep.host.model_choice import LiveModel, choose_model
+from rtsep.host.null_clock import NULL, NULL_BLOCK, NullClock
 from rtsep.host.options import LiveOptions
+from rtsep.host.rig import HostSettings
+from rtsep.host.routes import parse_routes
 
 AUTO = "auto"  # the default device, or null where there is none
 NULL_RATE = 48000
@@ -22,7 +28,7 @@ LEAST_BLOCK = 16  # frames
 
 
 def open_host(options: LiveOptions) -> Host:
-    """Find model, devices and file, fit them together, and build the host.
+    """Find model, devices and files, fit them together, and build the host.
 
     Raises:
         RtsepError: for every lack, of the kind of what is lacking.
@@ -30,35 +36,49 @@ def open_host(options: LiveOptions) -> Host:
     Thread: any, before the sound starts; not real-time safe (reads files, allocates).
     """
     output = _output(options.output)
-    reader = open_audio(Path(options.input)) if _is_file(options.input) else None
-    try:
-        return _fit(options, output, reader)
-    except BaseException:
-        if reader:
-            reader.close()
-        raise
+    with ExitStack() as opened:  # what is closed again, should anything be lacking
+        decks = deck_sources(options.deck, options.input, options.channels)
+        readers = {deck.name: opened.enter_context(closing(open_audio(deck.path))) for deck in decks if deck.path}
+        first = next(iter(readers.values()), None)
+        rate = options.rate or _rate(output, first)
+        _check(options, output, rate)
+        if options.record:
+            for reader in readers.values():
+                keep_source(reader.path, options.record)
+        found: list[LiveModel] = []
+        engine_thread = EngineThread(lambda: _engine(options, rate, found))
+        opened.callback(engine_thread.stop)
+        model = engine_thread.engine.spec
+        routes = parse_routes(options.route, {deck.name: model.stems for deck in decks}, model.channels)
+        clock = _clock(options, decks, output, rate, max(channel for route in routes for channel in route.channels))
+        settings = HostSettings(
+            window=found[0].window,
+            routes=routes,
+            decks=tuple(_deck(options, deck, readers.get(deck.name), rate, model.channels) for deck in decks),
+            compute=options.compute,
+            freewheel=options.freewheel,
+            note=found[0].note,
+        )
+        host = Host(engine_thread, clock, settings)
+        opened.pop_all()
+        return host
 
 
-def _fit(options: LiveOptions, output: Device | None, reader: AudioReader | None) -> Host:
-    rate = options.rate or _rate(output, reader)
-    _check(options, output, rate)
-    found = choose_model(options, rate)
-    spec = found.engine.spec
-    routes = parse_routes(list(options.route), spec.stems, spec.channels)
-    if reader and options.record:
-        keep_source(reader.path, tuple(options.record / f"{stem}.wav" for stem in spec.stems))
-    clock = _clock(options, output, reader, rate, max(channel for route in routes for channel in route.channels))
-    settings = HostSettings(
-        found.window,
-        routes,
-        options.compute,
-        options.channels,
-        options.record,
-        options.loop,
-        options.freewheel,
-        found.note,
+def _engine(options: LiveOptions, rate: int, found: list[LiveModel]) -> Engine:
+    """Open the engine of the model that is played, on the engine's thread, and keep what was found with it."""
+    found.append(choose_model(options, rate))
+    return found[0].engine
+
+
+def _deck(options: LiveOptions, deck: DeckSource, reader: AudioReader | None, rate: int, channels: int) -> DeckSettings:
+    record = options.record
+    return DeckSettings(
+        name=deck.name,
+        file=Resampled(reader, rate, channels) if reader else None,
+        channels=deck.channels,
+        record=record / deck.name if record and len(options.deck) > 1 else record,
+        loop=options.loop,
     )
-    return Host(found.engine, clock, settings, Resampled(reader, rate, spec.channels) if reader else None)
 
 
 def _check(options: LiveOptions, output: Device | None, rate: int) -> None:
@@ -69,12 +89,6 @@ def _check(options: LiveOptions, output: Device | None, rate: int) -> None:
         raise SpecError(f"block {options.block} frames is out of range; allowed are {LEAST_BLOCK} to {LARGEST_BLOCK}")
     if options.freewheel and output is not None and output.host_api != JACK:
         raise DeviceError(f"{output.name} keeps its own time and cannot wait; use --freewheel with --output null")
-
-
-def _is_file(text: str) -> bool:
-    """Whether it looks like a path: some device names have a dot and a figure behind it, as `USB 2.0`."""
-    ending = any(letter.isalpha() for letter in Path(text).suffix)
-    return bool(text) and (Path(text).exists() or "/" in text or ending)
 
 
 def _output(text: str) -> Device | None:
@@ -102,16 +116,19 @@ def _rate(output: Device | None, reader: AudioReader | None) -> int:
     return output.sample_rate
 
 
-def _clock(options: LiveOptions, output: Device | None, reader: AudioReader | None, rate: int, outputs: int) -> Clock:
+def _clock(
+    options: LiveOptions, decks: tuple[DeckSource, ...], output: Device | None, rate: int, outputs: int
+) -> Clock:
+    live = [deck for deck in decks if not deck.path]
     if output is None:
-        if reader is None and options.input:
+        if live and options.input:
             raise DeviceError(
                 f"input {options.input!r} is no file, and null plays files only; choose an --output device"
             )
-        if reader is None:
+        if live:
             raise DeviceError("null has no input of its own; name a file with --input")
         return NullClock(rate, outputs, options.block or NULL_BLOCK)
-    if reader is not None:
+    if not live:
         return DeviceClock(output, None, rate, outputs, options.block)
     source = find_device(options.input, "inputs") if options.input else output
     if not source.inputs:

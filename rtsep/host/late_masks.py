@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rtsep.core.budget import Budget
 from rtsep.host.histogram import percentiles
-from rtsep.host.inference_worker import InferenceWorker
 from rtsep.host.pipeline import Pipeline
 
 LOOKS = 20  # over which lateness is judged: two seconds
@@ -18,13 +21,13 @@ class LateMasks:
 
     Args:
         pipeline: whose counters they are.
-        worker: that makes the masks.
-        budget: what a pass may take.
+        times: histogram of the passes.
+        budget: gives what a pass may take, now.
     """
 
-    def __init__(self, pipeline: Pipeline, worker: InferenceWorker, budget: Budget) -> None:
+    def __init__(self, pipeline: Pipeline, times: NDArray[np.void], budget: Callable[[], Budget]) -> None:
         self.advice = ""
-        self._pipeline, self._worker, self._budget = pipeline, worker, budget
+        self._pipeline, self._times, self._budget = pipeline, times, budget
         self._seen: deque[tuple[int, int, int]] = deque(maxlen=LOOKS)  # hops, late masks, age of the mask in hops
 
     def look(self) -> None:
@@ -33,19 +36,21 @@ class LateMasks:
         Thread: the host's watch; not real-time safe (Python).
         """
         state = self._pipeline.state[0]
-        hops, window = int(state["hops"]), self._budget.window
-        age = max(0, hops - 1 - window.ahead - int(state["taken"])) // window.mask_interval * window.mask_interval
+        hops, window = int(state["hops"]), self._budget().window
+        taken = min(int(deck.state[0]["taken"]) for deck in self._pipeline.decks)
+        age = max(0, hops - 1 - window.ahead - taken) // window.mask_interval * window.mask_interval
         self._seen.append((hops, int(state["late_masks"]), age))
-        due = (hops - self._seen[0][0]) / window.mask_interval
+        due = (hops - self._seen[0][0]) / window.mask_interval * len(self._pipeline.decks)
         late_masks = self._seen[-1][1] - self._seen[0][1]
         late = len(self._seen) == LOOKS and late_masks > max(1.0, TOLERATED * due)
         self.advice = self._words(max(age for *_, age in self._seen)) if late else ""
 
     def _words(self, age: int) -> str:
-        window = self._budget.window
+        budget = self._budget()
+        window = budget.window
         late_ms = 1000.0 * max(age, window.mask_interval) * window.hop / window.sample_rate
-        taken_s = percentiles(self._worker.times).p95_ms / 1000.0
-        return f"masks {late_ms:.0f} ms late: {cure(self._budget, taken_s)}"
+        taken_s = percentiles(self._times).p95_ms / 1000.0
+        return f"masks {late_ms:.0f} ms late: {cure(budget, taken_s)}"
 
 
 def cure(budget: Budget, pass_s: float) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from rtsep.core.config import Option
+from rtsep.engine.registry import ENGINE_HELP, PRECISION_HELP
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,13 @@ class LiveOptions:
     }
 
     input: Annotated[str, Option("A sound device, an audio file, or `demo`.", "-i")] = ""
+    deck: Annotated[
+        tuple[str, ...], Option("Decks, as `a=song.flac` or `b=3,4`: a file, or channels of the input device.")
+    ] = ()
     output: Annotated[str, Option("A sound device, `null`, or `auto`.", "-o")] = ""
     model: Annotated[str, Option("A model's name or path; the best that holds here, if none is given.", "-m")] = ""
     latency: Annotated[str, Option("exact, or ms of window: 46, 23, 12, 6, 3.", "-l")] = "23"
-    route: Annotated[tuple[str, ...], Option("Outputs, as `vocals=1,2 mix=3,4`.")] = ()
+    route: Annotated[tuple[str, ...], Option("Outputs, as `vocals=1,2 mix=3,4`, or `a/vocals=1,2` of decks.")] = ()
     record: Annotated[Path | None, Option("Write every stem to this folder.")] = None
     hop: Annotated[int | None, Option("Frames of a hop, instead of the preset's.")] = None
     mask_interval: Annotated[int | None, Option("Hops between two masks.")] = None
@@ -34,8 +38,8 @@ class LiveOptions:
     rate: Annotated[int, Option("Sample rate in Hz; 0: the file's or the device's.")] = 0
     block: Annotated[int, Option("Frames of a block; 0: the device's own.")] = 0
     channels: Annotated[tuple[int, int], Option("Input channels of the device, from 1.")] = (1, 2)
-    engine: Annotated[str, Option("onnx, or openvino.")] = "onnx"
-    precision: Annotated[str, Option("f32, or bf16 with openvino.")] = "f32"
+    engine: Annotated[str, Option(ENGINE_HELP)] = "onnx"
+    precision: Annotated[str, Option(PRECISION_HELP)] = "f32"
     threads: Annotated[
         int, Option("CPU threads of one inference; 0: one, or two where one does not hold.", least=0, most=64)
     ] = 0

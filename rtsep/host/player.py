@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from rtsep.audio.sources import Resampled
 from rtsep.dsp.ring import writable, write
 from rtsep.errors import FileError
-from rtsep.host.callback import DeviceIO
+from rtsep.host.device_io import DeckInput
+from rtsep.host.supervisor import Worker
 
 AHEAD_S = 1.0  # the ring holds twice this; half a second is the least that a disk's pause needs
 CHUNK_S = 0.1
+PACE_S = CHUNK_S / 4
+FILL_S = 10.0  # a disk that takes longer is told of by the frames that are missing
 
 Frames = NDArray[np.float32]  # (frames, channels)
 
@@ -29,29 +32,32 @@ def ring_frames(sample_rate: int) -> int:
     return int(2 * AHEAD_S * sample_rate)
 
 
-class Player(threading.Thread):
-    """Keeps the callback's file ring full. A broken file ends it early and stays in `error`.
+class Player(Worker):
+    """Keeps a deck's file ring full. A broken file ends it early and stays in `error`.
 
     Args:
-        file: at the device's rate, with the model's channels; `stop` closes it.
-        device_io: whose file ring it is.
+        name: see `Worker`.
+        file: at the device's rate, with the model's channels; closed in the end.
+        deck_input: whose file ring it is.
+        pace_s: how often it looks for room, in seconds.
         loop: whether the file begins anew at its end.
 
     Thread: any reads its properties; not real-time safe (locks).
     """
 
-    def __init__(self, file: Resampled, device_io: DeviceIO, loop: bool = False) -> None:
-        super().__init__(name="rtsep-player", daemon=True)
+    def __init__(
+        self, name: str, file: Resampled, deck_input: DeckInput, pace_s: float = PACE_S, loop: bool = False
+    ) -> None:
+        super().__init__(name)
         self.loop = loop
-        self.error: FileError | None = None
         self._file = file
-        self._device_io = device_io
+        self._input = deck_input
+        self._pace_s = pace_s
         self._wake = threading.Event()
         self._lock = threading.Lock()
         self._seek: int | None = None
         self._origin = 0  # ring position at which the file's `_from` frame was written
         self._from = 0
-        self._stopping = False
         self._ready = threading.Event()
 
     @property
@@ -62,7 +68,7 @@ class Player(threading.Thread):
     @property
     def position_s(self) -> float:
         """Where in the file the deck is taking its sound now, or will after a seek, in seconds."""
-        read = int(self._device_io.file.state[0]["read"])
+        read = int(self._input.file.state[0]["read"])
         with self._lock:
             frame = self._from + max(0, read - self._origin) if self._seek is None else self._seek
         return (frame % max(1, self._file.frames) if self.loop else frame) / self._file.sample_rate
@@ -79,26 +85,35 @@ class Player(threading.Thread):
             self._seek = int(min(max(seconds, 0.0), self.seconds) * self._file.sample_rate)
         self._wake.set()
 
-    def fill(self) -> None:
-        """Start, and wait until the ring is filled or the file has ended.
+    def skip(self, seconds: float) -> None:
+        """Play on from somewhat later, or earlier below 0; see `seek`.
+
+        Args:
+            seconds: from where it is now.
+
+        Thread: any; not real-time safe (locks).
+        """
+        self.seek(self.position_s + seconds)
+
+    def fill(self, bound_s: float = FILL_S) -> None:
+        """Wait until the ring is filled or the file has ended; who takes longer goes on with what there is.
+
+        Args:
+            bound_s: the longest wait, in seconds.
 
         Thread: the one that starts the host; not real-time safe (waits).
         """
-        self.start()
-        self._ready.wait()
+        self._ready.wait(bound_s)
 
     def stop(self) -> None:
-        """End the thread and let the file go.
+        """Ask it to end.
 
-        Thread: the one that stops the host; not real-time safe (waits).
+        Thread: any; not real-time safe (locks).
         """
-        self._stopping = True
+        super().stop()
         self._wake.set()
-        if self.is_alive():
-            self.join()
-        self._file.close()
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Read until stopped; what fails ends the file here and stays in `error`, and nobody waits for ever.
 
         Thread: the player's; not real-time safe (reads files).
@@ -106,16 +121,17 @@ class Player(threading.Thread):
         try:
             self._read()
         except Exception as error:
-            self.error = FileError(f"{self._file.path}: reading failed ({type(error).__name__}: {error}); it ends here")
-            self._device_io.state["file_end"] = self._device_io.file.state[0]["written"]
+            self.fail(FileError(f"{self._file.path}: reading failed ({type(error).__name__}: {error}); it ends here"))
+            self._input.state["file_end"] = self._input.file.state[0]["written"]
         finally:
             self._ready.set()
+            self._file.close()
 
     def _read(self) -> None:
         chunk = int(CHUNK_S * self._file.sample_rate)
-        state, ring = self._device_io.state, self._device_io.file
+        state, ring = self._input.state, self._input.file
         rest, ended = self._next(chunk)
-        while not self._stopping:
+        while not self.stopping.is_set():
             if (found := self._follow_seek(chunk)) is not None:
                 rest, ended = found
             if not len(rest) and not ended:
@@ -126,7 +142,7 @@ class Player(threading.Thread):
                 state["file_end"] = ring.state[0]["written"]
             if len(rest) or ended:
                 self._ready.set()
-                self._wake.wait(CHUNK_S / 4 if state[0]["freewheel"] == 0 else 0.001)
+                self._wake.wait(self._pace_s)
                 self._wake.clear()
 
     def _follow_seek(self, chunk: int) -> tuple[Frames, bool] | None:
@@ -141,13 +157,13 @@ class Player(threading.Thread):
             try:
                 self._file.seek(target)
             except FileError as error:
-                self.error = error
+                self.fail(error)
                 return None
-            self._origin, self._from = int(self._device_io.file.state[0]["written"]), target
+            self._origin, self._from = int(self._input.file.state[0]["written"]), target
         block, ended = self._next(chunk)
-        rest = block[write(self._device_io.file, block) :]
-        self._device_io.state["file_skip"] = self._origin
-        self._device_io.state["file_end"] = -1
+        rest = block[write(self._input.file, block) :]
+        self._input.state["file_skip"] = self._origin
+        self._input.state["file_end"] = -1
         return rest, ended
 
     def _next(self, chunk: int) -> tuple[Frames, bool]:
@@ -158,6 +174,6 @@ class Player(threading.Thread):
                 self._file.seek(0)
                 block = self._file.read(chunk)
         except FileError as error:
-            self.error = error
-            return np.zeros((0, self._device_io.file.data.shape[1]), np.float32), True
+            self.fail(error)
+            return np.zeros((0, self._input.file.data.shape[1]), np.float32), True
         return np.ascontiguousarray(block.T), not block.shape[1]

@@ -8,44 +8,35 @@ from pathlib import Path
 from typing import Any
 
 from rtsep import __version__
-from rtsep.core.spec import Latency
+from rtsep.core.latency import latency_report
 from rtsep.errors import FileError
+from rtsep.host.deck import Deck
 from rtsep.host.histogram import percentiles
 from rtsep.host.host import Host
 
 SCHEMA = Path(__file__).with_name("report.schema.json")
-FORMAT = 2  # 2: late and stale masks, state resets, mask interval and frame stride by these names
+FORMAT = 3  # 3: decks, each with its own counters, and their sums
+SUMS = (  # of what each deck counts
+    "broken_samples",
+    "broken_masks",
+    "input_overflows",
+    "input_frames_refused",
+    "file_frames_starved",
+    "record_overflows",
+)
 PROGRAM = f"rtsep {__version__}"
-
-
-def latency_report(latency: Latency, sample_rate: int) -> dict[str, dict[str, float | None]]:
-    """Give the parts and the total, in frames and in milliseconds.
-
-    Args:
-        latency: what is reported.
-        sample_rate: of the device, in Hz.
-
-    Thread: any; not real-time safe (Python).
-    """
-    frames = {**latency.parts(), "total": latency.total}
-    return {
-        "latency_frames": dict(frames),
-        "latency_ms": {
-            part: None if count is None else round(1000.0 * count / sample_rate, 3) for part, count in frames.items()
-        },
-    }
 
 
 def host_report(host: Host, command: str = "live") -> dict[str, Any]:
     """Make the report of a host, running or stopped.
 
-    Thread: one at a time, as `Host.snapshot`; not real-time safe (locks).
+    Thread: any; not real-time safe (Python).
     """
-    model, window, audio = host.engine.spec, host.settings.window, host.audio
-    device_io, pipeline = host.device_io.state[0], host.pipeline.state[0]
-    stream = host.pipeline.stream.state[0]
-    inputs, outputs = host.device_io.inputs.state[0], host.device_io.outputs.state[0]
-    seconds = host.seconds
+    rig = host.rig
+    model, window, audio = rig.model, rig.settings.window, rig.audio
+    device, pipeline, scheduler = rig.device_io.state[0], rig.pipeline.state[0], rig.scheduler
+    outputs = rig.device_io.outputs.state[0]
+    decks = [_deck_report(deck) for deck in rig.decks]
     return {
         "format": FORMAT,
         "program": PROGRAM,
@@ -57,8 +48,8 @@ def host_report(host: Host, command: str = "live") -> dict[str, Any]:
             "stems": list(model.stems),
             "licence": model.licence,
         },
-        "engine": host.engine.provider,
-        "device": host.clock.name,
+        "engine": rig.provider,
+        "device": rig.clock.name,
         "sample_rate": audio.sample_rate,
         "block": audio.block,
         "input_channels": audio.inputs,
@@ -72,37 +63,50 @@ def host_report(host: Host, command: str = "live") -> dict[str, Any]:
         "lookahead_hops": window.lookahead_hops,
         "ahead": window.ahead,
         "own_window": window.own_window,
-        **latency_report(host.latency, audio.sample_rate),
-        "seconds": round(seconds, 3),
-        "callbacks": int(device_io["callbacks"]),
+        **latency_report(rig.latency, audio.sample_rate),
+        "seconds": round(rig.seconds, 3),
+        "callbacks": int(device["callbacks"]),
         "hops": int(pipeline["hops"]),
-        "inferences": host.worker.inferences,
+        "inferences": scheduler.inferences,
         "late_masks": int(pipeline["late_masks"]),
         "stale_masks": int(pipeline["stale_masks"]),
-        "skipped_masks": host.worker.skipped,
-        "state_resets": host.worker.state_resets,
+        "skipped_masks": scheduler.skipped,
+        "state_resets": scheduler.state_resets,
+        **{name: sum(deck[name] for deck in decks) for name in SUMS},
+        "output_underflows": int(outputs["underflows"]),
+        "output_frames_missed": int(outputs["missed"]),
+        "device_overflows": int(device["device_overflows"]),
+        "device_underflows": int(device["device_underflows"]),
+        "device_losses": host.watch.losses,
+        "block_changes": max(0, int(device["preparations"]) - 1),
+        "clock_gaps": int(device["clock_gaps"]),
+        "clock_gap_s": round(int(device["clock_gap_ns"]) / 1e9, 3),
+        "decks": decks,
+        "times": {
+            "callback_interval": percentiles(rig.device_io.intervals).to_dict(),
+            "hop_time": percentiles(rig.pipeline.hop_times).to_dict(),
+            "inference_time": percentiles(scheduler.times).to_dict(),
+            "mask_age": percentiles(rig.pipeline.mask_ages).to_dict(),
+        },
+        "cpu_s": round(host.cpu_s, 3),
+        "cpu_cores": round(host.cpu_s / rig.seconds, 4) if rig.seconds else 0.0,
+        "warning": host.warning,
+    }
+
+
+def _deck_report(deck: Deck) -> dict[str, Any]:
+    inputs, stream, recorder = deck.memory.input.state[0], deck.memory.stream.state[0], deck.recorder
+    return {
+        "name": deck.name,
+        "source": deck.settings.source,
         "broken_samples": int(stream["broken_samples"]),
         "broken_masks": int(stream["broken_masks"]),
         "input_overflows": int(inputs["overflows"]),
         "input_frames_refused": int(inputs["refused"]),
-        "output_underflows": int(outputs["underflows"]),
-        "output_frames_missed": int(outputs["missed"]),
-        "device_overflows": int(device_io["device_overflows"]),
-        "device_underflows": int(device_io["device_underflows"]),
-        "device_losses": host.losses,
-        "file_frames_starved": int(device_io["file_starved"]),
-        "recorded_frames": host.recorder.frames if host.recorder else 0,
-        "record_overflows": int(host.pipeline.record_ring.state[0]["overflows"]),
-        "recorded": [str(path) for path in host.recorder.writer.paths] if host.recorder else [],
-        "times": {
-            "callback_interval": percentiles(host.device_io.intervals).to_dict(),
-            "hop_time": percentiles(host.pipeline.hop_times).to_dict(),
-            "inference_time": percentiles(host.worker.times).to_dict(),
-            "mask_age": percentiles(host.pipeline.mask_ages).to_dict(),
-        },
-        "cpu_s": round(host.cpu_s, 3),
-        "cpu_cores": round(host.cpu_s / seconds, 4) if seconds else 0.0,
-        "warning": host.snapshot().warning,
+        "file_frames_starved": deck.starved,
+        "recorded_frames": recorder.frames if recorder else 0,
+        "record_overflows": int(recorder.ring.state[0]["overflows"]) if recorder else 0,
+        "recorded": [str(path) for path in recorder.writer.paths] if recorder else [],
     }
 
 

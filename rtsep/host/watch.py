@@ -1,54 +1,54 @@
-"""The watch: sees a device that was lost, measures the load, collects garbage now and then."""
+"""The watch: sees a device that was lost, measures the load, collects garbage now and then, and publishes."""
 
 from __future__ import annotations
 
-import threading
 import time
+from collections.abc import Callable
 
-from rtsep.host.callback import RUNNING, DeviceIO
 from rtsep.host.clock import Clock
-from rtsep.host.late_masks import LateMasks
+from rtsep.host.device_io import RUNNING, DeviceIO
 from rtsep.host.realtime import tidy
+from rtsep.host.supervisor import Worker
 
 LOST_S = 1.0  # without a callback for so long a device is lost
 STALLED_S = 10.0  # for so long it may go on by itself, while it says that it runs
-PERIOD_S = 0.1
+PERIOD_S = 0.05
 TIDY_S = 10.0
 
 
-class Watch(threading.Thread):
-    """Looks at the clock ten times a second while the sound runs; whatever fails meanwhile is told, and it looks on.
+class Watch(Worker):
+    """Looks at the clock while the sound runs; whatever fails meanwhile is told, and it looks on.
 
     Args:
         clock: is opened again when it was lost.
         device_io: the callback's.
-        late_masks: is asked to look too; None in freewheel, where nothing is late and no device is lost.
+        look: is called at every look: publishes, and judges late masks.
 
     Thread: any reads its attributes; not real-time safe (Python).
     """
 
-    def __init__(self, clock: Clock, device_io: DeviceIO, late_masks: LateMasks | None) -> None:
-        super().__init__(name="rtsep-watch", daemon=True)
+    def __init__(self, clock: Clock, device_io: DeviceIO, look: Callable[[], None]) -> None:
+        super().__init__("watch")
         self.losses = 0
         self.lost = False
         self.load = 0.0  # share of one core that the process uses
         self.failure = ""  # one line, of the last look that failed
-        self._clock, self._device_io, self._late_masks = clock, device_io, late_masks
+        self._clock, self._device_io, self._look_on = clock, device_io, look
         self._callbacks, self._since = -1, 0.0
         self._load_mark = (0.0, 0.0)
-        self._tidied = 0.0
+        self._tidied = self._tried = 0.0
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Look until the sound ends.
 
         Thread: the watch's; not real-time safe (Python).
         """
         self._since = self._tidied = time.monotonic()
         self._load_mark = (self._since, time.process_time())
-        while int(self._device_io.state[0]["phase"]) == RUNNING:
-            time.sleep(PERIOD_S)
+        while int(self._device_io.state[0]["phase"]) == RUNNING and not self.stopping.wait(PERIOD_S):
             try:
                 self._look(time.monotonic())
+                self._look_on()
             except Exception as error:  # a driver may raise anything while its device is away
                 self.failure = f"looking after {self._clock.name} failed ({type(error).__name__}: {error}); trying on"
 
@@ -57,16 +57,14 @@ class Watch(threading.Thread):
             tidy()
             self._tidied = now
         self._measure_load(now)
-        if self._late_masks:
-            self._late_masks.look()
         if (callbacks := int(self._device_io.state[0]["callbacks"])) != self._callbacks:
             self._callbacks, self._since, self.lost, self.failure = callbacks, now, False, ""
-        elif now - self._since > LOST_S and self._late_masks:
+        elif now - self._since > LOST_S and not self._device_io.state[0]["freewheel"]:
             self.losses += not self.lost
             self.lost = True
-            if not self._clock.alive or now - self._since > STALLED_S:
+            if now - self._tried > LOST_S and (not self._clock.alive or now - self._since > STALLED_S):
+                self._tried = now
                 self._clock.reopen(self._device_io)
-            time.sleep(LOST_S)
 
     def _measure_load(self, now: float) -> None:
         then, used = self._load_mark

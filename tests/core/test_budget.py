@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from rtsep.core.budget import MARGIN, RESERVE_S, Budget, default_compute, patience_s, reserve_s
+from rtsep.core.budget import MARGIN, Budget, default_compute, patience_s
 from rtsep.core.presets import plan
+from rtsep.core.slack import RESERVE_NS, reserve_ns
 from tests.support.engines import stateful_spec
 from tests.support.models import unet_spec
 
@@ -32,16 +33,16 @@ class TestSlack:
         assert budget("23", ahead=1).compute == 256
 
     def test_half_of_a_short_time_is_kept_for_scheduling_and_8_ms_of_a_long_one(self) -> None:
-        assert reserve_s(256, 0, 48000) == pytest.approx(128 / 48000)
-        assert reserve_s(256, 2048, 48000) == RESERVE_S
-        assert patience_s(256, 1024, 44100) == pytest.approx(1280 / 44100 - RESERVE_S)
+        assert reserve_ns(256, 0, 48000) == pytest.approx(128e9 / 48000, abs=1)
+        assert reserve_ns(256, 2048, 48000) == RESERVE_NS == 8_000_000
+        assert patience_s(256, 1024, 44100) == pytest.approx(1280 / 44100 - 0.008)
 
 
 class TestBudget:
     def test_what_a_pass_may_take(self) -> None:
         found = budget("23")
         assert found.interval_s == pytest.approx(1024 / 44100)
-        assert found.wait_s == pytest.approx(1280 / 44100 - RESERVE_S)
+        assert found.wait_s == pytest.approx(1280 / 44100 - 0.008)
         assert found.allowed_s == found.wait_s
         assert found.holds(found.wait_s / MARGIN - 1e-6) and not found.holds(found.wait_s / MARGIN + 1e-6)
 

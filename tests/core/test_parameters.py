@@ -49,8 +49,8 @@ def test_the_default_is_in_range_and_labelled() -> None:
     [
         ("stems/vocal/mute", "stems/vocals/mute"),
         ("stems/drums/gain", "stems/drums/gain_db"),
-        ("master/bypas", "master/bypass"),
-        ("acapella", "master/acapella"),
+        ("master/bypas", "bypass"),
+        ("acapella", "acapella"),
         ("", None),
         ("x", None),
     ],

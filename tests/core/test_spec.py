@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from rtsep.core.presets import PRESETS, STRIDE_TOLERANCE, WINDOW_TOLERANCE, host_block, plan
+from rtsep.core.presets import PRESETS, STRIDE_TOLERANCE, WINDOW_TOLERANCE, plan
+from rtsep.core.slack import host_block
 from rtsep.core.spec import Latency, ModelSpec
 from rtsep.errors import ModelError, SpecError
 from rtsep.model import store

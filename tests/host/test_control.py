@@ -42,7 +42,7 @@ def test_a_command_reaches_the_mixer(mixer: Mixer) -> None:
     assert level(mixer) == pytest.approx(0.25 + 0.5 * 10.0**-0.3, rel=1e-5)
     controls.send(Command("stems/drums/mute", 1))
     assert level(mixer) == pytest.approx(0.5 * 10.0**-0.3, rel=1e-5), "the earlier one still holds"
-    controls.send(Command("master/bypass", 1))
+    controls.send(Command("bypass", 1))
     assert level(mixer) == 1.0
 
 
@@ -79,8 +79,8 @@ def test_toggle_turns_a_switch_and_nothing_else(mixer: Mixer) -> None:
 
 def test_values_is_a_copy(mixer: Mixer) -> None:
     controls = Controls(mixer, STEMS)
-    controls.values()["master/bypass"] = 1.0
-    assert controls.values()["master/bypass"] == 0.0
+    controls.values()["bypass"] = 1.0
+    assert controls.values()["bypass"] == 0.0
 
 
 def test_many_threads_may_send_while_the_mixer_plays(mixer: Mixer) -> None:
@@ -113,9 +113,9 @@ def test_two_threads_toggle_at_the_same_time(mixer: Mixer, monkeypatch: pytest.M
         return seen
 
     monkeypatch.setattr(controls, "values", slow_look)
-    threads = [threading.Thread(target=controls.toggle, args=("master/acapella",)) for _ in range(2)]
+    threads = [threading.Thread(target=controls.toggle, args=("acapella",)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert look()["master/acapella"] == 0.0
+    assert look()["acapella"] == 0.0

@@ -12,7 +12,7 @@ from rtsep.core.presets import plan
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError
 from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, open_device_io
-from rtsep.host.clock import DeviceClock, NullClock, told_latency
+from rtsep.host.rig.clock import DeviceClock, NullClock, told_latency
 from rtsep.host.device import Device, find_device
 from rtsep.host.host import Host
 from tests.support.engines import stateful_spec
@@ -106,7 +106,7 @@ def test_a_host_without_any_input_plays_silence() -> None:
     clock = NullClock(44100, 1, 64, capture=20_000)
     chosen = settings(engine, plan(engine.spec, 44100), "mix=1", freewheel=True)
     with Host(engine, clock, chosen) as host:
-        assert until(lambda: host.seconds > 1.0)
+        assert until(lambda: host.rig.seconds > 1.0)
     np.testing.assert_array_equal(clock.captured, 0.0)
 
 

@@ -19,7 +19,7 @@ from rtsep.demo import SONG
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.host.callback import RUNNING, STOPPED, null_clock
-from rtsep.host.pipeline import run_pipeline, warm_up
+from rtsep.host.rig.pipeline import run_pipeline, warm_up
 from rtsep.host.report import host_report
 from tests.support.card import ROOT
 from tests.support.engines import stateful_spec
@@ -69,9 +69,9 @@ def run_under_load(card: CardFactory, engine: Engine) -> tuple[dict[str, Any], d
         printed, _ = echo.communicate(timeout=60)
     assert holds.count > 4 * SECONDS and holds.longest_s >= 0.03
     played = recording.samples[:, : SECONDS * RATE]
-    wanted = late(np.tile(signal, (1, 2)), host.latency.total)[:, : played.shape[1]]
+    wanted = late(np.tile(signal, (1, 2)), host.rig.latency.total)[:, : played.shape[1]]
     silent: NDArray[np.bool_] = np.asarray(np.all(played == 0.0, axis=0) & np.any(wanted != 0.0, axis=0))
-    silent[: host.latency.total + WINDOW] = False
+    silent[: host.rig.latency.total + WINDOW] = False
     assert np.count_nonzero(silent) <= report["output_frames_missed"], "silence that was not counted"
     floor = 10.0 ** (QUIET_DB / 20.0)
     whole = np.all(~silent[: len(silent) // WINDOW * WINDOW].reshape(-1, WINDOW), axis=1)
@@ -120,7 +120,7 @@ def test_memory_does_not_grow_over_a_minute_of_sound(tmp_path: Path, streaming: 
     levels = []
     with host:
         for seconds in (20, 40, 60):
-            assert until(lambda: host.seconds >= seconds, 120.0), "too slow"  # noqa: B023
+            assert until(lambda: host.rig.seconds >= seconds, 120.0), "too slow"  # noqa: B023
             host.snapshot()
             levels.append(resident_mb())
     assert levels[2] - levels[0] < 5.0, f"MB at 20, 40 and 60 s: {levels}"
@@ -133,25 +133,25 @@ def test_the_way_of_the_sound_allocates_nothing(tmp_path: Path) -> None:
     def allocations(blocks: int) -> tuple[int, int]:
         """Allocations of clock and signal path, entered once each, and the hops that they made."""
         host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), music()[:, :RATE], RATE, freewheel=False)
-        host.device_io.state["from_file"] = 0
-        warm_up(host.pipeline)
-        host.device_io.outputs.state["written"] = 1024
-        host.device_io.state["phase"] = RUNNING
+        host.rig.device_io.state["from_file"] = 0
+        warm_up(host.rig.pipeline)
+        host.rig.device_io.outputs.state["written"] = 1024
+        host.rig.device_io.state["phase"] = RUNNING
         out, nothing, nap = np.zeros((256, 2), np.float32), np.zeros((0, 2), np.float32), np.zeros(8, np.int64)
         before = rtsys.get_allocation_stats().alloc
         threads = [
-            threading.Thread(target=run_pipeline, args=(host.pipeline,)),
-            threading.Thread(target=null_clock, args=(host.device_io.state, out, RATE, nap.ctypes.data, nothing)),
+            threading.Thread(target=run_pipeline, args=(host.rig.pipeline,)),
+            threading.Thread(target=null_clock, args=(host.rig.device_io.state, out, RATE, nap.ctypes.data, nothing)),
         ]
         for thread in threads:
             thread.start()
-        assert until(lambda: int(host.pipeline.state[0]["hops"]) >= blocks)
-        host.device_io.state["phase"] = STOPPED
+        assert until(lambda: int(host.rig.pipeline.state[0]["hops"]) >= blocks)
+        host.rig.device_io.state["phase"] = STOPPED
         for thread in threads:
             thread.join()
-        assert host.player is not None
-        host.player.stop()
-        return rtsys.get_allocation_stats().alloc - before, int(host.pipeline.state[0]["hops"])
+        assert host.rig.decks[0].player is not None
+        host.rig.decks[0].player.stop()
+        return rtsys.get_allocation_stats().alloc - before, int(host.rig.pipeline.state[0]["hops"])
 
     counting = _nrt_python.memsys_stats_enabled()
     _nrt_python.memsys_enable_stats()

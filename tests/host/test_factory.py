@@ -12,7 +12,7 @@ import soundfile
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError, EngineError, FileError, ModelError, RouteError, RtsepError, SpecError
 from rtsep.host import factory as session
-from rtsep.host.clock import NullClock
+from rtsep.host.rig.clock import NullClock
 from rtsep.host.device import JACK, Device
 from rtsep.host.factory import open_host
 from rtsep.host.options import LiveOptions
@@ -61,19 +61,19 @@ def options(song: Path | str, **changes: Any) -> LiveOptions:
 
 def test_null_plays_a_file_at_its_own_rate(song: Path) -> None:
     host = open_host(options(song, latency="6", compute=100, block=128, loop=True, record=song.parent))
-    assert host.clock.name == "null"
-    assert host.clock.spec.sample_rate == 22050
-    assert host.clock.spec.block == 128
-    assert host.settings.window.preset == "6"
-    assert host.settings.compute == 100
-    assert host.settings.record == song.parent
-    assert host.player and host.player.loop
+    assert host.rig.clock.name == "null"
+    assert host.rig.clock.spec.sample_rate == 22050
+    assert host.rig.clock.spec.block == 128
+    assert host.rig.settings.window.preset == "6"
+    assert host.rig.settings.compute == 100
+    assert host.rig.settings.record == song.parent
+    assert host.rig.decks[0].player and host.rig.decks[0].player.loop
     assert isinstance(host.engine, IdentityEngine)
 
 
 def test_the_rate_can_be_chosen(song: Path) -> None:
     host = open_host(options(song, rate=48000))
-    assert host.clock.spec.sample_rate == host.settings.window.sample_rate == 48000
+    assert host.rig.clock.spec.sample_rate == host.rig.settings.window.sample_rate == 48000
 
 
 def test_auto_is_null_without_a_device(song: Path, no_devices: None) -> None:
@@ -96,20 +96,20 @@ def test_a_file_at_another_rate_is_resampled_to_the_device(song: Path, card: Non
 
 def test_a_device_in_and_out(card: None) -> None:
     host = open_host(options("Card", output="Card"))
-    assert isinstance(host.clock, FakeClock)
-    assert host.clock.source == CARD
-    assert host.player is None
-    assert host.clock.spec.sample_rate == 48000
+    assert isinstance(host.rig.clock, FakeClock)
+    assert host.rig.clock.source == CARD
+    assert host.rig.decks[0].player is None
+    assert host.rig.clock.spec.sample_rate == 48000
 
 
 def test_the_output_is_the_input_too_by_default(card: None) -> None:
     host = open_host(options("", output="Card"))
-    assert isinstance(host.clock, FakeClock) and host.clock.source == CARD
+    assert isinstance(host.rig.clock, FakeClock) and host.rig.clock.source == CARD
 
 
 def test_routes_say_how_many_outputs_are_opened(song: Path) -> None:
     host = open_host(options(song, route=("vocals=1,2 accompaniment=3,4", "mix=7,8")))
-    assert host.clock.spec.outputs == 8
+    assert host.rig.clock.spec.outputs == 8
 
 
 @pytest.mark.parametrize("name", ["USB 2.0", "3", "hw:1", "Card"])

@@ -19,8 +19,7 @@ from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import SpecError
 from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, DeviceIO, pass_block
-from rtsep.host.clock import NullClock
-from rtsep.host.control import Command
+from rtsep.host.rig.clock import NullClock
 from rtsep.host.histogram import percentiles
 from rtsep.host.host import Host
 from rtsep.separation.stream import StreamSeparator
@@ -56,11 +55,11 @@ def test_a_file_comes_out_late_by_the_stated_latency(tmp_path: Path, preset: str
     sound = noise(sample_rate // 2)
     host, clock = file_host(tmp_path, IdentityEngine(stateful_spec()), sound, sample_rate, preset, block)
     play(host)
-    assert host.audio.block == block
-    assert delayed(sound, clock.captured.T, host.latency.total) < -120
-    assert not clock.captured[: host.latency.total - host.settings.window.synthesis].any()
-    assert int(host.device_io.outputs.state[0]["underflows"]) == int(host.device_io.inputs.state[0]["overflows"]) == 0
-    assert int(host.pipeline.state[0]["stale_masks"]) == 0
+    assert host.rig.audio.block == block
+    assert delayed(sound, clock.captured.T, host.rig.latency.total) < -120
+    assert not clock.captured[: host.rig.latency.total - host.rig.settings.window.synthesis].any()
+    assert int(host.rig.device_io.outputs.state[0]["underflows"]) == int(host.rig.device_io.inputs[0].ring.state[0]["overflows"]) == 0
+    assert int(host.rig.pipeline.state[0]["stale_masks"]) == 0
 
 
 def test_presets_rates_and_blocks_were_all_tried() -> None:
@@ -78,8 +77,8 @@ def test_lookahead_slack_and_mono_are_in_the_latency(tmp_path: Path) -> None:
         tmp_path, IdentityEngine(spec), sound, 48000, window=window, routes="mix=1", block=96, compute=333
     )
     play(host)
-    assert host.latency.lookahead > 0 and host.latency.compute == 333
-    assert delayed(sound, clock.captured.T, host.latency.total) < -120
+    assert host.rig.latency.lookahead > 0 and host.rig.latency.compute == 333
+    assert delayed(sound, clock.captured.T, host.rig.latency.total) < -120
 
 
 @pytest.mark.parametrize("preset", ["23", "3"])
@@ -92,7 +91,7 @@ def test_the_embedded_model_live_is_the_separator(tmp_path: Path, streaming: Eng
     separator = StreamSeparator(streaming, window)
     stems = np.zeros((2, 2, separator.emitted(48000)), np.float32)
     written = separator.feed(sound, stems)
-    lead = host.latency.total - window.latency.total
+    lead = host.rig.latency.total - window.latency.total
     played = clock.captured[lead : lead + written].T
     np.testing.assert_allclose(played.reshape(2, 2, -1), stems[:, :, :written], rtol=0, atol=1e-6)
     assert np.abs(stems[0]).max() > 0.01 and np.abs(stems[1]).max() > 0.01
@@ -113,7 +112,7 @@ def test_freewheel_for_every_mask_is_deterministic(tmp_path: Path, model: ModelS
     for block in (64, 1000):
         host, clock = file_host(tmp_path, FrameEngine(model), sound, 44100, "6", block, routes)
         play(host)
-        lead = host.latency.total - window.latency.total
+        lead = host.rig.latency.total - window.latency.total
         played = clock.captured[lead : lead + written].T.reshape(len(model.stems), 2, -1)
         np.testing.assert_array_equal(played, stems[:, :, :written])
 
@@ -128,21 +127,21 @@ def test_nan_and_inf_in_the_input_never_come_out(tmp_path: Path, streaming: Engi
     host, clock = file_host(tmp_path, streaming, sound, 48000)
     play(host)
     assert np.isfinite(clock.captured).all()
-    assert int(host.pipeline.stream.state[0]["broken_samples"]) == 53
-    assert delayed(clean, clock.captured.T, host.latency.total) < -100
+    assert int(host.rig.decks[0].memory.stream.state[0]["broken_samples"]) == 53
+    assert delayed(clean, clock.captured.T, host.rig.latency.total) < -100
 
 
 def test_switches_reach_the_sound_and_bypass_is_in_time(tmp_path: Path) -> None:
     sound = noise(44100)
     host, clock = file_host(tmp_path, IdentityEngine(stateful_spec(), [0.25, 0.75]), sound)
-    host.send(Command("stems/vocals/mute", 1))
+    host.store.set("stems/vocals/mute", 1)
     play(host)
     wanted = 0.75 * sound
-    steady = host.latency.total + 2000  # behind the ramp
+    steady = host.rig.latency.total + 2000  # behind the ramp
     assert error_db(wanted[:, 2000:], clock.captured[steady : steady + 42100].T) < -120
     host, clock = file_host(tmp_path, IdentityEngine(stateful_spec(), [0.25, 0.75]), sound)
-    host.send(Command("stems/vocals/mute", 1))
-    host.send(Command("master/bypass", 1))
+    host.store.set("stems/vocals/mute", 1)
+    host.store.set("bypass", 1)
     play(host)
     assert error_db(sound[:, 2000:], clock.captured[steady : steady + 42100].T) < -120
 
@@ -152,12 +151,12 @@ def test_ctrl_c_ends_cleanly_with_complete_files(tmp_path: Path) -> None:
     folder = tmp_path / "stems"
     host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), sound, freewheel=False, record=folder)
     with pytest.raises(KeyboardInterrupt), host:
-        assert until(lambda: host.recorder is not None and host.recorder.frames > 8000)
+        assert until(lambda: host.rig.decks[0].recorder is not None and host.rig.decks[0].recorder.frames > 8000)
         raise KeyboardInterrupt
-    assert host.recorder is not None
-    for stem in host.engine.spec.stems:
+    assert host.rig.decks[0].recorder is not None
+    for stem in host.rig.model.stems:
         recorded, rate = soundfile.read(folder / f"{stem}.wav", dtype="float32")
-        assert rate == 44100 and len(recorded) == host.recorder.frames >= 8000
+        assert rate == 44100 and len(recorded) == host.rig.decks[0].recorder.frames >= 8000
         assert error_db(0.5 * sound[:, : len(recorded)], recorded.T) < -120
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("rtsep")]
 
@@ -239,8 +238,8 @@ def stumble(sizes: list[int], pauses: dict[int, float]) -> tuple[Host, Float32, 
 def test_blocks_of_any_sizes_keep_the_latency() -> None:
     sizes = [int(size) for size in np.random.default_rng(2).integers(1, 1024, 80)] + [1024]
     host, sound, played = stumble(sizes, {})
-    assert host.audio.block == 1024
-    delay = host.latency.total
+    assert host.rig.audio.block == 1024
+    delay = host.rig.latency.total
     assert delayed(sound[:, : sound.shape[1] - delay], played, delay) < -120
 
 
@@ -248,15 +247,15 @@ def test_a_burst_is_silence_and_then_everything_is_in_its_place_again() -> None:
     count, burst = 100, 12
     pauses = dict.fromkeys(range(40, 40 + burst), 0.0)  # faster than any slack
     host, sound, played = stumble([256] * count, pauses)
-    outputs_state = host.device_io.outputs.state[0]
+    outputs_state = host.rig.device_io.outputs.state[0]
     missed = int(outputs_state["missed"])
-    wanted = late(sound, host.latency.total)[:, : played.shape[1]]
+    wanted = late(sound, host.rig.latency.total)[:, : played.shape[1]]
     wrong = np.flatnonzero(np.abs(played - wanted).max(axis=0) > 1e-5)
     assert not played[:, wrong].any(), "what is not in its place is silence"
     assert len(wrong) == missed, "every silent frame was counted, and no other"
     assert wrong.size == 0 or (wrong[0] >= 40 * 256 and wrong[-1] < (40 + burst + 2) * 256)
     assert int(outputs_state["pending_drops"]) == 0
-    assert int(host.device_io.inputs.state[0]["overflows"]) == 0
+    assert int(host.rig.device_io.inputs[0].ring.state[0]["overflows"]) == 0
 
 
 def test_refused_input_becomes_silence_of_the_same_length() -> None:
@@ -264,15 +263,15 @@ def test_refused_input_becomes_silence_of_the_same_length() -> None:
     block, burst = 4096, 32
     sizes = [block] * (8 + burst + 16)
     host, sound, played = stumble(sizes, dict.fromkeys(range(8, 8 + burst), 0.0))
-    inputs = host.device_io.inputs.state[0]
-    delay = host.latency.total
+    inputs = host.rig.device_io.inputs[0].ring.state[0]
+    delay = host.rig.latency.total
     settled = (8 + burst + 8) * block
     wanted = late(sound, delay)[:, settled : played.shape[1]]
     assert error_db(wanted, played[:, settled:]) < -120, "in its place again"
     before = 7 * block
     assert error_db(late(sound, delay)[:, :before], played[:, :before]) < -120
     assert int(inputs["overflows"]) > 0 and int(inputs["refused"]) > 0
-    assert int(inputs["pending_zeros"]) == int(host.device_io.outputs.state[0]["pending_drops"]) == 0
+    assert int(inputs["pending_zeros"]) == int(host.rig.device_io.outputs.state[0]["pending_drops"]) == 0
 
 
 # The GIL ---------------------------------------------------------------------------------------
@@ -297,10 +296,10 @@ def test_a_held_gil_does_not_touch_callback_and_hop(tmp_path: Path) -> None:
     with cpu_burner(), host:
         control.start()
         with gil_holder() as holds:
-            assert until(lambda: host.seconds > 5.0)
+            assert until(lambda: host.rig.seconds > 5.0)
         stopped.set()
         control.join()
-    ours, hops = percentiles(host.device_io.intervals), percentiles(host.pipeline.hop_times)
+    ours, hops = percentiles(host.rig.device_io.intervals), percentiles(host.rig.pipeline.hop_times)
     theirs_p99_ms = 1000.0 * float(np.percentile(intervals, 99))
     print(f"p99: native {ours.p99_ms:.2f} ms, Python {theirs_p99_ms:.2f} ms, hop {hops.p99_ms:.2f} ms, holds {holds}")
     assert holds.count >= 10 and holds.longest_s >= 0.03
@@ -322,10 +321,10 @@ def test_the_card_in_freewheel_is_late_by_the_stated_latency(card: CardFactory, 
     with running.deck(sound) as deck, host:
         deck.connect()
         recording = deck.run(freewheel=True)
-    wanted = late(sound, host.latency.total)[:, : recording.samples.shape[1]]
+    wanted = late(sound, host.rig.latency.total)[:, : recording.samples.shape[1]]
     for pair, share in enumerate((0.25, 0.75, 1.0, 0.25)):
         assert error_db(share * wanted, recording.samples[2 * pair : 2 * pair + 2]) < -120
-    assert int(host.device_io.outputs.state[0]["underflows"]) == int(host.device_io.inputs.state[0]["overflows"]) == 0
+    assert int(host.rig.device_io.outputs.state[0]["underflows"]) == int(host.rig.device_io.inputs[0].ring.state[0]["overflows"]) == 0
 
 
 @pytest.mark.jack
@@ -337,14 +336,14 @@ def test_the_card_live_is_late_by_the_stated_latency(card: CardFactory) -> None:
         deck.connect()
         recording = deck.run()
     played = recording.samples[4:6]
-    wanted = late(sound, host.latency.total)[:, : played.shape[1]]
+    wanted = late(sound, host.rig.latency.total)[:, : played.shape[1]]
     wrong = np.abs(played - wanted).max(axis=0) > 1e-5
     # The machine may stall; then whole blocks are silent and counted, and nothing else is out of place.
     assert not played[:, wrong].any()
-    assert np.count_nonzero(wrong) <= int(host.device_io.outputs.state[0]["missed"])
+    assert np.count_nonzero(wrong) <= int(host.rig.device_io.outputs.state[0]["missed"])
     assert np.count_nonzero(wrong) < 0.05 * len(wrong)
     assert error_db(wanted[:, ~wrong], played[:, ~wrong]) < -120
-    assert int(host.device_io.inputs.state[0]["overflows"]) == 0
+    assert int(host.rig.device_io.inputs[0].ring.state[0]["overflows"]) == 0
 
 
 @pytest.mark.jack
@@ -361,16 +360,16 @@ def test_an_impulse_comes_back_after_the_stated_latency_at_each_of_ten_starts(ca
             with running.deck(sound, frames=12_288) as deck, host:
                 deck.connect()
                 recording = deck.run()
-                assert host.audio.outputs == 8 and host.audio.block == 256
+                assert host.rig.audio.outputs == 8 and host.rig.audio.block == 256
             if np.abs(recording.samples[4]).max() > 0.9 or attempt == 2:
                 break
-            assert int(host.device_io.outputs.state[0]["underflows"]) > 0, "the impulse is lost without a reason"
+            assert int(host.rig.device_io.outputs.state[0]["underflows"]) > 0, "the impulse is lost without a reason"
         for channel, height in enumerate((0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 0.5, 0.5)):
             track = np.abs(recording.samples[channel])
             found[preset].add(int(track.argmax()) - 1000)
             assert abs(float(track.max()) - height) < 1e-4
             assert float(np.delete(track, track.argmax()).max()) < 1e-5
-        stated[preset].add(host.latency.total)
+        stated[preset].add(host.rig.latency.total)
     assert found == stated
     assert {preset: len(delays) for preset, delays in found.items()} == {"23": 1, "3": 1}
 
@@ -384,8 +383,8 @@ def test_a_block_of_ones_own_is_in_the_latency(card: CardFactory, block: int) ->
     with running.deck(sound, record=2, frames=16_384) as deck, host:
         deck.connect()
         recording = deck.run(PATIENCE_S, freewheel=True)
-    assert host.latency.device == block
-    assert int(recording.samples[0].argmax()) - 1000 == host.latency.total
+    assert host.rig.latency.device == block
+    assert int(recording.samples[0].argmax()) - 1000 == host.rig.latency.total
 
 
 def test_the_null_clock_gives_the_same_latency_at_each_start(tmp_path: Path) -> None:
@@ -394,6 +393,6 @@ def test_the_null_clock_gives_the_same_latency_at_each_start(tmp_path: Path) -> 
     for _ in range(10):
         host, clock = file_host(tmp_path, engine, sound, freewheel=False)
         play(host)
-        if int(host.device_io.outputs.state[0]["underflows"]) == 0:
-            assert int(clock.captured[:, 0].argmax()) - 500 == host.latency.total
+        if int(host.rig.device_io.outputs.state[0]["underflows"]) == 0:
+            assert int(clock.captured[:, 0].argmax()) - 500 == host.rig.latency.total
         assert isinstance(clock, NullClock)

@@ -48,7 +48,7 @@ def played(tmp_path: Path, **choices: object) -> tuple[Float32, Float32]:
         while not host.finished:
             time.sleep(0.01)
         report = host_report(host)
-        stems = host.engine.spec.stems
+        stems = host.rig.model.stems
     assert report["stale_masks"] == report["output_underflows"] == report["input_overflows"] == 0
     paths = [tmp_path / "stems" / f"{stem}.wav" for stem in stems]
     return sound, np.stack([soundfile.read(path, dtype="float32")[0].T for path in paths])

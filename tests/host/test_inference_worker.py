@@ -11,10 +11,10 @@ import pytest
 
 from rtsep.core.presets import plan
 from rtsep.core.spec import ModelSpec
-from rtsep.engine.base import Engine, Float32
+from rtsep.engine.base import Engine, Float32, Real
 from rtsep.errors import EngineError, RtsepError
 from rtsep.host.host import Host
-from rtsep.host.inference_worker import RESET_HOPS
+from rtsep.host.scheduler import RESET_HOPS
 from rtsep.host.report import host_report
 from tests.support.engines import BrokenEngine, FrameEngine, stateful_spec, windowed_spec
 from tests.support.hosts import file_host, play, until
@@ -36,12 +36,12 @@ class SlowEngine(FrameEngine):
         self.seconds = seconds
         self.resets = 0
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         time.sleep(self.seconds)
-        super().infer(magnitudes, masks, phase)
+        super().infer(magnitudes, masks, real)
 
-    def reset(self, phase: int | None = None) -> None:
-        super().reset(phase)
+    def reset(self, row: int | None = None) -> None:
+        super().reset(row)
         self.resets += 1
 
 
@@ -53,8 +53,8 @@ class FailingEngine(FrameEngine):
         self.error = error
         self.at = at
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
-        super().infer(magnitudes, masks, phase)
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
+        super().infer(magnitudes, masks, real)
         if self.calls == self.at:
             raise self.error
 
@@ -66,7 +66,7 @@ def play_live(folder: Path, engine: Engine, seconds: int = 4, **options: Any) ->
     play(host)
     report = host_report(host)
     played = clock.captured.T
-    wanted = late(sound, host.latency.total)
+    wanted = late(sound, host.rig.latency.total)
     played = played[:, : wanted.shape[1]]
     wrong = np.abs(played - wanted).max(axis=0) > 1e-4
     assert not played[:, wrong].any()
@@ -123,7 +123,7 @@ def test_an_engine_that_fails_ends_the_run_with_its_error(tmp_path: Path, freewh
     with pytest.raises(EngineError, match="the accelerator has caught fire"), host:
         assert until(lambda: host.finished), "the failure is not seen"
         assert engine.calls == 20
-    assert host.seconds < 20
+    assert host.rig.seconds < 20
 
 
 def test_an_error_of_another_kind_becomes_one_of_ours(tmp_path: Path) -> None:
@@ -139,9 +139,9 @@ def test_sound_plays_on_while_an_engine_is_dead_but_the_block_is_not_left(tmp_pa
     host, _ = file_host(tmp_path, engine, noise(20 * RATE), freewheel=False)
     with pytest.raises(EngineError, match="gone"), host:
         assert until(lambda: host.finished)
-        before = host.seconds
-        assert until(lambda: host.seconds > before + 0.2)
-        assert int(host.pipeline.state[0]["stale_masks"]) > 0
+        before = host.rig.seconds
+        assert until(lambda: host.rig.seconds > before + 0.2)
+        assert int(host.rig.pipeline.state[0]["stale_masks"]) > 0
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
@@ -151,13 +151,13 @@ def test_masks_that_are_no_numbers_do_not_reach_the_sound(tmp_path: Path, kind: 
     sound = noise(2 * RATE, seed=8)
     host, clock = file_host(tmp_path, engine, sound, routes="mix=1,2 vocals=3,4")
     play(host)
-    delay = host.latency.total
+    delay = host.rig.latency.total
     assert np.isfinite(clock.captured).all()
     assert error_db(sound, clock.captured[delay : delay + 2 * RATE, :2].T) < -100
-    assert int(host.pipeline.stream.state[0]["broken_masks"]) > 0
+    assert int(host.rig.decks[0].memory.stream.state[0]["broken_masks"]) > 0
     assert len(engine.resets) > 0, "the phase that gave them starts anew"
     phases = (
-        set(range(host.settings.window.frame_stride // host.settings.window.mask_interval))
+        set(range(host.rig.settings.window.frame_stride // host.rig.settings.window.mask_interval))
         if kind == "stateful"
         else {0}
     )
@@ -168,8 +168,8 @@ def test_stopping_waits_for_the_inference_under_way(tmp_path: Path) -> None:
     engine = SlowEngine(windowed_spec(), 0.3)
     host, _ = file_host(tmp_path, engine, noise(20 * RATE), freewheel=False)
     with host:
-        assert until(lambda: host.worker.inferences > 0)
+        assert until(lambda: host.rig.scheduler.inferences > 0)
     calls = engine.calls
     time.sleep(0.4)
     assert engine.calls == calls
-    assert not host.worker.is_alive()
+    assert not host.rig.scheduler.is_alive()

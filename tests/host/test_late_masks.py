@@ -10,7 +10,7 @@ import pytest
 
 from rtsep.core.budget import Budget, default_compute
 from rtsep.core.presets import plan
-from rtsep.engine.base import Float32
+from rtsep.engine.base import Float32, Real
 from rtsep.engine.identity import IdentityEngine
 from rtsep.host.histogram import record
 from rtsep.host.host import Host
@@ -35,28 +35,28 @@ def host(tmp_path: Path) -> Host:
 def look(host: Host, seen: LateMasks, looks: int, late_each: int, pass_s: float = 0.030) -> str:
     """Two mask intervals go by between two looks, in which so many masks are missed."""
     for _ in range(looks):
-        host.pipeline.state["hops"] += 2 * WINDOW.mask_interval
-        host.pipeline.state["late_masks"] += late_each
-        host.pipeline.state["taken"] = int(host.pipeline.state[0]["hops"]) - 1 - 2 * WINDOW.mask_interval
-        record(host.worker.times, int(pass_s * 1e9))
+        host.rig.pipeline.state["hops"] += 2 * WINDOW.mask_interval
+        host.rig.pipeline.state["late_masks"] += late_each
+        host.rig.pipeline.state["taken"] = int(host.rig.pipeline.state[0]["hops"]) - 1 - 2 * WINDOW.mask_interval
+        record(host.rig.scheduler.times, int(pass_s * 1e9))
         seen.look()
     return seen.advice
 
 
 def test_how_late_and_what_to_do(host: Host) -> None:
-    seen = LateMasks(host.pipeline, host.worker, BUDGET)
+    seen = LateMasks(host.rig.pipeline, host.rig.scheduler, BUDGET)
     assert look(host, seen, LOOKS - 1, 1) == "", "not before two seconds"
     assert look(host, seen, 1, 1) == "masks 46 ms late: try --mask-interval 8 --compute 2048"
 
 
 def test_it_goes_when_masks_come_in_time_again(host: Host) -> None:
-    seen = LateMasks(host.pipeline, host.worker, BUDGET)
+    seen = LateMasks(host.rig.pipeline, host.rig.scheduler, BUDGET)
     assert look(host, seen, LOOKS, 1)
     assert look(host, seen, LOOKS, 0) == ""
 
 
 def test_one_late_mask_is_no_news(host: Host) -> None:
-    seen = LateMasks(host.pipeline, host.worker, BUDGET)
+    seen = LateMasks(host.rig.pipeline, host.rig.scheduler, BUDGET)
     look(host, seen, 1, 1)
     assert look(host, seen, LOOKS, 0) == ""
 
@@ -68,13 +68,13 @@ def test_a_machine_that_was_only_busy() -> None:
 class SlowEngine(FrameEngine):
     """Takes twice the time between two masks."""
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         threading.Event().wait(0.05)
-        super().infer(magnitudes, masks, phase)
+        super().infer(magnitudes, masks, real)
 
 
 def test_a_host_says_it_while_it_plays(tmp_path: Path) -> None:
     host, _ = file_host(tmp_path, SlowEngine(SPEC), noise(44100 * 30), 44100, freewheel=False)
     with host:
         assert until(lambda: "late: try --mask-interval" in host.snapshot().warning, 20.0)
-    assert np.isfinite(host.pipeline.raw_masks).all()
+    assert np.isfinite(host.rig.decks[0].memory.raw_masks).all()

@@ -20,7 +20,6 @@ from contextlib import ExitStack
 import numpy as np
 from tests.support.card import VirtualCard
 from rtsep.engine.identity import IdentityEngine
-from rtsep.host.control import Command
 from rtsep.host.portaudio import release
 from rtsep.host.report import host_report
 from tests.support.engines import stateful_spec
@@ -33,12 +32,12 @@ sound = noise(48000)
 
 def play(card, client=None, gain=1.0):
     # What comes out on 1, 2 is half the signal times the gain, late by the stated latency; silence only where counted.
-    missed = int(host.device_io.outputs.state[0]["missed"])
+    missed = int(host.rig.device_io.outputs.state[0]["missed"])
     with card.deck(sound) as deck:
         deck.connect(client)
         played = deck.run().samples[:2]
-    missed = int(host.device_io.outputs.state[0]["missed"]) - missed
-    wanted = 0.5 * gain * late(sound, host.latency.total)[:, : played.shape[1]]
+    missed = int(host.rig.device_io.outputs.state[0]["missed"]) - missed
+    wanted = 0.5 * gain * late(sound, host.rig.latency.total)[:, : played.shape[1]]
     wrong = np.abs(played - wanted).max(axis=0) > 1e-5
     assert not played[:, wrong].any(), "not in its place"
     assert np.count_nonzero(wrong) <= missed, (np.count_nonzero(wrong), missed)
@@ -54,17 +53,17 @@ with ExitStack() as servers:
     card = servers.enter_context(VirtualCard())
     host = card_host(IdentityEngine(stateful_spec()), routes=ROUTES)
     with host:
-        latency = host.latency
+        latency = host.rig.latency
         figures["before"] = play(card)
-        host.send(Command("stems/vocals/gain_db", -6.0))
+        host.store.set("stems/vocals/gain_db", -6.0)
         card.kill()
         assert until(lambda: host.snapshot().device_lost, 10), "the loss is not seen"
         lost = host.snapshot()
         figures["warning"] = lost.warning
-        stood = int(host.pipeline.state[0]["hops"])
+        stood = int(host.rig.pipeline.state[0]["hops"])
         with VirtualCard(sample_rate=44100, attach=False):  # a device of that name, but not one to play on
             time.sleep(2.5)
-        assert int(host.pipeline.state[0]["hops"]) == stood and host.snapshot().device_lost
+        assert int(host.rig.pipeline.state[0]["hops"]) == stood and host.snapshot().device_lost
         assert not host.finished, "the run goes on"
         # A killed server's name cannot be used again, so the new one has another; the environment leads there.
         second = servers.enter_context(VirtualCard(attach=False))
@@ -72,7 +71,7 @@ with ExitStack() as servers:
         now = host.snapshot()
         assert now.warning == "" and now.parameters == lost.parameters
         assert now.parameters["stems/vocals/gain_db"] == -6.0
-        assert host.latency == latency
+        assert host.rig.latency == latency
         figures["after"] = play(second, "PortAudio", 10 ** (-6 / 20))
         report = host_report(host)
     release()  # as at the end of a program: clients before servers
@@ -98,9 +97,9 @@ with VirtualCard() as card:
         card.freeze(False)
         assert until(lambda: not host.snapshot().device_lost, 20), "the return is not seen"
         figures["after"] = play(card)
-        callbacks, seconds = int(host.device_io.state[0]["callbacks"]), time.monotonic()
+        callbacks, seconds = int(host.rig.device_io.state[0]["callbacks"]), time.monotonic()
         time.sleep(1.0)
-        rate = (int(host.device_io.state[0]["callbacks"]) - callbacks) / (time.monotonic() - seconds)
+        rate = (int(host.rig.device_io.state[0]["callbacks"]) - callbacks) / (time.monotonic() - seconds)
         figures["rate"] = rate / (48000 / 256)
     figures["losses"] = host.losses
 print(json.dumps(figures))
@@ -113,7 +112,7 @@ LEFT = (
 import sys
 host = card_host(IdentityEngine(stateful_spec()))
 with host:
-    assert until(lambda: host.seconds > 0.3)
+    assert until(lambda: host.rig.seconds > 0.3)
     print("plays", flush=True)
     sys.stdin.readline()
 print(json.dumps({"losses": host.losses}), flush=True)

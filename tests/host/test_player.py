@@ -15,7 +15,7 @@ from rtsep.dsp.ring import read, readable, skip_to
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError
 from rtsep.host.callback import DeviceIO, open_device_io
-from rtsep.host.player import Player, ring_frames
+from rtsep.host.rig.decks[0].player import Player, ring_frames
 from tests.support.engines import stateful_spec
 from tests.support.hosts import file_host, until
 from tests.support.signals import Float32, counting, error_db, noise, sine
@@ -222,7 +222,7 @@ def test_broken_from_the_first_frame(decks: list[Deck]) -> None:
 
 def test_a_host_with_a_broken_file_ends_and_says_so(tmp_path: Path) -> None:
     host, clock = file_host(tmp_path, IdentityEngine(stateful_spec()), noise(44100), freewheel=True)
-    assert host.player
+    assert host.rig.decks[0].player
     path = tmp_path / "input.wav"
     with path.open("r+b") as file:
         file.truncate(44100 * 4)  # half of it; the header was good when it was opened

@@ -18,7 +18,7 @@ from rtsep.dsp.ring import ring_memory, write_or_skip
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError, FileError
-from rtsep.host.recorder import Recorder
+from rtsep.host.rig.decks[0].recorder import Recorder
 from rtsep.host.report import host_report
 from tests.support.engines import FrameEngine, stateful_spec, windowed_spec
 from tests.support.hosts import file_host, play, until
@@ -95,9 +95,9 @@ def test_a_seek_does_not_change_where_the_end_is(tmp_path: Path) -> None:
     sound = counting(3 * RATE) / 1e6
     host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), sound, record=tmp_path, freewheel=False)
     with host:
-        assert until(lambda: host.seconds > 0.2)
-        assert host.player
-        host.player.seek(2.0)
+        assert until(lambda: host.rig.seconds > 0.2)
+        assert host.rig.decks[0].player
+        host.rig.decks[0].player.seek(2.0)
         assert until(lambda: host.finished)
     heard = np.round(stems_in(tmp_path).sum(axis=0)[0] * 1e6)
     assert heard[-1] == 3 * RATE, "the last frame of the file is the last of the recording"
@@ -121,11 +121,11 @@ def test_the_sound_goes_on_when_the_disk_is_full(tmp_path: Path, monkeypatch: py
     sound = noise(2 * RATE)
     host, clock = file_host(tmp_path, IdentityEngine(stateful_spec()), sound, record=tmp_path)
     with pytest.raises(FileError, match="disk is full"), host:
-        assert host.recorder
-        monkeypatch.setattr(host.recorder.writer, "write", fails_later(tmp_path))
+        assert host.rig.decks[0].recorder
+        monkeypatch.setattr(host.rig.decks[0].recorder.writer, "write", fails_later(tmp_path))
         assert until(lambda: host.finished)
         assert until(lambda: "disk is full" in host.snapshot().warning)
-    total = host.latency.total
+    total = host.rig.latency.total
     assert error_db(sound, clock.captured[total : total + sound.shape[1]].T) < -100.0
     assert "disk is full" in host_report(host)["warning"]
 
@@ -197,9 +197,9 @@ def test_a_recording_is_closed_whatever_fails_while_the_host_stops(
 
     monkeypatch.setattr(clock, "close", close)
     with pytest.raises(type(error)), host:
-        assert until(lambda: host.seconds > 0.3)
-    assert host.recorder and not host.recorder.is_alive()
-    assert not host.worker.is_alive() and host.player and not host.player.is_alive()
+        assert until(lambda: host.rig.seconds > 0.3)
+    assert host.rig.decks[0].recorder and not host.rig.decks[0].recorder.is_alive()
+    assert not host.rig.scheduler.is_alive() and host.rig.decks[0].player and not host.rig.decks[0].player.is_alive()
     heard = stems_in(tmp_path)
     assert heard.shape[2] > 0.2 * RATE
     assert error_db(sound[:, : heard.shape[2]], heard.sum(axis=0)) < -100.0

@@ -46,8 +46,8 @@ def test_a_player_that_fails_ends_the_file_and_not_the_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, good: int
 ) -> None:
     host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), noise(20 * RATE), freewheel=False)
-    assert host.player
-    file, calls = host.player._file, 0
+    assert host.rig.decks[0].player
+    file, calls = host.rig.decks[0].player._file, 0
     read = file.read
 
     def failing(frames: int) -> Any:
@@ -67,9 +67,9 @@ def test_a_recorder_that_fails_takes_no_sound_with_it(tmp_path: Path, monkeypatc
     sound = noise(2 * RATE)
     host, clock = file_host(tmp_path, IdentityEngine(stateful_spec()), sound, record=tmp_path / "stems")
     with pytest.raises(FileError, match=r"recording failed \(RuntimeError: no such luck\)"), host:
-        assert host.recorder
-        monkeypatch.setattr(host.recorder.writer, "write", fails)
+        assert host.rig.decks[0].recorder
+        monkeypatch.setattr(host.rig.decks[0].recorder.writer, "write", fails)
         assert until(lambda: host.finished)
-    total = host.latency.total
+    total = host.rig.latency.total
     assert error_db(sound, clock.captured[total : total + sound.shape[1]].T) < -100.0
     assert "recording failed" in host_report(host)["warning"]

@@ -9,7 +9,7 @@ from rtsep.audio.sources import Resampled, Signal
 from rtsep.core.presets import plan
 from rtsep.core.spec import ModelSpec, WindowSpec
 from rtsep.demo import SONG
-from rtsep.engine.base import Engine
+from rtsep.engine.base import Engine, Real
 from rtsep.separation.batches import BatchProcess, StreamProcess, open_process
 from rtsep.separation.blocks import Process, Whole, run
 from rtsep.separation.stream import StreamSeparator
@@ -107,9 +107,9 @@ class SegmentEngine(FrameEngine):
         super().__init__(spec)
         self.seen: list[Float32] = []
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         self.seen.append(magnitudes.copy())
-        super().infer(magnitudes, masks, phase)
+        super().infer(magnitudes, masks, real)
 
 
 def test_exact_segments_a_file_into_segments() -> None:
@@ -120,7 +120,7 @@ def test_exact_segments_a_file_into_segments() -> None:
     separated(engine, sound)
     calls = [call for call in engine.seen if call.any()]
     assert len(calls) == 4
-    assert all(call.shape == (2, spec.context, spec.bins) for call in calls)
+    assert all(call.shape == (1, 2, spec.context, spec.bins) for call in calls)
     padded = np.pad(sound, ((0, 0), (spec.window - spec.hop, spec.window)))
     rising = np.sqrt(0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(spec.window) / spec.window))
     for i, magnitudes in enumerate(calls[:3]):

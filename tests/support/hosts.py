@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,45 @@ from rtsep.audio.sources import Resampled
 from rtsep.core.presets import plan
 from rtsep.core.spec import WindowSpec
 from rtsep.engine.base import Engine
-from rtsep.host.clock import DeviceClock, NullClock
+from rtsep.host.clock import DeviceClock
+from rtsep.host.deck import DeckSettings
 from rtsep.host.device import find_device
-from rtsep.host.host import Host, HostSettings
-from rtsep.host.mixer import parse_routes
+from rtsep.host.engine_thread import EngineThread
+from rtsep.host.host import Host
+from rtsep.host.null_clock import NullClock
+from rtsep.host.rig import HostSettings
+from rtsep.host.routes import parse_routes
 from tests.support.signals import Float32
 
 PATIENCE_S = 60.0  # the machine may be busy; nothing here is to be timed by it
 
 
-def settings(engine: Engine, window: WindowSpec, routes: str = "mix=1,2", **changes: Any) -> HostSettings:
-    """Settings with routes as the command line writes them."""
-    return HostSettings(window, parse_routes(routes.split(), engine.spec.stems, engine.spec.channels), **changes)
+class LentEngine:
+    """An engine that others go on using: its host does not close it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def close(self) -> None:
+        """Leave it open."""
+
+
+def engine_thread(engine: Engine) -> EngineThread:
+    """A thread for an engine that is not closed with it."""
+    return EngineThread(lambda: LentEngine(engine))
+
+
+def settings(
+    engine: Engine, window: WindowSpec, routes: str = "mix=1,2", decks: Sequence[DeckSettings] = (), **changes: Any
+) -> HostSettings:
+    """Settings with routes as the command line writes them; without decks it is one that plays the device's input."""
+    of_deck = {name: changes.pop(name) for name in ("channels", "record", "loop", "stages") if name in changes}
+    decks = decks or (DeckSettings(**of_deck),)
+    stems = {deck.name: engine.spec.stems for deck in decks}
+    return HostSettings(window, parse_routes(routes.split(), stems, engine.spec.channels), tuple(decks), **changes)
 
 
 def outputs(chosen: HostSettings) -> int:
@@ -35,9 +63,9 @@ def outputs(chosen: HostSettings) -> int:
     return max(channel for route in chosen.routes for channel in route.channels)
 
 
-def open_file(folder: Path, sound: Float32, sample_rate: int, channels: int = 2) -> Resampled:
+def open_file(folder: Path, sound: Float32, sample_rate: int, channels: int = 2, name: str = "input") -> Resampled:
     """The sound (channels, frames) as a file that a host can play."""
-    path = folder / "input.wav"
+    path = folder / f"{name}.wav"
     soundfile.write(path, sound.T, sample_rate, subtype="FLOAT")
     return Resampled(open_audio(path), sample_rate, channels)
 
@@ -56,8 +84,10 @@ def file_host(
 ) -> tuple[Host, NullClock]:
     """A host that plays the sound on the null device, and the clock, which keeps what is played."""
     chosen = settings(engine, window or plan(engine.spec, sample_rate, preset), routes, freewheel=freewheel, **changes)
+    file = open_file(folder, sound, sample_rate, engine.spec.channels)
+    chosen = replace(chosen, decks=(replace(chosen.decks[0], file=file),))
     clock = NullClock(sample_rate, outputs(chosen), block, capture=sound.shape[1] + 2 * sample_rate)
-    return Host(engine, clock, chosen, open_file(folder, sound, sample_rate, engine.spec.channels)), clock
+    return Host(engine_thread(engine), clock, chosen), clock
 
 
 def card_host(
@@ -72,7 +102,8 @@ def card_host(
     """A host on the virtual card, duplex."""
     chosen = settings(engine, plan(engine.spec, sample_rate, preset), routes, **changes)
     device = find_device("system", "outputs")
-    return Host(engine, DeviceClock(device, device, sample_rate, channels or outputs(chosen), block), chosen)
+    clock = DeviceClock(device, device, sample_rate, channels or outputs(chosen), block)
+    return Host(engine_thread(engine), clock, chosen)
 
 
 def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:

@@ -18,7 +18,6 @@ from rich.console import Console
 
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError
-from rtsep.host.control import Command
 from rtsep.host.host import Host
 from rtsep.surfaces import terminal
 from rtsep.surfaces.terminal import clock_text, meter, press, render, watch
@@ -67,9 +66,9 @@ def test_the_view_at_80_columns(host: Host) -> None:
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_no_line_is_wrapped(host: Host, width: int) -> None:
-    for path in ("master/acapella", "master/instrumental", "master/bypass", "stems/vocals/mute", "stems/bass/solo"):
+    for path in ("acapella", "instrumental", "bypass", "stems/vocals/mute", "stems/bass/solo"):
         host.controls.toggle(path)
-    host.clock.name = "A sound device with a name that is by far too long for any terminal: USB Audio (hw:1,0)"
+    host.rig.clock.name = "A sound device with a name that is by far too long for any terminal: USB Audio (hw:1,0)"
     lines = screen(host, width)
     assert len(lines) == len(screen(host, 400))
     assert max(map(len, lines)) <= width
@@ -80,7 +79,7 @@ def test_a_warning_is_shown(host: Host, monkeypatch: pytest.MonkeyPatch) -> None
     assert any(line.rstrip() == "the [disk] is full" for line in screen(host))
 
 
-SWITCHES = {"a": "master/acapella", "i": "master/instrumental", "b": "master/bypass"} | {
+SWITCHES = {"a": "acapella", "i": "instrumental", "b": "bypass"} | {
     key: f"stems/{stem}/{switch}"
     for switch, keys in (("mute", "1234"), ("solo", "!@#$"))
     for key, stem in zip(keys, ("vocals", "drums", "bass", "other"), strict=True)
@@ -102,14 +101,14 @@ def test_level_keys_stop_at_the_ends(host: Host) -> None:
         for _ in range(80):
             press(host, key)
         assert host.controls.values()["master/gain_db"] == end
-    host.send(Command("master/gain_db", 0.0))
+    host.store.set("master/gain_db", 0.0)
     press(host, "-")
     assert host.controls.values()["master/gain_db"] == -1.0
     assert any("mix" in line and " -1.0 dB" in line for line in screen(host))
 
 
 def test_arrows_seek(host: Host) -> None:
-    assert host.player
+    assert host.rig.decks[0].player
     press(host, "\x1b[C")
     press(host, "\x1b[C")
     assert until(lambda: 10.0 <= host.snapshot().position_s < 14.0)  # type: ignore[operator]
@@ -161,7 +160,7 @@ def test_watching_without_a_terminal_prints_only_warnings(host: Host, monkeypatc
     warnings = iter(["", "the disk is full", "the disk is full", "", *[""] * 1000])
     monkeypatch.setattr(host, "_warning", lambda: next(warnings))
     out = io.StringIO()
-    watch(host, host.seconds + 1.0, Console(file=out))
+    watch(host, host.rig.seconds + 1.0, Console(file=out))
     assert out.getvalue() == "the disk is full\nall is well again\n"
 
 
@@ -246,11 +245,11 @@ def test_a_session_in_a_real_terminal(tmux: Tmux, tmp_path: Path, end: str) -> N
 
 def test_an_error_is_raised_after_the_view(host: Host) -> None:
     """A view in a terminal ends when the host does."""
-    host.worker.error = FileError("broken")
+    host.rig.scheduler.error = FileError("broken")
     host._fail()
     started = time.monotonic()
     out = io.StringIO()
     watch(host, None, Console(file=out, force_terminal=True, width=80))
     assert time.monotonic() - started < 5.0
-    host.worker.error = None
+    host.rig.scheduler.error = None
     assert not ESCAPES.sub("", out.getvalue()).strip()

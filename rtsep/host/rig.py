@@ -1,0 +1,142 @@
+"""The rig: what a host plays with, built and joined: decks, mixer, signal path, scheduler. No thread runs in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rtsep.audio.writers import StemWriter
+from rtsep.core.budget import Budget, wanted_compute
+from rtsep.core.spec import AudioSpec, Latency, WindowSpec
+from rtsep.engine.base import Engine
+from rtsep.errors import DeviceError
+from rtsep.host.clock import Clock
+from rtsep.host.deck import Deck, DeckSettings, file_length, open_deck
+from rtsep.host.device_io import LARGEST_BLOCK, RUNNING, DeckInput, DeviceIO, InputSettings, open_device_io
+from rtsep.host.mixer import deck_faders, master_fader, open_mixer
+from rtsep.host.pipeline import open_pipeline
+from rtsep.host.player import PACE_S, Player, ring_frames
+from rtsep.host.recorder import Recorder, RecordTap, record_tap
+from rtsep.host.routes import Route
+from rtsep.host.scheduler import InferenceScheduler
+from rtsep.host.stage import Stage, total_latency
+
+RING_S = 0.5  # capacity of the rings to and from the signal path, at the least
+FREEWHEEL_PACE_S = 0.001
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    """How a host runs; `compute` is the slack of the out ring in frames, None for the default."""
+
+    window: WindowSpec
+    routes: tuple[Route, ...]
+    decks: tuple[DeckSettings, ...] = (DeckSettings(),)
+    compute: int | None = None
+    stages: tuple[Stage, ...] = ()  # what the mix goes through before the master's fader
+    freewheel: bool = False  # files without pacing, JACK freewheel: every mask is fresh
+    note: str = ""  # what is to be said before the sound
+
+
+class Rig:
+    """All that sound goes through, from the clock to the clock.
+
+    Args:
+        engine: of the model that is played.
+        clock: drives the sound; not yet open.
+        settings: how it runs, and what is played.
+
+    Raises:
+        RtsepError: for what does not fit together, and what cannot be written.
+
+    Thread: any reads its properties; not real-time safe (Python).
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, settings: HostSettings) -> None:
+        self.model, self.provider, self.clock, self.settings = engine.spec, engine.provider, clock, settings
+        self.stems = {deck.name: self.model.stems for deck in settings.decks}
+        rate, window = clock.spec.sample_rate, settings.window
+        self.device_io = self._open_device_io()
+        self.mixer = open_mixer(self.stems, self.model.channels, settings.routes, rate, window.hop)
+        self.decks = tuple(self._open_deck(number) for number in range(len(settings.decks)))
+        memories = tuple(deck.memory for deck in self.decks)
+        stages = (*settings.stages, master_fader(self.mixer))
+        self.pipeline = open_pipeline(window, self.device_io, memories, self.mixer, stages)
+        self.scheduler = InferenceScheduler(engine, window, self.pipeline)
+        self._latency = Latency()
+
+    @property
+    def audio(self) -> AudioSpec:
+        """The stream as the device runs it."""
+        spec = self.clock.spec
+        return AudioSpec(spec.sample_rate, int(self.device_io.state[0]["block"]), spec.inputs, spec.outputs)
+
+    @property
+    def latency(self) -> Latency:
+        """Every part of the way from a deck's input to the output, in frames, as it is now or was last."""
+        if int(self.device_io.state[0]["phase"]) == RUNNING:
+            deck = max(self.decks, key=lambda deck: deck.latency.total)
+            stages = total_latency((self.device_io, deck, *self.pipeline.stages))
+            self._latency = Latency(device=self.clock.latency) + stages
+        return self._latency
+
+    @property
+    def played_out(self) -> bool:
+        """Whether every deck's file has been heard to its end."""
+        # The tail is counted as it is taken in; one block more and all of it has been played.
+        played = self._latency.total + self.audio.block
+        return all(deck.tail is not None and deck.tail >= played for deck in self.decks)
+
+    @property
+    def seconds(self) -> float:
+        """Sound that has been played, in seconds."""
+        return int(self.device_io.inputs[0].ring.state[0]["written"]) / self.clock.spec.sample_rate
+
+    @property
+    def budget(self) -> Budget:
+        """The time that a mask may take, as it is now."""
+        return Budget(self.settings.window, self.audio.block, self.device_io.latency.compute)
+
+    def _open_device_io(self) -> DeviceIO:
+        settings, spec = self.settings, self.clock.spec
+        compute = wanted_compute(self.model, self.settings.window) if settings.compute is None else settings.compute
+        capacity = max(int(RING_S * spec.sample_rate), 2 * LARGEST_BLOCK) + compute + 2 * self.settings.window.hop
+        inputs = [self._input_settings(deck) for deck in settings.decks]
+        device_io = open_device_io(self.model.channels, spec.outputs, capacity, inputs)
+        state = device_io.state[0]
+        state["freewheel"], state["sample_rate"], state["hop"] = (
+            settings.freewheel,
+            spec.sample_rate,
+            self.settings.window.hop,
+        )
+        state["compute"], state["compute_exact"] = compute, settings.compute is not None
+        return device_io
+
+    def _input_settings(self, deck: DeckSettings) -> InputSettings:
+        spec = self.clock.spec
+        if deck.file:
+            return InputSettings(file_frames=ring_frames(spec.sample_rate))
+        wanted = deck.channels if spec.inputs > 1 else (1, 1)
+        if spec.inputs and not all(1 <= channel <= spec.inputs for channel in wanted):
+            raise DeviceError(f"input channels {wanted}: {self.clock.name} has 1 to {spec.inputs}")
+        return InputSettings((wanted[0] - 1, wanted[1] - 1))
+
+    def _open_deck(self, number: int) -> Deck:
+        settings, deck_input = self.settings.decks[number], self.device_io.inputs[number]
+        of_deck = "" if len(self.settings.decks) == 1 else f" of deck {settings.name}"
+        player = recorder = None
+        stages: tuple[Stage, ...] = (*settings.stages, deck_faders(self.mixer, number))
+        if settings.file:
+            pace_s = FREEWHEEL_PACE_S if self.settings.freewheel else PACE_S
+            player = Player(f"player{of_deck}", settings.file, deck_input, pace_s, settings.loop)
+        if settings.record:
+            recorder, tap = self._open_recorder(f"recorder{of_deck}", settings, deck_input)
+            stages = (tap, *stages)
+        memory = open_deck(self.model, self.settings.window, deck_input, stages)
+        return Deck(settings, self.settings.window, deck_input, memory, player, recorder)
+
+    def _open_recorder(self, role: str, settings: DeckSettings, deck_input: DeckInput) -> tuple[Recorder, RecordTap]:
+        model, window, rate = self.model, self.settings.window, self.clock.spec.sample_rate
+        tap = record_tap(self.device_io, len(model.stems) * model.channels, window.hop, rate)
+        assert settings.record
+        writer = StemWriter(settings.record, model.stems, rate, model.channels)
+        return Recorder(role, writer, tap.ring, window.latency.total, lambda: file_length(deck_input)), tap
