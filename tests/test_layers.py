@@ -21,6 +21,7 @@ LAYERS = (  # each package imports only from itself and from those before it
     "model",
     "engine",
     "separation",
+    "control",
     "host",
     "surfaces",
     "dataset",
@@ -157,6 +158,11 @@ def test_the_demo_is_a_leaf() -> None:
             assert {package_of(target) for target in targets} <= {"demo"}, module
         elif any(package_of(target) == "demo" for target in targets):
             assert package_of(module) in ("cli", "diagnostics"), module
+
+
+@pytest.mark.parametrize("module", [module for module in sources() if package_of(module) == "control"])
+def test_control_knows_no_sound(module: str) -> None:
+    assert {package_of(target) for target in own_imports()[module]} <= {"control", "core", "errors"}
 
 
 @pytest.mark.parametrize("foreign", FOREIGN)

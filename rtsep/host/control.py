@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from rtsep.core.parameters import Parameter, lookup, parameters
+from rtsep.control.paths import resolve
 from rtsep.core.spec import Latency
 from rtsep.errors import ParameterError
-from rtsep.host.mixer import Mixer, set_parameters
+from rtsep.host.mixer import Mixer, one_deck, set_parameters
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Controls:
 
     def __init__(self, mixer: Mixer, stems: tuple[str, ...]) -> None:
         self.stems = stems
-        self.table = parameters(stems)
+        self.table = one_deck(stems)
         self._mixer = mixer
         self._lock = threading.Lock()
         self._values = {path: row.default for path, row in self.table.items()}
@@ -64,7 +64,7 @@ class Controls:
 
         Thread: any; not real-time safe (locks).
         """
-        row: Parameter = lookup(self.table, command.path)
+        row = self.table[resolve(self.table, command.path, "", "parameter")]
         value = row.check(command.value)
         with self._lock:
             self._values[command.path] = value
@@ -78,7 +78,7 @@ class Controls:
 
         Thread: any; not real-time safe (locks).
         """
-        row = lookup(self.table, path)
+        row = self.table[resolve(self.table, path, "", "parameter")]
         if row.unit != "switch":
             raise ParameterError(f"{path} is no switch; send it a value in {row.unit}")
         with self._lock:

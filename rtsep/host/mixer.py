@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.core.parameters import SILENCE_DB, parameters
+from rtsep.control.parameters import SILENCE_DB, Parameter, parameters
 from rtsep.dsp.native import kernel
 from rtsep.dsp.triple_buffer import publish, take, triple_buffer
 from rtsep.errors import RouteError
@@ -104,7 +104,7 @@ def open_mixer(stems: tuple[str, ...], channels: int, routes: tuple[Route, ...],
         peaks=np.zeros(count + 1, np.float32),
         fall=10.0 ** (-METER_FALL_DB_S * hop / sample_rate / 20.0),
     )
-    set_parameters(mixer, stems, {path: row.default for path, row in parameters(stems).items()})
+    set_parameters(mixer, stems, {path: row.default for path, row in one_deck(stems).items()})
     _retarget(mixer)
     mixer.ramps["current"] = mixer.ramps["target"]
     mixer.ramps["left"] = 0
@@ -128,6 +128,17 @@ def linear(gain_db: float) -> float:
     Thread: any; not real-time safe (Python).
     """
     return 0.0 if gain_db <= SILENCE_DB else 10.0 ** (gain_db / 20.0)
+
+
+def one_deck(stems: tuple[str, ...]) -> Mapping[str, Parameter]:
+    """List the parameters of a mixer of one deck by short paths, its switches as the master's: until it mixes decks.
+
+    Thread: any; not real-time safe (Python).
+    """
+    found = {path.removeprefix("decks/deck/"): row for path, row in parameters({"deck": stems}).items()}
+    del found["gain_db"]
+    paths = {path: path if "/" in path else f"master/{path}" for path in found}
+    return {paths[path]: replace(row, path=paths[path]) for path, row in found.items()}
 
 
 def set_parameters(mixer: Mixer, stems: tuple[str, ...], values: Mapping[str, float]) -> None:

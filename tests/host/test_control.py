@@ -6,10 +6,9 @@ import threading
 import numpy as np
 import pytest
 
-from rtsep.core.parameters import parameters
 from rtsep.errors import ParameterError
 from rtsep.host.control import Command, Controls
-from rtsep.host.mixer import Mixer, Route, mix, open_mixer
+from rtsep.host.mixer import Mixer, Route, mix, one_deck, open_mixer
 
 STEMS = ("vocals", "drums")
 HOP = 256
@@ -31,7 +30,7 @@ def level(mixer: Mixer) -> float:
 
 def test_all_parameters_are_there_at_their_defaults(mixer: Mixer) -> None:
     controls = Controls(mixer, STEMS)
-    assert controls.values() == {path: row.default for path, row in parameters(STEMS).items()}
+    assert controls.values() == {path: row.default for path, row in one_deck(STEMS).items()}
     assert level(mixer) == pytest.approx(0.75)
 
 
@@ -46,7 +45,7 @@ def test_a_command_reaches_the_mixer(mixer: Mixer) -> None:
     assert level(mixer) == 1.0
 
 
-@pytest.mark.parametrize("path", parameters(STEMS))
+@pytest.mark.parametrize("path", one_deck(STEMS))
 def test_every_path_is_validated(mixer: Mixer, path: str) -> None:
     controls = Controls(mixer, STEMS)
     row = controls.table[path]

@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtsep.core.parameters import parameters
 from rtsep.errors import RouteError
-from rtsep.host.mixer import Mixer, Route, linear, mix, open_mixer, parse_routes, read_meters, set_parameters
+from rtsep.host.mixer import Mixer, Route, linear, mix, one_deck, open_mixer, parse_routes, read_meters, set_parameters
 from tests.support.signals import Float32, error_db, noise
 
 STEMS = ("vocals", "drums", "bass")
@@ -22,7 +21,7 @@ class Desk:
     ) -> None:
         self.mixer: Mixer = open_mixer(STEMS, channels, routes, RATE, HOP)
         self.outputs, self.channels = outputs, channels
-        self.values = {path: row.default for path, row in parameters(STEMS).items()}
+        self.values = {path: row.default for path, row in one_deck(STEMS).items()}
 
     def turn(self, **settings: float) -> None:
         """`turn(vocals_mute=1)`; the master's knobs without a stem."""

@@ -1,0 +1,1 @@
+"""Control: parameters, actions and snapshots, which host and surfaces share."""
