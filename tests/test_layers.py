@@ -184,6 +184,15 @@ def test_a_live_run_imports_no_torch() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_terminal_needs_no_host() -> None:
+    program = (
+        "import sys, rtsep.surfaces.terminal, rtsep.surfaces.session;"
+        "print([name for name in sys.modules if name.startswith(('rtsep.host', 'rtsep.dsp', 'numpy', 'numba'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_package_itself_is_lazy() -> None:
     program = "import sys, rtsep; print(rtsep.__version__, 'numba' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -65,10 +65,12 @@ def play(options: LiveOptions, seconds: float | None, report: Path | None) -> No
     Raises:
         RtsepError: for what cannot be played.
     """
+    from rtsep.cli.rig import Rig
     from rtsep.dsp.native import compiled
     from rtsep.host.factory import open_host
     from rtsep.host.report import check_writable
-    from rtsep.surfaces.terminal import watch
+    from rtsep.surfaces.session import watch
+    from rtsep.surfaces.terminal import Terminal
 
     if report:
         check_writable(report)
@@ -85,7 +87,12 @@ def play(options: LiveOptions, seconds: float | None, report: Path | None) -> No
             if host.settings.note:
                 say(host.settings.note)
             say(f"{host.engine.spec.name} on {host.clock.name}, {rate} Hz, {behind} behind the input")
-            watch(host, seconds, out)
+            rig = Rig(host)
+            rig.start()
+            ends.callback(rig.stop)
+            terminal = Terminal(rig.store, rig.actions, rig.publisher, out)
+            ends.callback(lambda: say(terminal.failure) if terminal.failure else None)
+            watch([terminal], rig.publisher, rig.ended, seconds)
 
 
 def _finish(host: Host, report: Path | None) -> None:
