@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.results import Figures, run
 from rtsep.demo import SONG
+from rtsep.engine.registry import NETWORK_ENGINES
 from rtsep.errors import EngineError
 from rtsep.host.factory import open_host
 from rtsep.host.options import LiveOptions
@@ -15,7 +16,7 @@ from rtsep.model.store import find
 
 # the one that answers at every hop; those that take longer than a hop are in benchmarks/live.py
 MODEL, SAMPLE_RATE = "streaming-2stems", 48000
-ENGINES = (("onnx", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
+ENGINES = [(engine.name, precision) for engine in NETWORK_ENGINES for precision in engine.precisions]
 PRESETS = ("23", "12", "6", "3")
 SECONDS, QUICK_SECONDS = 8.0, 1.0
 

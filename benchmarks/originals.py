@@ -21,6 +21,7 @@ from benchmarks.parity.__main__ import WORK
 from benchmarks.parity.environment import SPLEETER
 from benchmarks.results import Figures, program, run
 from benchmarks.throughput import music_file
+from rtsep.engine.registry import NETWORK_ENGINES
 from rtsep.errors import EngineError
 from rtsep.model.importers.spleeter import import_spleeter
 
@@ -29,7 +30,7 @@ ALBUM = 6  # files of 30 s
 LONG_S, QUICK_LONG_S = 7200.0, 60.0
 RUNS = 3
 POLL_S = 0.2
-ENGINES = (("onnx", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
+ENGINES = [(engine.name, precision) for engine in NETWORK_ENGINES for precision in engine.precisions]
 MODEL = "spleeter-2stems"
 
 

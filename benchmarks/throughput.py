@@ -13,13 +13,14 @@ import soundfile
 from benchmarks.results import Figures, program, run
 from rtsep.demo import SONG
 from rtsep.diagnostics import benchmarks as bench
+from rtsep.engine.registry import NETWORK_ENGINES
 from rtsep.errors import EngineError
 from rtsep.model.store import find, names
-from rtsep.separation.engine_pool import open_engines
+from rtsep.separation.engine_pool import open_pool
 from rtsep.separation.options import SeparationOptions
 
 MODEL, OFFICIAL = "streaming-2stems", "spleeter-2stems"  # measured where it is installed
-ENGINES = (("onnx", "f32"), ("openvino", "f32"), ("openvino", "bf16"))
+ENGINES = [(engine.name, precision) for engine in NETWORK_ENGINES for precision in engine.precisions]
 THREADS = (1, 2)
 PRESETS = ("exact", "23")
 SECONDS, QUICK_SECONDS = 60.0, 2.0
@@ -41,7 +42,7 @@ def music_file(path: Path, seconds: float) -> None:
 def whole_command(model: str, seconds: float, threads: int, runs: int) -> Figures:
     """`rtsep separate` on a song, from its start to its end, several times, in turns with the network alone."""
     method = SeparationOptions()
-    engines = open_engines(find(model), method, 1, threads=threads)
+    engines = open_pool(find(model), method, 1, threads=threads)
     network = bench.Network(engines, method, seconds, soundfile.info(SONG).samplerate)
     network.think()
     with tempfile.TemporaryDirectory() as folder:

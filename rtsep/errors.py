@@ -37,3 +37,8 @@ class ParameterError(RtsepError):
 
 class ConfigError(RtsepError):
     """A settings file that cannot be read, or an entry that is unknown or of the wrong type."""
+
+
+def one_line(error: Exception) -> str:
+    """Give a library's error message as one line that is not too long."""
+    return " ".join(str(error).split())[:300]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rtsep.engine.base import Engine
-from rtsep.engine.build import build
+from rtsep.engine.registry import open_engine
 from rtsep.model import store
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a shell; tests send it
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def streaming() -> Iterator[Engine]:
     """The embedded model in ONNX Runtime, one thread, as the live program runs it."""
-    engine = build(store.find("streaming-2stems"))
+    engine = open_engine(store.find("streaming-2stems"))
     yield engine
     engine.close()
 

@@ -24,8 +24,9 @@ from rtsep.cli.evaluate import (
     score_tables,
     split_commas,
 )
-from rtsep.cli.options import EngineName, Model, Precision, Report, Threads, out, say
+from rtsep.cli.options import Model, Report, dataclass_options, out, say
 from rtsep.core.spec import DEFAULT_MODEL
+from rtsep.engine.registry import EngineOptions
 
 app = typer.Typer(help="Measure this machine.", no_args_is_help=True, rich_markup_mode="rich")
 
@@ -68,13 +69,13 @@ def jitter(
 
 
 @app.command("throughput", epilog="Example:\n\n  rtsep bench throughput --threads 2")
+@dataclass_options(EngineOptions, engine="onnx", precision="f32", threads=2)
 def throughput(
     model: Model = DEFAULT_MODEL,
     latency: Annotated[str, typer.Option("--latency", "-l", help="The preset.")] = "exact",
     seconds: Annotated[float, typer.Option(min=1.0, help="Length of the sound.")] = 120.0,
-    engine: EngineName = "onnx",
-    precision: Precision = "f32",
-    threads: Threads = 2,
+    *,
+    chosen: dict[str, Any],
     report: Report = None,
 ) -> None:
     """How many times faster than real time files are separated."""
@@ -82,7 +83,7 @@ def throughput(
 
     _look_ahead(report)
     with out.status(f"separating {seconds:g} s of music, {bench.RUNS + 1} times"):
-        found = bench.throughput(model, latency, seconds, engine, threads, precision)
+        found = bench.throughput(model, latency, seconds, **chosen)
     say(f"{found['times_real_time']:.1f} times real time  ({found['engine']}, {found['runs']} runs, median)")
     share = f"{100 * found['share_of_network']:.0f} %"
     say(f"{share} of the network alone, which does {found['network_times_real_time']:.1f} in the same run")
@@ -96,6 +97,7 @@ def throughput(
     "  rtsep bench quality songs -o quality -m spleeter:2stems --around 46,23 --lookahead 0,1,2,4,8 "
     "--context 64,128,256 --seen own,preset --late 0,1,2 --museval",
 )
+@dataclass_options(EngineOptions, engine="onnx", precision="f32")
 def quality(
     folder: Songs,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for JSON, plot, and what is kept.")],
@@ -116,8 +118,8 @@ def quality(
     rate: Rate = 0,
     jobs: Jobs = 0,
     museval: Museval = False,
-    engine: EngineName = "onnx",
-    precision: Precision = "f32",
+    *,
+    chosen: dict[str, Any],
 ) -> None:
     """SDR against latency and all that buys or costs it: one axis at a time, the others at their first value.
 
@@ -132,7 +134,7 @@ def quality(
     sweeps = plan_sweeps({"latency": split_commas(latency), **values, "seen": split_commas(seen)}, split_commas(around))
     settings = list(dict.fromkeys(setting for sweep in sweeps for setting in sweep.settings))
     songs, evaluation = prepare_evaluation(
-        folder, layout, changes, model, stems, start, seconds, rate, museval, settings, engine, precision
+        folder, layout, changes, model, stems, start, seconds, rate, museval, settings, EngineOptions(**chosen)
     )
     scores = score_all(evaluation, songs, settings, output, jobs)
     summary = summarise(scores, settings)

@@ -11,6 +11,7 @@ import typer
 
 from rtsep.cli.options import Model, dataclass_options, out, print_error, say
 from rtsep.core.spec import DEFAULT_MODEL
+from rtsep.engine.registry import EngineOptions
 from rtsep.errors import ConfigError, RtsepError
 from rtsep.host.options import LiveOptions
 
@@ -94,11 +95,11 @@ def evaluate(
 
     if baseline not in ("", "centre"):
         raise ConfigError(f"unknown baseline {baseline!r}; allowed is centre")
-    engine, precision = chosen.pop("engine"), chosen.pop("precision")
+    options = EngineOptions(chosen.pop("engine"), chosen.pop("precision"))
     base = Setting(**chosen, seen=seen, late=late)
     settings = setting_grid(base, split_commas(latency), parse_numbers(level, "level", float), offline, bool(baseline))
     songs, evaluation = prepare_evaluation(
-        folder, layout, changes, model, stems, start, seconds, rate, museval, settings, engine, precision
+        folder, layout, changes, model, stems, start, seconds, rate, museval, settings, options
     )
     scores = score_all(evaluation, songs, settings, output, jobs)
     if scores:
@@ -122,8 +123,7 @@ def prepare_evaluation(
     rate: int,
     museval: bool,
     settings: Sequence[Setting],
-    engine: str,
-    precision: str,
+    options: EngineOptions,
 ) -> tuple[list[Song], Evaluation]:
     """Find the songs, and how they are scored; all that can be wrong with either is said now.
 
@@ -138,8 +138,7 @@ def prepare_evaluation(
         rate: that is played at, in Hz; 0 for each song's own.
         museval: whether its figures are made too.
         settings: by which songs are scored.
-        engine: its name.
-        precision: f32 or bf16.
+        options: which engine runs the model.
 
     Raises:
         ConfigError: without a preset.
@@ -155,7 +154,7 @@ def prepare_evaluation(
         raise ConfigError("latency is empty; name a preset, as 23")
     if museval:
         require_museval()
-    separator = EvaluatedModel(resolve(model), engine, 1, precision)
+    separator = EvaluatedModel(resolve(model), options)
     evaluation = Evaluation(separator, split_commas(stems), Clip(start, seconds), rate, museval)
     songs = songs_to_score(layout, folder, _layout_options(layout, changes or ()))
     evaluation.check(songs, settings)

@@ -17,9 +17,6 @@ from rtsep.core.config import Option
 from rtsep.errors import ConfigError
 
 Model = Annotated[str, typer.Option("--model", "-m", help="A model's name or path; see `rtsep models`.")]
-EngineName = Annotated[str, typer.Option(help="onnx, or openvino.")]
-Precision = Annotated[str, typer.Option(help="f32, or bf16 with openvino.")]
-Threads = Annotated[int, typer.Option(min=1, max=64, help="CPU threads of one inference.")]
 Report = Annotated[Optional[Path], typer.Option(help="Write the figures to this JSON file.")]  # noqa: UP045
 
 out = Console(highlight=False)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from rtsep.cli.options import EngineName, Precision, out, print_error, say
+from rtsep.cli.options import dataclass_options, out, print_error, say
 from rtsep.core.spec import DEFAULT_MODEL
+from rtsep.engine.registry import ENGINES, EngineOptions
 from rtsep.errors import RtsepError
 
 EPILOG = (
@@ -37,6 +38,7 @@ Names = Annotated[
 ]
 
 
+@dataclass_options(EngineOptions, engine="onnx", precision="f32")
 def separate(
     inputs: Annotated[list[Path], typer.Argument(help="Audio files, and folders of them.", metavar="INPUT...")],
     output: Annotated[Path, typer.Option("--output", "--output_path", "-o", help="Folder for the stems.")],
@@ -57,8 +59,8 @@ def separate(
     residual: Annotated[bool, typer.Option("--residual", help="Open-Unmix: one more stem, the rest.")] = False,
     wiener_window: Annotated[int, typer.Option(help="Open-Unmix: frames that are refined together.")] = 300,
     resume: Annotated[bool, typer.Option("--resume", help="Leave out files whose stems are there.")] = False,
-    engine: EngineName = "onnx",
-    precision: Precision = "f32",
+    *,
+    chosen: dict[str, Any],
     threads: Annotated[int, typer.Option(min=0, max=256, help="CPU threads; 0: all processors.")] = 0,
 ) -> None:
     """Separate files: OUTPUT/<name>/<stem>.wav."""
@@ -67,13 +69,13 @@ def separate(
     from importlib import import_module
 
     pool = ThreadPoolExecutor(1)
-    if engine == "onnx":  # loaded while the model's bytes are checked, which needs no GIL
-        pool.submit(import_module, "onnxruntime")
+    if library := ENGINES[EngineOptions(**chosen).engine].library:
+        pool.submit(import_module, library)  # loaded while the model's bytes are checked, which needs no GIL
     from rtsep.model.descriptor import resolve
 
     stored = resolve(model)
 
-    from rtsep.separation.engine_pool import open_engines
+    from rtsep.separation.engine_pool import open_pool
     from rtsep.separation.jobs import Output, Span, find_sources, plan_jobs
     from rtsep.separation.options import Refinement, SeparationOptions
     from rtsep.separation.separate import prepare
@@ -82,8 +84,8 @@ def separate(
     refinement = Refinement(1 if niter is None else niter, softmask, residual, wiener_window) if asked else None
     method = SeparationOptions(latency, mwf, refinement)
     method.check(stored.spec)
-    chosen = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
-    target = Output(output, codec, bitrate, filename_format, chosen)
+    wanted = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
+    target = Output(output, codec, bitrate, filename_format, wanted)
     span = Span(offset, duration)
     jobs = plan_jobs(find_sources(inputs, output), method.stems(stored.spec), target)
     left = [job for job in jobs if not (resume and job.done)]
@@ -92,7 +94,7 @@ def separate(
     if not left:
         return
     with pool:  # a network is loaded without the GIL; meanwhile the rest gets ready
-        building = pool.submit(open_engines, stored, method, len(left), engine, threads, precision)
+        building = pool.submit(open_pool, stored, method, len(left), threads=threads, **chosen)
         from rtsep.separation.files import separate_files
 
         prepare(stored.spec, method)

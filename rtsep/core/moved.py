@@ -11,6 +11,7 @@ MODULES = {  # without `rtsep.`; what lies in a package goes where the package w
     "dsp.context": "dsp.spectrogram_ring",
     "dsp.triple": "dsp.triple_buffer",
     "engine.bound": "engine.io_binding",
+    "engine.build": "engine.registry",
     "engine.pace": "engine.timing",
     "evaluate": "evaluation",
     "files": "audio.readers",

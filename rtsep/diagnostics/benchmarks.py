@@ -24,9 +24,9 @@ from rtsep.core.presets import PRESETS, plan
 from rtsep.core.spec import ModelSpec, WindowSpec
 from rtsep.demo import SONG
 from rtsep.engine.base import Engine
-from rtsep.engine.build import build
-from rtsep.engine.graph import masks_shape
+from rtsep.engine.graph import magnitudes_shape, masks_shape
 from rtsep.engine.identity import IdentityEngine
+from rtsep.engine.registry import open_engine
 from rtsep.errors import RtsepError, SpecError
 from rtsep.host.clock import NullClock
 from rtsep.host.factory import open_host
@@ -37,7 +37,7 @@ from rtsep.host.options import LiveOptions
 from rtsep.host.report import FORMAT, PROGRAM, host_report, latency_report
 from rtsep.model.store import find
 from rtsep.separation.batches import STATEFUL_FRAMES
-from rtsep.separation.engine_pool import open_engines
+from rtsep.separation.engine_pool import open_pool
 from rtsep.separation.files import separate_file
 from rtsep.separation.jobs import Output, plan_jobs
 from rtsep.separation.options import EXACT, SeparationOptions
@@ -60,7 +60,7 @@ def latency(model: str, sample_rate: int, block: int) -> dict[str, Any]:
         ModelError, SpecError: for a model that is not there, or a rate that cannot be.
     """
     stored = find(model).live()
-    engine = build(stored)
+    engine = open_engine(stored)
     plan(stored.spec, sample_rate, "exact")  # what every model can do: an error here is the rate's
     rows = []
     for preset in PRESETS:
@@ -101,7 +101,7 @@ def inference_times(engine: Any) -> Any:
     """
     spec: ModelSpec = engine.spec
     engine.warmup(spec.context)
-    magnitudes = np.random.default_rng(0).random((spec.channels, spec.context, spec.bins), np.float32)
+    magnitudes = np.random.default_rng(0).random(magnitudes_shape(spec, spec.context), np.float32)
     masks = np.zeros(masks_shape(spec, spec.context), np.float32)
     times = histogram()
     for _ in range(INFERENCES):
@@ -174,7 +174,7 @@ def throughput(model: str, preset: str, seconds: float, engine: str, threads: in
         seconds: of music.
         engine: a name out of `ENGINES`.
         threads: of all engines together; 0: one for every processor.
-        precision: see `build`.
+        precision: see `EngineOptions`.
 
     Returns:
         A report; speeds are seconds of music in a second.
@@ -183,7 +183,7 @@ def throughput(model: str, preset: str, seconds: float, engine: str, threads: in
         RtsepError: for what cannot be separated.
     """
     method = SeparationOptions(preset)
-    engines = open_engines(find(model), method, 1, engine, threads, precision)
+    engines = open_pool(find(model), method, 1, engine, threads, precision)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "music.wav"
         _lengthen(SONG, path, seconds)
@@ -234,9 +234,8 @@ class Network:
         phases = window.frame_stride // window.mask_interval if stateful else window.frame_stride if batched else 1
         length = seconds * window.sample_rate + (window.window if segments else window.latency.total)
         self._calls = phases * math.ceil(length / (hops * window.hop))
-        shape = (model.channels, frames, model.bins)
-        self._magnitudes = np.random.default_rng(0).random(shape, np.float32)
-        self._masks = [np.empty((len(model.stems), *shape), np.float32) for _ in self._engines]
+        self._magnitudes = np.random.default_rng(0).random(magnitudes_shape(model, frames), np.float32)
+        self._masks = [np.empty(masks_shape(model, frames), np.float32) for _ in self._engines]
 
     def think(self) -> float:
         """Make every call, the engines side by side.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rtsep.core.budget import Budget, default_compute
 from rtsep.core.presets import PRESETS, host_block, plan
 from rtsep.core.spec import Latency
-from rtsep.engine.build import build
+from rtsep.engine.registry import EngineOptions, open_engine
 from rtsep.engine.timing import pass_time_s
 from rtsep.errors import SpecError
 from rtsep.host.late_masks import cure
@@ -59,7 +59,7 @@ def timings(stored: StoredModel, cores: int) -> Iterator[ModelTiming]:
         budgets.append(Budget(window, BLOCK, default_compute(playable.spec, window, BLOCK)))
     for threads in THREADS[:1] if playable.spec.kind == "stateful" else THREADS:
         if threads <= cores:
-            engine = build(playable, threads=threads)
+            engine = open_engine(playable, EngineOptions(threads=threads))
             engine.warmup(playable.spec.context)
             taken = pass_time_s(engine, max(budget.interval_s for budget in budgets))
             engine.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rtsep.diagnostics.capacity import SAMPLE_RATE, ModelTiming, timings
 from rtsep.dsp.native import compiled
+from rtsep.engine.registry import ENGINES, RegisteredEngine
 from rtsep.errors import RtsepError
 from rtsep.host.device import devices
 from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime, lock_memory, unlock_memory
@@ -76,12 +77,23 @@ def _models() -> Finding:
     return Finding("models", ", ".join(stored.name for stored in found))
 
 
-def _library(subject: str, module: str, cure: str, needed: bool = False) -> Callable[[], Finding]:
+def _engine(engine: RegisteredEngine) -> Callable[[], Finding]:
+    subject = f"engine {engine.name}"
+    needed = bool(engine.library and not engine.extra)  # rtsep itself depends on it
+
     def look() -> Finding:
-        there = importlib.util.find_spec(module) is not None
-        return Finding(subject, "installed" if there else "not installed", "" if there else cure, needed)
+        if lack := engine.probe():
+            return Finding(subject, *lack.split("; ", 1), needed=needed)
+        precisions = (engine.probe(precision).partition("; ")[0] or precision for precision in engine.precisions)
+        return Finding(subject, f"{engine.title}, {'; '.join(precisions)}", needed=needed)
 
     return look
+
+
+def _torch() -> Finding:
+    there = importlib.util.find_spec("torch") is not None
+    cure = "" if there else "pip install 'rtsep[train]'"
+    return Finding("PyTorch (only for training and export)", "installed" if there else "not installed", cure)
 
 
 def _bf16() -> Finding:
@@ -130,9 +142,8 @@ LOOKS: tuple[Callable[[], Finding], ...] = (
     _system,
     _sound,
     _models,
-    _library("ONNX Runtime", "onnxruntime", "pip install onnxruntime", needed=True),
-    _library("OpenVINO", "openvino", "pip install 'rtsep[openvino]'"),
-    _library("PyTorch (only for training and export)", "torch", "pip install 'rtsep[train]'"),
+    *map(_engine, ENGINES.values()),
+    _torch,
     _bf16,
     _ffmpeg,
     _priority,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from rtsep.core.spec import ModelSpec
-from rtsep.engine.base import Float32
+from rtsep.engine.base import Float32, Real
 from rtsep.errors import EngineError, ModelError
 from rtsep.model.store import StoredModel
 
@@ -95,34 +95,46 @@ def check_frames(spec: ModelSpec, frames: int) -> int:
     return frames
 
 
-def masks_shape(spec: ModelSpec, frames: int) -> tuple[int, int, int, int]:
-    """Give the shape (stems, channels, frames, bins) of the masks of a call of so many spectra.
+def magnitudes_shape(spec: ModelSpec, frames: int, rows: int = 1) -> tuple[int, int, int, int]:
+    """Give the shape (rows, channels, frames, bins) of the magnitudes of a call of so many spectra.
 
     Raises:
         EngineError: for a number that the graph does not take.
     """
-    return len(spec.stems), spec.channels, spec.given(check_frames(spec, frames)), spec.bins
+    return rows, spec.channels, check_frames(spec, frames), spec.bins
 
 
-def check_call(spec: ModelSpec, magnitudes: Float32, masks: Float32, phase: int) -> None:
+def masks_shape(spec: ModelSpec, frames: int, rows: int = 1) -> tuple[int, int, int, int, int]:
+    """Give the shape (rows, stems, channels, frames, bins) of the masks of a call of so many spectra.
+
+    Raises:
+        EngineError: for a number that the graph does not take.
+    """
+    return rows, len(spec.stems), spec.channels, spec.given(check_frames(spec, frames)), spec.bins
+
+
+def check_call(spec: ModelSpec, magnitudes: Float32, masks: Float32, real: Real) -> list[int]:
     """Check that the arrays of one call have the shapes that the spec gives.
 
     Args:
         spec: of the model.
-        magnitudes: (channels, frames, bins).
-        masks: (stems, channels, frames, bins).
-        phase: 0 or more.
+        magnitudes: (rows, channels, frames, bins).
+        masks: (rows, stems, channels, frames, bins).
+        real: (rows,), or None for all.
+
+    Returns:
+        The rows that are real, in their order.
 
     Raises:
         EngineError: where they have not.
     """
-    frames = magnitudes.shape[1] if magnitudes.ndim == 3 else 0
-    shape = (spec.channels, check_frames(spec, frames), spec.bins)
-    given = masks_shape(spec, frames)
+    rows, frames = (len(magnitudes), magnitudes.shape[2]) if magnitudes.ndim == 4 else (1, 0)
+    shape, given = magnitudes_shape(spec, frames, rows), masks_shape(spec, frames, rows)
     if magnitudes.shape != shape or masks.shape != given:
         raise EngineError(
             f"magnitudes {magnitudes.shape} and masks {masks.shape} do not fit {spec.name}, "
             f"which wants {shape} and {given}"
         )
-    if phase < 0:
-        raise EngineError(f"phase is {phase}; it must be 0 or more")
+    if real is not None and real.shape != (rows,):
+        raise EngineError(f"real has the shape {real.shape}; it must be ({rows},), one for each row")
+    return [row for row in range(rows) if real is None or real[row]]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rtsep.core.spec import ModelSpec
-from rtsep.engine.base import Float32
-from rtsep.engine.graph import check_call, check_frames, masks_shape
+from rtsep.engine.base import Float32, Real
+from rtsep.engine.graph import check_call, magnitudes_shape, masks_shape
 from rtsep.errors import EngineError
 
 
@@ -33,20 +33,20 @@ class IdentityEngine:
         self.provider = "identity, no network"
         self._shares: Float32 = np.array(shares, np.float32).reshape(-1, 1, 1, 1)
 
-    def warmup(self, frames: int = 1, phases: int = 1) -> None:
+    def warmup(self, frames: int = 1, rows: int = 1) -> None:
         """Run once, so that the first real call is like every other."""
-        shape = (self.spec.channels, check_frames(self.spec, frames), self.spec.bins)
-        self.infer(np.zeros(shape, np.float32), np.empty(masks_shape(self.spec, frames), np.float32))
+        magnitudes = np.zeros(magnitudes_shape(self.spec, frames, rows), np.float32)
+        self.infer(magnitudes, np.empty(masks_shape(self.spec, frames, rows), np.float32))
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         """Write the shares; see `Engine.infer`."""
-        check_call(self.spec, magnitudes, masks, phase)
-        if self.spec.output == "magnitude":
-            np.multiply(self._shares, magnitudes[:, -masks.shape[2] :], out=masks)
-        else:
-            masks[...] = self._shares
+        for row in check_call(self.spec, magnitudes, masks, real):
+            if self.spec.output == "magnitude":
+                np.multiply(self._shares, magnitudes[row, :, -masks.shape[3] :], out=masks[row])
+            else:
+                masks[row] = self._shares
 
-    def reset(self, phase: int | None = None) -> None:
+    def reset(self, row: int | None = None) -> None:
         """Do nothing: there are no states."""
 
     def close(self) -> None:

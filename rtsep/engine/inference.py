@@ -1,4 +1,4 @@
-"""From the spectrogram ring through an engine to the masks of one hop."""
+"""From the spectrogram ring of one stream through an engine to the masks of one hop."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import numpy as np
 from rtsep.core.spec import WindowSpec
 from rtsep.dsp.spectrogram_ring import SpectrogramRing, gather
 from rtsep.engine.base import Engine, Float32
-from rtsep.engine.graph import masks_shape
-from rtsep.errors import SpecError
+from rtsep.engine.graph import magnitudes_shape, masks_shape
+from rtsep.engine.slots import slots
 
 
 class Inference:
-    """Runs an engine on the hops of one stream; both the separator and the host's worker use it.
+    """Runs an engine on the hops of one stream: a single deck, whose phases are the rows.
 
     `masks` (stems, channels, bins) holds the raw result of the last `run`.
 
@@ -28,29 +28,17 @@ class Inference:
     def __init__(self, engine: Engine, window: WindowSpec, ring: SpectrogramRing) -> None:
         model = engine.spec
         self.engine = engine
-        self._window = window
-        self._ring = ring
+        self.slots = slots(model, window)
         self.stateful = model.kind == "stateful"
-        phases = window.frame_stride // window.mask_interval if self.stateful else 1
-        engine.warmup(model.context, phases)
-        self._magnitudes = np.zeros((model.channels, model.context, model.bins), np.float32)
-        given = model.given(model.context)
-        if window.lookahead_hops >= given:
-            raise SpecError(
-                f"lookahead of {window.lookahead_hops} hops: the graph of {model.name} gives the newest {given} frames "
-                f"alone; allowed are 0 to {given - 1}"
-            )
-        self._output = np.zeros(masks_shape(model, model.context), np.float32)
-        gather(ring, -1, window.frame_stride, self._magnitudes)  # compiled before it matters
-        self.masks: Float32 = self._output[:, :, given - 1 - window.lookahead_hops]
-
-    def wants(self, hop: int) -> bool:
-        """Say whether a mask is made at this hop, counted from 0."""
-        return hop % self._window.mask_interval == 0
-
-    def phase(self, hop: int) -> int:
-        """Give the engine's states, by their number, that the frame of this hop continues."""
-        return hop % self._window.frame_stride // self._window.mask_interval if self.stateful else 0
+        self._ring = ring
+        rows = self.slots.rows()
+        engine.warmup(model.context, rows)
+        self._magnitudes = np.zeros(magnitudes_shape(model, model.context, rows), np.float32)
+        self._output = np.zeros(masks_shape(model, model.context, rows), np.float32)
+        self._real = np.zeros(rows, np.bool_)
+        self._masks: list[Float32] = [row[:, :, self.slots.frame] for row in self._output]
+        self.masks = self._masks[0]
+        gather(ring, -1, window.frame_stride, self._magnitudes[0])  # compiled before it matters
 
     def run(self, hop: int) -> bool:
         """Make the masks of one hop.
@@ -63,11 +51,15 @@ class Inference:
         Returns:
             False if its frames are no longer in the spectrogram ring.
         """
-        if not gather(self._ring, hop, self._window.frame_stride, self._magnitudes):
+        row = self.slots.row(hop)
+        if not gather(self._ring, hop, self.slots.frame_stride, self._magnitudes[row]):
             return False
-        self.engine.infer(self._magnitudes, self._output, self.phase(hop))
+        self._real[:] = False
+        self._real[row] = True
+        self.engine.infer(self._magnitudes, self._output, self._real)
+        self.masks = self._masks[row]
         return True
 
     def reset(self, hop: int | None = None) -> None:
         """Forget the past of one hop's phase, or of all."""
-        self.engine.reset(None if hop is None else self.phase(hop))
+        self.engine.reset(None if hop is None else self.slots.row(hop))

@@ -13,8 +13,8 @@ import onnxruntime
 
 from rtsep.engine.base import Float32
 from rtsep.engine.graph import GraphValue, check_graph
-from rtsep.engine.io_binding import IOBindingEngine, Plan, one_line, threads_in_words
-from rtsep.errors import ModelError
+from rtsep.engine.io_binding import IOBindingEngine, Plan, threads_in_words
+from rtsep.errors import ModelError, one_line
 from rtsep.model.store import StoredModel
 
 SILENT = 4  # log severity: what goes wrong is raised, not logged
@@ -53,18 +53,20 @@ class OnnxEngine(IOBindingEngine):
         others = len(self._parts) - 1
         self._pool = ThreadPoolExecutor(others, "rtsep-stems") if others else None
 
+    @property
+    def _stems(self) -> list[int]:
+        return [part.stems for part in self._parts]
+
     def _bind(self, plan: Plan, before: list[Float32], after: list[Float32]) -> Any:
         inputs, outputs = self._names()
-        bindings, first = [], 0
-        for part in self._parts:
+        bindings = []
+        for part, masks in zip(self._parts, plan.masks, strict=True):
             binding = part.session.io_binding()
             for name, buffer in zip(inputs, [plan.magnitudes, *before], strict=True):
                 binding.bind_input(name, "cpu", 0, np.float32, buffer.shape, buffer.ctypes.data)
-            masks = plan.masks[:, first : first + part.stems]  # in one piece, as the batch is 1
             for name, buffer in zip(outputs, [masks, *after], strict=True):
                 binding.bind_output(name, "cpu", 0, np.float32, buffer.shape, buffer.ctypes.data)
             bindings.append(binding)
-            first += part.stems
         return bindings
 
     def _run(self, binding: Any) -> None:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import openvino
+
 from rtsep.engine.base import Float32
-from rtsep.engine.graph import GraphValue, check_graph
-from rtsep.engine.io_binding import IOBindingEngine, Plan, one_line, threads_in_words
-from rtsep.errors import EngineError, ModelError
+from rtsep.engine.graph import GraphValue, check_graph, magnitudes_shape
+from rtsep.engine.io_binding import IOBindingEngine, Plan, threads_in_words
+from rtsep.errors import EngineError, ModelError, one_line
 from rtsep.model.store import StoredModel
 
-PRECISIONS = ("f32", "bf16")
+
+def missing(precision: str) -> str:
+    """Say what this machine lacks for a precision, and the cure; empty where it lacks nothing."""
+    if precision == "bf16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return "bf16 needs avx512_bf16 or amx_bf16, and this CPU lacks both; use f32"
+    return ""
 
 
 class OpenVinoEngine(IOBindingEngine):
@@ -22,21 +29,13 @@ class OpenVinoEngine(IOBindingEngine):
         precision: "f32", or "bf16", which is faster and coarser.
 
     Raises:
-        EngineError: where OpenVINO is not installed, or the CPU has no bf16.
+        EngineError: for fewer threads than 1, and where OpenVINO cannot compile it.
         ModelError: where the file is no graph or does not match its spec.
     """
 
     def __init__(self, model: StoredModel, threads: int = 1, precision: str = "f32") -> None:
         super().__init__(model.spec, f"OpenVINO CPU {precision}, {threads_in_words(threads)}")
-        if precision not in PRECISIONS:
-            raise EngineError(f"precision is {precision!r}; OpenVINO has {', '.join(PRECISIONS)}")
-        try:
-            import openvino
-        except ImportError as error:
-            raise EngineError("OpenVINO is not installed; pip install rtsep[openvino]") from error
         core = openvino.Core()
-        if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise EngineError("precision is 'bf16', but this CPU lacks avx512_bf16 and amx_bf16; use f32")
         settings = {
             "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": threads,
@@ -53,16 +52,16 @@ class OpenVinoEngine(IOBindingEngine):
         self._core: Any = core
         self._graph: Any = graph
         self._settings = settings
-        self._compiled: dict[int, Any] = {}  # by spectra of a call
-        self._tensor = openvino.Tensor
-        self._compile(model.spec.context)
+        self._compiled: dict[tuple[int, int], Any] = {}  # by rows and frames of a pass
+        self._compile(1, model.spec.context)
 
     def _bind(self, plan: Plan, before: list[Float32], after: list[Float32]) -> Any:
-        request = self._compile(plan.magnitudes.shape[2]).create_infer_request()
+        rows, _, frames, _ = plan.magnitudes.shape
+        request = self._compile(rows, frames).create_infer_request()
         inputs, outputs = self._names()
-        buffers = [plan.magnitudes, *before, plan.masks, *after]
+        buffers = [plan.magnitudes, *before, *plan.masks, *after]
         for name, buffer in zip([*inputs, *outputs], buffers, strict=True):
-            request.set_tensor(name, self._tensor(buffer, shared_memory=True))
+            request.set_tensor(name, openvino.Tensor(buffer, shared_memory=True))
         return request
 
     def _run(self, binding: Any) -> None:
@@ -73,16 +72,15 @@ class OpenVinoEngine(IOBindingEngine):
         super().close()
         self._compiled.clear()
 
-    def _compile(self, frames: int) -> Any:
-        """The compiled model for calls of so many spectra; where all sizes are fixed it is faster."""
-        windowed = self.spec.kind == "windowed"
-        key = frames if windowed else 0
+    def _compile(self, rows: int, frames: int) -> Any:
+        """The compiled model for passes of so many rows and frames; where all sizes are fixed it is faster."""
+        key = (1, 0) if self._stateful else (rows, frames)
         if key not in self._compiled:
             try:
                 graph = self._graph
-                if windowed:
+                if not self._stateful:
                     graph = graph.clone()
-                    graph.reshape({"magnitudes": [1, self.spec.channels, frames, self.spec.bins]})
+                    graph.reshape({"magnitudes": list(magnitudes_shape(self.spec, frames, rows))})
                 self._compiled[key] = self._core.compile_model(graph, "CPU", self._settings)
             except Exception as error:  # OpenVINO's errors share no base class
                 raise EngineError(f"OpenVINO cannot compile {self.spec.name}: {one_line(error)}") from error

@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from rtsep.engine.base import Engine
+from rtsep.engine.graph import magnitudes_shape, masks_shape
 
 PASSES = 16
 SHARE = 0.9  # of the passes that take no longer than the time that is told
@@ -27,8 +28,8 @@ def pass_time_s(engine: Engine, every_s: float, passes: int = PASSES) -> float:
         Seconds.
     """
     spec = engine.spec
-    magnitudes = np.random.default_rng(0).random((spec.channels, spec.context, spec.bins), np.float32)
-    masks = np.zeros((len(spec.stems), spec.channels, spec.given(spec.context), spec.bins), np.float32)
+    magnitudes = np.random.default_rng(0).random(magnitudes_shape(spec, spec.context), np.float32)
+    masks = np.zeros(masks_shape(spec, spec.context), np.float32)
     times = []
     for _ in range(passes):
         started = time.perf_counter()

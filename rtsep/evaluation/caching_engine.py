@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from rtsep.engine.base import Engine, Float32
+from rtsep.engine.base import Engine, Float32, Real
+from rtsep.engine.graph import check_call
 
 MOST_BYTES = 1_000_000_000  # of masks; what is too much is made anew
 
@@ -26,25 +27,26 @@ class CachingEngine:
         self._known: dict[bytes, Float32] = {}
         self._bytes = 0
 
-    def warmup(self, frames: int = 1, phases: int = 1) -> None:
+    def warmup(self, frames: int = 1, rows: int = 1) -> None:
         """See `Engine`."""
-        self._engine.warmup(frames, phases)
+        self._engine.warmup(frames, rows)
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         """Write the masks of a context, from memory where it was there before; see `Engine.infer`."""
-        key = hashlib.blake2b(magnitudes.data, digest_size=16).digest()
-        known = self._known.get(key)
-        if known is not None:
-            masks[:, :, -self._newest :] = known
-            return
-        self._engine.infer(magnitudes, masks, phase)
-        if self._bytes < self._most:
-            self._known[key] = masks[:, :, -self._newest :].copy()
-            self._bytes += self._known[key].nbytes
+        for row in check_call(self.spec, magnitudes, masks, real):
+            key = hashlib.blake2b(magnitudes[row].data, digest_size=16).digest()
+            newest, known = masks[row, :, :, -self._newest :], self._known.get(key)
+            if known is not None:
+                newest[...] = known
+                continue
+            self._engine.infer(magnitudes[row : row + 1], masks[row : row + 1])
+            if self._bytes < self._most:
+                self._known[key] = newest.copy()
+                self._bytes += newest.nbytes
 
-    def reset(self, phase: int | None = None) -> None:
+    def reset(self, row: int | None = None) -> None:
         """See `Engine`; what is remembered stays, as a windowed engine has no past."""
-        self._engine.reset(phase)
+        self._engine.reset(row)
 
     def close(self) -> None:
         """See `Engine`."""

@@ -14,7 +14,7 @@ from rtsep.audio.sources import Signal, resampled
 from rtsep.core.presets import plan
 from rtsep.core.spec import WindowSpec
 from rtsep.engine.base import Engine
-from rtsep.engine.build import build
+from rtsep.engine.registry import DEFAULTS, EngineOptions, open_engine
 from rtsep.evaluation.caching_engine import CachingEngine
 from rtsep.evaluation.delayed_engine import DelayedEngine
 from rtsep.evaluation.mid_side_baseline import MidSideBaseline, mid_side_spec
@@ -33,9 +33,7 @@ class EvaluatedModel:
     """What separates: a model in an engine."""
 
     model: StoredModel
-    engine: str = "onnx"  # its name
-    threads: int = 1  # of the CPU
-    precision: str = "f32"
+    options: EngineOptions = DEFAULTS
 
     def stems(self, setting: Setting) -> tuple[str, ...]:
         """Name the stems that come out, in their order."""
@@ -189,10 +187,10 @@ def _gain(mix: Float32, level_db: float) -> float:
 
 
 def _engine(separator: EvaluatedModel, model: StoredModel) -> Engine:
-    return _built(model, separator.engine, separator.threads, separator.precision)
+    return _built(model, separator.options)
 
 
 @lru_cache(maxsize=2)
-def _built(model: StoredModel, engine: str, threads: int, precision: str) -> Engine:
+def _built(model: StoredModel, options: EngineOptions) -> Engine:
     """An engine, kept for the next song; whoever uses it resets it first."""
-    return build(model, engine, threads, precision)
+    return open_engine(model, options)

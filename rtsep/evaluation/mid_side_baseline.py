@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtsep.core.spec import ModelSpec
+from rtsep.engine.base import Float32, Real
 from rtsep.engine.graph import check_call
 from rtsep.errors import SpecError
-
-Float32 = NDArray[np.float32]
 
 STEMS = ("vocals", "accompaniment")
 LOWEST_HZ = 120.0  # the bass and the kick sit in the middle too
@@ -55,17 +53,17 @@ class MidSideBaseline:
         self.provider = "centre extraction, no network"
         self._above = np.arange(spec.bins) * spec.sample_rate / spec.window >= LOWEST_HZ
 
-    def warmup(self, frames: int = 1, phases: int = 1) -> None:
+    def warmup(self, frames: int = 1, rows: int = 1) -> None:
         """Do nothing: there is nothing to get ready."""
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         """Write the masks; see `Engine.infer`."""
-        check_call(self.spec, magnitudes, masks, phase)
-        mid, side = magnitudes
-        masks[0] = self._above * np.maximum(mid - side, 0.0) / np.maximum(mid, np.float32(1e-20))
-        masks[1] = 1.0 - masks[0]
+        for row in check_call(self.spec, magnitudes, masks, real):
+            mid, side = magnitudes[row]
+            masks[row, 0] = self._above * np.maximum(mid - side, 0.0) / np.maximum(mid, np.float32(1e-20))
+            masks[row, 1] = 1.0 - masks[row, 0]
 
-    def reset(self, phase: int | None = None) -> None:
+    def reset(self, row: int | None = None) -> None:
         """Do nothing: there are no states."""
 
     def close(self) -> None:

@@ -54,7 +54,7 @@ def report(
             "stems": list(model.spec.stems),
             "licence": model.spec.licence,
         },
-        "engine": {"name": evaluation.separator.engine, "precision": evaluation.separator.precision},
+        "engine": {"name": evaluation.separator.options.engine, "precision": evaluation.separator.options.precision},
         "clip": asdict(evaluation.clip),
         "settings": [setting.to_dict() for setting in settings],
         "summary": summarise(scores, settings),

@@ -52,9 +52,9 @@ class Evaluation:
             [song.mix, *(one for parts in song.stems.values() for one in parts)],
         )
         facts = [
-            *(__version__, separator.model.sha256, separator.model.spec.to_dict(), separator.engine),
+            *(__version__, separator.model.sha256, separator.model.spec.to_dict(), separator.options.engine),
             *(
-                separator.precision,
+                separator.options.precision,
                 separator.cache_key(setting, rate),
                 asdict(self.clip),
                 rate,

@@ -9,7 +9,7 @@ from rtsep.core.budget import Budget, default_compute
 from rtsep.core.presets import plan
 from rtsep.core.spec import BUNDLED, WindowSpec
 from rtsep.engine.base import Engine
-from rtsep.engine.build import build
+from rtsep.engine.registry import EngineOptions, open_engine
 from rtsep.engine.timing import pass_time_s
 from rtsep.host.late_masks import warning
 from rtsep.host.options import LiveOptions
@@ -75,7 +75,7 @@ def _holding(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:
 def _built(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:
     playable = stored.live(options.lookahead, options.context)
     window = plan(playable.spec, rate, options.latency, options.hop, options.mask_interval, options.lookahead)
-    engine = build(playable, options.engine, options.threads, options.precision)
+    engine = open_engine(playable, EngineOptions(options.engine, options.precision, options.threads))
     block = options.block or USUAL_BLOCK
     compute = default_compute(playable.spec, window, block) if options.compute is None else options.compute
     budget = Budget(window, block, compute)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from rtsep.core.config import Option
+from rtsep.engine.registry import ENGINE_HELP, PRECISION_HELP
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class LiveOptions:
     rate: Annotated[int, Option("Sample rate in Hz; 0: the file's or the device's.")] = 0
     block: Annotated[int, Option("Frames of a block; 0: the device's own.")] = 0
     channels: Annotated[tuple[int, int], Option("Input channels of the device, from 1.")] = (1, 2)
-    engine: Annotated[str, Option("onnx, or openvino.")] = "onnx"
-    precision: Annotated[str, Option("f32, or bf16 with openvino.")] = "f32"
+    engine: Annotated[str, Option(ENGINE_HELP)] = "onnx"
+    precision: Annotated[str, Option(PRECISION_HELP)] = "f32"
     threads: Annotated[
         int, Option("CPU threads of one inference; 0: one, or two where one does not hold.", least=0, most=64)
     ] = 0

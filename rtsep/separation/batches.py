@@ -9,6 +9,7 @@ from rtsep.core.spec import WindowSpec
 from rtsep.dsp import stft
 from rtsep.dsp.native import kernel
 from rtsep.engine.base import Engine
+from rtsep.engine.graph import magnitudes_shape, masks_shape
 from rtsep.separation.blocks import Process
 from rtsep.separation.stream import StreamSeparator
 
@@ -73,20 +74,21 @@ class BatchProcess:
         self.delay = window.latency.total
         self._stream = stft.open_stream(model, window, hops)
         self._magnitudes = np.zeros((model.channels, hops, model.bins), np.float32)
-        self._seen = np.zeros((model.channels, frames, model.bins), np.float32)
-        self._raw = np.zeros((len(model.stems), *self._seen.shape), np.float32)
+        self._phases = window.frame_stride // self._step
+        self._seen = np.zeros(magnitudes_shape(model, frames, self._phases), np.float32)
+        self._raw = np.zeros(masks_shape(model, frames, self._phases), np.float32)
         self._masks = np.zeros((len(model.stems), model.channels, hops // self._step, model.bins), np.float32)
-        engine.warmup(frames, window.frame_stride // self._step)
+        engine.warmup(frames, self._phases)
         engine.reset()
 
     def __call__(self, block: Float32, stems: Float32) -> None:
         """See `Process`."""
         analyse_all(self._stream, block, self._magnitudes)
-        for phase in range(self._frame_stride // self._step):
-            first = phase * self._step
-            self._seen[...] = self._magnitudes[:, first :: self._frame_stride]
-            self._engine.infer(self._seen, self._raw, phase)
-            self._masks[:, :, phase :: self._frame_stride // self._step] = self._raw
+        for phase, seen in enumerate(self._seen):
+            seen[...] = self._magnitudes[:, phase * self._step :: self._frame_stride]
+        self._engine.infer(self._seen, self._raw)
+        for phase, raw in enumerate(self._raw):
+            self._masks[:, :, phase :: self._phases] = raw
         synthesise_all(self._stream, self._masks, self._step, stems)
 
 

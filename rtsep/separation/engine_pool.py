@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from rtsep.engine import build
 from rtsep.engine.base import Engine
+from rtsep.engine.registry import EngineOptions, open_engines
 from rtsep.model.store import StoredModel
 from rtsep.separation.options import EXACT, SeparationOptions
 
@@ -23,7 +23,7 @@ def memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def open_engines(
+def open_pool(
     model: StoredModel,
     method: SeparationOptions,
     jobs: int,
@@ -31,7 +31,7 @@ def open_engines(
     threads: int = 0,
     precision: str = "f32",
 ) -> list[Engine]:
-    """Build engines that keep so many threads busy with so many files.
+    """Open engines that keep so many threads busy with so many files.
 
     Spleeter's segments can be thought about side by side; other models do one file each, as many as
     memory has room for.
@@ -42,10 +42,10 @@ def open_engines(
         jobs: how many files there are.
         engine: a name out of `ENGINES`.
         threads: of all engines together; 0: one for every processor.
-        precision: see `build`.
+        precision: see `EngineOptions`.
 
     Raises:
-        EngineError, ModelError: see `build`.
+        EngineError, ModelError: see `open_engine`.
     """
     threads = threads or cores()
     segments = model.spec.family == "spleeter" and method.preset == EXACT
@@ -53,4 +53,4 @@ def open_engines(
     room = memory() // SONG_BYTES if whole else MOST
     count = max(1, min(threads, MOST, room, threads if segments else jobs))
     model = model if method.preset == EXACT else model.live()
-    return build.build_many(model, count, engine, threads // count, precision)
+    return open_engines(model, count, EngineOptions(engine, precision, threads // count))

@@ -75,7 +75,7 @@ def _pieces(engine: Engine, centred: CentredSpectra, window: int) -> Iterator[tu
     while len(held):
         magnitudes = np.ascontiguousarray(np.abs(held).transpose(1, 0, 2))
         raw = np.empty((len(engine.spec.stems), *magnitudes.shape), np.float32)
-        engine.infer(magnitudes, raw)
+        engine.infer(magnitudes[np.newaxis], raw[np.newaxis])
         del magnitudes
         more = centred.take(1) if len(held) == longest else held[:0]
         end = len(held) - (margin if len(more) else 0)

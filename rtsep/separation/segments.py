@@ -133,7 +133,7 @@ class SegmentProcess:
         try:
             # Of silence nothing can be taken: masks do not matter, and no time is lost at the end.
             if desk.magnitudes.any():
-                engine.infer(desk.magnitudes, desk.raw)
+                engine.infer(desk.magnitudes[np.newaxis], desk.raw[np.newaxis])
             else:
                 desk.raw.fill(0.0)
         finally:

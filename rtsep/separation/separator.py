@@ -15,7 +15,7 @@ from rtsep.audio.sources import Signal, resampled, to_channels
 from rtsep.audio.writers import StemFiles
 from rtsep.errors import FileError
 from rtsep.model.descriptor import resolve
-from rtsep.separation.engine_pool import open_engines
+from rtsep.separation.engine_pool import open_pool
 from rtsep.separation.files import separate_file
 from rtsep.separation.jobs import Job, Output, Span, plan_jobs
 from rtsep.separation.options import Refinement, SeparationOptions
@@ -65,7 +65,7 @@ class Separator:
         self.method = SeparationOptions(mwf=bool(MWF), refinement=refinement)
         self.method.check(stored.spec)
         self.model = stored.spec
-        self._engines = open_engines(stored, self.method, 1, engine, threads, precision)
+        self._engines = open_pool(stored, self.method, 1, engine, threads, precision)
         self._thinking = threading.Lock()  # the engines serve one signal at a time
         self._pool = ThreadPoolExecutor(1, "rtsep-separator")
         self._background = multiprocess

@@ -134,7 +134,7 @@ class StreamSeparator:
         made = int(self._stream.state[0]["hops"]) - self.window.ahead  # the newest spectrum that a mask is made from
         stft.analyse(self._stream, self._pending, next_frame(self._context))
         commit(self._context)
-        if made >= 0 and self._inference.wants(made):
+        if made >= 0 and self._inference.slots.wants(made):
             self._inference.run(made)
             if stft.set_masks(self._stream, self._inference.masks):
                 self._inference.reset(made)

@@ -10,6 +10,7 @@ import pytest
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import EngineError
+from tests.support.engines import infer_one
 from tests.support.models import unet_spec
 
 
@@ -17,10 +18,10 @@ def test_shares_are_equal_unless_chosen() -> None:
     spec = replace(unet_spec(stems=("a", "b", "c"), context=2, bins=4), output="mask")
     masks = np.empty((3, 2, 2, 4), np.float32)
     engine: Engine = IdentityEngine(spec)
-    engine.warmup(phases=3)
-    engine.infer(np.ones((2, 2, 4), np.float32), masks)
+    engine.warmup(rows=3)
+    infer_one(engine, np.ones((2, 2, 4), np.float32), masks)
     np.testing.assert_allclose(masks, 1 / 3, rtol=1e-6)
-    IdentityEngine(spec, (1, 0, 0)).infer(np.ones((2, 2, 4), np.float32), masks)
+    infer_one(IdentityEngine(spec, (1, 0, 0)), np.ones((2, 2, 4), np.float32), masks)
     assert (masks[0] == 1).all() and (masks[1:] == 0).all()
     engine.reset()
     engine.close()
@@ -30,7 +31,7 @@ def test_magnitudes_sum_to_the_input() -> None:
     spec = unet_spec(context=2, bins=4)
     magnitudes = np.random.default_rng(0).uniform(0, 5, (2, 2, 4)).astype(np.float32)
     masks = np.empty((2, 2, 2, 4), np.float32)
-    IdentityEngine(spec, (0.25, 0.75)).infer(magnitudes, masks)
+    infer_one(IdentityEngine(spec, (0.25, 0.75)), magnitudes, masks)
     np.testing.assert_allclose(masks[0], 0.25 * magnitudes)
     np.testing.assert_allclose(masks.sum(0), magnitudes, rtol=1e-6)
 
@@ -41,10 +42,10 @@ def test_only_the_newest_of_a_context() -> None:
     masks = np.empty((2, 2, 2, 4), np.float32)
     engine = IdentityEngine(spec)
     engine.warmup()
-    engine.infer(magnitudes, masks)
+    infer_one(engine, magnitudes, masks)
     np.testing.assert_array_equal(masks[0], 0.5 * magnitudes[:, 2:])
-    with pytest.raises(EngineError, match=r"which wants \(2, 4, 4\) and \(2, 2, 2, 4\)"):
-        engine.infer(magnitudes, np.empty((2, 2, 4, 4), np.float32))
+    with pytest.raises(EngineError, match=r"which wants \(1, 2, 4, 4\) and \(1, 2, 2, 2, 4\)"):
+        infer_one(engine, magnitudes, np.empty((2, 2, 4, 4), np.float32))
 
 
 @pytest.mark.parametrize("weights", [(1.0,), (0.5, 0.4), (0.5, 0.25, 0.25)])
@@ -55,4 +56,4 @@ def test_weights_that_do_not_add_up(weights: tuple[float, ...]) -> None:
 
 def test_shapes_that_do_not_fit() -> None:
     with pytest.raises(EngineError, match="do not fit narrow-unet"):
-        IdentityEngine(unet_spec()).infer(np.zeros((2, 1, 4), np.float32), np.zeros((2, 2, 1, 4), np.float32))
+        infer_one(IdentityEngine(unet_spec()), np.zeros((2, 1, 4), np.float32), np.zeros((2, 2, 1, 4), np.float32))

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rtsep.core.presets import plan
-from rtsep.engine.build import build
+from rtsep.engine.registry import EngineOptions, open_engine
 from rtsep.errors import SpecError
 from rtsep.model.store import StoredModel, find
 from rtsep.model.weights import write_model
@@ -26,7 +26,7 @@ def model(tmp_path: Path) -> StoredModel:
 
 
 def played(model: StoredModel, engine: str, threads: int, lookahead: int) -> NDArray[np.float32]:
-    built = build(model, engine, threads)
+    built = open_engine(model, EngineOptions(engine, threads=threads))
     separator = StreamSeparator(built, plan(model.spec, RATE, "exact", lookahead_hops=lookahead))
     sound = np.random.default_rng(3).normal(0.0, 0.1, (2, 64 * 30)).astype(np.float32)
     stems = np.zeros((3, 2, sound.shape[1]), np.float32)
@@ -50,4 +50,4 @@ def test_the_newest_frames_play_as_the_whole_context(
 def test_a_lookahead_that_the_graph_does_not_give(model: StoredModel) -> None:
     live = model.live(1)
     with pytest.raises(SpecError, match="lookahead of 2 hops: the graph of mine gives the newest 2 frames alone"):
-        StreamSeparator(build(live), plan(live.spec, RATE, "exact", lookahead_hops=2))
+        StreamSeparator(open_engine(live), plan(live.spec, RATE, "exact", lookahead_hops=2))

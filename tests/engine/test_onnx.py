@@ -15,6 +15,7 @@ from rtsep.engine.graph import MAX_FRAMES
 from rtsep.engine.onnx import OnnxEngine
 from rtsep.errors import EngineError, ModelError
 from rtsep.model.store import StoredModel, find
+from tests.support.engines import infer_one
 from tests.support.models import narrow_unet
 
 
@@ -33,12 +34,12 @@ def music(frames: int, db: float = 0.0, seed: int = 0) -> Float32:
     return np.asarray((noise + tone * side) * 10 ** (db / 20), np.float32)
 
 
-def run(engine: OnnxEngine, magnitudes: Float32, cuts: list[int] | None = None, phase: int = 0) -> Float32:
+def run(engine: OnnxEngine, magnitudes: Float32, cuts: list[int] | None = None, row: int = 0) -> Float32:
     masks = np.empty((2, *magnitudes.shape), np.float32)
     start = 0
     for count in cuts or [magnitudes.shape[1]]:
         piece = np.empty((2, 2, count, 744), np.float32)
-        engine.infer(magnitudes[:, start : start + count], piece, phase)
+        infer_one(engine, magnitudes[:, start : start + count], piece, row)
         masks[:, :, start : start + count] = piece
         start += count
     return masks
@@ -55,16 +56,16 @@ def test_streamed_masks_equal_the_batch() -> None:
     np.testing.assert_allclose(whole.sum(0), 1.0, atol=1e-6)
 
 
-def test_phases_are_independent() -> None:
+def test_rows_are_independent() -> None:
     engine, alone = streaming(), streaming()
-    engine.warmup(phases=3)
+    engine.warmup(rows=3)
     sounds = [music(30, seed=seed) for seed in range(3)]
     masks = [np.empty((2, *sound.shape), np.float32) for sound in sounds]
     one = np.empty((2, 2, 1, 744), np.float32)
     for frame in range(30):
-        for phase, sound in enumerate(sounds):
-            engine.infer(sound[:, frame : frame + 1], one, phase)
-            masks[phase][:, :, frame] = one[:, :, 0]
+        for row, sound in enumerate(sounds):
+            infer_one(engine, sound[:, frame : frame + 1], one, row)
+            masks[row][:, :, frame] = one[:, :, 0]
     for sound, found in zip(sounds, masks, strict=True):
         alone.reset()
         np.testing.assert_allclose(found, run(alone, sound, [1] * 30), atol=1e-6)
@@ -72,20 +73,20 @@ def test_phases_are_independent() -> None:
 
 def test_reset_gives_the_same_again() -> None:
     engine = streaming()
-    engine.warmup(phases=2)
+    engine.warmup(rows=2)
     magnitudes = music(7)
     first = run(engine, magnitudes, [1] * 7)
-    second = run(engine, magnitudes, [1] * 7, phase=1)
+    second = run(engine, magnitudes, [1] * 7, row=1)
     engine.reset(0)
     assert np.array_equal(run(engine, magnitudes, [1] * 7), first)
-    assert not np.allclose(run(engine, magnitudes, [1] * 7, phase=1), second)  # the other phase went on
+    assert not np.allclose(run(engine, magnitudes, [1] * 7, row=1), second)  # the other row went on
     engine.reset()
-    assert np.array_equal(run(engine, magnitudes, [1] * 7, phase=1), second)
+    assert np.array_equal(run(engine, magnitudes, [1] * 7, row=1), second)
 
 
 def test_warmup_leaves_no_trace() -> None:
     cold, warm = streaming(), streaming()
-    warm.warmup(frames=5, phases=2)
+    warm.warmup(frames=5, rows=2)
     assert np.array_equal(run(warm, music(5)), run(cold, music(5)))
 
 
@@ -93,7 +94,7 @@ def test_one_call_may_follow_another_of_any_length() -> None:
     engine = streaming()
     engine.warmup(frames=1)
     run(engine, music(60), [1, 2, 3, 4, 50])
-    assert sorted(engine._plans) == [1, 50]  # what was not warmed up is dropped
+    assert sorted(engine._plans) == [(1, 1), (1, 50)]  # what was not warmed up is dropped
 
 
 def test_masks_do_not_depend_on_the_level() -> None:
@@ -116,24 +117,30 @@ def test_a_windowed_model_is_warmed_up_with_its_context(tmp_path: Path) -> None:
     engine.warmup()
     magnitudes = np.ones((2, 8, 16), np.float32)
     masks = np.full((2, 2, 8, 16), np.nan, np.float32)
-    engine.infer(magnitudes, masks)
+    infer_one(engine, magnitudes, masks)
     assert np.isfinite(masks).all()
-    assert list(engine._plans) == [8]
+    assert list(engine._plans) == [(1, 8)]
 
 
 @pytest.mark.parametrize(
-    ("magnitudes", "masks", "phase", "message"),
+    ("magnitudes", "masks", "real", "message"),
     [
-        ((2, 1, 743), (2, 2, 1, 743), 0, "do not fit streaming-2stems"),
-        ((2, 1, 744), (4, 2, 1, 744), 0, "do not fit streaming-2stems"),
-        ((2, 744), (2, 2, 744), 0, "0 spectra in one call; allowed are 1 to"),
-        ((2, 0, 744), (2, 2, 0, 744), 0, "0 spectra in one call; allowed are 1 to"),
-        ((2, 1, 744), (2, 2, 1, 744), -1, "phase is -1"),
+        ((1, 2, 1, 743), (1, 2, 2, 1, 743), 1, "do not fit streaming-2stems"),
+        ((1, 2, 1, 744), (1, 4, 2, 1, 744), 1, "do not fit streaming-2stems"),
+        ((2, 2, 1, 744), (1, 2, 2, 1, 744), 2, "do not fit streaming-2stems"),
+        ((2, 1, 744), (2, 2, 1, 744), 1, "0 spectra in one call; allowed are 1 to"),
+        ((1, 2, 0, 744), (1, 2, 2, 0, 744), 1, "0 spectra in one call; allowed are 1 to"),
+        ((2, 2, 1, 744), (2, 2, 2, 1, 744), 3, r"real has the shape \(3,\); it must be \(2,\), one for each row"),
     ],
 )
-def test_calls_that_do_not_fit(magnitudes: tuple[int, ...], masks: tuple[int, ...], phase: int, message: str) -> None:
+def test_calls_that_do_not_fit(magnitudes: tuple[int, ...], masks: tuple[int, ...], real: int, message: str) -> None:
     with pytest.raises(EngineError, match=message):
-        streaming().infer(np.zeros(magnitudes, np.float32), np.zeros(masks, np.float32), phase)
+        streaming().infer(np.zeros(magnitudes, np.float32), np.zeros(masks, np.float32), np.ones(real, np.bool_))
+
+
+def test_no_rows_are_refused() -> None:
+    with pytest.raises(EngineError, match="rows is 0; it must be 1 or more"):
+        streaming().warmup(rows=0)
 
 
 def test_too_many_frames_at_once_are_refused() -> None:

@@ -2,98 +2,78 @@
 
 from __future__ import annotations
 
-import builtins
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from rtsep.engine.onnx import OnnxEngine
-from rtsep.engine.openvino import OpenVinoEngine
+from rtsep.engine.registry import EngineOptions, open_engine
 from rtsep.errors import EngineError, ModelError
 from rtsep.model.store import find
 from tests.engine.test_onnx import music
+from tests.support.engines import infer_one
 from tests.support.models import narrow_unet
 
+openvino = pytest.importorskip("openvino")
 
-def test_the_cure_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any, **more: Any) -> Any:
-        if name == "openvino":
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(EngineError, match=r"not installed; pip install rtsep\[openvino\]"):
-        OpenVinoEngine(find("streaming-2stems"))
+from rtsep.engine.openvino import OpenVinoEngine  # noqa: E402
 
 
-def test_unknown_precision() -> None:
-    with pytest.raises(EngineError, match="precision is 'int4'; OpenVINO has f32, bf16"):
-        OpenVinoEngine(find("streaming-2stems"), precision="int4")
-
-
-def test_starter_parity_in_two_phases() -> None:
-    pytest.importorskip("openvino")
+def test_starter_parity_in_two_rows() -> None:
     model = find("streaming-2stems")
     engines = OnnxEngine(model), OpenVinoEngine(model)
     assert engines[1].provider == "OpenVINO CPU f32, 1 thread"
     sounds = [music(24, seed=seed) for seed in range(2)]
     found = []
     for engine in engines:
-        engine.warmup(phases=2)
+        engine.warmup(rows=2)
         masks = np.empty((2, 24, 2, 2, 744), np.float32)
         one = np.empty((2, 2, 1, 744), np.float32)
         for frame in range(24):
-            for phase, sound in enumerate(sounds):
-                engine.infer(sound[:, frame : frame + 1], one, phase)
-                masks[phase, frame] = one[:, :, 0]
+            for row, sound in enumerate(sounds):
+                infer_one(engine, sound[:, frame : frame + 1], one, row)
+                masks[row, frame] = one[:, :, 0]
         found.append(masks)
     np.testing.assert_allclose(found[1], found[0], atol=1e-4)
 
 
 def test_many_frames_equal_single_ones() -> None:
-    pytest.importorskip("openvino")
     engine = OpenVinoEngine(find("streaming-2stems"))
     magnitudes = music(20)
     whole, one = np.empty((2, 2, 20, 744), np.float32), np.empty((2, 2, 1, 744), np.float32)
-    engine.infer(magnitudes, whole)
+    infer_one(engine, magnitudes, whole)
     engine.reset()
     for frame in range(20):
-        engine.infer(magnitudes[:, frame : frame + 1], one)
+        infer_one(engine, magnitudes[:, frame : frame + 1], one)
         np.testing.assert_allclose(one[:, :, 0], whole[:, :, frame], atol=1e-4)
 
 
 def test_unet_parity(tmp_path: Path) -> None:
-    pytest.importorskip("openvino")
     model = find(narrow_unet(tmp_path, bins=64))
     magnitudes = np.random.default_rng(0).uniform(0, 3, (2, 64, 64)).astype(np.float32)
     found = np.empty((2, 2, 2, 64, 64), np.float32)
     for engine, masks in zip((OnnxEngine(model), OpenVinoEngine(model)), found, strict=True):
         engine.warmup()
-        engine.infer(magnitudes, masks)
+        infer_one(engine, magnitudes, masks)
     np.testing.assert_allclose(found[1], found[0], atol=1e-4)
     assert found[0].std() > 0.1
 
 
 def test_bf16_is_near_or_refused() -> None:
-    openvino = pytest.importorskip("openvino")
     model = find("streaming-2stems")
     if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         with pytest.raises(EngineError, match="this CPU lacks"):
-            OpenVinoEngine(model, precision="bf16")
+            open_engine(model, EngineOptions("openvino", "bf16"))
         return
     engine, exact = OpenVinoEngine(model, precision="bf16"), OnnxEngine(model)
     masks, expected = (np.empty((2, 2, 60, 744), np.float32) for _ in range(2))
-    engine.infer(music(60), masks)
-    exact.infer(music(60), expected)
+    infer_one(engine, music(60), masks)
+    infer_one(exact, music(60), expected)
     assert np.abs(masks - expected).mean() < 0.02
 
 
 def test_no_graph_and_no_engine_after_close(tmp_path: Path) -> None:
-    pytest.importorskip("openvino")
     model = find(narrow_unet(tmp_path, context=8, bins=16, filters=(2, 3)))
     engine = OpenVinoEngine(model)
     engine.close()

@@ -9,6 +9,7 @@ import numpy as np
 from rtsep.core.spec import ModelSpec
 from rtsep.dataset.layouts import LayoutOptions
 from rtsep.dataset.songs import Song
+from rtsep.engine.registry import EngineOptions
 from rtsep.evaluation.estimation import EvaluatedModel
 from rtsep.evaluation.runner import Evaluation
 from rtsep.evaluation.tracks import songs_to_score
@@ -27,7 +28,7 @@ def stored(spec: ModelSpec | None = None) -> StoredModel:
 
 def identity(spec: ModelSpec | None = None) -> EvaluatedModel:
     """Gives every stem an equal share of the mix."""
-    return EvaluatedModel(stored(spec), "identity")
+    return EvaluatedModel(stored(spec), EngineOptions("identity"))
 
 
 def identity_evaluation(bsseval: bool = False, spec: ModelSpec | None = None, **choices: object) -> Evaluation:

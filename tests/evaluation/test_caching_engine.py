@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsep.engine.base import Engine
-from rtsep.engine.build import build
+from rtsep.engine.base import Engine, Real
+from rtsep.engine.registry import EngineOptions, open_engine
 from rtsep.evaluation import estimation as separation
 from rtsep.evaluation.caching_engine import CachingEngine
 from rtsep.evaluation.estimation import EvaluatedModel
@@ -23,7 +23,7 @@ from rtsep.model.shapes import tensor_shapes
 from rtsep.model.store import StoredModel, find
 from rtsep.model.weights import Weights, write_model
 from tests.evaluation.scenes import song, stored
-from tests.support.engines import FrameEngine, windowed_spec
+from tests.support.engines import FrameEngine, infer_one, windowed_spec
 from tests.support.signals import Float32, noise
 
 RATE = 44100
@@ -58,18 +58,18 @@ def unet(tmp_path: Path) -> StoredModel:
 def counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines count their passes."""
 
-    def made(model: StoredModel, engine: str, threads: int, precision: str) -> Engine:
-        found = build(model, engine, threads, precision)
+    def made(model: StoredModel, options: EngineOptions) -> Engine:
+        found = open_engine(model, options)
         infer = found.infer
 
-        def counting(magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+        def counting(magnitudes: Float32, masks: Float32, real: Real = None) -> None:
             passes["all"] += 1
-            infer(magnitudes, masks, phase)
+            infer(magnitudes, masks, real)
 
         found.infer = counting  # type: ignore[method-assign]
         return found
 
-    monkeypatch.setattr(separation, "build", made)
+    monkeypatch.setattr(separation, "open_engine", made)
     separation._built.cache_clear()
     passes.clear()
 
@@ -103,9 +103,9 @@ def test_what_does_not_fit_is_made_anew() -> None:
     engine = CachingEngine(FrameEngine(spec), 1, most_bytes=masks[:, :, -1:].nbytes * 2)
     for _ in range(2):
         for sound in sounds:
-            engine.infer(sound, masks)
+            infer_one(engine, sound, masks)
             wanted = np.zeros_like(masks)
-            FrameEngine(spec).infer(sound, wanted)
+            infer_one(FrameEngine(spec), sound, wanted)
             assert np.array_equal(masks[:, :, -1], wanted[:, :, -1])
     assert len(engine._known) == 2
 

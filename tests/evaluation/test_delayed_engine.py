@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rtsep.engine.base import Real
 from rtsep.engine.identity import IdentityEngine
 from rtsep.evaluation import estimation as separation
 from rtsep.evaluation.delayed_engine import DelayedEngine
 from rtsep.evaluation.estimation import EvaluatedModel
 from rtsep.evaluation.settings import Setting
 from tests.evaluation.scenes import stored
-from tests.support.engines import stateful_spec, windowed_spec
+from tests.support.engines import infer_one, stateful_spec, windowed_spec
 from tests.support.signals import Float32, error_db, noise
 
 RATE = 44100
@@ -22,10 +23,10 @@ class Counting(IdentityEngine):
 
     calls = 0
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         self.calls += 1
         masks[...] = 0.0
-        masks[0] = self.calls
+        masks[:, 0] = self.calls
 
 
 def heard(engine: DelayedEngine, calls: int) -> list[float]:
@@ -33,7 +34,7 @@ def heard(engine: DelayedEngine, calls: int) -> list[float]:
     masks = np.empty((2, *magnitudes.shape), np.float32)
     found = []
     for _ in range(calls):
-        engine.infer(magnitudes, masks)
+        infer_one(engine, magnitudes, masks)
         found.append(float(masks[0].mean()))
     return found
 
@@ -50,12 +51,12 @@ def test_a_late_voice_is_heard_in_its_own_place_no_more(kind: str, monkeypatch: 
     """An engine that opens in the second half: late masks open late, by just so many mask intervals."""
 
     class Opening(IdentityEngine):
-        def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
-            loud = magnitudes.sum(axis=(0, 2), keepdims=True) > 0.0  # of each frame by itself
-            masks[0], masks[1] = loud, ~loud
+        def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
+            loud = magnitudes.sum(axis=(1, 3), keepdims=True) > 0.0  # of each frame by itself
+            masks[:, 0], masks[:, 1] = loud, ~loud
 
     spec = windowed_spec() if kind == "windowed" else stateful_spec()
-    monkeypatch.setattr(separation, "build", lambda *rest: Opening(spec))
+    monkeypatch.setattr(separation, "open_engine", lambda *rest: Opening(spec))
     separation._built.cache_clear()
     mix = noise(40_000, level=0.1)
     mix[:, :20_000] = 0.0

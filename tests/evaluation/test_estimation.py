@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from rtsep.core.spec import ModelSpec
-from rtsep.engine.base import Engine
+from rtsep.engine.base import Engine, Real
+from rtsep.engine.registry import EngineOptions
 from rtsep.errors import SpecError
 from rtsep.evaluation import estimation as separation
 from rtsep.evaluation.estimation import EvaluatedModel
@@ -27,10 +28,10 @@ SOUND = noise(30_000, level=0.1)
 def framed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every engine that is built depends on the frames around it."""
 
-    def build(model: StoredModel, engine: str, threads: int, precision: str) -> Engine:
+    def framed_engine(model: StoredModel, options: EngineOptions) -> Engine:
         return FrameEngine(model.spec)
 
-    monkeypatch.setattr(separation, "build", build)
+    monkeypatch.setattr(separation, "open_engine", framed_engine)
     separation._built.cache_clear()
 
 
@@ -93,9 +94,9 @@ def test_the_mix_is_separated_at_a_level_and_scored_at_its_own(framed: None, lev
     heard: list[float] = []
 
     class Listening(FrameEngine):
-        def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+        def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
             heard.append(float(magnitudes.max()))
-            super().infer(magnitudes, masks, phase)
+            super().infer(magnitudes, masks, real)
 
     spec = windowed_spec()
     engines = {"plain": Listening(spec), "level": Listening(spec)}
@@ -104,7 +105,7 @@ def test_the_mix_is_separated_at_a_level_and_scored_at_its_own(framed: None, lev
         separation._built.cache_clear()
         heard.clear()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(separation, "build", lambda *rest, engine=engines[name]: engine)
+            patch.setattr(separation, "open_engine", lambda *rest, engine=engines[name]: engine)
             found = EvaluatedModel(stored(spec)).estimate(SOUND, RATE, Setting(latency="23", level_db=level))
         peaks[name] = max(heard)
         assert error_db(SOUND, found["vocals"] + found["accompaniment"]) < -100.0

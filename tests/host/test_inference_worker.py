@@ -11,7 +11,7 @@ import pytest
 
 from rtsep.core.presets import plan
 from rtsep.core.spec import ModelSpec
-from rtsep.engine.base import Engine, Float32
+from rtsep.engine.base import Engine, Float32, Real
 from rtsep.errors import EngineError, RtsepError
 from rtsep.host.host import Host
 from rtsep.host.inference_worker import RESET_HOPS
@@ -36,12 +36,12 @@ class SlowEngine(FrameEngine):
         self.seconds = seconds
         self.resets = 0
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         time.sleep(self.seconds)
-        super().infer(magnitudes, masks, phase)
+        super().infer(magnitudes, masks, real)
 
-    def reset(self, phase: int | None = None) -> None:
-        super().reset(phase)
+    def reset(self, row: int | None = None) -> None:
+        super().reset(row)
         self.resets += 1
 
 
@@ -53,8 +53,8 @@ class FailingEngine(FrameEngine):
         self.error = error
         self.at = at
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
-        super().infer(magnitudes, masks, phase)
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
+        super().infer(magnitudes, masks, real)
         if self.calls == self.at:
             raise self.error
 

@@ -10,7 +10,7 @@ import pytest
 
 from rtsep.core.budget import Budget, default_compute
 from rtsep.core.presets import plan
-from rtsep.engine.base import Float32
+from rtsep.engine.base import Float32, Real
 from rtsep.engine.identity import IdentityEngine
 from rtsep.host.histogram import record
 from rtsep.host.host import Host
@@ -68,9 +68,9 @@ def test_a_machine_that_was_only_busy() -> None:
 class SlowEngine(FrameEngine):
     """Takes twice the time between two masks."""
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         threading.Event().wait(0.05)
-        super().infer(magnitudes, masks, phase)
+        super().infer(magnitudes, masks, real)
 
 
 def test_a_host_says_it_while_it_plays(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from rtsep.engine.base import Engine
-from rtsep.engine.build import build
+from rtsep.engine.registry import EngineOptions, open_engine
 from rtsep.errors import ModelError, SpecError
 from rtsep.host import model_choice as model_choice
 from rtsep.host.model_choice import LiveModel, choose_model
@@ -100,11 +100,11 @@ def test_two_threads_where_one_does_not_hold(
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     built: list[int] = []
 
-    def counted(stored: StoredModel, engine: str, threads: int, precision: str) -> Engine:
-        built.append(threads)
-        return build(stored, engine, threads, precision)
+    def counted(stored: StoredModel, options: EngineOptions) -> Engine:
+        built.append(options.threads)
+        return open_engine(stored, options)
 
-    monkeypatch.setattr(model_choice, "build", counted)
+    monkeypatch.setattr(model_choice, "open_engine", counted)
     assert chosen(model=BEST).pass_s == times[threads - 1]
     assert built == [1, 2][:threads]
 

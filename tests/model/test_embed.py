@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from rtsep.engine.build import build
+from rtsep.engine.registry import open_engine
 from rtsep.errors import ModelError
 from rtsep.model.architectures import CausalArchitecture
 from rtsep.model.embed import embed
@@ -16,6 +16,7 @@ from rtsep.model.networks import factory as networks
 from rtsep.model.networks.export import export
 from rtsep.model.store import find
 from rtsep.model.weights import Weights, read_weights
+from tests.support.engines import infer_one
 
 DESCRIBED = CausalArchitecture(("vocals", "accompaniment"), bands=(8,) * 16, window=512, hop=128, masks_per_stem=(1, 2))
 
@@ -39,8 +40,8 @@ def test_half_the_bytes_and_the_same_masks(tmp_path: Path) -> None:
     masks = []
     for model in (whole, halved):
         found = np.zeros((2, 2, 7, 128), np.float32)
-        engine = build(model)
-        engine.infer(magnitudes, found)
+        engine = open_engine(model)
+        infer_one(engine, magnitudes, found)
         engine.close()
         masks.append(found)
     assert np.abs(masks[0] - masks[1]).max() < 2e-3

@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from rtsep.engine.build import build
+from rtsep.engine.registry import open_engine
 from rtsep.errors import ModelError
 from rtsep.model import packed, store
 from rtsep.model.embed import embed
@@ -29,6 +29,7 @@ from rtsep.model.store import StoredModel, find
 from rtsep.model.weights import Weights, write_model
 from tests.model.graphs.test_unet import SHALLOW, made
 from tests.model.networks.test_factory import CAUSAL
+from tests.support.engines import infer_one
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -301,9 +302,9 @@ class TestStored:
         x = np.random.default_rng(0).uniform(0.0, 1.0, (2, 8, 16)).astype(np.float32)
         masks = []
         for one in (model, original):
-            engine = build(one)
+            engine = open_engine(one)
             found = np.zeros((3, *x.shape), np.float32)
-            engine.infer(x, found)
+            infer_one(engine, x, found)
             masks.append(found)
         assert 0.0 < np.abs(masks[0] - masks[1]).max() < 0.05 * masks[1].max()
         network = networks.build(weights.architecture)

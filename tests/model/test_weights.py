@@ -34,6 +34,7 @@ from rtsep.model.store import find
 from rtsep.model.weights import Weights, read_weights, write_model, write_weights
 from tests.model.networks.test_factory import CAUSAL, UNET, each, music
 from tests.model.networks.test_openunmix import random_weights
+from tests.support.engines import infer_one
 from tests.support.spleeters import FIVE, SMALL, network_of, small
 
 
@@ -228,7 +229,7 @@ class TestImported:
         assert all(parameter.requires_grad for parameter in made.parameters())
         x = torch.rand(1, 2, 20, 33)
         played = np.empty((3, 2, 20, 33), np.float32)
-        OnnxEngine(model).infer(x[0].numpy(), played)
+        infer_one(OnnxEngine(model), x[0].numpy(), played)
         with torch.no_grad():
             np.testing.assert_allclose(estimates(made, described, x)[0][0].numpy(), played, atol=1e-5)
 
@@ -248,7 +249,7 @@ def test_the_embedded_starter_can_be_trained_on() -> None:
     assert isinstance(made, CausalNet) and made.stems == 4
     x = music(described, batch=1, frames=40)
     masks = np.empty((2, 2, 40, 744), np.float32)
-    OnnxEngine(model).infer(x[0].numpy(), masks)
+    infer_one(OnnxEngine(model), x[0].numpy(), masks)
     with torch.no_grad():
         found = estimates(made, described, x)[0][0] / x[0]
     assert np.abs(found.numpy() - masks).max() < 2e-3

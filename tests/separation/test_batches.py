@@ -9,7 +9,7 @@ from rtsep.audio.sources import Resampled, Signal
 from rtsep.core.presets import plan
 from rtsep.core.spec import ModelSpec, WindowSpec
 from rtsep.demo import SONG
-from rtsep.engine.base import Engine
+from rtsep.engine.base import Engine, Real
 from rtsep.separation.batches import BatchProcess, StreamProcess, open_process
 from rtsep.separation.blocks import Process, Whole, run
 from rtsep.separation.stream import StreamSeparator
@@ -107,9 +107,9 @@ class SegmentEngine(FrameEngine):
         super().__init__(spec)
         self.seen: list[Float32] = []
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
-        self.seen.append(magnitudes.copy())
-        super().infer(magnitudes, masks, phase)
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
+        self.seen.append(magnitudes[0].copy())
+        super().infer(magnitudes, masks, real)
 
 
 def test_exact_segments_a_file_into_segments() -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rtsep.engine import build
 from rtsep.engine.base import Engine
+from rtsep.engine.registry import EngineOptions
 from rtsep.errors import EngineError
 from rtsep.model.store import StoredModel
 from rtsep.separation import engine_pool as engines
-from rtsep.separation.engine_pool import MOST, cores, open_engines
+from rtsep.separation.engine_pool import MOST, cores, open_pool
 from rtsep.separation.options import SeparationOptions
 from tests.support.engines import FrameEngine, windowed_spec
 
@@ -25,11 +25,11 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
     """Engine, threads and precision of everything that is built, and five processors."""
     calls: list[tuple[str, int, str]] = []
 
-    def made(model: StoredModel, count: int, engine: str, threads: int, precision: str) -> list[Engine]:
-        calls.extend([(engine, threads, precision)] * count)
+    def made(model: StoredModel, count: int, options: EngineOptions) -> list[Engine]:
+        calls.extend([(options.engine, options.threads, options.precision)] * count)
         return [FrameEngine(model.spec) for _ in range(count)]
 
-    monkeypatch.setattr(build, "build_many", made)
+    monkeypatch.setattr(engines, "open_engines", made)
     monkeypatch.setattr(engines, "cores", lambda: 5)
     monkeypatch.setattr(engines, "memory", lambda: 16_000_000_000)
     return calls
@@ -55,8 +55,8 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
 def test_threads_are_shared_out(
     built: list[tuple[str, int, str]], model: StoredModel, preset: str, jobs: int, threads: int, wanted: list[int]
 ) -> None:
-    engines = open_engines(model, SeparationOptions(preset), jobs, "abacus", threads, "f8")
-    assert built == [("abacus", share, "f8") for share in wanted]
+    engines = open_pool(model, SeparationOptions(preset), jobs, "openvino", threads, "bf16")
+    assert built == [("openvino", share, "bf16") for share in wanted]
     spec = model.spec if preset == "exact" else model.live().spec
     assert [engine.spec for engine in engines] == [spec] * len(wanted)
     assert spec.extension == ("zeros" if (model, preset) == (SPLEETER, "exact") else "average")
@@ -68,4 +68,4 @@ def test_there_is_a_processor() -> None:
 
 def test_an_unknown_engine_is_named() -> None:
     with pytest.raises(EngineError, match="unknown engine 'abacus'"):
-        open_engines(OURS, SeparationOptions(), 1, "abacus")
+        open_pool(OURS, SeparationOptions(), 1, "abacus")

@@ -18,7 +18,7 @@ import soundfile
 
 from rtsep.audio.sources import Section, Signal
 from rtsep.core.spec import ModelSpec
-from rtsep.engine.base import Engine
+from rtsep.engine.base import Engine, Real
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import EngineError, FileError, RouteError, RtsepError, SpecError
 from rtsep.separation import files
@@ -223,11 +223,11 @@ class FailingEngine(IdentityEngine):
         super().__init__(spec)
         self.calls = 0
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         self.calls += 1
         if self.calls == 3:
             raise EngineError("the engine failed")
-        super().infer(magnitudes, masks, phase)
+        super().infer(magnitudes, masks, real)
 
 
 def test_what_is_refused(tmp_path: Path) -> None:
@@ -288,11 +288,11 @@ class SlowEngine(FrameEngine):
         self.thinking = 0
         self.crowded = False
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         self.thinking += 1
         self.crowded |= self.thinking > 1
         time.sleep(0.005)
-        super().infer(magnitudes, masks, phase)
+        super().infer(magnitudes, masks, real)
         self.thinking -= 1
 
 
@@ -385,11 +385,11 @@ def test_files_are_separated_side_by_side(tmp_path: Path) -> None:
     class Meeting(IdentityEngine):
         met = False
 
-        def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+        def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
             if not self.met and threading.current_thread().name.startswith("rtsep-file"):
                 self.met = True
                 meeting.wait()
-            super().infer(magnitudes, masks, phase)
+            super().infer(magnitudes, masks, real)
 
     output = Output(tmp_path / "out")
     jobs = songs(tmp_path, 2, output)

@@ -15,7 +15,7 @@ from rtsep.separation import openunmix
 from rtsep.separation.openunmix import EPSILON, separate
 from rtsep.separation.options import Refinement, SeparationOptions, targets
 from tests.dsp.test_wiener import first, refined
-from tests.support.engines import FrameEngine, stateful_spec, windowed_spec
+from tests.support.engines import FrameEngine, infer_one, stateful_spec, windowed_spec
 from tests.support.signals import Float32, error_db, noise
 
 SIZES: dict[str, Any] = {
@@ -42,7 +42,7 @@ def plainly(sound: Float32, model: ModelSpec, refinement: Refinement) -> NDArray
     mix = np.stack([np.fft.rfft(padded[:, k * hop : k * hop + window] * shape) for k in range(count)])
     magnitudes = np.abs(mix).transpose(1, 0, 2).astype(np.float32)
     raw = np.zeros((len(model.stems), *magnitudes.shape), np.float32)
-    FrameEngine(model).infer(magnitudes, raw)
+    infer_one(FrameEngine(model), magnitudes, raw)
     raw = raw[: len(targets(model))]
     parts = []
     for start in range(0, count, refinement.window):
@@ -118,7 +118,7 @@ class LocalEngine(FrameEngine):
         super().__init__(spec)
         self.lengths: list[int] = []
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer_row(self, magnitudes: Float32, masks: Float32, row: int) -> None:
         self.lengths.append(magnitudes.shape[1])
         share = magnitudes / (1.0 + magnitudes)
         masks[...] = np.stack([share**n for n in range(1, len(masks) + 1)]) * magnitudes
@@ -142,7 +142,7 @@ def test_a_carried_state_needs_no_margins() -> None:
     sound = noise(64 * 700)
     wanted = plainly(sound, model, Refinement(1))
     engine = FrameEngine(model)
-    engine.infer(np.ones((2, 3, 129), np.float32), np.zeros((2, 2, 3, 129), np.float32))  # a past to forget
+    infer_one(engine, np.ones((2, 3, 129), np.float32), np.zeros((2, 2, 3, 129), np.float32))  # a past to forget
     blocks = [block.copy() for block in separate(engine, Signal(sound, 44100), Refinement(1))]
     assert engine.calls == 1 + -(-701 // openunmix.STREAM_FRAMES)
     assert np.abs(np.concatenate(blocks, axis=2) - wanted).max() < 1e-4 * np.abs(wanted).max()

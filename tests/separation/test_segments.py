@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from rtsep.audio.sources import Signal
 from rtsep.core.presets import plan
 from rtsep.core.spec import Extension, ModelSpec
+from rtsep.engine.base import Real
 from rtsep.separation.options import SeparationOptions
 from rtsep.separation.segments import SegmentProcess
 from rtsep.separation.separate import separate
 from tests.dsp.test_wiener import Complex, first, refined
-from tests.support.engines import FrameEngine, windowed_spec
+from tests.support.engines import FrameEngine, infer_one, windowed_spec
 from tests.support.signals import Float32, noise
 
 RATE = 44100
@@ -58,7 +59,7 @@ def thought(mix: NDArray[np.complex128], model: ModelSpec) -> Float32:
     raw = np.zeros((len(model.stems), *magnitudes.shape), np.float32)
     for start in range(0, segments * model.context, model.context):
         segment = slice(start, start + model.context)
-        FrameEngine(model).infer(magnitudes[:, segment], raw[:, :, segment])
+        infer_one(FrameEngine(model), magnitudes[:, segment], raw[:, :, segment])
     return raw[:, :, :frames]
 
 
@@ -125,9 +126,9 @@ def test_the_wiener_filter_over_the_whole_signal(stems: int) -> None:
 class SlowEngine(FrameEngine):
     """Takes turns in being slow, so that segments end in another order than they began."""
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         time.sleep(0.01 * (self.calls % 3))
-        super().infer(magnitudes, masks, phase)
+        super().infer(magnitudes, masks, real)
 
 
 @pytest.mark.parametrize("mwf", [False, True])
@@ -141,10 +142,10 @@ def test_several_engines_give_what_one_gives(engines: int, mwf: bool) -> None:
 
 
 class FailingEngine(FrameEngine):
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         if self.calls == 2:
             raise OSError("out of order")
-        super().infer(magnitudes, masks, phase)
+        super().infer(magnitudes, masks, real)
 
 
 def test_an_engine_that_fails_says_so() -> None:

@@ -14,7 +14,7 @@ import soundfile
 
 import rtsep
 from rtsep.audio.sources import Signal
-from rtsep.engine.build import build
+from rtsep.engine.registry import open_engine
 from rtsep.errors import EngineError, FileError, ModelError, SpecError
 from rtsep.model import store
 from rtsep.separation import separator as module
@@ -50,7 +50,7 @@ def tiny(here: None) -> Iterator[Separator]:
 
 def plainly(sound: Float32, method: SeparationOptions = EXACT, model: str = TINY) -> Float32:
     """What the method makes of a sound (channels, frames): (stems, channels, frames)."""
-    engine = build(store.find(model))
+    engine = open_engine(store.find(model))
     return np.concatenate([b.copy() for b in separate([engine], Signal(sound, RATE), method)], axis=2)
 
 

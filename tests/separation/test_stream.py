@@ -18,7 +18,7 @@ from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import SpecError
 from rtsep.separation.stream import StreamSeparator
-from tests.support.engines import RATES, BrokenEngine, FrameEngine, GateEngine, stateful_spec, windowed_spec
+from tests.support.engines import RATES, BrokenEngine, FrameEngine, GateEngine, infer_one, stateful_spec, windowed_spec
 from tests.support.signals import Float32, error_db, impulse, late, noise, sine
 
 SONG = Path(__file__).parents[2] / "rtsep" / "demo" / "song.ogg"
@@ -195,7 +195,7 @@ def by_the_book(make: Callable[[], Engine], window: WindowSpec, sound: Float32) 
             ages = [made - (spec.context - 1 - t) * frame_stride for t in range(spec.context)]
             seen = np.stack([grid[age] if age >= 0 else np.zeros_like(grid[0]) for age in ages], axis=1)
             raw = np.zeros((len(spec.stems), *seen.shape), np.float32)
-            engines.setdefault(made % frame_stride, make()).infer(seen.astype(np.float32), raw)
+            infer_one(engines.setdefault(made % frame_stride, make()), seen.astype(np.float32), raw)
             masks = formula(raw[:, :, spec.context - 1 - window.lookahead_hops], spec)
             mapped = np.apply_along_axis(lambda row: np.interp(device_hz[:-1], model_hz, row), 2, masks)
         if h >= window.delay_hops:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from rtsep.core.spec import ModelSpec, StateSpec
-from rtsep.engine.base import Engine, Float32
+from rtsep.engine.base import Engine, Float32, Real
+from rtsep.engine.graph import check_call
 
 STEMS = {
     2: ("vocals", "accompaniment"),
@@ -61,30 +62,35 @@ class FrameEngine:
         self.spec = spec
         self.provider = "a test"
         self.calls = 0
-        self._means: dict[int, Float32] = {}
+        self._means: dict[int, Float32] = {}  # by row
         count = len(spec.stems)
         self._order = np.arange(1, count + 1, dtype=np.float32).reshape(count, 1, 1)
 
-    def warmup(self, frames: int = 1, phases: int = 1) -> None:
+    def warmup(self, frames: int = 1, rows: int = 1) -> None:
         self.reset()
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         self.calls += 1
+        for row in check_call(self.spec, magnitudes, masks, real):
+            self.infer_row(magnitudes[row], masks[row], row)
+
+    def infer_row(self, magnitudes: Float32, masks: Float32, row: int) -> None:
+        """Write the masks (stems, channels, frames, bins) of the magnitudes (channels, frames, bins) of a row."""
         mean = magnitudes.mean(axis=1)
         for frame in range(magnitudes.shape[1]):
             now = magnitudes[:, frame]
             if self.spec.kind == "stateful":
-                mean = self._means.get(phase, np.zeros_like(now)) * np.float32(0.75) + now * np.float32(0.25)
-                self._means[phase] = mean
+                mean = self._means.get(row, np.zeros_like(now)) * np.float32(0.75) + now * np.float32(0.25)
+                self._means[row] = mean
             level = now / (now + mean + np.float32(1e-3))  # 0 to 1
             shares = 1.0 + np.sin(7.0 * level * self._order)
             masks[:, :, frame] = shares if self.spec.output == "mask" else shares * now
 
-    def reset(self, phase: int | None = None) -> None:
-        if phase is None:
+    def reset(self, row: int | None = None) -> None:
+        if row is None:
             self._means.clear()
         else:
-            self._means.pop(phase, None)
+            self._means.pop(row, None)
 
     def close(self) -> None:
         pass
@@ -97,7 +103,7 @@ class GateEngine(FrameEngine):
         super().__init__(spec)
         self.threshold = threshold
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer_row(self, magnitudes: Float32, masks: Float32, row: int) -> None:
         loud = (magnitudes.sum(axis=(0, 2)) > self.threshold).astype(np.float32)
         masks[...] = 0.0
         masks[0] = loud[np.newaxis, :, np.newaxis]
@@ -112,15 +118,23 @@ class BrokenEngine(FrameEngine):
         self.value = value
         self.resets: list[int | None] = []
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
-        super().infer(magnitudes, masks, phase)
+    def infer_row(self, magnitudes: Float32, masks: Float32, row: int) -> None:
+        super().infer_row(magnitudes, masks, row)
         if self.calls % 2:
             masks[0, :, :, 3:9] = self.value
 
-    def reset(self, phase: int | None = None) -> None:
-        super().reset(phase)
-        if phase is not None:
-            self.resets.append(phase)
+    def reset(self, row: int | None = None) -> None:
+        super().reset(row)
+        if row is not None:
+            self.resets.append(row)
+
+
+def infer_one(engine: Engine, magnitudes: Float32, masks: Float32, row: int = 0) -> None:
+    """Infer on one row (channels, frames, bins), the only one that is real, to its masks (stems, channels, ...)."""
+    call = np.zeros((row + 1, *magnitudes.shape), np.float32), np.zeros((row + 1, *masks.shape), np.float32)
+    call[0][row] = magnitudes
+    engine.infer(*call, np.arange(row + 1) == row)
+    masks[...] = call[1][row]
 
 
 def is_engine(engine: Engine) -> Engine:

@@ -28,6 +28,7 @@ from rtsep.model.networks.unet import UNet
 from rtsep.model.store import StoredModel, find
 from rtsep.model.weights import Weights, write_model
 from tests.model.networks.test_factory import CAUSAL
+from tests.support.engines import infer_one
 
 Float32 = NDArray[np.float32]
 
@@ -232,7 +233,7 @@ class TestModel:
     def infer(self, model: StoredModel, threads: int, x: Float32) -> Float32:
         engine = OnnxEngine(model, threads)
         masks = np.zeros((3, 2, model.spec.given(x.shape[1]), 64), np.float32)
-        engine.infer(x, masks)
+        infer_one(engine, x, masks)
         engine.close()
         return masks
 
@@ -251,7 +252,7 @@ class TestModel:
         def ask() -> None:
             assert engine._pool is not None
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # of this thread alone
-            engine.infer(x, np.zeros((3, *x.shape), np.float32))
+            infer_one(engine, x, np.zeros((3, *x.shape), np.float32))
             found.append(engine._pool.submit(os.sched_getscheduler, 0).result())
 
         engine.warmup(64)

@@ -16,7 +16,7 @@ import torch
 
 from rtsep.core.presets import plan
 from rtsep.engine.base import Engine
-from rtsep.engine.build import build
+from rtsep.engine.registry import open_engine
 from rtsep.errors import ModelError
 from rtsep.model import store
 from rtsep.model.importers import openunmix as openunmix_files
@@ -26,6 +26,7 @@ from rtsep.model.networks.openunmix import OpenUnmix
 from rtsep.model.store import StoredModel, digest
 from rtsep.separation.stream import StreamSeparator
 from tests.model.networks.test_openunmix import Float32, Weights, one_thread, random_weights, reference, spectra  # noqa: F401
+from tests.support.engines import infer_one
 from tests.support.signals import error_db, late, noise
 
 SETTINGS = {"nfft": 64, "nhop": 16, "sample_rate": 16000.0, "nb_channels": 2}  # the rate as musdb's training writes it
@@ -66,9 +67,9 @@ def publish(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, joint: str
 
 
 def infer(model: StoredModel, mix: Float32) -> Float32:
-    engine = build(model)
+    engine = open_engine(model)
     found = np.empty((len(model.spec.stems), *mix.shape), np.float32)
-    engine.infer(mix, found)
+    infer_one(engine, mix, found)
     return found
 
 
@@ -340,14 +341,14 @@ class Blocker:
 sys.meta_path.insert(0, Blocker())
 import numpy as np
 from pathlib import Path
-from rtsep.engine.build import build
+from rtsep.engine.registry import open_engine
 from rtsep.model.importers.openunmix import import_openunmix
 
 model = import_openunmix(Path(sys.argv[1]))
 assert model.read_weights().tensors.keys()
 mix = np.load(sys.argv[2])
 found = np.empty((len(model.spec.stems), *mix.shape), np.float32)
-build(model).infer(mix, found)
+open_engine(model).infer(mix[None], found[None])
 np.save(sys.argv[3], found)
 assert "torch" not in sys.modules
 """
@@ -401,7 +402,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         torch.save(weights, folder / f"{target}.pth")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RTSEP_MODELS", str(folder / "models"))
-        built = build(import_openunmix(folder, residual=True, context=32))
+        built = open_engine(import_openunmix(folder, residual=True, context=32))
     yield built
     built.close()
 

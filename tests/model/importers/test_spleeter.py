@@ -297,13 +297,14 @@ class Blocker(MetaPathFinder):
 sys.meta_path.insert(0, Blocker())
 import numpy as np
 from pathlib import Path
-from rtsep.engine.build import build
+from rtsep.engine.registry import open_engine
 from rtsep.model.importers.spleeter import import_spleeter
 model = import_spleeter(Path({str(small(tmp_path / "mine"))!r}))
 for one in (model, model.live()):
-    engine = build(one)
-    masks = np.zeros((2, 2, one.spec.given(64), 128), np.float32)
-    engine.infer(np.ones((2, 64, 128), np.float32), masks)
+    engine = open_engine(one)
+    masks = np.zeros((1, 2, 2, one.spec.given(64), 128), np.float32)
+    engine.infer(np.ones((1, 2, 64, 128), np.float32), masks)
+    masks = masks[0]
     print(masks.shape, 0.0 < masks.min() < masks.max() < 1.0)
 try:
     import torch

@@ -17,6 +17,7 @@ from rtsep.model.networks.export import export
 from rtsep.model.networks.unet import OutputKind
 from rtsep.model.store import digest, find
 from tests.model.networks.test_causal import small_network, spectra, zeros
+from tests.support.engines import infer_one
 from tests.support.models import narrow_unet, random_unet, unet_spec
 
 
@@ -49,7 +50,7 @@ def test_unet_parity(tmp_path: Path, output: OutputKind) -> None:
     engine = OnnxEngine(find(narrow_unet(tmp_path, output=output)))
     magnitudes = np.random.default_rng(0).uniform(0, 3, (2, 64, 256)).astype(np.float32)
     masks = np.empty((2, 2, 64, 256), np.float32)
-    engine.infer(magnitudes, masks)
+    infer_one(engine, magnitudes, masks)
     with torch.no_grad():
         expected = random_unet(spec, output=output)(torch.from_numpy(magnitudes)[None])[0].numpy()
     np.testing.assert_allclose(masks, expected, atol=2e-5)
@@ -64,7 +65,7 @@ def test_causal_parity_for_any_number_of_frames(tmp_path: Path) -> None:
     for frames in (1, 5, 1, 40):
         magnitudes = spectra(frames, 19, seed=frames)
         masks = np.empty((4, 2, frames, 19), np.float32)
-        engine.infer(magnitudes[0].numpy(), masks)
+        infer_one(engine, magnitudes[0].numpy(), masks)
         with torch.no_grad():
             expected, *states = network(magnitudes, *states)
         np.testing.assert_allclose(masks, expected[0].numpy(), atol=1e-5)
@@ -79,7 +80,7 @@ def test_half_weights_are_smaller_and_nearly_the_same(tmp_path: Path) -> None:
     found = {}
     for name in ("full", "half"):
         found[name] = np.empty((2, 2, 8, 16), np.float32)
-        OnnxEngine(find(tmp_path / name)).infer(magnitudes, found[name])
+        infer_one(OnnxEngine(find(tmp_path / name)), magnitudes, found[name])
     sizes = {name: (tmp_path / name / "model.onnx").stat().st_size for name in found}
     assert sizes["half"] < 0.65 * sizes["full"]
     np.testing.assert_allclose(found["half"], found["full"], atol=2e-3)

@@ -30,6 +30,7 @@ from rtsep.model.networks.factory import (
 from rtsep.model.networks.openunmix import OpenUnmix, TargetNet
 from rtsep.model.networks.unet import UNet
 from rtsep.model.store import find
+from tests.support.engines import infer_one
 
 TWO = ("vocals", "accompaniment")
 FOUR = ("vocals", "drums", "bass", "other")
@@ -86,7 +87,7 @@ def test_the_exported_graph_gives_what_is_trained(tmp_path: Path, described: Arc
     frames = engine.spec.context if windowed else 20
     x = music(described, batch=1, frames=frames, seed=1)
     found = np.empty((len(described.stems), *x.shape[1:]), np.float32)
-    engine.infer(x[0].numpy(), found)
+    infer_one(engine, x[0].numpy(), found)
     if engine.spec.output == "mask":
         found *= x[0].numpy()
     with torch.no_grad():

@@ -19,6 +19,7 @@ from rtsep.model.networks.export import export
 from rtsep.model.networks.openunmix import OpenUnmix, TargetNet
 from rtsep.model.openunmix_tensors import LEFT_OVERS, Target, read_target
 from rtsep.model.store import find
+from tests.support.engines import infer_one
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -220,7 +221,7 @@ class TestOnnx:
         engine = self.engine(network, tmp_path)
         for frames in (1, 2, 8, 50):
             mix, found = spectra(frames, seed=frames), np.empty((3, 2, frames, BINS), np.float32)
-            engine.infer(mix, found)
+            infer_one(engine, mix, found)
             np.testing.assert_allclose(found, infer(network, mix), atol=1e-5)
 
     def test_windowed_takes_any_batch(self, tmp_path: Path) -> None:
@@ -244,11 +245,11 @@ class TestOnnx:
             start = 0
             for size in sizes:
                 part = np.empty((2, 2, size, BINS), np.float32)
-                engine.infer(np.ascontiguousarray(mix[:, start : start + size]), part)
+                infer_one(engine, np.ascontiguousarray(mix[:, start : start + size]), part)
                 found[:, :, start : start + size] = part
                 start += size
             np.testing.assert_allclose(found, whole, atol=1e-5)
-        engine.infer(mix, found)
+        infer_one(engine, mix, found)
         assert np.abs(found - whole)[:, :, 0].max() > 1e-3, "the state of the past was carried on"
 
     def test_states_are_two_a_target(self, tmp_path: Path) -> None:
