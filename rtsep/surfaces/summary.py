@@ -24,6 +24,7 @@ FAULT_WORDS = {  # what a good run has none of, and does not mention
     "device_underflows": "dropouts in the output, reported by the device",
     "device_overflows": "dropouts in the input, reported by the device",
     "device_losses": "losses of the device",
+    "clock_gaps": "times that the program stood still",
     "file_frames_starved": "frames that the file brought too late",
     "record_overflows": "dropouts in the recording",
     "broken_samples": "samples that were no numbers",
@@ -49,8 +50,8 @@ def summary(report: dict[str, Any]) -> RenderableType:
     if report["state_resets"]:
         masks.append(f"; the model fell behind and began anew {report['state_resets']} times", "yellow")
     lines: list[RenderableType] = [latency_text(report["latency_ms"]), sound, masks, Text(), _times(report["times"])]
-    if report["recorded"]:
-        lines += [Text(), _recorded([Path(path) for path in report["recorded"]])]
+    recorded = [deck["recorded"] for deck in report["decks"] if deck["recorded"]]
+    lines += [Text()] * bool(recorded) + [_recorded([Path(path) for path in paths]) for paths in recorded]
     return Group(*lines)
 
 
