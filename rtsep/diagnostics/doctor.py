@@ -82,8 +82,9 @@ def _engine(engine: RegisteredEngine) -> Callable[[], Finding]:
     needed = bool(engine.library and not engine.extra)  # rtsep itself depends on it
 
     def look() -> Finding:
-        if lack := engine.probe():
-            return Finding(subject, *lack.split("; ", 1), needed=needed)
+        state, _, cure = engine.probe().partition("; ")
+        if state:
+            return Finding(subject, state, cure, needed)
         precisions = (engine.probe(precision).partition("; ")[0] or precision for precision in engine.precisions)
         return Finding(subject, f"{engine.title}, {'; '.join(precisions)}", needed=needed)
 
