@@ -177,7 +177,9 @@ def pointer_at(typingctx: Any, address: Any) -> Any:
 def call(typingctx: Any, address: Any, one: Any, two: Any, three: Any, four: Any, five: Any) -> Any:
     """Call a C function of five words by its address, so that it is not compiled into its caller.
 
-    Thread: any, within kernels; real-time safe where the function is.
+    The function must be real-time safe itself.
+
+    Thread: any, within kernels; real-time safe.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
