@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 from rtsep.engine.registry import open_engine
 from rtsep.host import clock as host_clock
+from rtsep.host.callback import portaudio_callback
 from rtsep.host.host import Host
 from rtsep.model import store
 from tests.support.allocation_counter import AllocationCounter, Calls, difference
@@ -53,8 +54,8 @@ def count(host: Host, counter: AllocationCounter) -> dict[str, Calls]:
 def main(output: str, model: str, folder: Path) -> None:
     engine, counter = open_engine(store.find(model)), AllocationCounter()
     if output == "card":
-        address = counter.put_between(host_clock.portaudio_callback.address)
-        host_clock.portaudio_callback = SimpleNamespace(address=address)
+        counted = SimpleNamespace(address=counter.put_between(portaudio_callback.address))
+        vars(host_clock)["portaudio_callback"] = counted
         host = card_host(engine, routes=ROUTES)
     else:
         host, _ = file_host(folder, engine, noise(3 * 48000), 48000, routes=ROUTES, freewheel=False, loop=True,
