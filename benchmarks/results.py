@@ -30,7 +30,7 @@ Figures = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).parent / "results"
-LIBRARIES = ("numpy", "numba", "rocket-fft", "onnxruntime", "openvino", "sounddevice")
+LIBRARIES = ("numpy", "numba", "onnxruntime", "openvino", "sounddevice")
 STALL_S, QUICK_STALL_S, STALL_STEP_NS = 2.0, 0.1, 1_000_000
 
 

@@ -30,7 +30,7 @@ def cache_folder() -> Path:
     """Give the folder where compiled kernels of this very source lie.
 
     numba looks only at the file of the outermost function and would go on running an old callee
-    from another file, so the folder is named by a digest of all the sources that have kernels.
+    from another file, so the folder is named by a digest of all the sources that have kernels, or teach numba.
 
     Thread: any; not real-time safe (reads files).
     """
@@ -38,7 +38,7 @@ def cache_folder() -> Path:
     package = Path(__file__).parent.parent
     for source in sorted(package.rglob("*.py")):
         text = source.read_bytes()
-        if b"rtsep.dsp.native" in text and b"kernel" in text:
+        if b"numba.extending" in text or (b"rtsep.dsp.native" in text and b"kernel" in text):
             digest.update(text)
     root = Path(os.environ.get("RTSEP_CACHE") or platformdirs.user_cache_dir("rtsep"))
     return root / "kernels" / digest.hexdigest()[:16]
@@ -68,6 +68,7 @@ def _compiled(compiler: Callable[..., Any], *arguments: Any, **options: Any) -> 
 
 
 kernel = _compiled(numba.njit, nogil=True, fastmath=False)
+inlined = numba.njit(inline="always")  # a part of the one kernel that calls it, compiled with it and not twice
 
 
 @kernel
@@ -170,6 +171,23 @@ def pointer_at(typingctx: Any, address: Any) -> Any:
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
     return types.voidptr(types.int64), codegen
+
+
+@intrinsic
+def call(typingctx: Any, address: Any, one: Any, two: Any, three: Any, four: Any, five: Any) -> Any:
+    """Call a C function of five words by its address, so that it is not compiled into its caller.
+
+    The function must be real-time safe itself.
+
+    Thread: any, within kernels; real-time safe.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 5)
+        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
+        return context.get_dummy_value()
+
+    return types.none(*[types.int64] * 6), codegen
 
 
 _TIMESPEC = ir.LiteralStructType([ir.IntType(64), ir.IntType(64)])

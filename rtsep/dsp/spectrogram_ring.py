@@ -66,15 +66,13 @@ def gather(ring: SpectrogramRing, newest: int, frame_stride: int, out: NDArray[n
 
     Thread: one at a time, live the inference worker's; real-time safe.
     """
-    channels, count, _ = out.shape
+    channels, count, bins = out.shape
     capacity = len(ring.frames)
     for i in range(count):
         hop = newest - (count - 1 - i) * frame_stride
         for channel in range(channels):
-            if hop < 0:
-                out[channel, i] = 0.0
-            else:
-                out[channel, i] = ring.frames[hop % capacity, channel]
+            for k in range(bins):
+                out[channel, i, k] = ring.frames[hop % capacity, channel, k] if hop >= 0 else np.float32(0.0)
     fence()
     oldest = max(0, newest - (count - 1) * frame_stride)
     return load_acquire(ring.state, "hops") < oldest + capacity
