@@ -26,6 +26,7 @@ from rtsep.dsp.native import (
 )
 from rtsep.dsp.ring import STATE as RING_STATE
 from rtsep.dsp.ring import RingMemory, read, read_or_silence, readable, ring_memory, skip_to, writable, write_or_skip
+from rtsep.dsp.waits import become_fifo, priority, scheduler
 from rtsep.host.histogram import HISTOGRAM, histogram, record
 
 LARGEST_BLOCK = 8192  # frames
@@ -41,6 +42,8 @@ STATE = np.dtype(
         ("block", np.int64),  # largest block seen
         ("callbacks", np.int64),
         ("last_ns", np.int64),  # when the last block came
+        ("scheduler", np.int64),  # of the thread that calls, by the system's number, read while priming
+        ("priority", np.int64),
         ("device_overflows", np.int64),  # told by the device
         ("device_underflows", np.int64),
         ("from_file", np.int64),  # 1: the input is the file ring
@@ -77,6 +80,7 @@ STREAM = np.dtype(
     [
         ("device_io", np.int64),  # address of a STATE record
         ("retired", np.int64),  # 1: given up; should its device come back, it must not play
+        ("raise_to", np.int64),  # real-time priority that the thread takes with its first block; 0: it stays as it is
     ],
     align=True,
 )
@@ -153,6 +157,7 @@ def _wait_for_file(state: NDArray[np.void], ring: RingMemory, frames: int) -> No
 def _stage_file(state: NDArray[np.void], ring: RingMemory, staged: NDArray[np.float32]) -> None:
     """Take the next frames of the file, or silence behind its end."""
     before = ring.state[0].read
+    end = load_acquire(state, "file_end")  # before what a seek skips: see `go_on_from`
     skip = load_acquire(state, "file_skip")
     if skip != state[0].file_from:  # a seek
         state[0].file_from = skip
@@ -161,7 +166,7 @@ def _stage_file(state: NDArray[np.void], ring: RingMemory, staged: NDArray[np.fl
     state[0].file_dropped += ring.state[0].read - before
     if state[0].freewheel:
         _wait_for_file(state, ring, len(staged))
-    end = load_acquire(state, "file_end")
+        end = load_acquire(state, "file_end")
     frames = read(ring, staged)
     staged[frames:] = 0.0
     if end >= 0 and ring.state[0].read >= end:
@@ -191,6 +196,7 @@ def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray
     device_io.callbacks += 1
     if load_acquire(state, "phase") != RUNNING or frames > LARGEST_BLOCK:
         device_io.last_ns = now
+        device_io.scheduler, device_io.priority = scheduler(), priority()
         out[:, :] = 0.0
         return False
     record(numba.carray(pointer_at(device_io.intervals), (1,), HISTOGRAM), now - device_io.last_ns)
@@ -244,6 +250,9 @@ def portaudio_callback(block, out, frames, time_info, flags, userdata):  # type:
     if load_acquire(stream, "retired"):
         numba.carray(out, (np.int64(frames), device_io.outputs), np.float32)[:, :] = 0.0
         return np.int32(ABORT)
+    if stream[0].raise_to:
+        become_fifo(stream[0].raise_to)
+        stream[0].raise_to = 0
     if flags & OVERFLOW_FLAG:
         device_io.device_overflows += 1
     if flags & UNDERFLOW_FLAG:

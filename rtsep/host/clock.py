@@ -13,9 +13,9 @@ from rtsep.core.spec import AudioSpec
 from rtsep.dsp.native import semaphore
 from rtsep.errors import DeviceError
 from rtsep.host.callback import STREAM, DeviceIO, null_clock, portaudio_callback
-from rtsep.host.device import JACK, Device, find_device
+from rtsep.host.device import ALSA, JACK, Device, find_device
 from rtsep.host.portaudio import module, portaudio, refresh_devices, release, replace
-from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime
+from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime
 
 NULL = "null"
 NULL_BLOCK = 256
@@ -106,7 +106,7 @@ class NullClock:
 
         def run() -> None:
             if not patient:
-                become_realtime(PIPELINE_PRIORITY)
+                become_realtime(CLOCK_PRIORITY)
             null_clock(*arguments)
 
         self._thread = threading.Thread(target=run, name="rtsep-null", daemon=True)
@@ -180,6 +180,7 @@ class DeviceClock:
         self._retire()
         record = np.zeros(1, STREAM)
         record["device_io"] = device_io.state.ctypes.data
+        record["raise_to"] = CLOCK_PRIORITY if self._output.host_api == ALSA else 0  # JACK's are its server's affair
         self._records.append((record, device_io))
         foreign = sounddevice._ffi
         try:

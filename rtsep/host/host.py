@@ -14,9 +14,11 @@ from rtsep.audio.writers import StemWriter
 from rtsep.core.budget import Budget, default_compute, reserve_s
 from rtsep.core.presets import host_block
 from rtsep.core.spec import AudioSpec, Latency, WindowSpec
+from rtsep.core.system import Policy, policy_of, set_thread_policy
 from rtsep.engine.base import Engine
 from rtsep.engine.inference import Inference
 from rtsep.errors import DeviceError, RtsepError
+from rtsep.host import realtime
 from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, DeviceIO, open_device_io
 from rtsep.host.clock import Clock
 from rtsep.host.control import Command, Controls, Snapshot
@@ -25,8 +27,8 @@ from rtsep.host.late_masks import LateMasks
 from rtsep.host.mixer import MIX, Route, read_meters
 from rtsep.host.pipeline import open_pipeline, run_pipeline, warm_up
 from rtsep.host.player import Player, ring_frames
-from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime, lock_memory, quiet_python, unlock_memory
 from rtsep.host.recorder import Recorder
+from rtsep.host.transport import set_phase
 from rtsep.host.watch import Watch
 
 MEASURED_CALLBACKS = 4  # blocks in the priming phase
@@ -77,6 +79,7 @@ class Host:
         self.player = Player(file, self.device_io, settings.loop) if file else None
         self.recorder: Recorder | None = None
         self._latency = Latency()
+        self._priorities = realtime.priorities(Policy())
         self._late_masks: LateMasks | None = None
         self._watch: Watch | None = None
         self._pipeline_error: Exception | None = None
@@ -195,9 +198,12 @@ class Host:
         self._measure_block()
         self._prime()
         if not self.settings.freewheel:
-            self._cleanup.enter_context(quiet_python())
-            if lock_memory():
-                self._cleanup.callback(unlock_memory)
+            self._cleanup.enter_context(realtime.quiet_python())
+            if realtime.lock_memory():
+                self._cleanup.callback(realtime.unlock_memory)
+            callback = self.device_io.state[0]
+            self._priorities = realtime.priorities(policy_of(int(callback["scheduler"]), int(callback["priority"])))
+        self.worker.policy = self._priorities.inference
         self.worker.start()
         self._signal.start()
         # It needs the GIL once more, which others may hold.
@@ -205,7 +211,7 @@ class Host:
             time.sleep(0.0005)
         self._started = time.monotonic()
         self._cpu_started = time.process_time()
-        self.device_io.state["phase"] = RUNNING
+        set_phase(self.device_io.state, RUNNING)
         self._watch = Watch(self.clock, self.device_io, None if self.settings.freewheel else self._late_masks)
         self._watch.start()
 
@@ -240,8 +246,7 @@ class Host:
         )
 
     def _run_pipeline(self) -> None:
-        if not self.settings.freewheel:
-            become_realtime(PIPELINE_PRIORITY)
+        set_thread_policy(self._priorities.pipeline)
         try:
             run_pipeline(self.pipeline)
         except Exception as error:  # told when the block is left; without a pipeline there is no sound
@@ -267,7 +272,7 @@ class Host:
 
     def _stop(self) -> None:
         """End everything in order, each whatever became of the others: a recording is closed even so."""
-        self.device_io.state["phase"] = STOPPED
+        set_phase(self.device_io.state, STOPPED)
         with self._cleanup as ends:  # the last that is pushed goes first
             for worker in (self.recorder, self.player):
                 if worker:

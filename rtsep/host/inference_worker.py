@@ -9,14 +9,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.dsp.native import clock_ns, kernel, load_acquire, post, wait_until
+from rtsep.core.system import Policy, set_thread_policy
+from rtsep.dsp.native import clock_ns, exchange, kernel, load_acquire, post, wait_until
 from rtsep.dsp.spectrogram_ring import RESERVE_HOPS
 from rtsep.dsp.triple_buffer import publish
 from rtsep.engine.inference import Inference
 from rtsep.host.callback import POLL_NS, STOPPED
 from rtsep.host.histogram import histogram, record
 from rtsep.host.pipeline import Pipeline
-from rtsep.host.realtime import INFERENCE_PRIORITY, become_realtime
+from rtsep.host.realtime import rest_s
 
 RESET_HOPS = RESERVE_HOPS // 2  # further behind than this, a stateful engine starts anew
 
@@ -34,6 +35,12 @@ def _await_taken(pipeline: Pipeline, hop: int) -> None:
     """Sleep until the mask made at a hop is in use: the next one would take its place before its time."""
     while load_acquire(pipeline.state, "taken") < hop and load_acquire(pipeline.device_io.state, "phase") != STOPPED:
         wait_until(pipeline.state[0].infer_wake, clock_ns() + POLL_NS // 20)
+
+
+@kernel
+def _take_nonfinite(pipeline: Pipeline) -> int:
+    """The hop of a mask that was not finite, once, or -1; in one step, as the next one may come meanwhile."""
+    return exchange(pipeline.state, "nonfinite_mask_hop", -1)
 
 
 @kernel
@@ -64,6 +71,7 @@ class InferenceWorker(threading.Thread):
         self.state_resets = 0  # times a stateful engine fell so far behind that it was started anew
         self.times = histogram()
         self.error: BaseException | None = None
+        self.policy = Policy()  # of its thread, set before it starts
         self._inference = inference
         self._pipeline = pipeline
         self._mask_interval = mask_interval
@@ -74,6 +82,7 @@ class InferenceWorker(threading.Thread):
         _await_frames(pipeline, -1)  # compiled before the sound starts
         _await_taken(pipeline, -1)
         record(histogram(), 0)
+        _take_nonfinite(pipeline)
         _publish(pipeline, -1, inference.masks)
 
     def run(self) -> None:
@@ -81,8 +90,7 @@ class InferenceWorker(threading.Thread):
 
         Thread: the inference worker's; not real-time safe (Python, waits).
         """
-        if not self._pipeline.device_io.state[0]["freewheel"]:  # at full speed it would leave nobody a core
-            become_realtime(INFERENCE_PRIORITY)
+        set_thread_policy(self.policy)
         try:
             while not self._stopping:
                 hops = _await_frames(self._pipeline, self._next)
@@ -119,16 +127,17 @@ class InferenceWorker(threading.Thread):
         self._next += self._mask_interval
 
     def _infer(self, hop: int) -> None:
-        broken = int(self._pipeline.state[0]["nonfinite_mask_hop"])
+        broken = _take_nonfinite(self._pipeline)
         if broken >= 0:
-            self._pipeline.state["nonfinite_mask_hop"] = -1
             self._inference.reset(broken)
         started = time.perf_counter_ns()
         fresh = self._inference.run(hop)
-        record(self.times, time.perf_counter_ns() - started)
+        taken = time.perf_counter_ns() - started
+        record(self.times, taken)
         self.inferences += 1
         if fresh:
             if self._pipeline.state[0]["ahead"]:
                 _await_taken(self._pipeline, self._published)
             _publish(self._pipeline, hop, self._inference.masks)
             self._published = hop
+        time.sleep(rest_s(self.policy, taken / 1e9))

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.core.spec import ModelSpec, WindowSpec
+from rtsep.dsp.denormals import flush_denormals, restore_denormals
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, post, semaphore, store_release, wait_until
-from rtsep.dsp.ring import RingMemory, read, readable, ring_memory, writable, write, write_or_skip
+from rtsep.dsp.ring import RingMemory, playable, read, readable, ring_memory, writable, write, write_or_skip
 from rtsep.dsp.spectrogram_ring import SpectrogramRing, commit, next_frame, spectrogram_ring
 from rtsep.dsp.stft import Stream, analyse, delayed, open_stream, set_masks, synthesise
 from rtsep.dsp.triple_buffer import take, triple_buffer
@@ -141,9 +142,7 @@ def _deadline_ns(pipeline: Pipeline) -> int:
     last = load_acquire(device_io, "last_ns")
     block = max(1, device_io[0].block)
     block_ns = block * 1_000_000_000 // pipeline.state[0].sample_rate
-    outputs = pipeline.device_io.outputs
-    ready = readable(outputs) - load_acquire(outputs.state, "pending_drops")  # late frames will not be played
-    blocks = max(0, ready) // block + 1
+    blocks = max(0, playable(pipeline.device_io.outputs)) // block + 1  # read after `last_ns`: see `pass_block`
     return last + blocks * block_ns - pipeline.state[0].reserve_ns
 
 
@@ -187,6 +186,7 @@ def run_pipeline(pipeline: Pipeline) -> None:
 
     Thread: the pipeline's; not real-time safe (waits for sound and, until their deadline, for masks).
     """
+    denormals = flush_denormals()
     state = pipeline.state[0]
     channels, hop_length = pipeline.block.shape
     newest = -1  # hop of the mask in use
@@ -223,6 +223,7 @@ def run_pipeline(pipeline: Pipeline) -> None:
         record(pipeline.hop_times, clock_ns() - started - waited)
         if pipeline.device_io.state[0].freewheel:
             post(state.done)
+    restore_denormals(denormals)  # `warm_up` runs it on Python's own thread
 
 
 def warm_up(pipeline: Pipeline) -> None:

@@ -11,6 +11,7 @@ from rtsep.audio.sources import Resampled
 from rtsep.dsp.ring import writable, write
 from rtsep.errors import FileError
 from rtsep.host.callback import DeviceIO
+from rtsep.host.transport import end_file, go_on_from
 
 AHEAD_S = 1.0  # the ring holds twice this; half a second is the least that a disk's pause needs
 CHUNK_S = 0.1
@@ -107,7 +108,7 @@ class Player(threading.Thread):
             self._read()
         except Exception as error:
             self.error = FileError(f"{self._file.path}: reading failed ({type(error).__name__}: {error}); it ends here")
-            self._device_io.state["file_end"] = self._device_io.file.state[0]["written"]
+            end_file(self._device_io.state, self._device_io.file)
         finally:
             self._ready.set()
 
@@ -123,7 +124,7 @@ class Player(threading.Thread):
             room = max(0, writable(ring) - 2 * chunk)  # what a seek brings must always fit
             rest = rest[write(ring, rest[:room]) :]
             if ended and not len(rest):
-                state["file_end"] = ring.state[0]["written"]
+                end_file(state, ring)
             if len(rest) or ended:
                 self._ready.set()
                 self._wake.wait(CHUNK_S / 4 if state[0]["freewheel"] == 0 else 0.001)
@@ -146,8 +147,7 @@ class Player(threading.Thread):
             self._origin, self._from = int(self._device_io.file.state[0]["written"]), target
         block, ended = self._next(chunk)
         rest = block[write(self._device_io.file, block) :]
-        self._device_io.state["file_skip"] = self._origin
-        self._device_io.state["file_end"] = -1
+        go_on_from(self._device_io.state, self._origin)
         return rest, ended
 
     def _next(self, chunk: int) -> tuple[Frames, bool]:

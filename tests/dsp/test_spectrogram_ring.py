@@ -83,6 +83,26 @@ def test_a_lapped_reader_is_told() -> None:
     assert gather(memory, newest + frame_stride, frame_stride, out)
 
 
+def test_the_frame_that_is_being_overwritten_is_not_taken() -> None:
+    memory, frame_stride = ring()
+    capacity = len(memory.frames)
+    out = np.zeros((CHANNELS, 4, BINS), np.float32)
+    for hop in range(capacity):
+        push(memory, hop)
+    next_frame(memory)[0] = -1.0  # half written: the reader is lapped by exactly one, and the count does not say so yet
+    assert not gather(memory, 3 * frame_stride, frame_stride, out) and (out[0, 0] == -1.0).all()
+    assert gather(memory, 3 * frame_stride + 1, frame_stride, out) and (out[0, 0] == 1.0).all()
+
+
+def test_the_count_is_seen_before_the_slot_changes() -> None:
+    memory, _ = ring()
+    push(memory, 0)
+    (text,) = next_frame.inspect_llvm().values()
+    assert "fence release" in text
+    (text,) = commit.inspect_llvm().values()
+    assert "store atomic" in text and "release, align 8" in text
+
+
 def test_a_stateful_model_sees_one_frame() -> None:
     model = stateful_spec(bins=BINS)
     memory = spectrogram_ring(model, plan(model, 44100, "3"))
