@@ -1,17 +1,22 @@
 """Denormal numbers count as zero: below 1.2e-38, where a processor may take a hundred times as long for each sum.
 
-They come when a signal dies away through a recursion, a ramp or a network. The setting is the thread's.
+They come when a signal dies away: then a hop takes 2.2 ms instead of 0.07, and a U-Net's pass three times its time. The
+setting is the thread's, and what a thread starts begins with it.
 """
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from rtsep.dsp.native import kernel
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _FLUSH_X86 = 0x8040  # of MXCSR: results (FTZ) and operands (DAZ)
@@ -74,3 +79,26 @@ def restore_denormals(typingctx: Any, before: Any) -> Any:
         return context.get_dummy_value()
 
     return types.none(types.int64), codegen
+
+
+@kernel
+def _flush() -> int:
+    return flush_denormals()
+
+
+@kernel
+def _restore(before: int) -> None:
+    restore_denormals(before)
+
+
+@contextmanager
+def without_denormals() -> Iterator[None]:
+    """Take denormals for zero in whatever the calling thread runs within the block, libraries too.
+
+    Thread: any, for itself; not real-time safe (Python).
+    """
+    before = _flush()
+    try:
+        yield
+    finally:
+        _restore(before)

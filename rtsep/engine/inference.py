@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtsep.core.spec import WindowSpec
+from rtsep.dsp.denormals import without_denormals
 from rtsep.dsp.spectrogram_ring import SpectrogramRing, gather
 from rtsep.engine.base import Engine, Float32
 from rtsep.engine.graph import masks_shape
@@ -32,7 +33,8 @@ class Inference:
         self._ring = ring
         self.stateful = model.kind == "stateful"
         phases = window.frame_stride // window.mask_interval if self.stateful else 1
-        engine.warmup(model.context, phases)
+        with without_denormals():  # so helpers of an engine begin: they are started by its first call
+            engine.warmup(model.context, phases)
         self._magnitudes = np.zeros((model.channels, model.context, model.bins), np.float32)
         given = model.given(model.context)
         if window.lookahead_hops >= given:

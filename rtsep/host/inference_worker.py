@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.core.system import Policy, set_thread_policy
+from rtsep.dsp.denormals import without_denormals
 from rtsep.dsp.native import clock_ns, exchange, kernel, load_acquire, post, wait_until
 from rtsep.dsp.spectrogram_ring import RESERVE_HOPS
 from rtsep.dsp.triple_buffer import publish
@@ -92,10 +93,11 @@ class InferenceWorker(threading.Thread):
         """
         set_thread_policy(self.policy)
         try:
-            while not self._stopping:
-                hops = _await_frames(self._pipeline, self._next)
-                if hops > self._next:
-                    self._infer_due(hops - 1)
+            with without_denormals():
+                while not self._stopping:
+                    hops = _await_frames(self._pipeline, self._next)
+                    if hops > self._next:
+                        self._infer_due(hops - 1)
         except BaseException as error:
             self.error = error
             self._on_error()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rtsep.dsp.denormals import MACHINE, flush_denormals, restore_denormals
+from rtsep.dsp.denormals import MACHINE, flush_denormals, restore_denormals, without_denormals
 from rtsep.dsp.native import kernel
 from tests.support.signals import Float32
 
@@ -60,3 +60,28 @@ def test_it_is_the_threads_own() -> None:
     thread.start()
     thread.join()
     assert kept == [False] and (halved(TINY, False) > 0.0).all()
+
+
+def kept() -> bool:
+    """Whether NumPy, on the calling thread, keeps denormals."""
+    return bool((np.full(4, TINY) * np.float32(0.5) > 0.0).all())
+
+
+def test_a_block_that_fails_gives_the_setting_back() -> None:
+    assert kept()
+    with pytest.raises(ValueError, match="over"), without_denormals():
+        assert not kept()
+        with without_denormals():
+            pass
+        assert not kept(), "the inner block gives back what it found"
+        raise ValueError("over")
+    assert kept()
+
+
+def test_what_a_thread_starts_begins_with_its_setting() -> None:
+    found: list[bool] = []
+    with without_denormals():
+        thread = threading.Thread(target=lambda: found.append(kept()))
+        thread.start()
+        thread.join()
+    assert found == [False], "helpers of an engine are started so"
