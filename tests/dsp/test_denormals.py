@@ -28,7 +28,7 @@ def flush_for_good() -> int:
     return int(flush_denormals())
 
 
-def halved(start: float, flush: bool) -> Float32:
+def halved(start: float | np.float32, flush: bool) -> Float32:
     numbers = np.full(16, start, np.float32)
     halves(numbers, flush)
     return numbers

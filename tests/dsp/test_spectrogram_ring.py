@@ -5,6 +5,7 @@ import pytest
 
 from rtsep.core.presets import plan
 from rtsep.dsp.spectrogram_ring import RESERVE_HOPS, SpectrogramRing, commit, gather, next_frame, spectrogram_ring
+from tests.support.compiled import llvm
 from tests.support.engines import stateful_spec, windowed_spec
 
 CHANNELS, BINS = 2, 16
@@ -96,11 +97,10 @@ def test_the_frame_that_is_being_overwritten_is_not_taken() -> None:
 
 def test_the_count_is_seen_before_the_slot_changes() -> None:
     memory, _ = ring()
-    push(memory, 0)
-    (text,) = next_frame.inspect_llvm().values()
-    assert "fence release" in text
-    (text,) = commit.inspect_llvm().values()
-    assert "store atomic" in text and "release, align 8" in text
+    assert "fence release" in llvm(next_frame, memory)
+    assert "release, align 8" in llvm(commit, memory)
+    out = np.zeros((CHANNELS, 4, BINS), np.float32)
+    assert "fence acquire" in llvm(gather, memory, 0, 1, out)
 
 
 def test_a_stateful_model_sees_one_frame() -> None:

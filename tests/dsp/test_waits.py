@@ -31,7 +31,7 @@ def poll_post(semaphore: int) -> None:
 
 @kernel
 def poll_wait(semaphore: int, deadline_ns: int) -> bool:
-    return _poll_wait(semaphore, deadline_ns)
+    return bool(_poll_wait(semaphore, deadline_ns))
 
 
 @kernel
@@ -130,11 +130,13 @@ def test_its_kernels_lie_in_a_folder_of_their_own() -> None:
     assert (Path(shown.stdout.strip()) == native.cache_folder()) == PORTABLE
 
 
+@pytest.mark.slow
 def test_the_native_waits_pass_their_tests() -> None:
     run = portable("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/dsp/test_native.py")
     assert run.returncode == 0, run.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.realtime
 def test_a_host_plays_a_file_to_its_end(tmp_path: Path) -> None:
     run = portable("-m", "tests.support.portable_host", str(tmp_path))

@@ -79,7 +79,7 @@ def test_a_host_runs_its_threads_below_its_clock(tmp_path: Path) -> None:
     host, _ = file_host(tmp_path, FrameEngine(windowed_spec()), noise(200_000), freewheel=False)
     with host:
         assert until(lambda: host.worker.inferences > 0)
-        names = {thread.name: thread.native_id for thread in threading.enumerate()}
+        names = {thread.name: thread.native_id or 0 for thread in threading.enumerate()}
         told = {
             name: (os.sched_getscheduler(names[name]), os.sched_getparam(names[name]).sched_priority)
             for name in ("rtsep-null", "rtsep-pipeline", "rtsep-inference")

@@ -8,6 +8,7 @@ import pytest
 from rtsep.dsp.ring import write
 from rtsep.host.callback import RUNNING, DeviceIO, open_device_io
 from rtsep.host.transport import end_file, go_on_from, set_phase
+from tests.support.compiled import llvm
 
 
 def device_io() -> DeviceIO:
@@ -30,6 +31,5 @@ def test_what_python_tells() -> None:
 def test_every_store_is_a_release(function: Any, stores: list[str]) -> None:
     io = device_io()
     arguments = {set_phase: (RUNNING,), end_file: (io.file,), go_on_from: (7,)}[function]
-    function(io.state, *arguments)
-    (text,) = function.inspect_llvm().values()
+    text = llvm(function, io.state, *arguments)
     assert text.count("store atomic") == len(stores) and text.count("release, align 8") == len(stores)
