@@ -14,6 +14,7 @@ import typer
 from rtsep import __version__
 from rtsep.cli import bench, corpus, evaluate, live, models, separate, system, train
 from rtsep.cli.options import print_error
+from rtsep.core.system import END_SIGNALS
 from rtsep.errors import ConfigError, RtsepError
 
 RENAMED = {  # options of before, by command
@@ -58,7 +59,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; what went wrong is one line and an exit code of 1."""
-    for name in (signal.SIGTERM, signal.SIGHUP):  # an end as clean as Ctrl-C's
+    for name in END_SIGNALS:  # an end as clean as Ctrl-C's
         signal.signal(name, signal.default_int_handler)
     try:
         _check_names(sys.argv[1:])

@@ -11,7 +11,7 @@ from rtsep.core.spec import AudioSpec
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, semaphore, wait_until
 from rtsep.host.callback import pass_block
 from rtsep.host.device_io import PRIMING, STOPPED, DeviceIO
-from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime
+from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime
 
 NULL = "null"
 NULL_BLOCK = 256
@@ -100,7 +100,7 @@ class NullClock:
 
         def run() -> None:
             if not patient:
-                become_realtime(PIPELINE_PRIORITY)
+                become_realtime(CLOCK_PRIORITY)
             null_clock(*arguments)
 
         self._thread = threading.Thread(target=run, name="rtsep-null", daemon=True)
