@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -22,7 +23,15 @@ Precision = Annotated[str, typer.Option(help="f32, or bf16 with openvino.")]
 Threads = Annotated[int, typer.Option(min=1, max=64, help="CPU threads of one inference.")]
 Report = Annotated[Optional[Path], typer.Option(help="Write the figures to this JSON file.")]  # noqa: UP045
 
-out = Console(highlight=False)
+
+class _Output(Console):
+    """A console that raises `BrokenPipeError` as it comes; rich's own ends the program."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # the error under way
+
+
+out = _Output(highlight=False)
 
 
 def say(text: str) -> None:
@@ -33,7 +42,8 @@ def say(text: str) -> None:
 def print_error(error: BaseException) -> None:
     """Print one line for people to the error output."""
     words = " ".join(str(error).split())
-    Console(stderr=True).print(Text.assemble(("rtsep:", "bold red"), f" {words}"), soft_wrap=True)
+    with suppress(OSError):  # a terminal that was closed
+        _Output(stderr=True).print(Text.assemble(("rtsep:", "bold red"), f" {words}"), soft_wrap=True)
 
 
 def dataclass_options(kind: type, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -38,8 +38,8 @@ KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)  # an arrow and the 
 LIT = {"mute": "bold white on red", "solo": "bold black on yellow", "switch": "bold white on magenta"}
 
 
-def watch(host: Host, seconds: float | None, console: Console) -> None:
-    """Show the host until its file ends, the time is over, or `q`; a keyboard interrupt passes through.
+def watch(host: Host, seconds: float | None, console: Console, requested: Callable[[], bool] = lambda: False) -> None:
+    """Show the host until its file ends, the time is over, the end is requested, or `q`.
 
     Without a terminal only the warnings are printed, each when it comes.
 
@@ -47,10 +47,11 @@ def watch(host: Host, seconds: float | None, console: Console) -> None:
         host: it runs.
         seconds: of sound; None: no end.
         console: where it is shown.
+        requested: whether the end is; asked many times a second.
     """
 
     def over() -> bool:
-        return host.finished or (seconds is not None and host.seconds >= seconds)
+        return requested() or host.finished or (seconds is not None and host.seconds >= seconds)
 
     if not console.is_terminal:
         told = ""
