@@ -46,8 +46,11 @@ class _Commands(TyperGroup):
 def _stopped_in_words() -> Iterator[None]:
     try:
         yield
-    except KeyboardInterrupt:  # typer would end without a word
-        print_error(STOPPED)
+    except (KeyboardInterrupt, Exception) as error:
+        if not isinstance(error, KeyboardInterrupt) and not requests.lost:
+            raise
+        requests.hold()
+        print_error(STOPPED)  # typer would end without a word
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -51,6 +51,14 @@ def _takes(number: int) -> bool:
     return signal.getsignal(number) not in (signal.SIG_IGN, None)
 
 
+def _send_to_main_thread(number: int) -> None:
+    """A signal that wakes it where it sleeps, too; Windows has no way to one thread."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
+
+
 class StopRequests:
     """The signals that ask the program to stop; `with requests:` in the main thread.
 
@@ -64,7 +72,7 @@ class StopRequests:
         self.lasting = False  # whether they are ignored even behind the block, while Python ends
         self._first_s = 0.0
         self._held = False
-        self._again = False  # a raise was lost on its way
+        self.lost = False  # a raise was, in a callback from C: it comes once more, and what fails now fails of it
         self._before: dict[int, Any] = {}
         self._hook: Callable[[Any], object] = sys.unraisablehook
         self._process = 0
@@ -91,7 +99,7 @@ class StopRequests:
     def __enter__(self) -> StopRequests:
         """Take the signals."""
         self.came.clear()  # tests run several programs in one process
-        self._held = self._again = False
+        self._held = self.lost = False
         self._process = os.getpid()
         self._before = {number: signal.getsignal(number) for number in _numbers() if _takes(number)}
         self._hook = sys.unraisablehook
@@ -111,7 +119,7 @@ class StopRequests:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:  # a child that was forked: its parent tells it to end
             os._exit(128 + number)
-        lost, self._again = self._again, False
+        lost, self.lost = self.lost, False
         if not lost:
             self.came.append(number)
         if self._held:
@@ -127,8 +135,8 @@ class StopRequests:
         if not (issubclass(unraisable.exc_type, KeyboardInterrupt) and self.came):
             self._hook(unraisable)
             return
-        self._again = True
-        timer = threading.Timer(AGAIN_S, lambda: signal.raise_signal(self.came[0]))
+        self.lost = True
+        timer = threading.Timer(AGAIN_S, _send_to_main_thread, (self.came[0],))
         timer.daemon = True
         timer.start()
 

@@ -148,6 +148,29 @@ def test_a_request_while_a_driver_hangs_before_the_sound(tmp_path: Path) -> None
     assert (process.returncode, err) == (143, "rtsep: stopped\n")
 
 
+@pytest.mark.parametrize("follows", ["time.sleep(60)", "raise RuntimeError('no compiled object yet')"])
+def test_a_request_that_is_lost_in_a_callback_comes_again(follows: str) -> None:
+    """Python ignores what is raised there; numba's compiler then fails of what is missing."""
+    code = f"""
+import signal, sys, time
+import rtsep.cli, rtsep.cli.system as system
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        for _ in range(1000):
+            pass
+def devices():
+    Finalized()
+    {follows}
+system.devices.__code__ = devices.__code__
+system.Finalized, system.time = Finalized, time
+sys.argv = ["rtsep", "devices"]
+rtsep.cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    assert (done.returncode, done.stderr) == (130, "rtsep: stopped\n")
+
+
 def test_other_commands_are_stopped_with_one_line() -> None:
     with subprocess.Popen(program("doctor"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout and process.stdout.readline()
@@ -266,6 +289,17 @@ def test_what_hangs_is_named_and_left_behind(tmp_path: Path, name: str) -> None:
     assert process.returncode == 1 and len(err.splitlines()) == 1
     assert name in err and err.endswith(": not ended in time, and left behind\n")
     assert out.splitlines()[-1] == f"report   {tmp_path / 'run.json'}"
+    check_kept(tmp_path)
+
+
+def test_a_library_that_does_not_let_go_of_python(tmp_path: Path) -> None:
+    """A thread of its own that Python waits for at the end."""
+    words = changed(
+        live(tmp_path, "--seconds", "0.5"), "ending.EXIT_S = 0.5", "threading.Thread(target=forever.wait).start()"
+    )
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines()[-1] == f"report   {tmp_path / 'run.json'}"
     check_kept(tmp_path)
 
 
