@@ -173,8 +173,13 @@ class Host:
         _ = self.rig.latency  # it is kept, as the device will not tell it any more
         set_phase(self.rig.device_io.state, STOPPED)
         with self._cleanup as ends:  # the last that is pushed goes first
-            ends.callback(self.rig.clock.close)
+            ends.callback(self._close_clock)
             ends.callback(self.supervisor.stop_all)
+
+    def _close_clock(self) -> None:
+        self.rig.clock.close()
+        if self.rig.clock.alive:
+            self.supervisor.left_behind += ("clock",)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -5,10 +5,10 @@ import threading
 
 import numpy as np
 import pytest
-
 from rtsep.core.parameters import parameters
-from rtsep.errors import ParameterError
 from rtsep.host.control import Command, Controls
+
+from rtsep.errors import ParameterError
 from rtsep.host.mixer import Mixer, Route, mix, open_mixer
 
 STEMS = ("vocals", "drums")

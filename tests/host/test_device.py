@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from rtsep.host.rig.clock import DeviceClock, NullClock, told_latency
 
 from rtsep.core.presets import plan
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError
 from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, open_device_io
-from rtsep.host.rig.clock import DeviceClock, NullClock, told_latency
 from rtsep.host.device import Device, find_device
 from rtsep.host.host import Host
 from tests.support.engines import stateful_spec

@@ -14,12 +14,12 @@ import pytest
 import soundfile
 from numba.core.runtime import _nrt_python, rtsys
 from numpy.typing import NDArray
+from rtsep.host.rig.pipeline import run_pipeline, warm_up
 
 from rtsep.demo import SONG
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.host.callback import RUNNING, STOPPED, null_clock
-from rtsep.host.rig.pipeline import run_pipeline, warm_up
 from rtsep.host.report import host_report
 from tests.support.card import ROOT
 from tests.support.engines import stateful_spec

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import soundfile
+from rtsep.host.rig.clock import NullClock
 
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError, EngineError, FileError, ModelError, RouteError, RtsepError, SpecError
 from rtsep.host import factory as session
-from rtsep.host.rig.clock import NullClock
 from rtsep.host.device import JACK, Device
 from rtsep.host.factory import open_host
 from rtsep.host.options import LiveOptions

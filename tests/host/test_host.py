@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import soundfile
+from rtsep.host.rig.clock import NullClock
 
 from rtsep.core.presets import plan
 from rtsep.core.spec import AudioSpec, ModelSpec
@@ -19,7 +20,6 @@ from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import SpecError
 from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, DeviceIO, pass_block
-from rtsep.host.rig.clock import NullClock
 from rtsep.host.histogram import percentiles
 from rtsep.host.host import Host
 from rtsep.separation.stream import StreamSeparator

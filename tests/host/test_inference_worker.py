@@ -14,8 +14,8 @@ from rtsep.core.spec import ModelSpec
 from rtsep.engine.base import Engine, Float32, Real
 from rtsep.errors import EngineError, RtsepError
 from rtsep.host.host import Host
-from rtsep.host.scheduler import RESET_HOPS
 from rtsep.host.report import host_report
+from rtsep.host.scheduler import RESET_HOPS
 from tests.support.engines import BrokenEngine, FrameEngine, stateful_spec, windowed_spec
 from tests.support.hosts import file_host, play, until
 from tests.support.signals import error_db, late, noise

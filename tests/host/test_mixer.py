@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from rtsep.core.parameters import parameters
+
 from rtsep.errors import RouteError
 from rtsep.host.mixer import Mixer, Route, linear, mix, open_mixer, parse_routes, read_meters, set_parameters
 from tests.support.signals import Float32, error_db, noise
