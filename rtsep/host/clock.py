@@ -7,19 +7,18 @@ import threading
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rtsep.core.spec import AudioSpec
 from rtsep.dsp.native import semaphore
 from rtsep.errors import DeviceError
 from rtsep.host.callback import STREAM, DeviceIO, null_clock, portaudio_callback
-from rtsep.host.device import JACK, Device, find_device
-from rtsep.host.portaudio import module, portaudio, refresh_devices, release, replace
+from rtsep.host.device import Device, find_device
+from rtsep.host.portaudio import forget, module, portaudio, refresh_devices
 from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime
 
 NULL = "null"
 NULL_BLOCK = 256
-CLOSE_S = 3.0  # a stream whose server has died may hang for much longer
+CLOSE_S = 3.0  # a stream whose device has gone may hang for much longer
 MOST_LATENCY_S = 5.0  # a driver that tells of more has told nothing
 
 _left_behind: list[Any] = []  # what the callbacks of streams that could not be closed may still touch
@@ -48,7 +47,7 @@ def told_latency(told_s: float | tuple[float, ...], sample_rate: int) -> int | N
 class Clock(Protocol):
     """What drives the callback block by block.
 
-    Thread: any reads its properties, once it is open; not real-time safe (asks PortAudio).
+    Thread: any reads its properties, once it is open; not real-time safe (asks the driver).
     """
 
     name: str
@@ -77,6 +76,18 @@ class Clock(Protocol):
     def latency(self) -> int | None:
         """The device's own part of the latency, in frames; None where nobody knows it."""
 
+    def look(self) -> None:
+        """Look after what hangs on it, about ten times a second while it runs.
+
+        Thread: the host's watch; not real-time safe (asks the driver).
+        """
+
+    def announce(self, frames: int) -> None:
+        """Tell the system how late the host is, from its inputs to its outputs, whenever that changes.
+
+        Thread: any, one at a time; not real-time safe (asks the driver).
+        """
+
     def close(self) -> None:
         """Stop calling.
 
@@ -84,7 +95,17 @@ class Clock(Protocol):
         """
 
 
-class NullClock:
+class Uncabled:
+    """A clock whose system knows nothing of cables or of the host's latency."""
+
+    def look(self) -> None:
+        """Find nothing to do; see `Clock.look`."""
+
+    def announce(self, frames: int) -> None:
+        """Tell nobody; see `Clock.announce`."""
+
+
+class NullClock(Uncabled):
     """No device: blocks by the monotonic clock, or, in freewheel, as fast as they come; see `Clock`.
 
     It keeps the first `capture` frames of what it plays in `captured`, (frames, outputs).
@@ -127,7 +148,7 @@ class NullClock:
             self._thread.join()
 
 
-class DeviceClock:
+class DeviceClock(Uncabled):
     """A PortAudio stream whose callback is the native kernel; see `Clock`.
 
     Args:
@@ -148,10 +169,11 @@ class DeviceClock:
         inputs = min(source.inputs, 256) if source else 0
         self.spec = AudioSpec(sample_rate, block, inputs, outputs)
         self._stream: Any = None
-        self._records: list[tuple[NDArray[np.void], DeviceIO]] = []  # of all streams that were opened
+        self._record = np.zeros(1, STREAM)  # of the stream
+        self._closing: threading.Thread | None = None
         if outputs > output.outputs:
             raise DeviceError(f"{output.name} has {output.outputs} output channels; the routes ask for {outputs}")
-        if source and source.index != output.index and not source.host_api == output.host_api == JACK:
+        if source and source.index != output.index:
             raise DeviceError(
                 f"input {source.name!r} and output {output.name!r} are different devices without a common clock; "
                 f"choose one device for both"
@@ -177,10 +199,8 @@ class DeviceClock:
         sounddevice = portaudio()
         device_io.state["device_inputs"] = self.spec.inputs
         duplex = self._source is not None
-        self._retire()
-        record = np.zeros(1, STREAM)
-        record["device_io"] = device_io.state.ctypes.data
-        self._records.append((record, device_io))
+        self._device_io, self._record = device_io, np.zeros(1, STREAM)  # the callback's, as long as the stream lives
+        self._record["device_io"] = device_io.state.ctypes.data
         foreign = sounddevice._ffi
         try:
             self._stream = sounddevice._StreamBase(
@@ -201,11 +221,8 @@ class DeviceClock:
 
     def reopen(self, device_io: DeviceIO) -> bool:
         """Close what is left of the stream, look for the device by name and start it again; see `Clock.reopen`."""
-        self._retire()
-        if self._output.host_api == JACK and self._stream is not None:
-            self._leave_behind()  # a dead server never lets go of what it had
-        elif not self._close_within(CLOSE_S):
-            self._leave_behind()
+        if not self._closed():
+            return False  # PortAudio looks for devices only when it starts, and cannot start anew before
         try:
             refresh_devices()
             self._output = find_device(self._output.name, "outputs")
@@ -213,13 +230,12 @@ class DeviceClock:
             self.open(device_io)
         except (DeviceError, module().PortAudioError):
             self._stream = None
-            release()  # while it can be done: the server that was found may die before the next try
             return False
         return True
 
     @property
     def alive(self) -> bool:
-        """Whether PortAudio thinks that the stream runs; a dead server may still look alive."""
+        """Whether PortAudio thinks that the stream runs."""
         try:
             return self._stream is not None and bool(self._stream.active)
         except module().PortAudioError:
@@ -231,30 +247,21 @@ class DeviceClock:
         return told_latency(self._stream.latency, self.spec.sample_rate)
 
     def close(self) -> None:
-        """Stop and close; a stream that hangs is left behind, and the library with it; see `Clock.close`."""
-        dead = self._stream is not None and not self.alive  # its JACK server has gone a moment ago
-        if not self._close_within(CLOSE_S) or (dead and self._output.host_api == JACK):
-            self._leave_behind()  # or Python would hang or abort when it ends PortAudio
+        """Stop and close; a stream that hangs is left behind, and PortAudio with it; see `Clock.close`."""
+        if not self._closed():
+            _left_behind.append((self._record, self._device_io))
+            forget()
 
-    def _retire(self) -> None:
-        """Let no stream that was opened so far play, should its device come back."""
-        for record, _ in self._records:
-            record["retired"] = 1
-
-    def _leave_behind(self) -> None:
-        self._retire()
-        _left_behind.append(self._records)
-        self._stream = None
-        replace()
-
-    def _close_within(self, seconds: float) -> bool:
+    def _closed(self) -> bool:
+        """Close the stream, which must not play should its device come back; False while its driver hangs in it."""
+        self._record["retired"] = 1
         stream, self._stream = self._stream, None
-        if stream is None:
-            return True
-        thread = threading.Thread(target=_close_quietly, args=(stream,), name="rtsep-close", daemon=True)
-        thread.start()
-        thread.join(seconds)
-        return not thread.is_alive()
+        if stream is not None:
+            self._closing = threading.Thread(target=_close_quietly, args=(stream,), name="rtsep-close", daemon=True)
+            self._closing.start()
+        if self._closing is not None:
+            self._closing.join(CLOSE_S)
+        return self._closing is None or not self._closing.is_alive()
 
 
 def _close_quietly(stream: Any) -> None:

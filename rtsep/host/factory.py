@@ -12,7 +12,8 @@ from rtsep.host.callback import LARGEST_BLOCK
 from rtsep.host.clock import NULL, NULL_BLOCK, Clock, DeviceClock, NullClock
 from rtsep.host.device import JACK, Device, default_output, find_device
 from rtsep.host.host import Host, HostSettings
-from rtsep.host.mixer import parse_routes
+from rtsep.host.jack import JackClock, input_names, output_names
+from rtsep.host.mixer import Route, parse_routes
 from rtsep.host.model_choice import choose_model
 from rtsep.host.options import LiveOptions
 
@@ -47,7 +48,7 @@ def _fit(options: LiveOptions, output: Device | None, reader: AudioReader | None
     routes = parse_routes(list(options.route), spec.stems, spec.channels)
     if reader and options.record:
         keep_source(reader.path, tuple(options.record / f"{stem}.wav" for stem in spec.stems))
-    clock = _clock(options, output, reader, rate, max(channel for route in routes for channel in route.channels))
+    clock = _clock(options, output, reader, rate, routes)
     settings = HostSettings(
         found.window,
         routes,
@@ -93,6 +94,8 @@ def _rate(output: Device | None, reader: AudioReader | None) -> int:
     """The file's own rate where the device takes it."""
     if output is None:
         return reader.sample_rate if reader else NULL_RATE
+    if output.host_api == JACK:
+        return output.sample_rate
     if reader is not None:
         try:
             DeviceClock(output, None, reader.sample_rate, 1)
@@ -102,7 +105,10 @@ def _rate(output: Device | None, reader: AudioReader | None) -> int:
     return output.sample_rate
 
 
-def _clock(options: LiveOptions, output: Device | None, reader: AudioReader | None, rate: int, outputs: int) -> Clock:
+def _clock(
+    options: LiveOptions, output: Device | None, reader: AudioReader | None, rate: int, routes: tuple[Route, ...]
+) -> Clock:
+    outputs = max(channel for route in routes for channel in route.channels)
     if output is None:
         if reader is None and options.input:
             raise DeviceError(
@@ -111,9 +117,15 @@ def _clock(options: LiveOptions, output: Device | None, reader: AudioReader | No
         if reader is None:
             raise DeviceError("null has no input of its own; name a file with --input")
         return NullClock(rate, outputs, options.block or NULL_BLOCK)
-    if reader is not None:
-        return DeviceClock(output, None, rate, outputs, options.block)
-    source = find_device(options.input, "inputs") if options.input else output
-    if not source.inputs:
-        raise DeviceError(f"{source.name} has no input channels; choose an --input, a device or a file")
+    source = None
+    if output.host_api == JACK and not options.connect:  # our ports are what we say
+        inputs = input_names(0 if reader else max(options.channels))
+        return JackClock(output, None, rate, inputs, output_names(routes), options.block, connect=False)
+    if reader is None:
+        source = find_device(options.input, "inputs") if options.input else output
+        if not source.inputs:
+            raise DeviceError(f"{source.name} has no input channels; choose an --input, a device or a file")
+    if output.host_api == JACK and (source is None or source.host_api == JACK):
+        inputs = input_names(min(source.inputs, max(options.channels)) if source else 0)
+        return JackClock(output, source, rate, inputs, output_names(routes), options.block)
     return DeviceClock(output, source, rate, outputs, options.block)

@@ -238,6 +238,7 @@ class Host:
             lookahead=own.lookahead,
             compute=compute,
         )
+        self.clock.announce(self._latency.total - (self._latency.device or 0))
 
     def _run_pipeline(self) -> None:
         if not self.settings.freewheel:

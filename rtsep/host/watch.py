@@ -61,6 +61,7 @@ class Watch(threading.Thread):
             self._late_masks.look()
         if (callbacks := int(self._device_io.state[0]["callbacks"])) != self._callbacks:
             self._callbacks, self._since, self.lost, self.failure = callbacks, now, False, ""
+            self._clock.look()
         elif now - self._since > LOST_S and self._late_masks:
             self.losses += not self.lost
             self.lost = True

@@ -16,9 +16,10 @@ from rtsep.audio.sources import Resampled
 from rtsep.core.presets import plan
 from rtsep.core.spec import WindowSpec
 from rtsep.engine.base import Engine
-from rtsep.host.clock import DeviceClock, NullClock
+from rtsep.host.clock import NullClock
 from rtsep.host.device import find_device
 from rtsep.host.host import Host, HostSettings
+from rtsep.host.jack import JackClock, input_names, output_names
 from rtsep.host.mixer import parse_routes
 from tests.support.signals import Float32
 
@@ -65,14 +66,15 @@ def card_host(
     sample_rate: int = 48000,
     preset: str = "23",
     routes: str = "mix=1,2",
-    channels: int | None = None,
     block: int = 0,
+    connect: bool = False,
     **changes: Any,
 ) -> Host:
-    """A host on the virtual card, duplex."""
+    """A host on the virtual card, duplex; a deck connects it, so that the card's own latency is no part of the way."""
     chosen = settings(engine, plan(engine.spec, sample_rate, preset), routes, **changes)
     device = find_device("system", "outputs")
-    return Host(engine, DeviceClock(device, device, sample_rate, channels or outputs(chosen), block), chosen)
+    ports = input_names(device.inputs), output_names(chosen.routes)
+    return Host(engine, JackClock(device, device, sample_rate, *ports, block, connect), chosen)
 
 
 def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:
