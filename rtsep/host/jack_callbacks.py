@@ -114,7 +114,16 @@ def _port_range(typingctx: Any, function: Any, port: Any, mode: Any, found: Any)
 
 
 @kernel
-def _buffer(function: int, port: int, frames: int) -> NDArray[np.float32]:
+def port_buffer(function: int, port: int, frames: int) -> NDArray[np.float32]:
+    """Give the samples of a port in this block.
+
+    Args:
+        function: address of jack_port_get_buffer.
+        port: its address.
+        frames: of the block.
+
+    Thread: JACK's real-time thread; real-time safe.
+    """
     return numba.carray(_port_buffer(function, port, frames), (frames,), np.float32)
 
 
@@ -138,7 +147,7 @@ def jack_process(frames, userdata):  # type: ignore[no-untyped-def]  # noqa: ANN
     retired = load_acquire(client, "retired")
     if retired or count > LARGEST_BLOCK:
         for port in out_ports:
-            _buffer(ours.get_buffer, port, count)[:] = 0.0
+            port_buffer(ours.get_buffer, port, count)[:] = 0.0
         if not retired:  # the host sees such a block, and says that it is too large
             device_io = numba.carray(pointer_at(ours.device_io), (1,), STATE)[0]
             device_io.block = max(device_io.block, count)
@@ -147,12 +156,12 @@ def jack_process(frames, userdata):  # type: ignore[no-untyped-def]  # noqa: ANN
     taken = numba.carray(pointer_at(ours.taken), (count if ours.inputs else 0, ours.inputs), np.float32)
     played = numba.carray(pointer_at(ours.played), (count, ours.outputs), np.float32)
     for channel in range(ours.inputs):
-        given = _buffer(ours.get_buffer, in_ports[channel], count)
+        given = port_buffer(ours.get_buffer, in_ports[channel], count)
         for frame in range(count):
             taken[frame, channel] = given[frame]
     pass_block(numba.carray(pointer_at(ours.device_io), (1,), STATE), taken, played)
     for channel in range(ours.outputs):
-        wanted = _buffer(ours.get_buffer, out_ports[channel], count)
+        wanted = port_buffer(ours.get_buffer, out_ports[channel], count)
         for frame in range(count):
             wanted[frame] = played[frame, channel]
     return np.int32(0)
