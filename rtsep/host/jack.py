@@ -213,4 +213,6 @@ class JackClock:
             self._cables.missing |= {Cable(*ends) for ends in zip(names, ports, strict=False)}
 
     def _refused(self, own: int) -> DeviceError:
-        return DeviceError(f"{self.name} refuses {self.spec.sample_rate} Hz; its own rate is {own} Hz: try --rate {own}")
+        return DeviceError(
+            f"{self.name} refuses {self.spec.sample_rate} Hz; its own rate is {own} Hz: try --rate {own}"
+        )
