@@ -7,6 +7,7 @@ import threading
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsep.core.spec import AudioSpec
 from rtsep.dsp.native import semaphore
@@ -169,7 +170,7 @@ class DeviceClock(Uncabled):
         inputs = min(source.inputs, 256) if source else 0
         self.spec = AudioSpec(sample_rate, block, inputs, outputs)
         self._stream: Any = None
-        self._record = np.zeros(1, STREAM)  # of the stream
+        self._borrowed: tuple[DeviceIO | None, NDArray[np.void]] = None, np.zeros(1, STREAM)  # by the stream
         self._closing: threading.Thread | None = None
         if outputs > output.outputs:
             raise DeviceError(f"{output.name} has {output.outputs} output channels; the routes ask for {outputs}")
@@ -199,7 +200,7 @@ class DeviceClock(Uncabled):
         sounddevice = portaudio()
         device_io.state["device_inputs"] = self.spec.inputs
         duplex = self._source is not None
-        self._device_io, self._record = device_io, np.zeros(1, STREAM)  # the callback's, as long as the stream lives
+        self._borrowed = device_io, np.zeros(1, STREAM)
         self._record["device_io"] = device_io.state.ctypes.data
         foreign = sounddevice._ffi
         try:
@@ -212,7 +213,7 @@ class DeviceClock(Uncabled):
                 dtype="float32",
                 latency="low",
                 callback=foreign.cast("PaStreamCallback*", portaudio_callback.address),
-                userdata=foreign.cast("void*", record.ctypes.data),
+                userdata=foreign.cast("void*", self._record.ctypes.data),
                 wrap_callback=None,
             )
             self._stream.start()
@@ -249,8 +250,12 @@ class DeviceClock(Uncabled):
     def close(self) -> None:
         """Stop and close; a stream that hangs is left behind, and PortAudio with it; see `Clock.close`."""
         if not self._closed():
-            _left_behind.append((self._record, self._device_io))
+            _left_behind.append(self._borrowed)
             forget()
+
+    @property
+    def _record(self) -> NDArray[np.void]:
+        return self._borrowed[1]
 
     def _closed(self) -> bool:
         """Close the stream, which must not play should its device come back; False while its driver hangs in it."""

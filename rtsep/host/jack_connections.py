@@ -21,21 +21,27 @@ class Graph(Protocol):
     """What the memory of cables must know of the server."""
 
     def cables(self) -> frozenset[Cable]:
-        """Those that are plugged in."""
+        """Those that are plugged in.
+
+        Thread: the host's watch; not real-time safe (asks JACK).
+        """
 
     def exists(self, other: str) -> bool:
-        """Whether a port is there."""
+        """Whether a port is there.
+
+        Thread: the host's watch; not real-time safe (asks JACK).
+        """
 
     def plug(self, cable: Cable) -> bool:
-        """Connect; False while it cannot be, as where the other client is not active yet."""
+        """Connect; False while it cannot be, as where the other client is not active yet.
+
+        Thread: the host's watch; not real-time safe (asks JACK).
+        """
 
 
 @dataclass
 class CableMemory:
-    """Plugs in again whatever was unplugged because its other end went away; what a user unplugs stays so.
-
-    Thread: one at a time; not real-time safe (Python).
-    """
+    """Plugs in again whatever was unplugged because its other end went away; what a user unplugs stays so."""
 
     missing: set[Cable] = field(default_factory=set)
     known: frozenset[Cable] = frozenset()
@@ -48,6 +54,8 @@ class CableMemory:
         Args:
             graph: the server's.
             unregistered: ports that have ever gone there; those that leave and return between two looks too.
+
+        Thread: the host's watch; not real-time safe (asks JACK).
         """
         for cable in sorted(self.missing, key=lambda one: (one.port, one.other)):
             if graph.exists(cable.other):
@@ -61,7 +69,10 @@ class CableMemory:
         self.known, self._unregistered = now, unregistered
 
     def lose_all(self) -> None:
-        """Remember every cable: the server has gone."""
+        """Remember every cable: the server has gone.
+
+        Thread: the host's watch; not real-time safe (Python).
+        """
         self.missing |= self.known | self._gone
         self.known, self._gone, self._unregistered = frozenset(), frozenset(), 0
 
@@ -80,16 +91,16 @@ class ClientGraph:
         self._client, self._name, self._ports, self._inputs = client, name, ports, frozenset(inputs)
 
     def cables(self) -> frozenset[Cable]:
-        """Ask for all that our ports are connected to."""
+        """Ask for all that our ports are connected to; see `Graph.cables`."""
         found = ((name, connections(self._client, port)) for name, port in self._ports.items())
         return frozenset(Cable(name, other) for name, others in found for other in others)
 
     def exists(self, other: str) -> bool:
-        """Ask for a port by name."""
+        """Ask for a port by name; see `Graph.exists`."""
         return bool(jack_library().jack_port_by_name(self._client, other.encode()))
 
     def plug(self, cable: Cable) -> bool:
-        """Connect; where it is connected already, nothing is done."""
+        """Connect, unless it is connected already; see `Graph.plug`."""
         ends = (f"{self._name}:{cable.port}".encode(), cable.other.encode())
         source, sink = reversed(ends) if cable.port in self._inputs else ends
         return cable in self.cables() or answered(lambda: jack_library().jack_connect(self._client, source, sink))

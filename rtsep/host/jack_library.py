@@ -148,7 +148,7 @@ def _take(names: object) -> tuple[str, ...]:
     """Names out of a list that JACK has made for us."""
     if not names:
         return ()
-    found = []
+    found: list[bytes] = []
     while (name := names[len(found)]) is not None:  # type: ignore[index]
         found.append(name)
     jack_library().jack_free(names)

@@ -19,7 +19,7 @@ from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import SpecError
 from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, DeviceIO, pass_block
-from rtsep.host.clock import NullClock
+from rtsep.host.clock import NullClock, Uncabled
 from rtsep.host.control import Command
 from rtsep.host.histogram import percentiles
 from rtsep.host.host import Host
@@ -171,7 +171,7 @@ def test_an_error_in_the_block_is_the_one_that_is_raised(tmp_path: Path) -> None
 # A clock that stumbles -----------------------------------------------------------------------
 
 
-class StumblingClock:
+class StumblingClock(Uncabled):
     """Blocks of any sizes at any times, from a thread that holds no GIL; keeps what is played."""
 
     def __init__(self, sound: Float32, sizes: list[int], pauses: dict[int, float], sample_rate: int = 44100) -> None:

@@ -20,7 +20,7 @@ from rtsep.dsp.ring import read, readable, write
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError
 from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, DeviceIO, open_device_io
-from rtsep.host.device import JACK, Device, default_output, devices, find_device
+from rtsep.host.device import JACK, Device, devices, find_device
 from rtsep.host.factory import open_host
 from rtsep.host.jack import JackClock, input_names, output_names
 from rtsep.host.jack_callbacks import jack_memory, jack_process
@@ -276,16 +276,16 @@ def test_input_and_output_may_be_clients_of_their_own(card: CardFactory) -> None
 @pytest.mark.jack
 def test_jack_is_told_of_our_latency_and_tells_its_own(card: CardFactory) -> None:
     card(block=256)
-    with other("observer") as observer, other("tape", inputs=1):
-        with card_host(IdentityEngine(stateful_spec()), routes="mix=1,2", connect=True) as host:
-            own = host.latency.total - 512
-            assert (host.latency.device, host.clock.latency) == (512, 512)  # the dummy's, in and out
-            assert told("rtsep:mix_1", "capture") == told("rtsep:in_2", "playback") == (256 + own, 256 + own)
-            host.clock.announce(own + 100)
-            assert told("rtsep:mix_2", "capture") == told("rtsep:in_1", "playback") == (356 + own, 356 + own)
-            observer.disconnect("rtsep:mix_1", "system:playback_1")
-            observer.connect("rtsep:mix_1", "tape:in_1")
-            assert until(lambda: told("rtsep:in_1", "playback") == (100 + own, 356 + own))
+    host = card_host(IdentityEngine(stateful_spec()), routes="mix=1,2", connect=True)
+    with other("observer") as observer, other("tape", inputs=1), host:
+        own = host.latency.total - 512
+        assert (host.latency.device, host.clock.latency) == (512, 512)  # the dummy's, in and out
+        assert told("rtsep:mix_1", "capture") == told("rtsep:in_2", "playback") == (256 + own, 256 + own)
+        host.clock.announce(own + 100)
+        assert told("rtsep:mix_2", "capture") == told("rtsep:in_1", "playback") == (356 + own, 356 + own)
+        observer.disconnect("rtsep:mix_1", "system:playback_1")
+        observer.connect("rtsep:mix_1", "tape:in_1")
+        assert until(lambda: told("rtsep:in_1", "playback") == (100 + own, 356 + own))
 
 
 @pytest.mark.jack
