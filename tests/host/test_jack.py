@@ -89,6 +89,12 @@ def test_ports_are_named_after_what_goes_through_them() -> None:
     assert output_names(twice) == ("out_1", "out_2", "out_3", "out_4")
 
 
+def test_no_connect_is_an_option() -> None:
+    command = [sys.executable, "-m", "rtsep", "live", "--no-connect", "--output", "null"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert "null has no input of its own" in ended.stdout + ended.stderr
+
+
 # Cables ------------------------------------------------------------------------------------------
 
 
