@@ -80,7 +80,7 @@ def dataclass_options(kind: type, **defaults: Any) -> Callable[[Callable[..., No
 
 
 def _annotation(name: str, hint: Any, default: Any) -> Any:
-    """A field's annotation as typer takes it: lists for tuples of any length, text for pairs, `--no-` for what is on."""
+    """A field's annotation as typer takes it: lists for tuples, text for pairs, `--no-` for what is on."""
     kind, option = typing.get_args(hint)
     assert isinstance(option, Option)
     if kind == tuple[str, ...]:
