@@ -83,7 +83,7 @@ class Rig:
     def played_out(self) -> bool:
         """Whether every deck's file has been heard to its end."""
         # The tail is counted as it is taken in; one block more and all of it has been played.
-        played = self._latency.total + self.audio.block
+        played = self.latency.total + self.audio.block
         return all(deck.tail is not None and deck.tail >= played for deck in self.decks)
 
     @property

@@ -18,13 +18,14 @@ from rtsep.dsp.ring import readable, writable
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import SpecError
-from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, DeviceIO, pass_block
-from rtsep.host.rig.clock import NullClock
+from rtsep.host.callback import pass_block
+from rtsep.host.device_io import LARGEST_BLOCK, RUNNING, STOPPED, DeviceIO
+from rtsep.host.null_clock import NullClock
 from rtsep.host.histogram import percentiles
 from rtsep.host.host import Host
 from rtsep.separation.stream import StreamSeparator
 from tests.support.engines import RATES, FrameEngine, stateful_spec, windowed_spec
-from tests.support.hosts import PATIENCE_S, card_host, file_host, outputs, play, settings, until
+from tests.support.hosts import PATIENCE_S, card_host, engine_thread, file_host, outputs, play, settings, until
 from tests.support.load import cpu_burner, gil_holder
 from tests.support.signals import Float32, error_db, impulse, late, noise
 
@@ -218,7 +219,7 @@ class StumblingClock:
 
     def _quiet(self) -> bool:
         """Whether the signal path has done all that it can."""
-        starved = readable(self._device_io.inputs) < 256
+        starved = min(readable(deck.ring) for deck in self._device_io.inputs) < 256
         blocked = writable(self._device_io.outputs) < 256  # after a burst; the next block makes room
         return bool(starved or blocked or self._device_io.state[0]["phase"] != RUNNING)
 
@@ -229,7 +230,7 @@ def stumble(sizes: list[int], pauses: dict[int, float]) -> tuple[Host, Float32, 
     sound = noise(sum(sizes), seed=11)
     clock = StumblingClock(sound, sizes, pauses)
     chosen = settings(engine, plan(engine.spec, 44100))
-    with Host(engine, clock, chosen) as host:
+    with Host(engine_thread(engine), clock, chosen) as host:
         assert outputs(chosen) == 2
         assert until(lambda: clock.done)
     return host, sound, np.ascontiguousarray(clock.played.T)

@@ -70,14 +70,14 @@ with ExitStack() as servers:
         assert until(lambda: not host.snapshot().device_lost, 20), "the return is not seen"
         now = host.snapshot()
         assert now.warning == "" and now.parameters == lost.parameters
-        assert now.parameters["stems/vocals/gain_db"] == -6.0
+        assert now.parameters["decks/a/stems/vocals/gain_db"] == -6.0
         assert host.rig.latency == latency
         figures["after"] = play(second, "PortAudio", 10 ** (-6 / 20))
         report = host_report(host)
     release()  # as at the end of a program: clients before servers
     figures["losses"] = report["device_losses"]
     figures["refused"] = report["input_frames_refused"]
-ours = ("rtsep-pipeline", "rtsep-inference", "rtsep-watch")
+ours = ("signal path", "inference worker", "watch")
 figures["threads"] = [thread.name for thread in threading.enumerate() if thread.name in ours]
 print(json.dumps(figures))
 """
@@ -101,7 +101,7 @@ with VirtualCard() as card:
         time.sleep(1.0)
         rate = (int(host.rig.device_io.state[0]["callbacks"]) - callbacks) / (time.monotonic() - seconds)
         figures["rate"] = rate / (48000 / 256)
-    figures["losses"] = host.losses
+    figures["losses"] = host.watch.losses
 print(json.dumps(figures))
 """
 )
@@ -115,7 +115,7 @@ with host:
     assert until(lambda: host.rig.seconds > 0.3)
     print("plays", flush=True)
     sys.stdin.readline()
-print(json.dumps({"losses": host.losses}), flush=True)
+print(json.dumps({"losses": host.watch.losses}), flush=True)
 """
 )
 
