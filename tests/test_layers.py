@@ -21,6 +21,7 @@ LAYERS = (  # each package imports only from itself and from those before it
     "model",
     "engine",
     "separation",
+    "control",
     "host",
     "surfaces",
     "dataset",
@@ -159,6 +160,11 @@ def test_the_demo_is_a_leaf() -> None:
             assert package_of(module) in ("cli", "diagnostics"), module
 
 
+@pytest.mark.parametrize("module", [module for module in sources() if package_of(module) == "control"])
+def test_control_knows_no_sound(module: str) -> None:
+    assert {package_of(target) for target in own_imports()[module]} <= {"control", "core", "errors"}
+
+
 @pytest.mark.parametrize("foreign", FOREIGN)
 def test_foreign_modules_stay_in_their_packages(foreign: str) -> None:
     for module, names in imports().items():
@@ -173,6 +179,15 @@ def test_a_live_run_imports_no_torch() -> None:
     program = (
         "import sys, rtsep.host.host, rtsep.host.factory, rtsep.engine.onnx, rtsep.model.store;"
         "print([name for name in ('torch', 'onnx', 'openvino', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_terminal_needs_no_host() -> None:
+    program = (
+        "import sys, rtsep.surfaces.terminal, rtsep.surfaces.session;"
+        "print([name for name in sys.modules if name.startswith(('rtsep.host', 'rtsep.dsp', 'numpy', 'numba'))])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

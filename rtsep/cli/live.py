@@ -68,7 +68,8 @@ def play(options: LiveOptions, seconds: float | None, report: Path | None) -> No
     from rtsep.dsp.native import compiled
     from rtsep.host.factory import open_host
     from rtsep.host.report import check_writable
-    from rtsep.surfaces.terminal import watch
+    from rtsep.surfaces.session import watch
+    from rtsep.surfaces.terminal import Terminal
 
     if report:
         check_writable(report)
@@ -78,14 +79,17 @@ def play(options: LiveOptions, seconds: float | None, report: Path | None) -> No
             host.__enter__()
             ends.callback(_finish, host, report)  # from here on it plays, and ends whatever fails
         with suppress(KeyboardInterrupt):
-            rate = host.audio.sample_rate
-            behind = f"{host.latency.ms(rate):.1f} ms"
-            if host.latency.device is None:
+            rig = host.rig
+            rate = rig.audio.sample_rate
+            behind = f"{rig.latency.ms(rate):.1f} ms"
+            if rig.latency.device is None:
                 behind += " and what the device itself takes, which it does not tell,"
-            if host.settings.note:
-                say(host.settings.note)
-            say(f"{host.engine.spec.name} on {host.clock.name}, {rate} Hz, {behind} behind the input")
-            watch(host, seconds, out)
+            if rig.settings.note:
+                say(rig.settings.note)
+            say(f"{rig.model.name} on {rig.clock.name}, {rate} Hz, {behind} behind the input")
+            terminal = Terminal(host.store, host.actions, host.publisher, out)
+            ends.callback(lambda: say(terminal.failure) if terminal.failure else None)
+            watch([terminal], host.publisher, host.ended, seconds)
 
 
 def _finish(host: Host, report: Path | None) -> None:

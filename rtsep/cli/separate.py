@@ -84,8 +84,8 @@ def separate(
     refinement = Refinement(1 if niter is None else niter, softmask, residual, wiener_window) if asked else None
     method = SeparationOptions(latency, mwf, refinement)
     method.check(stored.spec)
-    chosen = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
-    target = Output(output, codec, bitrate, filename_format, chosen)
+    wanted = tuple(stem.strip() for stem in stems.split(",") if stem.strip())
+    target = Output(output, codec, bitrate, filename_format, wanted)
     span = Span(offset, duration)
     jobs = plan_jobs(find_sources(inputs, output), method.stems(stored.spec), target)
     left = [job for job in jobs if not (resume and job.done)]

@@ -35,7 +35,7 @@ class Argument:
             return value if isinstance(value, str) else None
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST:
             return None
-        return self.kind(value) if self.kind is float or value == int(value) else None  # type: ignore[no-any-return]
+        return self.kind(value) if self.kind is float or value == int(value) else None
 
 
 @dataclass(frozen=True)

@@ -218,8 +218,14 @@ class Latency:
 
     def __add__(self, other: Latency) -> Latency:
         """Give the parts of both, one behind the other; what one does not know, nobody knows."""
-        mine, others = self.parts().values(), other.parts().values()
-        return Latency(*(None if None in (a, b) else (a or 0) + (b or 0) for a, b in zip(mine, others, strict=True)))
+        return Latency(
+            device=None if self.device is None or other.device is None else self.device + other.device,
+            block=self.block + other.block,
+            window=self.window + other.window,
+            lookahead=self.lookahead + other.lookahead,
+            compute=self.compute + other.compute,
+            effects=self.effects + other.effects,
+        )
 
     def parts(self) -> dict[str, int | None]:
         """Give the parts in frames, by name, in the order of the signal."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rtsep.core.budget import Budget, default_compute
-from rtsep.core.presets import PRESETS, host_block, plan
+from rtsep.core.presets import PRESETS, plan
+from rtsep.core.slack import host_block
 from rtsep.core.spec import Latency
 from rtsep.engine.registry import EngineOptions, open_engine
 from rtsep.engine.timing import pass_time_s

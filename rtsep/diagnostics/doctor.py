@@ -85,7 +85,7 @@ def _engine(engine: RegisteredEngine) -> Callable[[], Finding]:
         if lack := engine.probe():
             return Finding(subject, *lack.split("; ", 1), needed=needed)
         precisions = (engine.probe(precision).partition("; ")[0] or precision for precision in engine.precisions)
-        return Finding(subject, f"{engine.title}, {'; '.join(precisions)}")
+        return Finding(subject, f"{engine.title}, {'; '.join(precisions)}", needed=needed)
 
     return look
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 from rtsep.audio.readers import AudioReader, open_audio
 from rtsep.audio.sources import Resampled
@@ -39,22 +40,32 @@ def open_host(options: LiveOptions) -> Host:
     with ExitStack() as opened:  # what is closed again, should anything be lacking
         decks = deck_sources(options.deck, options.input, options.channels)
         readers = {deck.name: opened.enter_context(closing(open_audio(deck.path))) for deck in decks if deck.path}
+        folders = {deck.name: _folder(options.record, deck, len(decks)) for deck in decks}
         first = next(iter(readers.values()), None)
         rate = options.rate or _rate(output, first)
         _check(options, output, rate)
-        if options.record:
-            for reader in readers.values():
-                keep_source(reader.path, options.record)
         found: list[LiveModel] = []
         engine_thread = EngineThread(lambda: _engine(options, rate, found))
         opened.callback(engine_thread.stop)
         model = engine_thread.engine.spec
+        written = tuple(folder / f"{stem}.wav" for folder in folders.values() if folder for stem in model.stems)
+        for reader in readers.values():
+            keep_source(reader.path, written)
         routes = parse_routes(options.route, {deck.name: model.stems for deck in decks}, model.channels)
         clock = _clock(options, decks, output, rate, max(channel for route in routes for channel in route.channels))
         settings = HostSettings(
             window=found[0].window,
             routes=routes,
-            decks=tuple(_deck(options, deck, readers.get(deck.name), rate, model.channels) for deck in decks),
+            decks=tuple(
+                DeckSettings(
+                    name=deck.name,
+                    file=Resampled(readers[deck.name], rate, model.channels) if deck.path else None,
+                    channels=deck.channels,
+                    record=folders[deck.name],
+                    loop=options.loop,
+                )
+                for deck in decks
+            ),
             compute=options.compute,
             freewheel=options.freewheel,
             note=found[0].note,
@@ -70,15 +81,9 @@ def _engine(options: LiveOptions, rate: int, found: list[LiveModel]) -> Engine:
     return found[0].engine
 
 
-def _deck(options: LiveOptions, deck: DeckSource, reader: AudioReader | None, rate: int, channels: int) -> DeckSettings:
-    record = options.record
-    return DeckSettings(
-        name=deck.name,
-        file=Resampled(reader, rate, channels) if reader else None,
-        channels=deck.channels,
-        record=record / deck.name if record and len(options.deck) > 1 else record,
-        loop=options.loop,
-    )
+def _folder(record: Path | None, deck: DeckSource, decks: int) -> Path | None:
+    """Where a deck's stems are written: one deck's into the folder, others' each into its own."""
+    return record / deck.name if record and decks > 1 else record
 
 
 def _check(options: LiveOptions, output: Device | None, rate: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import ExitStack
 from types import TracebackType
@@ -67,6 +68,8 @@ class Host:
         prefix = deck_prefix(rig.stems)
         self.store, self.actions = Store(parameters(rig.stems), prefix), Actions(prefix)
         self.publisher = Publisher()
+        self.ended = threading.Event()  # set by the action `quit`
+        self.actions.register("quit", self.ended.set)
         self.supervisor = Supervisor()
         self.late_masks = LateMasks(rig.pipeline, rig.scheduler.times, lambda: rig.budget)
         self.watch = Watch(clock, rig.device_io, self._look)

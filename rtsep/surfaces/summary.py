@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rtsep.host.histogram import TIMES
+from rtsep.surfaces.latency import latency_text
 
 TIME_WORDS = {
     "callback_interval": "between two callbacks",
@@ -24,25 +24,13 @@ FAULT_WORDS = {  # what a good run has none of, and does not mention
     "device_underflows": "dropouts in the output, reported by the device",
     "device_overflows": "dropouts in the input, reported by the device",
     "device_losses": "losses of the device",
+    "clock_gaps": "times that the program stood still",
     "file_frames_starved": "frames that the file brought too late",
     "record_overflows": "dropouts in the recording",
     "broken_samples": "samples that were no numbers",
     "broken_masks": "mask values that were no numbers",
 }
 PERCENTILES = ("p50", "p95", "p99", "p99_9", "max")
-
-
-def latency_text(parts_ms: Mapping[str, float | None]) -> Text:
-    """Write out the total, and the parts that are not zero.
-
-    Args:
-        parts_ms: in milliseconds, by name, None where nobody knows; a `total` among them is not counted.
-    """
-    known = {name: ms for name, ms in parts_ms.items() if ms and name != "total"}
-    words = " + ".join(f"{name} {ms:.1f}" for name, ms in known.items())
-    unknown = "".join(f" + {name} unknown" for name, ms in parts_ms.items() if ms is None)
-    total = f"{sum(known.values()):.1f} ms{unknown}"
-    return Text.assemble("latency  ", (total, "bold"), (f" = {words}{unknown}", "dim"))
 
 
 def summary(report: dict[str, Any]) -> RenderableType:
@@ -62,8 +50,8 @@ def summary(report: dict[str, Any]) -> RenderableType:
     if report["state_resets"]:
         masks.append(f"; the model fell behind and began anew {report['state_resets']} times", "yellow")
     lines: list[RenderableType] = [latency_text(report["latency_ms"]), sound, masks, Text(), _times(report["times"])]
-    if report["recorded"]:
-        lines += [Text(), _recorded([Path(path) for path in report["recorded"]])]
+    recorded = [deck["recorded"] for deck in report["decks"] if deck["recorded"]]
+    lines += [Text()] * bool(recorded) + [_recorded([Path(path) for path in paths]) for paths in recorded]
     return Group(*lines)
 
 

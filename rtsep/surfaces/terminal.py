@@ -1,179 +1,143 @@
-"""The live view: meters, latency in its parts, and what was missed; and the keys."""
+"""The terminal: keys that turn knobs, and the live view."""
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import select
 import sys
 import termios
+import threading
 import time
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from rtsep.host.control import Command, Snapshot
-from rtsep.host.host import Host
-from rtsep.host.mixer import MIX
-from rtsep.host.report import latency_report
-from rtsep.surfaces.summary import latency_text
+from rtsep.control.actions import Actions
+from rtsep.control.publisher import Publisher
+from rtsep.control.snapshot import DeckSnapshot
+from rtsep.control.store import Store
+from rtsep.errors import RtsepError
+from rtsep.surfaces.live_view import SWITCHES, View, render, warnings
+from rtsep.surfaces.surface import Surface
 
 VIEW_HZ = 12
-METER_CELLS = 36
-METER_FLOOR_DB = -60.0
-NAME_CELLS = 16  # of a stem's name
 SEEK_S = 5.0
-SOLO_KEYS = "!@#$%"  # Shift and the number of a stem
+MUTE_KEYS = "123456789"
+SOLO_KEYS = "!@#$%^&*("  # Shift and the number of a stem
 QUIT_KEYS = ("q", "\x03")
-ARROWS = {"\x1b[C": SEEK_S, "\x1b[D": -SEEK_S}
-SWITCHES = {"a": "master/acapella", "i": "master/instrumental", "b": "master/bypass"}
-STEPS = {"+": 1.0, "=": 1.0, "-": -1.0}
+ARROWS = {"\x1b[C": SEEK_S, "\x1b[D": -SEEK_S, "\x1bOC": SEEK_S, "\x1bOD": -SEEK_S}
+LEVEL_KEYS = {"+": 1, "=": 1, "-": -1}
+MASTER_KEYS = {">": 1, "<": -1}  # where several decks have levels of their own
+DECK_KEYS = {"\t": 1, "]": 1, "[": -1, "\x1b[Z": -1}
+MASTER = "master/gain_db"
 KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)  # an arrow and the like, or one character
-LIT = {"mute": "bold white on red", "solo": "bold black on yellow", "switch": "bold white on magenta"}
 
 
-def watch(host: Host, seconds: float | None, console: Console) -> None:
-    """Show the host until its file ends, the time is over, or `q`; a keyboard interrupt passes through.
+class Terminal(Surface):
+    """Shows a rig and takes keys, on a thread of its own; where there is no terminal it prints the warnings.
 
-    Without a terminal only the warnings are printed, each when it comes.
+    Keys are for one deck, the one that is lit. The end is an action like others: whoever runs the rig stops it.
 
     Args:
-        host: it runs.
-        seconds: of sound; None: no end.
+        store: see `Surface`.
+        actions: see `Surface`.
+        publisher: see `Surface`.
         console: where it is shown.
+        name: see `Surface`.
     """
 
-    def over() -> bool:
-        return host.finished or (seconds is not None and host.seconds >= seconds)
+    def __init__(
+        self, store: Store, actions: Actions, publisher: Publisher, console: Console, name: str = "terminal"
+    ) -> None:
+        super().__init__(store, actions, publisher, name)
+        self._console = console
+        self._lit = 0
+        self._said = ""  # what the last key could not do
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
 
-    if not console.is_terminal:
-        told = ""
-        while not over():
-            time.sleep(1.0 / VIEW_HZ)
-            if (warning := host.snapshot().warning) != told:
-                told = warning
-                console.print(Text(warning or "all is well again"), soft_wrap=True)
-        return
-    with _raw_keys() as read_keys, Live(console=console, auto_refresh=False, transient=True) as live:
-        while not over():
-            live.update(render(host), refresh=True)
-            if any(press(host, key) for key in read_keys(1.0 / VIEW_HZ)):
-                return
+    def start(self) -> None:
+        """Take the terminal; see `Surface.start`."""
+        self._ended.clear()
+        self._thread = threading.Thread(target=self._run, name="rtsep-terminal", daemon=True)
+        self._thread.start()
 
+    def stop(self) -> None:
+        """Give the terminal back as it was; see `Surface.stop`."""
+        self._ended.set()
+        if self._thread and self._thread is not threading.current_thread():
+            self._thread.join()
 
-def press(host: Host, key: str) -> bool:
-    """Do what a key means.
+    def press(self, key: str) -> None:
+        """Do what a key means; what cannot be done is said in the view."""
+        self._said = ""
+        now = self.publisher.latest
+        try:
+            if key in QUIT_KEYS:
+                self.actions.run("quit")
+            elif now and key in DECK_KEYS:
+                self._lit = (self._lit + DECK_KEYS[key]) % len(now.decks)
+            elif now:
+                self._turn(now.decks[self._lit], len(now.decks) > 1, key)
+        except RtsepError as error:
+            self._said = str(error)
 
-    Returns:
-        True for the one that ends the run.
-    """
-    controls = host.controls
-    stems = controls.stems
-    if key in QUIT_KEYS:
-        return True
-    if key in SWITCHES:
-        controls.toggle(SWITCHES[key])
-    elif key in tuple("123456789"[: len(stems)]):
-        controls.toggle(f"stems/{stems[int(key) - 1]}/mute")
-    elif key in tuple(SOLO_KEYS[: len(stems)]):
-        controls.toggle(f"stems/{stems[SOLO_KEYS.index(key)]}/solo")
-    elif key in STEPS:
-        row = controls.table["master/gain_db"]
-        wanted = controls.values()[row.path] + STEPS[key]
-        controls.send(Command(row.path, min(max(wanted, row.low), row.high)))
-    elif host.player and key in ARROWS:
-        host.player.seek(host.player.position_s + ARROWS[key])
-    return False
+    def _turn(self, deck: DeckSnapshot, several: bool, key: str) -> None:
+        own, stems = f"decks/{deck.name}", deck.stems
+        toggled = {
+            **{switch_key: f"{own}/{switch}" for switch_key, switch in SWITCHES.items()},
+            **{MUTE_KEYS[i]: f"{own}/stems/{stem}/mute" for i, stem in enumerate(stems[: len(MUTE_KEYS)])},
+            **{SOLO_KEYS[i]: f"{own}/stems/{stem}/solo" for i, stem in enumerate(stems[: len(SOLO_KEYS)])},
+        }
+        if key in toggled:
+            self.store.toggle(toggled[key], self.name)
+        elif key in LEVEL_KEYS:
+            self.store.step(f"{own}/gain_db" if several else MASTER, LEVEL_KEYS[key], self.name)
+        elif several and key in MASTER_KEYS:
+            self.store.step(MASTER, MASTER_KEYS[key], self.name)
+        elif deck.position_s is not None and key in ARROWS:
+            self.actions.run(f"{own}/transport/skip", ARROWS[key])
 
+    def view(self) -> RenderableType:
+        """Draw this moment."""
+        now = self.publisher.latest
+        if now is None:
+            return Text("getting ready", "dim")
+        seen = View(self._lit, self.publisher.age_s, self._said, self._console.height)
+        return render(now, self.store.values(), seen)
 
-def render(host: Host) -> RenderableType:
-    """Draw the whole view of this moment; a line is never wrapped, only cut."""
-    now = host.snapshot()
-    rate = host.audio.sample_rate
-    lines = [latency_text(latency_report(now.latency, rate)["latency_ms"]), _counters(now)]
-    if now.warning:
-        lines.append(Text(now.warning, "bold red"))
-    lines += [Text(), *_keys(host, now)]
-    head = _head(host, now)
-    for line in (*head, *lines):
-        line.no_wrap, line.overflow = True, "ellipsis"
-    return Group(*head, Text(), _strips(host, now), Text(), *lines)
+    def _run(self) -> None:
+        try:
+            if self._console.is_terminal:
+                self._show()
+            else:
+                self._print_warnings()
+        except Exception as error:  # the sound goes on without its view
+            self.failure = f"the terminal failed ({type(error).__name__}: {error})"
 
+    def _show(self) -> None:
+        with _raw_keys() as read_keys, Live(console=self._console, auto_refresh=False, transient=True) as live:
+            while not self._ended.is_set():
+                live.update(self.view(), refresh=True)
+                for key in read_keys(1.0 / VIEW_HZ):
+                    self.press(key)
 
-def _head(host: Host, now: Snapshot) -> tuple[Text, Text]:
-    position = clock_text(now.running_s)
-    if now.position_s is not None and now.length_s is not None:
-        position = f"{clock_text(now.position_s)} / {clock_text(now.length_s)}"
-    model = f"   {host.engine.spec.name}"
-    machine = f"{host.clock.name}, {host.audio.sample_rate / 1000:g} kHz, {host.engine.provider}"
-    return Text.assemble(("rtsep  ", "bold cyan"), (position, "bold"), model), Text(machine, "dim")
-
-
-def _strips(host: Host, now: Snapshot) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for cells in (1, None, METER_CELLS + 7, 3, 8):
-        table.add_column(no_wrap=True, width=cells, max_width=NAME_CELLS if cells is None else None)
-    for number, stem in enumerate(host.controls.stems, 1):
-        mute, solo = (bool(now.parameters[f"stems/{stem}/{switch}"]) for switch in ("mute", "solo"))
-        marks = Text.assemble(("M", LIT["mute"] if mute else "dim"), " ", ("S", LIT["solo"] if solo else "dim"))
-        gain = gain_text(now.parameters[f"stems/{stem}/gain_db"])
-        table.add_row(Text(str(number), "dim"), Text(stem), meter(now.peaks[stem]), marks, gain)
-    gain = gain_text(now.parameters["master/gain_db"])
-    table.add_row("", Text(MIX, "bold"), meter(now.peaks[MIX]), "", gain)
-    return table
-
-
-def meter(peak: float) -> Text:
-    """Draw a bar from -60 to 0 dBFS and the figure.
-
-    Args:
-        peak: linear, 1 is full scale.
-    """
-    level = 20.0 * math.log10(max(peak, 1e-9))
-    cells = round(METER_CELLS * min(1.0, max(0.0, 1.0 - level / METER_FLOOR_DB)))
-    colour = "red" if level > -0.1 else "yellow" if level > -6.0 else "green"
-    figure = f"{level:7.1f}" if level > METER_FLOOR_DB else "      -"
-    return Text.assemble(("━" * cells, colour), ("─" * (METER_CELLS - cells), "bright_black"), (figure, "dim"))
-
-
-def gain_text(gain_db: float) -> Text:
-    """Write a fader's place, in eight cells."""
-    return Text(f"{gain_db:+5.1f} dB", "dim" if gain_db == 0.0 else "")
-
-
-def _counters(now: Snapshot) -> Text:
-    def count(number: int, word: str) -> tuple[str, str]:
-        return (f"{number} {word}   ", "bold red" if number else "dim")
-
-    return Text.assemble(
-        count(now.underflows + now.overflows, "dropouts"),
-        (f"{now.stale_masks} of {now.hops} hops with a stale mask   ", "yellow" if now.stale_masks else "dim"),
-        (f"{100 * now.load:.0f} % of a core", "dim"),
-    )
-
-
-def _keys(host: Host, now: Snapshot) -> tuple[Text, Text]:
-    """What the keys do; a switch that is on is lit."""
-    count = len(host.controls.stems)
-    seek = "   ← → seek" if host.player else ""
-    turns = Text(f"1-{count} mute   shift 1-{count} solo   + - level{seek}   q end", "dim")
-    switches = Text()
-    for key, path in SWITCHES.items():
-        switches.append(f"{key} ", "dim")
-        switches.append(f"{path.removeprefix('master/')}", LIT["switch"] if now.parameters[path] else "dim")
-        switches.append("   ")
-    return switches, turns
-
-
-def clock_text(seconds: float) -> str:
-    """Write minutes and seconds."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    def _print_warnings(self) -> None:
+        """Each when it comes, and when there is none any more."""
+        told: list[str] = []
+        number = 0
+        while not self._ended.is_set():
+            number = self.publisher.wait(number, 1.0 / VIEW_HZ)
+            now = self.publisher.latest
+            if now and (found := warnings(now)) != told:
+                for line in [line for line in found if line not in told] or ([] if found else ["all is well again"]):
+                    self._console.print(Text(line), soft_wrap=True)
+                told = found
 
 
 @contextmanager

@@ -169,6 +169,9 @@ def test_latency_adds_up() -> None:
     assert latency.total == 21 and sum(frames or 0 for frames in latency.parts().values()) == 21
     assert list(latency.parts()) == ["device", "block", "window", "lookahead", "compute", "effects"]
     assert Latency(window=441).ms(44100) == pytest.approx(10.0)
+    assert latency + latency == Latency(device=2, block=4, window=6, lookahead=8, compute=10, effects=12)
+    unknown = latency + Latency(device=None)
+    assert unknown.device is None and unknown.total == 20
 
 
 @pytest.mark.parametrize("block", [1, 64, 100, 256, 441, 1024, 4096])

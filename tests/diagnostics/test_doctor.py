@@ -16,6 +16,7 @@ from rtsep.core.presets import plan
 from rtsep.diagnostics import capacity as timing
 from rtsep.diagnostics import doctor
 from rtsep.diagnostics.doctor import Finding, examine
+from rtsep.engine.registry import ENGINES
 from rtsep.errors import DeviceError, ModelError
 from rtsep.host.device import Device
 from tests.support.models import unet_spec
@@ -36,24 +37,36 @@ def test_it_looks_at_everything_here() -> None:
     findings = examine()
     assert len({finding.subject for finding in findings}) == len(doctor.LOOKS)
     assert all(finding.state and "\n" not in finding.state + finding.cure for finding in findings)
-    assert not found("ONNX Runtime").cure
+    assert found("engine onnx") == Finding("engine onnx", "ONNX Runtime, f32", needed=True)
+    assert {f"engine {name}" for name in ENGINES} <= {finding.subject for finding in findings}
     assert found("models").state.startswith("spleeter-2stems-ahead, spleeter-2stems-live")
 
 
 @pytest.mark.parametrize(
-    ("subject", "module", "cure", "needed"),
+    ("subject", "module", "state", "cure", "needed"),
     [
-        ("ONNX Runtime", "onnxruntime", "pip install onnxruntime", True),
-        ("OpenVINO", "openvino", "pip install 'rtsep[openvino]'", False),
-        ("PyTorch", "torch", "pip install 'rtsep[train]'", False),
+        ("engine onnx", "onnxruntime", "ONNX Runtime is not installed", "pip install onnxruntime", True),
+        ("engine openvino", "openvino", "OpenVINO is not installed", "pip install 'rtsep[openvino]'", False),
+        ("PyTorch", "torch", "not installed", "pip install 'rtsep[train]'", False),
     ],
 )
-def test_a_missing_library(monkeypatch: pytest.MonkeyPatch, subject: str, module: str, cure: str, needed: bool) -> None:
+def test_a_missing_library(
+    monkeypatch: pytest.MonkeyPatch, subject: str, module: str, state: str, cure: str, needed: bool
+) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else real(name))
-    assert found(subject).state == "not installed"
+    assert found(subject).state == state
     assert found(subject).cure == cure
     assert found(subject).needed is needed
+
+
+def test_a_precision_that_the_processor_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        doctor.RegisteredEngine,
+        "probe",
+        lambda engine, precision="f32": "bf16 needs AMX; use f32" * (precision != "f32"),
+    )
+    assert found("engine openvino") == Finding("engine openvino", "OpenVINO, f32; bf16 needs AMX")
 
 
 def test_no_portaudio(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from rtsep.surfaces.summary import FAULT_WORDS, latency_table, latency_text, summary
+from rtsep.surfaces.latency import latency_text
+from rtsep.surfaces.summary import FAULT_WORDS, latency_table, summary
 
 PERCENTILES = {"count": 9, "p50_ms": 0.5, "p95_ms": 1.5, "p99_ms": 2.5, "p99_9_ms": 1234.5, "max_ms": 12345.67}
 PARTS = {"device": 0.0, "block": 5.333, "window": 16.0, "lookahead": 0.0, "compute": 5.333, "effects": 0.0}

@@ -1,0 +1,41 @@
+"""A session: surfaces on a rig, from its start until somebody ends it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from rtsep.control.publisher import Publisher
+from rtsep.surfaces.surface import Surface
+
+LOOK_S = 0.1
+
+
+def watch(surfaces: Sequence[Surface], publisher: Publisher, ended: threading.Event, seconds: float | None) -> None:
+    """Start surfaces, wait for the end, and stop them, whatever fails; a keyboard interrupt passes through.
+
+    Where it has ended before, none is started.
+
+    Args:
+        surfaces: are started in this order, and stopped in the other.
+        publisher: a snapshot that is finished is the end.
+        ended: is set by the action `quit`.
+        seconds: of sound, after which it ends; None: no end.
+
+    Raises:
+        RtsepError: what a surface cannot open.
+    """
+
+    def over() -> bool:
+        now = publisher.latest
+        by_itself = now and (now.finished or (seconds is not None and now.running_s >= seconds))
+        return ended.is_set() or bool(by_itself)
+
+    with ExitStack() as ends:
+        for surface in () if over() else surfaces:
+            ends.callback(surface.stop)
+            surface.start()
+        number = 0
+        while not over():
+            number = publisher.wait(number, LOOK_S)
