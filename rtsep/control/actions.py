@@ -21,7 +21,7 @@ class Argument:
     """What an action must be told."""
 
     name: str
-    kind: type = float  # of `KINDS`
+    kind: type[float] | type[int] | type[str] = float
     unit: str = ""
 
     @property

@@ -102,6 +102,9 @@ class Parameter:
         return FADER if self.taper == "fader" else ((0.0, self.low), (1.0, self.high))
 
     def _within(self, value: float) -> float:
+        """Round, and go no further than the ends, which stay what they are."""
+        if value <= self.low or value >= self.high:
+            return self.low if value <= self.low else self.high
         return min(max(round(value, DIGITS), self.low), self.high)
 
 

@@ -34,7 +34,7 @@ def resolve(paths: Collection[str], path: str, prefix: str, what: str) -> str:
 
     Args:
         paths: all that there are, in full.
-        path: which is wanted; one that does not begin with one of `ROOTS` may stand behind the prefix.
+        path: which is wanted, in full or as it stands behind the prefix.
         prefix: as `deck_prefix` gives it.
         what: a path leads to, in words.
 
@@ -44,10 +44,9 @@ def resolve(paths: Collection[str], path: str, prefix: str, what: str) -> str:
     Raises:
         ParameterError: for an unknown path; it names the nearest one.
     """
-    if path in paths:
-        return path
-    if prefix and not path.startswith(ROOTS) and prefix + path in paths:
-        return prefix + path
+    full = path if path in paths else prefix + path
+    if full in paths:
+        return full
     raise ParameterError(f"unknown {what} {path[:LONGEST]!r}; {_nearest(paths, path[:LONGEST], prefix)}")
 
 

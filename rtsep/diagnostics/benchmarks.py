@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rtsep.audio.readers import open_audio
 from rtsep.audio.sources import Resampled
+from rtsep.core.latency import latency_report
 from rtsep.core.presets import PRESETS, plan
 from rtsep.core.spec import ModelSpec, WindowSpec
 from rtsep.demo import SONG
@@ -28,15 +29,14 @@ from rtsep.engine.graph import magnitudes_shape, masks_shape
 from rtsep.engine.identity import IdentityEngine
 from rtsep.engine.registry import open_engine
 from rtsep.errors import RtsepError, SpecError
-from rtsep.host.rig.clock import NullClock
 from rtsep.host.factory import open_host
 from rtsep.host.histogram import histogram, percentiles, record
 from rtsep.host.host import Host
-from rtsep.host.rig import HostSettings
 from rtsep.host.mixer import parse_routes
 from rtsep.host.options import LiveOptions
-from rtsep.core.latency import latency_report
 from rtsep.host.report import FORMAT, PROGRAM, host_report
+from rtsep.host.rig import HostSettings
+from rtsep.host.rig.clock import NullClock
 from rtsep.model.store import find
 from rtsep.separation.batches import STATEFUL_FRAMES
 from rtsep.separation.engine_pool import open_pool

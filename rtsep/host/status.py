@@ -76,24 +76,25 @@ def warning(rig: Rig, watch: Watch, supervisor: Supervisor) -> str:
     """
     if watch.lost:
         return f"{rig.clock.name} is gone; waiting for it to come back"
-    if supervisor.deaths:
-        return str(supervisor.deaths[0])
+    if supervisor.failure:
+        return next(str(death) for death in supervisor.deaths if death.essential)
     if watch.failure:
         return watch.failure
     if (frames := int(rig.device_io.state[0]["frames"])) > LARGEST_BLOCK:
         return f"{rig.clock.name} sends blocks of {frames} frames, which are silent; allowed are 1 to {LARGEST_BLOCK}"
-    return next((line for line in (_silence(rig, deck) for deck in rig.decks) if line), "")
+    several = len(rig.decks) > 1
+    lines = [(f"deck {deck.name}: " * several, _deck_warning(rig, deck)) for deck in rig.decks]
+    return next((name + line for name, line in lines if line), "")
 
 
-def _silence(rig: Rig, deck: Deck) -> str:
-    """That a deck hears nothing, if so."""
-    if deck.settings.file or deck.silent < SILENT_S * rig.audio.sample_rate:
-        return ""
-    of_deck = "" if len(rig.decks) == 1 else f" of deck {deck.name}"
+def _deck_warning(rig: Rig, deck: Deck) -> str:
+    """What a deck's threads failed with, or that it hears nothing."""
+    if deck.warning or deck.settings.file or deck.silent < SILENT_S * rig.audio.sample_rate:
+        return deck.warning
     if not rig.audio.inputs:
-        return f"{rig.clock.name} has no input{of_deck}"
+        return f"{rig.clock.name} has no input"
     seconds = deck.silent / rig.audio.sample_rate
-    return f"{deck.settings.source}{of_deck} has been silent for {seconds:.0f} s; is anything connected to it?"
+    return f"{deck.settings.source} has been silent for {seconds:.0f} s; is anything connected to it?"
 
 
 def _deck_snapshot(rig: Rig, deck: Deck, peaks: list[float]) -> DeckSnapshot:
@@ -106,5 +107,5 @@ def _deck_snapshot(rig: Rig, deck: Deck, peaks: list[float]) -> DeckSnapshot:
         peaks=dict(zip((*rig.model.stems, MIX), peaks, strict=True)),
         finished=deck.tail is not None and deck.tail >= rig.latency.total,
         silent_s=0.0 if deck.settings.file else deck.silent / rig.audio.sample_rate,
-        warning=deck.warning,
+        warning=_deck_warning(rig, deck),
     )

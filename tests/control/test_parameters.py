@@ -94,6 +94,18 @@ def test_a_fader_is_shut_at_0_at_unity_at_three_quarters_and_fine_where_it_matte
     assert slopes[:3] == [120.0, 80.0, 40.0]
 
 
+@pytest.mark.parametrize(
+    ("low", "high"), [(-1 / 3, 2 / 3), (0.1, 0.7), (1e-12, 3e-12), (-math.pi, 1e9), (-0.562112406349, 0.495812241382)]
+)
+def test_ends_of_any_kind_are_exact_and_what_lies_between_is_allowed(low: float, high: float) -> None:
+    row = Parameter("x", "", low, high, low, "X")
+    assert (row.from_normalised(0.0), row.from_normalised(1.0)) == (low, high)
+    assert (row.normalised(low), row.normalised(high)) == (0.0, 1.0)
+    assert row.stepped(low, 1e12) == high and row.stepped(high, -1e12) == low
+    for place in (1e-9, 0.1, 0.5, 1.0 - 1e-9):
+        assert row.check(row.from_normalised(place))
+
+
 def test_a_switch_is_on_from_the_middle_up() -> None:
     switch = ALL["decks/a/bypass"]
     assert [switch.from_normalised(place) for place in (0.0, 0.499, 0.5, 1.0)] == [0.0, 0.0, 1.0, 1.0]

@@ -4,6 +4,7 @@ import math
 import threading
 
 from rtsep.control.publisher import Publisher
+from tests.support.hosts import until
 from tests.support.rigs import snapshot
 
 
@@ -29,12 +30,13 @@ def test_readers_see_the_newest_and_how_old_it_is() -> None:
 def test_one_wakes_all_that_wait() -> None:
     publisher = Publisher()
     seen: list[int] = []
-    waiting = [threading.Thread(target=lambda: seen.append(publisher.wait(0, 30.0))) for _ in range(3)]
+    waiting = [threading.Thread(target=lambda: seen.append(publisher.wait(0, 200.0)), daemon=True) for _ in range(3)]
     for thread in waiting:
         thread.start()
+    assert until(lambda: len(publisher._news._waiters) == 3)  # type: ignore[attr-defined]
     publisher.publish(snapshot())
     for thread in waiting:
-        thread.join()
+        thread.join(10.0)
     assert seen == [1, 1, 1]
 
 

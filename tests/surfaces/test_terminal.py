@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rtsep.cli.rig import Rig as HostRig
 from rtsep.control.store import Change
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError
@@ -37,7 +36,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 TWO = {"a": STEMS, "b": ("vocals", "accompaniment")}
 
 
-def on(rig: Rig | HostRig, out: io.StringIO | None = None, width: int = 80) -> Terminal:
+def on(rig: Rig | Host, out: io.StringIO | None = None, width: int = 80) -> Terminal:
     console = Console(width=width, height=24, force_terminal=True, file=out or io.StringIO())
     return Terminal(rig.store, rig.actions, rig.publisher, console)
 
@@ -296,7 +295,7 @@ def test_a_view_that_fails_ends_alone_and_says_why(monkeypatch: pytest.MonkeyPat
     shown.stop()
 
 
-# A host that plays: these need a host with store, actions and publisher (today by `cli/rig.py`) -----
+# A host that plays ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -306,22 +305,14 @@ def host(tmp_path: Path) -> Iterator[Host]:
         tmp_path, IdentityEngine(stateful_spec(4)), noise(20 * RATE, level=0.1), freewheel=False, loop=True
     )
     with made:
+        assert until(lambda: made.publisher.number > 0)
         yield made
 
 
-@pytest.fixture
-def playing(host: Host) -> Iterator[HostRig]:
-    made = HostRig(host)
-    made.start()
-    assert until(lambda: made.publisher.number > 0)
-    yield made
-    made.stop()
-
-
 @pytest.mark.realtime
-def test_the_view_at_80_columns(host: Host, playing: HostRig) -> None:
-    assert until(lambda: (now := playing.publisher.latest) is not None and min(now.decks[0].peaks.values()) > 0.01)
-    lines = screen(on(playing))
+def test_the_view_at_80_columns(host: Host) -> None:
+    assert until(lambda: (now := host.publisher.latest) is not None and min(now.decks[0].peaks.values()) > 0.01)
+    lines = screen(on(host))
     text = "\n".join(lines)
     assert re.match(r"rtsep  0:0\d / 0:20   stateful", lines[0])
     assert lines[1].rstrip() == "null, 44.1 kHz, identity, no network"
@@ -336,53 +327,50 @@ def test_the_view_at_80_columns(host: Host, playing: HostRig) -> None:
 
 
 @pytest.mark.realtime
-def test_keys_turn_what_is_heard(host: Host, playing: HostRig) -> None:
-    shown = on(playing)
+def test_keys_turn_what_is_heard(host: Host) -> None:
+    shown = on(host)
 
     def peak(name: str) -> float:
-        now = playing.publisher.latest
+        now = host.publisher.latest
         assert now is not None
         return now.decks[0].peaks[name]
 
     shown.press("1")
     assert until(lambda: peak("vocals") < 0.001 < peak("drums"))
     shown.press("b")
-    assert until(lambda: host.controls.values()["master/bypass"] == 1.0)
+    assert until(lambda: host.store.get("bypass") == 1.0)
 
 
 @pytest.mark.realtime
-def test_arrows_seek(host: Host, playing: HostRig) -> None:
-    shown = on(playing)
+def test_arrows_seek(host: Host) -> None:
+    shown = on(host)
     shown.press("\x1b[C")
     shown.press("\x1b[C")
-    assert until(lambda: 10.0 <= playing.publisher.latest.decks[0].position_s < 14.0)  # type: ignore[operator,union-attr]
+    assert until(lambda: 10.0 <= host.publisher.latest.decks[0].position_s < 14.0)  # type: ignore[operator,union-attr]
     shown.press("\x1b[D")
-    assert until(lambda: 5.0 <= playing.publisher.latest.decks[0].position_s < 9.0)  # type: ignore[operator,union-attr]
+    assert until(lambda: 5.0 <= host.publisher.latest.decks[0].position_s < 9.0)  # type: ignore[operator,union-attr]
 
 
 @pytest.mark.realtime
-def test_watching_without_a_terminal_prints_only_warnings(
-    host: Host, playing: HostRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_watching_without_a_terminal_prints_only_warnings(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     warnings = iter([*[""] * 5, *["the disk is full"] * 5, *[""] * 1000])
-    monkeypatch.setattr(host, "_warning", lambda: next(warnings))
+    monkeypatch.setattr(Host, "warning", property(lambda host: next(warnings)))
     out = io.StringIO()
-    shown = Terminal(playing.store, playing.actions, playing.publisher, Console(file=out))
-    watch([shown], playing.publisher, playing.ended, host.seconds + 1.0)
+    shown = Terminal(host.store, host.actions, host.publisher, Console(file=out))
+    watch([shown], host.publisher, host.ended, host.rig.seconds + 1.0)
     assert out.getvalue() == "the disk is full\nall is well again\n"
 
 
 @pytest.mark.realtime
-def test_an_error_is_raised_after_the_view(host: Host, playing: HostRig) -> None:
+def test_an_error_is_raised_after_the_view(host: Host) -> None:
     """A view in a terminal ends when the host does."""
-    host.worker.error = FileError("broken")
-    host._fail()
-    assert until(lambda: playing.publisher.latest.finished)  # type: ignore[union-attr]
+    host._signal_path.fail(FileError("broken"))
+    assert until(lambda: host.publisher.latest.finished)  # type: ignore[union-attr]
     started = time.monotonic()
     out = io.StringIO()
-    watch([on(playing, out)], playing.publisher, playing.ended, None)
+    watch([on(host, out)], host.publisher, host.ended, None)
     assert time.monotonic() - started < 5.0
-    host.worker.error = None
+    host._signal_path.error = None
     assert not ESCAPES.sub("", out.getvalue()).strip()
 
 
