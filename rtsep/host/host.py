@@ -27,6 +27,7 @@ from rtsep.host.status import snapshot, warning
 from rtsep.host.supervisor import Supervisor, Worker
 from rtsep.host.watch import Watch
 
+CLOSE_S = 10.0  # for a clock to close: longer than its own bounds, with a library that is replaced
 MEASURED_CALLBACKS = 4  # blocks in the priming phase
 PRIMING_S = 5.0
 
@@ -46,6 +47,21 @@ class SignalPath(Worker):
         if not self._pipeline.device[0]["freewheel"]:
             become_realtime(PIPELINE_PRIORITY)
         run_pipeline(self._pipeline)
+
+
+class Closing(Worker):
+    """Closes the clock: a driver may never come back from that."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock.name)
+        self._clock = clock
+
+    def work(self) -> None:
+        """Close it; see `Clock.close`.
+
+        Thread: its own; not real-time safe (waits).
+        """
+        self._clock.close()
 
 
 class Host:
@@ -97,7 +113,9 @@ class Host:
     @property
     def warning(self) -> str:
         """What should be known first, in one line, or nothing."""
-        return warning(self.rig, self.watch, self.supervisor) or self.late_masks.advice
+        left = " and ".join(self.supervisor.left_behind)
+        behind = f"the {left} did not end and was left behind" if left else ""
+        return warning(self.rig, self.watch, self.supervisor) or behind or self.late_masks.advice
 
     def snapshot(self) -> Snapshot:
         """Give what is to be seen now; see `status.snapshot`.
@@ -167,8 +185,15 @@ class Host:
         _ = self.rig.latency  # it is kept, as the device will not tell it any more
         self.rig.device_io.state["phase"] = STOPPED
         with self._cleanup as ends:  # the last that is pushed goes first
-            ends.callback(self.rig.clock.close)
+            ends.callback(self._close_clock)
             ends.callback(self.supervisor.stop_all)
+
+    def _close_clock(self) -> None:
+        closing = Closing(self.rig.clock)
+        self.supervisor.start(closing)
+        self.supervisor.stop_all(CLOSE_S)
+        if closing.error:
+            raise closing.error
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
