@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 PLAY_PACKAGES := libportaudio2 ffmpeg python3-venv
-TEST_PACKAGES := $(PLAY_PACKAGES) jackd2 tmux g++ python3-dev
+TEST_PACKAGES := $(PLAY_PACKAGES) jackd2 tmux gcc g++ python3-dev
 SONG ?=
 
 # $(call apt,PACKAGES): install the Debian packages that are missing, if this machine has apt at all.

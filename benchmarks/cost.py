@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 from numpy.typing import NDArray
+from rtsep.host.rig.clock import NullClock
 
 from benchmarks.results import Figures, run
 from rtsep.audio.readers import open_audio
@@ -26,10 +27,9 @@ from rtsep.dsp.native import kernel
 from rtsep.dsp.spectrogram_ring import SpectrogramRing, commit, next_frame, spectrogram_ring
 from rtsep.dsp.stft import Stream, analyse, delayed, open_stream, set_masks, synthesise
 from rtsep.engine.identity import IdentityEngine
-from rtsep.host.rig.clock import NullClock
 from rtsep.host.host import Host
-from rtsep.host.rig import HostSettings
 from rtsep.host.mixer import Mixer, Route, mix, open_mixer
+from rtsep.host.rig import HostSettings
 
 STEMS = ("vocals", "drums", "bass", "other")
 MODEL = ModelSpec(

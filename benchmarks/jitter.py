@@ -28,7 +28,7 @@ from rtsep.host.factory import open_host
 from rtsep.host.histogram import BINS_PER_OCTAVE, histogram, percentiles, record
 from rtsep.host.mixer import mix, open_mixer, parse_routes
 from rtsep.host.options import LiveOptions
-from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime, quiet_python
+from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime, quiet_python
 from rtsep.host.report import host_report
 from rtsep.model.store import find
 from tests.support.card import VirtualCard
@@ -86,7 +86,7 @@ class PythonHost:
         read_or_silence(self.outputs.memory, target)
 
     def _work(self) -> None:
-        become_realtime(PIPELINE_PRIORITY)
+        become_realtime(CLOCK_PRIORITY)
         while not self._stopping:
             if not self._ready.acquire(timeout=WAIT_S):
                 continue

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.results import Figures, run
+from rtsep.core.latency import latency_report
 from rtsep.core.presets import PRESETS, plan
 from rtsep.errors import SpecError
 from rtsep.host.factory import open_host
 from rtsep.host.options import LiveOptions
-from rtsep.core.latency import latency_report
 from rtsep.model.store import find
 from tests.support.card import VirtualCard
 

@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from rtsep import __version__
 from rtsep.dsp.native import clock_ns, kernel, semaphore, sleep_until
 from rtsep.host.histogram import histogram, percentiles, record
-from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime
+from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime
 
 Figures = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).parent / "results"
-LIBRARIES = ("numpy", "numba", "rocket-fft", "onnxruntime", "openvino", "sounddevice")
+LIBRARIES = ("numpy", "numba", "onnxruntime", "openvino", "sounddevice")
 STALL_S, QUICK_STALL_S, STALL_STEP_NS = 2.0, 0.1, 1_000_000
 
 
@@ -107,7 +107,7 @@ def stalls(seconds: float) -> dict[str, float]:
     _probe(nap.ctypes.data, histogram(), 1, 0)
 
     def work() -> None:
-        become_realtime(PIPELINE_PRIORITY)
+        become_realtime(CLOCK_PRIORITY)
         _probe(nap.ctypes.data, times, int(seconds * 1e9 / STALL_STEP_NS), STALL_STEP_NS)
 
     thread = threading.Thread(target=work)

@@ -17,6 +17,7 @@ import numpy as np
 
 from benchmarks.endurance import GRACE_S, SETTLE_S, echo
 from rtsep.core.budget import Budget
+from rtsep.core.latency import latency_report
 from rtsep.diagnostics.capacity import ModelTiming
 from rtsep.evaluation.metrics import sdr_db
 from rtsep.evaluation.tracks import Track
@@ -24,7 +25,6 @@ from rtsep.host.factory import open_host
 from rtsep.host.histogram import histogram
 from rtsep.host.host import Host
 from rtsep.host.options import LiveOptions
-from rtsep.core.latency import latency_report
 from rtsep.host.report import host_report
 from tests.support.card import Samples, VirtualCard
 

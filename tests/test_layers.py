@@ -48,7 +48,6 @@ FOREIGN = {  # modules of others, and where alone they may be imported
     "debian": ("corpus",),
     "museval": ("evaluation",),
     "rtmidi": ("surfaces.midi",),
-    "rocket_fft": ("dsp",),
     "scipy": ("dataset.filters", "cli.train"),
     "soundfile": ("audio", "diagnostics", "demo", "dataset.codec", "corpus.recording"),
     "soxr": ("audio.sources",),

@@ -1,5 +1,22 @@
 """The command line: a module for each family of commands, thin; each imports only what it needs."""
 
-from rtsep.cli.app import main
+import sys
+
+from rtsep.cli.stop_requests import end_at_once_when_asked
+
+
+def main() -> None:
+    """Run the program `rtsep`."""
+    end_at_once_when_asked()  # while what follows is imported nothing is open yet
+    from rtsep.cli.app import main as run
+
+    try:
+        run()
+    finally:
+        if "rtsep.host.host" in sys.modules:  # drivers and engines, which may not let go
+            from rtsep.cli.ending import bound_exit
+
+            bound_exit()
+
 
 __all__ = ["main"]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import gc
-import os
-import signal
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from rtsep import __version__
 from rtsep.cli import bench, corpus, evaluate, live, models, separate, system, train
 from rtsep.cli.options import print_error
+from rtsep.cli.output import discard, is_lost
+from rtsep.cli.stop_requests import INTERRUPTED, requests
 from rtsep.errors import ConfigError, RtsepError
 
 RENAMED = {  # options of before, by command
@@ -22,8 +25,38 @@ RENAMED = {  # options of before, by command
     "bench": {"--refresh": "--mask-interval"},
 }
 
+STOPPED = RtsepError("stopped")
+
+
+class _Commands(TyperGroup):
+    """All commands; one that is stopped and says nothing of it ends with one line."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Read the command line."""
+        with _stopped_in_words():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        with _stopped_in_words():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _stopped_in_words() -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, Exception) as error:
+        if not isinstance(error, KeyboardInterrupt) and not requests.lost:
+            raise
+        requests.hold()
+        print_error(STOPPED)  # typer would end without a word
+        raise typer.Exit(INTERRUPTED) from None
+
+
 app = typer.Typer(
     name="rtsep",
+    cls=_Commands,
     help="The open live stem host: sound in, stems out while it plays.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -57,23 +90,37 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; what went wrong is one line and an exit code of 1."""
-    for name in (signal.SIGTERM, signal.SIGHUP):  # an end as clean as Ctrl-C's
-        signal.signal(name, signal.default_int_handler)
+    """Run the command line; what went wrong is one line and an exit status of 1, what was stopped one line and 130."""
+    with requests:
+        try:
+            _run()
+        except KeyboardInterrupt:
+            print_error(STOPPED)
+            sys.exit(requests.status)
+        finally:
+            requests.hold()
+            gc.freeze()  # all goes now; sorting it first would take a tenth of a second
+
+
+def _run() -> None:
     try:
         _check_names(sys.argv[1:])
         app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED and requests.requested:
+            sys.exit(requests.status)  # 143 and 129 where it was SIGTERM or SIGHUP
+        raise
     except RtsepError as error:
         print_error(error)
         sys.exit(1)
     except OSError as error:
-        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EPIPE):
-            raise  # not of standard output
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or what is left in its buffer would fail once more at the end
-        print_error(RtsepError(f"the output cannot be written ({error.strerror or error}); what was kept is kept"))
+        if not is_lost(error):
+            raise
+        discard()
+        if error.errno != errno.EPIPE:  # as of `| head -1`: who reads no more wants no more
+            reason = error.strerror or error
+            print_error(RtsepError(f"the output cannot be written ({reason}); what was kept is kept"))
         sys.exit(1)
-    finally:
-        gc.freeze()  # all goes now; sorting it first would take a tenth of a second
 
 
 def _check_names(words: list[str]) -> None:

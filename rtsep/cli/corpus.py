@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from rtsep.cli.options import out, print_error, say
+from rtsep.core.system import processors
 from rtsep.errors import ConfigError, RtsepError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def build_corpus(
         Amounts(hours_singing, hours_songs, hours_drums, hours_music, valid_share),
         chosen,
         seed,
-        jobs or len(os.sched_getaffinity(0)),
+        jobs or processors(),
         packages,
         multitrack,
         skip_missing,

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from rtsep.cli.options import Report, dataclass_options, out, say
+from rtsep.cli.ending import Ending
+from rtsep.cli.foreign_lines import ForeignLines, crash_log
+from rtsep.cli.options import Report, dataclass_options, out, print_error, say
+from rtsep.cli.output import Output
+from rtsep.cli.stop_requests import requests
+from rtsep.errors import DeviceError, RtsepError
 from rtsep.host.options import LiveOptions
 
 if TYPE_CHECKING:
@@ -55,7 +61,7 @@ def demo(
 
 
 def play(options: LiveOptions, seconds: float | None, report: Path | None) -> None:
-    """Run a host to its end, show it, and print what it says of itself.
+    """Run a host to its end, show it, keep its report, and print what it says of itself.
 
     Args:
         options: what is played, and how.
@@ -66,46 +72,71 @@ def play(options: LiveOptions, seconds: float | None, report: Path | None) -> No
         RtsepError: for what cannot be played.
     """
     from rtsep.dsp.native import compiled
-    from rtsep.host.factory import open_host
     from rtsep.host.report import check_writable
-    from rtsep.surfaces.session import watch
-    from rtsep.surfaces.terminal import Terminal
 
     if report:
         check_writable(report)
-    with ExitStack() as ends:
-        with out.status("getting ready" if compiled() else "compiling the signal path, this once; half a minute"):
-            host = open_host(options)
-            host.__enter__()
-            ends.callback(_finish, host, report)  # from here on it plays, and ends whatever fails
-        with suppress(KeyboardInterrupt):
-            rig = host.rig
-            rate = rig.audio.sample_rate
-            behind = f"{rig.latency.ms(rate):.1f} ms"
-            if rig.latency.device is None:
-                behind += " and what the device itself takes, which it does not tell,"
-            if rig.settings.note:
-                say(rig.settings.note)
-            say(f"{rig.model.name} on {rig.clock.name}, {rate} Hz, {behind} behind the input")
-            terminal = Terminal(host.store, host.actions, host.publisher, out)
-            ends.callback(lambda: say(terminal.failure) if terminal.failure else None)
-            watch([terminal], host.publisher, host.ended, seconds)
+    if crashed := crash_log():
+        print_error(RtsepError(f"the last run crashed; where it was then is in {crashed}"))
+    output = Output()
+    with ForeignLines() as foreign:
+        with requests.answered_within() as instead:
+            others = threading.enumerate()
+            status = out.status(
+                "getting ready" if compiled() else "compiling the signal path, this once; half a minute"
+            )
+            output.attempt(status.start)
+            try:
+                host = _started(options, foreign)
+            finally:
+                output.attempt(status.stop)
+            ending = Ending(host, report, output, others)
+            instead(ending.run_instead)
+            try:
+                if not output.attempt(lambda: _show(host, seconds)):
+                    _show(host, seconds)  # to nowhere: it plays on without a view
+            except BaseException as error:
+                ending.failures.append(error)
+        ending.run()
 
 
-def _finish(host: Host, report: Path | None) -> None:
-    """Stop a host, keep its report, and print what it says of itself."""
-    from rtsep.host.report import host_report, write_json
-    from rtsep.surfaces.summary import summary
+def _started(options: LiveOptions, foreign: ForeignLines) -> Host:
+    """A host that plays; from here on a request to stop is a flag."""
+    from rtsep.host.factory import open_host
 
     try:
-        host.__exit__(None, None, None)
-    finally:
-        found = host_report(host)
-        if report:
-            write_json(found, report)  # first: whoever reads what is printed may have gone
-        out.print(summary(found))
-        if report:
-            say(f"report   {report}")
+        host = open_host(options)
+        try:
+            host.__enter__()
+            requests.hold()
+        except KeyboardInterrupt as stop:  # between the two lines, too; where nothing runs any more this does nothing
+            with suppress(RtsepError):
+                host.__exit__(KeyboardInterrupt, stop, None)
+            raise
+    except DeviceError as error:
+        if foreign.found:
+            raise DeviceError(f"{error} (what the drivers said: {foreign.found})") from error
+        raise
+    return host
+
+
+def _show(host: Host, seconds: float | None) -> None:
+    """Say what plays, and show it to its end."""
+    from rtsep.surfaces.session import watch
+    from rtsep.surfaces.terminal import Terminal
+
+    rig = host.rig
+    rate = rig.audio.sample_rate
+    behind = f"{rig.latency.ms(rate):.1f} ms"
+    if rig.latency.device is None:
+        behind += " and what the device itself takes, which it does not tell,"
+    if rig.settings.note:
+        say(rig.settings.note)
+    say(f"{rig.model.name} on {rig.clock.name}, {rate} Hz, {behind} behind the input")
+    terminal = Terminal(host.store, host.actions, host.publisher, out)
+    watch([terminal], host.publisher, lambda: host.ended.is_set() or requests.requested, seconds)
+    if terminal.error:
+        raise terminal.error
 
 
 def _song(text: str) -> str:

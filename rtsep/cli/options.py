@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -19,7 +20,15 @@ from rtsep.errors import ConfigError
 Model = Annotated[str, typer.Option("--model", "-m", help="A model's name or path; see `rtsep models`.")]
 Report = Annotated[Optional[Path], typer.Option(help="Write the figures to this JSON file.")]  # noqa: UP045
 
-out = Console(highlight=False)
+
+class _Output(Console):
+    """A console that raises `BrokenPipeError` as it comes; rich's own ends the program."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # the error under way
+
+
+out = _Output(highlight=False)
 
 
 def say(text: str) -> None:
@@ -30,7 +39,8 @@ def say(text: str) -> None:
 def print_error(error: BaseException) -> None:
     """Print one line for people to the error output."""
     words = " ".join(str(error).split())
-    Console(stderr=True).print(Text.assemble(("rtsep:", "bold red"), f" {words}"), soft_wrap=True)
+    with suppress(OSError):  # a terminal that was closed
+        _Output(stderr=True).print(Text.assemble(("rtsep:", "bold red"), f" {words}"), soft_wrap=True)
 
 
 def dataclass_options(kind: type, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -39,6 +39,7 @@ def doctor(
     """Say what this machine can do, which models it holds live, and how to cure what it cannot."""
     from rich.markup import escape
 
+    from rtsep.cli.foreign_lines import crash_log, log_path
     from rtsep.diagnostics.doctor import examine, live_models
 
     missing = False
@@ -48,6 +49,9 @@ def doctor(
         if finding.cure:
             say(f"    {finding.cure}")
         missing |= finding.needed and bool(finding.cure)
+    if log_path().exists():
+        crashed = "the last run crashed; where it was then is in" if crash_log() else "what drivers say is in"
+        say(f"● log: {crashed} {log_path()}")
     if missing:
         raise typer.Exit(1)
     for timing in live_models(model or []):

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rtsep.core.system import set_thread_policy, thread_policy
 from rtsep.diagnostics.capacity import SAMPLE_RATE, ModelTiming, timings
 from rtsep.dsp.native import compiled
 from rtsep.engine.registry import ENGINES, RegisteredEngine
 from rtsep.errors import RtsepError
 from rtsep.host.device import devices
-from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime, lock_memory, unlock_memory
+from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime, lock_memory, unlock_memory
 from rtsep.model.store import catalogue, find
 
 
@@ -82,8 +83,9 @@ def _engine(engine: RegisteredEngine) -> Callable[[], Finding]:
     needed = bool(engine.library and not engine.extra)  # rtsep itself depends on it
 
     def look() -> Finding:
-        if lack := engine.probe():
-            return Finding(subject, *lack.split("; ", 1), needed=needed)
+        state, _, cure = engine.probe().partition("; ")
+        if state:
+            return Finding(subject, state, cure, needed)
         precisions = (engine.probe(precision).partition("; ")[0] or precision for precision in engine.precisions)
         return Finding(subject, f"{engine.title}, {'; '.join(precisions)}", needed=needed)
 
@@ -116,10 +118,10 @@ def _ffmpeg() -> Finding:
 
 def _priority() -> Finding:
     limits = "add your user to the group audio, or `@audio - rtprio 90` to /etc/security/limits.d/audio.conf"
-    before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
-    granted = become_realtime(PIPELINE_PRIORITY)
+    before = thread_policy()
+    granted = become_realtime(CLOCK_PRIORITY)
     if granted:
-        os.sched_setscheduler(0, before, parameters)
+        set_thread_policy(before)
     return Finding("real-time priority", "granted" if granted else "refused", "" if granted else limits)
 
 

@@ -1,6 +1,6 @@
 """The floor under the native code: cached kernels, ordered memory access, the clock, semaphores.
 
-Everything here runs without the GIL. Linux with glibc 2.30 or later (for `sem_clockwait`).
+Everything here runs without the GIL. What the operating system has to do with it is in `dsp/waits.py`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-CLOCK_MONOTONIC = 1
-SEMAPHORE = np.int64, 8  # dtype and length of an array that holds one sem_t
+from rtsep.core import system
+from rtsep.dsp import waits
+from rtsep.dsp.waits import clock_ns as clock_ns
 
 
 @functools.cache
@@ -30,15 +31,16 @@ def cache_folder() -> Path:
     """Give the folder where compiled kernels of this very source lie.
 
     numba looks only at the file of the outermost function and would go on running an old callee
-    from another file, so the folder is named by a digest of all the sources that have kernels.
+    from another file, so the folder is named by a digest of all the sources that have kernels, or teach
+    numba, and of what they take from the system.
 
     Thread: any; not real-time safe (reads files).
     """
-    digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
+    digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {system.HERE}".encode())
     package = Path(__file__).parent.parent
     for source in sorted(package.rglob("*.py")):
         text = source.read_bytes()
-        if b"rtsep.dsp.native" in text and b"kernel" in text:
+        if b"numba.extending" in text or (b"rtsep.dsp.native" in text and b"kernel" in text):
             digest.update(text)
     root = Path(os.environ.get("RTSEP_CACHE") or platformdirs.user_cache_dir("rtsep"))
     return root / "kernels" / digest.hexdigest()[:16]
@@ -68,6 +70,7 @@ def _compiled(compiler: Callable[..., Any], *arguments: Any, **options: Any) -> 
 
 
 kernel = _compiled(numba.njit, nogil=True, fastmath=False)
+inlined = numba.njit(inline="always")  # a part of the one kernel that calls it, compiled with it and not twice
 
 
 @kernel
@@ -146,6 +149,22 @@ def exchange(typingctx: Any, records: Any, field: Any, value: Any) -> Any:
 
 
 @intrinsic
+def fence_release(typingctx: Any) -> Any:
+    """Keep what is written after from being seen before what was written until here; it costs nothing on x86.
+
+    A release store does not do this: what follows it may pass it.
+
+    Thread: any, within kernels; real-time safe.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.fence("release")
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+@intrinsic
 def fence(typingctx: Any) -> Any:
     """Keep what was read before from being read again later; for processors that reorder loads.
 
@@ -172,47 +191,21 @@ def pointer_at(typingctx: Any, address: Any) -> Any:
     return types.voidptr(types.int64), codegen
 
 
-_TIMESPEC = ir.LiteralStructType([ir.IntType(64), ir.IntType(64)])
-
-
 @intrinsic
-def clock_ns(typingctx: Any) -> Any:
-    """Read the monotonic clock, in nanoseconds.
+def call(typingctx: Any, address: Any, one: Any, two: Any, three: Any, four: Any, five: Any) -> Any:
+    """Call a C function of five words by its address, so that it is not compiled into its caller.
+
+    The function must be real-time safe itself.
 
     Thread: any, within kernels; real-time safe.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        i64, i32 = ir.IntType(64), ir.IntType(32)
-        spec = cgutils.alloca_once(builder, _TIMESPEC)
-        kind = ir.FunctionType(i32, [i32, _TIMESPEC.as_pointer()])
-        function = cgutils.get_or_insert_function(builder.module, kind, "clock_gettime")
-        builder.call(function, [i32(CLOCK_MONOTONIC), spec])
-        seconds = builder.load(cgutils.gep_inbounds(builder, spec, 0, 0))
-        rest = builder.load(cgutils.gep_inbounds(builder, spec, 0, 1))
-        return builder.add(builder.mul(seconds, i64(1_000_000_000)), rest)
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 5)
+        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
+        return context.get_dummy_value()
 
-    return types.int64(), codegen
-
-
-@intrinsic
-def _sem_clockwait(typingctx: Any, semaphore: Any, deadline_ns: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        i64, i32 = ir.IntType(64), ir.IntType(32)
-        spec = cgutils.alloca_once(builder, _TIMESPEC)
-        billion = i64(1_000_000_000)
-        builder.store(builder.sdiv(arguments[1], billion), cgutils.gep_inbounds(builder, spec, 0, 0))
-        builder.store(builder.srem(arguments[1], billion), cgutils.gep_inbounds(builder, spec, 0, 1))
-        kind = ir.FunctionType(i32, [cgutils.voidptr_t, i32, _TIMESPEC.as_pointer()])
-        function = cgutils.get_or_insert_function(builder.module, kind, "sem_clockwait")
-        pointer = builder.inttoptr(arguments[0], cgutils.voidptr_t)
-        return builder.call(function, [pointer, i32(CLOCK_MONOTONIC), spec])
-
-    return types.int32(types.int64, types.int64), codegen
-
-
-_sem_init = types.ExternalFunction("sem_init", types.int32(types.voidptr, types.int32, types.uint32))
-_sem_post = types.ExternalFunction("sem_post", types.int32(types.voidptr))
+    return types.none(*[types.int64] * 6), codegen
 
 
 @kernel
@@ -224,7 +217,7 @@ def post(semaphore: int) -> None:
 
     Thread: any; real-time safe.
     """
-    _sem_post(pointer_at(semaphore))
+    waits.post(semaphore)
 
 
 @kernel
@@ -240,7 +233,7 @@ def wait_until(semaphore: int, deadline_ns: int) -> bool:
 
     Thread: any; not real-time safe (waits).
     """
-    return _sem_clockwait(semaphore, deadline_ns) == 0
+    return waits.wait(semaphore, deadline_ns)
 
 
 @kernel
@@ -254,12 +247,12 @@ def sleep_until(semaphore: int, deadline_ns: int) -> None:
     Thread: any; not real-time safe (waits).
     """
     while clock_ns() < deadline_ns:
-        _sem_clockwait(semaphore, deadline_ns)
+        waits.wait(semaphore, deadline_ns)
 
 
 @kernel
 def _init(semaphore: int) -> None:
-    _sem_init(pointer_at(semaphore), 0, 0)
+    waits.init(semaphore)
 
 
 def semaphore() -> NDArray[np.int64]:
@@ -267,6 +260,6 @@ def semaphore() -> NDArray[np.int64]:
 
     Thread: any, before the sound starts; not real-time safe (allocates).
     """
-    memory = np.zeros(SEMAPHORE[1], SEMAPHORE[0])
+    memory = waits.semaphore_memory()
     _init(memory.ctypes.data)
     return memory

@@ -1,7 +1,8 @@
 """One writer, one reader, never a wait: audio between two threads, and gaps repaired to the frame.
 
 Each side moves only its own index, as in the queue of L. Lamport, "Specifying concurrent program
-modules" (ACM TOPLAS 1983). A gap is made good by the side that caused it to be heard: the reader
+modules" (ACM TOPLAS 1983): with release, when its frames are written or read, and it reads the other's with acquire
+before it touches what that sets free. A gap is made good by the side that caused it to be heard: the reader
 that found too little must drop as many frames, the writer that found no room must write as many zeros,
 so that what passes through keeps its place in time.
 """
@@ -86,6 +87,19 @@ def writable(ring: RingMemory) -> int:
     Thread: any; real-time safe.
     """
     return len(ring.data) - readable(ring)
+
+
+@kernel
+def playable(ring: RingMemory) -> int:
+    """Give the readable frames less those that will be dropped; the reader may be at it, then it is too few.
+
+    Never too many: who takes its deadline from it may hurry in vain, but must not be late. So the pending drops are
+    read first, and the reader lessens them last.
+
+    Thread: any; real-time safe.
+    """
+    pending = load_acquire(ring.state, "pending_drops")
+    return readable(ring) - pending
 
 
 @kernel
@@ -183,8 +197,8 @@ def read_or_silence(ring: RingMemory, out: NDArray[np.float32]) -> bool:
     """
     state = ring.state[0]
     drop = min(state.pending_drops, readable(ring))
-    state.pending_drops -= drop
     store_release(ring.state, "read", state.read + drop)
+    store_release(ring.state, "pending_drops", state.pending_drops - drop)  # behind the index: see `playable`
     frames = read(ring, out)
     if frames == len(out):
         return True

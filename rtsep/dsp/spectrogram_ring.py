@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.core.spec import ModelSpec, WindowSpec
-from rtsep.dsp.native import fence, kernel, load_acquire, store_release
+from rtsep.dsp.native import fence, fence_release, kernel, load_acquire, store_release
 
 STATE = np.dtype([("hops", np.int64)], align=True)  # spectra ever written
 RESERVE_HOPS = 64  # how far the reader may fall behind
@@ -35,10 +35,11 @@ def spectrogram_ring(model: ModelSpec, window: WindowSpec) -> SpectrogramRing:
 
 @kernel
 def next_frame(ring: SpectrogramRing) -> NDArray[np.float32]:
-    """Give the slot (channels, bins) to fill before `commit`.
+    """Give the slot (channels, bins) to fill before `commit`; with it the frame one lap before is gone.
 
     Thread: one at a time, live the pipeline's; real-time safe.
     """
+    fence_release()  # the count of before is seen before the slot changes: a reader that meets new bins knows it
     return ring.frames[ring.state[0].hops % len(ring.frames)]
 
 
@@ -62,19 +63,18 @@ def gather(ring: SpectrogramRing, newest: int, frame_stride: int, out: NDArray[n
         out: (channels, frames, bins), written in place.
 
     Returns:
-        False when the writer has gone over some of them.
+        False when the writer has gone over some of them, or may be about to.
 
     Thread: one at a time, live the inference worker's; real-time safe.
     """
-    channels, count, _ = out.shape
+    channels, count, bins = out.shape
     capacity = len(ring.frames)
     for i in range(count):
         hop = newest - (count - 1 - i) * frame_stride
         for channel in range(channels):
-            if hop < 0:
-                out[channel, i] = 0.0
-            else:
-                out[channel, i] = ring.frames[hop % capacity, channel]
-    fence()
+            for k in range(bins):
+                out[channel, i, k] = ring.frames[hop % capacity, channel, k] if hop >= 0 else np.float32(0.0)
+    fence()  # the frames are read before the count that judges them
     oldest = max(0, newest - (count - 1) * frame_stride)
+    # Not <=: while the count is `hops`, the slot of frame `hops - capacity` is being written.
     return load_acquire(ring.state, "hops") < oldest + capacity

@@ -10,16 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rocket_fft import c2r, r2c
 
 from rtsep.core.spec import ModelSpec, WindowSpec
+from rtsep.dsp import fft
 from rtsep.dsp.bins import interpolate, to_device, to_model
 from rtsep.dsp.limits import LOUDEST
 from rtsep.dsp.masks import EXTENSION_CODE, ratio_masks
 from rtsep.dsp.native import kernel
 from rtsep.dsp.windows import magnitude_scale, model_window, window_pair
-
-LAST_OF_2, LAST_OF_3 = np.array([1]), np.array([2])  # axes of transforms
 
 STATE = np.dtype(
     [
@@ -43,6 +41,7 @@ class Stream(NamedTuple):
     """All that the transform of one stream holds. Shapes: C channels, S stems, K bins, N window, M synthesis."""
 
     state: NDArray[np.void]  # (1,) of STATE
+    transform: fft.Plan  # of N points
     analysis: NDArray[np.float32]  # (N,)
     shown: NDArray[np.float32]  # (N,) window that the network sees, where it is another one; else (0,)
     shown_spectrum: NDArray[np.complex64]  # (C, K)
@@ -94,6 +93,7 @@ def open_stream(model: ModelSpec, window: WindowSpec, batch: int = 1, behind: in
     history = max(length, window.latency.total + behind + window.hop)
     stream = Stream(
         state=state,
+        transform=fft.plan(length),
         analysis=pair.analysis,
         shown=shown,
         shown_spectrum=np.zeros((channels, bins), np.complex64),
@@ -167,7 +167,7 @@ def analyse(stream: Stream, block: NDArray[np.float32], magnitudes: NDArray[np.f
         block: (channels, hop).
         magnitudes: (channels, model bins), written in place, on the scale of the model's own window.
 
-    Thread: one at a time, live the pipeline's; not real-time safe (the FFT allocates).
+    Thread: one at a time, live the pipeline's; real-time safe.
     """
     _remember(stream, block)
     state = stream.state[0]
@@ -200,7 +200,7 @@ def _transform(stream: Stream, window: NDArray[np.float32], spectrum: NDArray[np
         else:
             for channel in range(channels):
                 stream.frame[channel, i] = stream.history[channel, start + i] * weight
-    r2c(stream.frame, spectrum, LAST_OF_2, True, 1.0, 1)
+    fft.forward(stream.transform, stream.frame, spectrum)
 
 
 @kernel
@@ -222,7 +222,8 @@ def set_masks(stream: Stream, raw: NDArray[np.float32]) -> int:
     stems, channels, bins = stream.masks.shape
     for channel in range(channels):
         rest = stream.masks[stems - 1, channel]  # the last stem is what the others leave
-        rest[:] = stream.total
+        for k in range(bins):
+            rest[k] = stream.total[k]
         for stem in range(stems - 1):
             mask = stream.masks[stem, channel]
             interpolate(stream.device_below, stream.device_weight, stream.refined[stem, channel], mask)
@@ -239,7 +240,7 @@ def synthesise(stream: Stream, stems: NDArray[np.float32]) -> None:
         stream: changed in place.
         stems: (stems, channels, hop), written in place.
 
-    Thread: one at a time, live the pipeline's; not real-time safe (the FFT allocates).
+    Thread: one at a time, live the pipeline's; real-time safe.
     """
     ready = stream.state[0].played >= stream.state[0].delay
     if ready:
@@ -271,13 +272,14 @@ def resynthesise(stream: Stream, ready: bool, stems: NDArray[np.float32]) -> Non
         ready: whether there are products; else the stems run out, or are still silent.
         stems: (stems, channels, hop or more), the hop written in place.
 
-    Thread: one at a time, live the pipeline's; not real-time safe (the FFT allocates).
+    Thread: one at a time, live the pipeline's; real-time safe.
     """
     state = stream.state[0]
     count, channels, tail = stream.overlap.shape
     length, hop = stream.frame.shape[1], state.hop
     if ready:
-        c2r(stream.products, stream.frames, LAST_OF_3, False, 1.0 / length, 1)
+        for stem in range(count):
+            fft.inverse(stream.transform, stream.products[stem], stream.frames[stem])
         if state.mid_side:
             for stem in range(count):
                 for i in range(length - tail, length):
@@ -290,9 +292,11 @@ def resynthesise(stream: Stream, ready: bool, stems: NDArray[np.float32]) -> Non
             if ready:
                 for i in range(tail):
                     overlap[i] += stream.synthesis[i] * stream.frames[stem, channel, length - tail + i]
-            stems[stem, channel, :hop] = overlap[:hop]
+            for i in range(hop):
+                stems[stem, channel, i] = overlap[i]
             shift(overlap, hop)
-            overlap[tail - hop :] = 0.0
+            for i in range(tail - hop, tail):
+                overlap[i] = 0.0
     state.played += 1
 
 
@@ -308,4 +312,6 @@ def delayed(stream: Stream, block: NDArray[np.float32]) -> None:
     """
     hop = stream.state[0].hop
     start = stream.history.shape[1] - hop - stream.state[0].latency
-    block[:, :] = stream.history[:, start : start + hop]
+    for channel in range(len(block)):
+        for i in range(hop):
+            block[channel, i] = stream.history[channel, start + i]

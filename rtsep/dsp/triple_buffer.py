@@ -1,6 +1,7 @@
 """A triple buffer: one writer, one reader, always the newest whole value, never a wait.
 
-Unlike a seqlock, a writer that is stopped in mid-write holds nobody up.
+Unlike a seqlock, a writer that is stopped in mid-write holds nobody up. The exchange is ordered both ways: what was
+written to a slot, by whatever means, is seen by who gets it, and what was read from it is read before it is given back.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtsep.core.spec import WindowSpec
+from rtsep.dsp.denormals import without_denormals
 from rtsep.dsp.spectrogram_ring import SpectrogramRing, gather
 from rtsep.engine.base import Engine, Float32
 from rtsep.engine.graph import magnitudes_shape, masks_shape
@@ -32,7 +33,8 @@ class Inference:
         self.stateful = model.kind == "stateful"
         self._ring = ring
         rows = self.slots.rows()
-        engine.warmup(model.context, rows)
+        with without_denormals():  # so helpers of an engine begin: they are started by its first call
+            engine.warmup(model.context, rows)
         self._magnitudes = np.zeros(magnitudes_shape(model, model.context, rows), np.float32)
         self._output = np.zeros(masks_shape(model, model.context, rows), np.float32)
         self._real = np.zeros(rows, np.bool_)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
+from rtsep.core.system import Policy, set_thread_policy, thread_policy
 from rtsep.engine.base import Float32
 from rtsep.engine.graph import GraphValue, check_graph
 from rtsep.engine.io_binding import IOBindingEngine, Plan, threads_in_words
@@ -73,8 +72,8 @@ class OnnxEngine(IOBindingEngine):
         own, *others = zip(self._parts, binding, strict=True)
         under_way = []
         if self._pool is not None:
-            priority = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
-            under_way = [self._pool.submit(self._help, priority, *one) for one in others]
+            policy = thread_policy()
+            under_way = [self._pool.submit(self._help, policy, *one) for one in others]
         try:
             self._run_part(*own)
         finally:
@@ -82,11 +81,10 @@ class OnnxEngine(IOBindingEngine):
         for one in under_way:
             one.result()
 
-    def _help(self, priority: tuple[int, int], part: GraphPart, binding: Any) -> None:
-        """Run a part with the priority of the thread that asked: it waits for the slowest."""
-        if os.sched_getscheduler(0) != priority[0]:
-            with suppress(OSError):
-                os.sched_setscheduler(0, priority[0], os.sched_param(priority[1]))
+    def _help(self, policy: Policy, part: GraphPart, binding: Any) -> None:
+        """Run a part with the priority of the thread that asked, never more: it waits for the slowest."""
+        if thread_policy() != policy:
+            set_thread_policy(policy)
         self._run_part(part, binding)
 
     def _run_part(self, part: GraphPart, binding: Any) -> None:

@@ -24,6 +24,7 @@ from rtsep.dsp.native import (
     wait_until,
 )
 from rtsep.dsp.ring import RingMemory, read, read_or_silence, readable, ring_at, skip_to, writable, write_or_skip
+from rtsep.dsp.waits import become_fifo, priority, scheduler
 from rtsep.host.device_io import DECK_INPUT, LARGEST_BLOCK, POLL_NS, PRIMING, RUNNING, STATE
 from rtsep.host.histogram import HISTOGRAM, record
 
@@ -34,6 +35,7 @@ STREAM = np.dtype(
     [
         ("device_io", np.int64),  # address of a STATE record
         ("retired", np.int64),  # 1: given up; should its device come back, it must not play
+        ("raise_to", np.int64),  # real-time priority that the thread takes with its first block; 0: it stays as it is
     ],
     align=True,
 )
@@ -91,6 +93,7 @@ def _stage_file(state: NDArray[np.void], deck: NDArray[np.void], staged: NDArray
     own = deck[0]
     ring = ring_at(own.file_state, own.file_data, own.file_capacity, own.channels)
     before = ring.state[0].read
+    end = load_acquire(deck, "file_end")  # before what a seek skips: see `go_on_from`
     skip = load_acquire(deck, "file_skip")
     if skip != own.file_from:  # a seek
         own.file_from = skip
@@ -99,7 +102,7 @@ def _stage_file(state: NDArray[np.void], deck: NDArray[np.void], staged: NDArray
     own.file_dropped += ring.state[0].read - before
     if state[0].freewheel:
         _wait_for_file(state, deck, ring, len(staged))
-    end = load_acquire(deck, "file_end")
+        end = load_acquire(deck, "file_end")
     frames = read(ring, staged)
     staged[frames:] = 0.0
     if end >= 0 and ring.state[0].read >= end:
@@ -163,6 +166,7 @@ def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray
         if phase == PRIMING:
             device.block = max(device.block, frames)
         device.frames, device.last_ns = frames, now
+        device.scheduler, device.priority = scheduler(), priority()
         out[:, :] = 0.0
         return False
     record(numba.carray(pointer_at(device.intervals), (1,), HISTOGRAM), now - device.last_ns)
@@ -210,6 +214,9 @@ def portaudio_callback(block, out, frames, time_info, flags, userdata):  # type:
     if load_acquire(stream, "retired"):
         numba.carray(out, (np.int64(frames), device.outputs), np.float32)[:, :] = 0.0
         return np.int32(ABORT)
+    if stream[0].raise_to:
+        become_fifo(stream[0].raise_to)
+        stream[0].raise_to = 0
     if flags & OVERFLOW_FLAG:
         device.device_overflows += 1
     if flags & UNDERFLOW_FLAG:

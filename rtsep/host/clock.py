@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from rtsep.core.spec import AudioSpec
 from rtsep.errors import DeviceError
 from rtsep.host.callback import STREAM, portaudio_callback
-from rtsep.host.device import JACK, Device, find_device
+from rtsep.host.device import ALSA, JACK, Device, find_device
 from rtsep.host.device_io import DeviceIO
 from rtsep.host.portaudio import module, portaudio, refresh_devices, release, replace
+from rtsep.host.realtime import CLOCK_PRIORITY
 
 CLOSE_S = 3.0  # a stream whose server has died may hang for much longer
 MOST_LATENCY_S = 5.0  # a driver that tells of more has told nothing
@@ -135,6 +136,7 @@ class DeviceClock:
         self._retire()
         record = np.zeros(1, STREAM)
         record["device_io"] = device_io.state.ctypes.data
+        record["raise_to"] = CLOCK_PRIORITY if self._output.host_api == ALSA else 0  # JACK's are its server's affair
         self._records.append((record, device_io))
         foreign = sounddevice._ffi
         try:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rtsep.audio.sources import Resampled
 from rtsep.core.spec import Latency, ModelSpec, WindowSpec
-from rtsep.dsp.native import kernel, store_release
+from rtsep.dsp.native import exchange, kernel, store_release
 from rtsep.dsp.ring import RingMemory, read
 from rtsep.dsp.spectrogram_ring import SpectrogramRing, commit, next_frame, spectrogram_ring
 from rtsep.dsp.stft import Stream, analyse, delayed, open_stream, set_masks, synthesise
@@ -119,6 +119,15 @@ def take_mask(deck: DeckMemory) -> int:
         if set_masks(deck.stream, deck.raw_masks[front]):
             store_release(deck.state, "nonfinite_mask_hop", deck.mask_hop[front])
     return deck.state[0].taken
+
+
+@kernel
+def take_nonfinite(deck: DeckMemory) -> int:
+    """Give the hop of a mask that was not finite, once, or -1; in one step, as the next one may come meanwhile.
+
+    Thread: the scheduler's; real-time safe.
+    """
+    return exchange(deck.state, "nonfinite_mask_hop", -1)
 
 
 @kernel

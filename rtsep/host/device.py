@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rtsep.errors import DeviceError
 from rtsep.host.portaudio import portaudio
 
-JACK = "JACK Audio Connection Kit"
+ALSA, JACK = "ALSA", "JACK Audio Connection Kit"
 
 
 @dataclass(frozen=True)

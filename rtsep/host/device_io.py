@@ -28,6 +28,8 @@ STATE = np.dtype(
         ("frames", np.int64),  # of the newest block
         ("callbacks", np.int64),
         ("last_ns", np.int64),  # when the last block came
+        ("scheduler", np.int64),  # of the thread that calls, by the system's number, read while priming
+        ("priority", np.int64),
         ("sample_rate", np.int64),
         ("hop", np.int64),
         ("compute", np.int64),  # slack for inference that is wanted

@@ -13,6 +13,7 @@ from rtsep.control.paths import deck_prefix
 from rtsep.control.publisher import Publisher
 from rtsep.control.snapshot import Snapshot
 from rtsep.control.store import Change, Store
+from rtsep.core.system import Policy, policy_of, set_thread_policy
 from rtsep.errors import DeviceError, RtsepError
 from rtsep.host.callback import prepare
 from rtsep.host.clock import Clock
@@ -21,10 +22,11 @@ from rtsep.host.engine_thread import EngineThread
 from rtsep.host.late_masks import LateMasks
 from rtsep.host.mixer import set_parameters
 from rtsep.host.pipeline import Pipeline, run_pipeline, warm_up
-from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime, lock_memory, quiet_python, unlock_memory
+from rtsep.host.realtime import lock_memory, priorities, quiet_python, unlock_memory
 from rtsep.host.rig import HostSettings, Rig
 from rtsep.host.status import snapshot, warning
 from rtsep.host.supervisor import Supervisor, Worker
+from rtsep.host.transport import set_phase
 from rtsep.host.watch import Watch
 
 CLOSE_S = 10.0  # for a clock to close: longer than its own bounds, with a library that is replaced
@@ -37,6 +39,7 @@ class SignalPath(Worker):
 
     def __init__(self, pipeline: Pipeline) -> None:
         super().__init__("signal path", essential=True)
+        self.policy = Policy()  # set before it starts
         self._pipeline = pipeline
 
     def work(self) -> None:
@@ -44,8 +47,8 @@ class SignalPath(Worker):
 
         Thread: the pipeline's; see `run_pipeline`.
         """
-        if not self._pipeline.device[0]["freewheel"]:
-            become_realtime(PIPELINE_PRIORITY)
+        if self.policy != Policy():  # else as the user started it
+            set_thread_policy(self.policy)
         run_pipeline(self._pipeline)
 
 
@@ -53,7 +56,7 @@ class Closing(Worker):
     """Closes the clock: a driver may never come back from that."""
 
     def __init__(self, clock: Clock) -> None:
-        super().__init__(clock.name)
+        super().__init__("clock")
         self._clock = clock
 
     def work(self) -> None:
@@ -152,13 +155,16 @@ class Host:
             self._cleanup.enter_context(quiet_python())
             if lock_memory():
                 self._cleanup.callback(unlock_memory)
+            callback = rig.device_io.state[0]
+            ours = priorities(policy_of(int(callback["scheduler"]), int(callback["priority"])))
+            self._signal_path.policy, rig.scheduler.policy = ours.pipeline, ours.inference
         self._engine_thread.begin(rig.scheduler.run)
         self.supervisor.start(self._signal_path)
         # It needs the GIL once more, which others may hold.
         while self._signal_path.is_alive() and not int(rig.pipeline.state[0]["entered"]):
             time.sleep(0.0005)
         self._cpu_started = time.process_time()
-        rig.device_io.state["phase"] = RUNNING
+        set_phase(rig.device_io.state, RUNNING)
         self.supervisor.start(self.watch)
 
     def _measure_block(self) -> None:
@@ -183,7 +189,7 @@ class Host:
     def _stop(self) -> None:
         """End everything in order, each within a bound and whatever became of the others: recordings first."""
         _ = self.rig.latency  # it is kept, as the device will not tell it any more
-        self.rig.device_io.state["phase"] = STOPPED
+        set_phase(self.rig.device_io.state, STOPPED)
         with self._cleanup as ends:  # the last that is pushed goes first
             ends.callback(self._close_clock)
             ends.callback(self.supervisor.stop_all)
@@ -194,6 +200,8 @@ class Host:
         self.supervisor.stop_all(CLOSE_S)
         if closing.error:
             raise closing.error
+        if self.rig.clock.alive and not closing.is_alive():  # it has given up
+            self.supervisor.left_behind += (closing.name,)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -11,10 +11,11 @@ from rtsep.core.spec import AudioSpec
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, semaphore, wait_until
 from rtsep.host.callback import pass_block
 from rtsep.host.device_io import PRIMING, STOPPED, DeviceIO
-from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime
+from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime
 
 NULL = "null"
 NULL_BLOCK = 256
+CLOSE_S = 3.0
 GAP_NS = 250_000_000  # further behind than this the whole process stood still: as a device would, the clock goes on
 
 
@@ -100,7 +101,7 @@ class NullClock:
 
         def run() -> None:
             if not patient:
-                become_realtime(PIPELINE_PRIORITY)
+                become_realtime(CLOCK_PRIORITY)
             null_clock(*arguments)
 
         self._thread = threading.Thread(target=run, name="rtsep-null", daemon=True)
@@ -118,4 +119,4 @@ class NullClock:
     def close(self) -> None:
         """Wait for the thread, as the callback is stopped by now; see `Clock.close`."""
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(CLOSE_S)

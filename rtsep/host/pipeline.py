@@ -12,8 +12,9 @@ from numba import literal_unroll
 from numpy.typing import NDArray
 
 from rtsep.core.spec import WindowSpec
+from rtsep.dsp.denormals import flush_denormals, restore_denormals
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, post, semaphore, store_release, wait_until
-from rtsep.dsp.ring import RingMemory, readable, writable, write
+from rtsep.dsp.ring import RingMemory, playable, readable, writable, write
 from rtsep.host.deck import DeckMemory, separate_hop, take_hop, take_mask
 from rtsep.host.device_io import POLL_NS, PRIMING, RUNNING, STOPPED, DeviceIO
 from rtsep.host.histogram import histogram, record
@@ -129,8 +130,7 @@ def _deadline_ns(pipeline: Pipeline) -> int:
     device = pipeline.device[0]
     block = max(1, device.frames)
     block_ns = block * 1_000_000_000 // device.sample_rate
-    outputs = pipeline.outputs
-    ready = readable(outputs) - load_acquire(outputs.state, "pending_drops")  # late frames will not be played
+    ready = playable(pipeline.outputs)  # read after `last_ns`: see `pass_block`
     blocks = (max(0, ready) + device.pending_silence) // block + 1
     return last + blocks * block_ns - device.reserve_ns
 
@@ -187,6 +187,7 @@ def run_pipeline(pipeline: Pipeline) -> None:
 
     Thread: the pipeline's; not real-time safe (waits for sound and, until their deadline, for masks).
     """
+    denormals = flush_denormals()
     state = pipeline.state[0]
     decks = len(pipeline.decks)
     taken = -1  # hop of the oldest mask in use
@@ -217,6 +218,7 @@ def run_pipeline(pipeline: Pipeline) -> None:
         record(pipeline.hop_times, clock_ns() - started - waited)
         if pipeline.device[0].freewheel:
             post(state.done)
+    restore_denormals(denormals)  # `warm_up` runs it on Python's own thread
 
 
 def warm_up(pipeline: Pipeline) -> None:

@@ -12,6 +12,7 @@ from rtsep.dsp.ring import writable, write
 from rtsep.errors import FileError
 from rtsep.host.device_io import DeckInput
 from rtsep.host.supervisor import Worker
+from rtsep.host.transport import end_file, go_on_from
 
 AHEAD_S = 1.0  # the ring holds twice this; half a second is the least that a disk's pause needs
 CHUNK_S = 0.1
@@ -122,7 +123,7 @@ class Player(Worker):
             self._read()
         except Exception as error:
             self.fail(FileError(f"{self._file.path}: reading failed ({type(error).__name__}: {error}); it ends here"))
-            self._input.state["file_end"] = self._input.file.state[0]["written"]
+            end_file(self._input.state, self._input.file)
         finally:
             self._ready.set()
             self._file.close()
@@ -139,7 +140,7 @@ class Player(Worker):
             room = max(0, writable(ring) - 2 * chunk)  # what a seek brings must always fit
             rest = rest[write(ring, rest[:room]) :]
             if ended and not len(rest):
-                state["file_end"] = ring.state[0]["written"]
+                end_file(state, ring)
             if len(rest) or ended:
                 self._ready.set()
                 self._wake.wait(self._pace_s)
@@ -162,8 +163,7 @@ class Player(Worker):
             self._origin, self._from = int(self._input.file.state[0]["written"]), target
         block, ended = self._next(chunk)
         rest = block[write(self._input.file, block) :]
-        self._input.state["file_skip"] = self._origin
-        self._input.state["file_end"] = -1
+        go_on_from(self._input.state, self._origin)
         return rest, ended
 
     def _next(self, chunk: int) -> tuple[Frames, bool]:

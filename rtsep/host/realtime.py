@@ -1,69 +1,62 @@
-"""What keeps Python workers on time: no garbage collection, locked memory, real-time priority.
+"""What keeps the threads on time: priorities in the order of the sound, locked memory, no garbage collection.
 
-Each step is taken where the system grants it; `status` says for `rtsep doctor` where it does not.
+Each step is taken where the system grants it; `rtsep doctor` says where it does not. Locked memory and a
+quiet Python are the process's, not the host's: the last host that goes undoes them.
 """
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-PIPELINE_PRIORITY = 60  # of SCHED_FIFO; below JACK's own 70 or so
-INFERENCE_PRIORITY = 50  # below the signal path, which may wait for it but never long
+from rtsep.core import system
+from rtsep.core.system import FIFO, Policy, set_thread_policy
+
+CLOCK_PRIORITY = 60  # of FIFO, for the null clock, which stands in for a device's thread
+LEAST_NICE = -20
+REST = 1 / 8  # of a pass: then passes alone take 89 % of a core
 SWITCH_INTERVAL_S = 0.0005
-_MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 
 
-@contextmanager
-def quiet_python() -> Iterator[None]:
-    """Freeze the objects there are and leave collecting to `tidy`; undo it at the end.
+@dataclass(frozen=True)
+class Priorities:
+    """How our threads are scheduled beside a callback's."""
 
-    Thread: the one that starts the host; not real-time safe (collects garbage).
+    pipeline: Policy
+    inference: Policy
+
+
+def priorities(callback: Policy) -> Priorities:
+    """Derive our threads' policies from the callback's: the sound first, then the signal path, then inference.
+
+    Args:
+        callback: of the thread that calls the callback.
+
+    Thread: any; not real-time safe (Python).
     """
-    interval = sys.getswitchinterval()
-    collecting = gc.isenabled()
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval)
-        gc.unfreeze()
-        if collecting:
-            gc.enable()
+    if not callback.realtime:
+        return Priorities(Policy(), Policy())
+    pipeline = Policy(FIFO, max(1, callback.priority - 1))
+    below = pipeline.priority - 1  # two threads of one priority wait for each other
+    return Priorities(pipeline, Policy(FIFO, below) if below else Policy(nice=LEAST_NICE))
 
 
-def tidy() -> None:
-    """Collect the little that has come since `quiet_python`; a fraction of a millisecond.
+def rest_s(policy: Policy, pass_s: float) -> float:
+    """Give the time that the inference worker leaves its core after a pass.
 
-    Thread: the host's watch; not real-time safe (collects garbage).
+    Linux stops all real-time threads of a core for 50 ms, the sound too, where together they take 95 % of a second.
+
+    Args:
+        policy: the worker's.
+        pass_s: what the pass took, in seconds.
+
+    Thread: any; not real-time safe (Python).
     """
-    gc.collect()
-
-
-def lock_memory() -> bool:
-    """Keep the pages that are used in memory.
-
-    Returns:
-        False where the system does not grant it.
-
-    Thread: the one that starts the host; not real-time safe (Python).
-    """
-    return bool(ctypes.CDLL(None).mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0)
-
-
-def unlock_memory() -> None:
-    """Undo `lock_memory`.
-
-    Thread: the one that stops the host; not real-time safe (Python).
-    """
-    ctypes.CDLL(None).munlockall()
+    return pass_s * REST if policy.realtime else 0.0
 
 
 def become_realtime(priority: int) -> bool:
@@ -77,8 +70,99 @@ def become_realtime(priority: int) -> bool:
 
     Thread: any, for itself; not real-time safe (Python).
     """
+    return set_thread_policy(Policy(FIFO, priority))
+
+
+@dataclass
+class Shared:
+    """A state of the process with several users: the first brings it about, the last undoes it."""
+
+    begin: Callable[[], Callable[[], None] | None]  # gives what undoes it; None where it is not granted
+    _users: int = 0
+    _undo: Callable[[], None] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def enter(self) -> bool:
+        """Be one user more.
+
+        Returns:
+            Whether the state is there; only then `leave` it.
+
+        Thread: any; not real-time safe (locks).
+        """
+        with self._lock:
+            if not self._users:
+                self._undo = self.begin()
+            self._users += self._undo is not None
+            return self._undo is not None
+
+    def leave(self) -> None:
+        """Be one user less.
+
+        Thread: any; not real-time safe (locks).
+        """
+        with self._lock:
+            if self._users:
+                self._users -= 1
+                if not self._users and self._undo:
+                    self._undo()
+
+
+def _quieten() -> Callable[[], None]:
+    interval, collecting = sys.getswitchinterval(), gc.isenabled()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+    def undo() -> None:
+        sys.setswitchinterval(interval)
+        gc.unfreeze()
+        if collecting:
+            gc.enable()
+
+    return undo
+
+
+_quiet = Shared(_quieten)
+_locked = Shared(lambda: system.unlock_memory if system.lock_memory() else None)
+
+
+@contextmanager
+def quiet_python() -> Iterator[None]:
+    """Freeze the objects there are and leave collecting to `tidy`; undone when the last user has left.
+
+    Thread: the one that starts the host; not real-time safe (collects garbage).
+    """
+    _quiet.enter()
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-    except (OSError, AttributeError):
-        return False
-    return True
+        yield
+    finally:
+        _quiet.leave()
+
+
+def tidy() -> None:
+    """Collect the little that has come since `quiet_python`; a fraction of a millisecond.
+
+    Thread: the host's watch; not real-time safe (collects garbage).
+    """
+    gc.collect()
+
+
+def lock_memory() -> bool:
+    """Keep the pages that are used in memory, until each who was told True has called `unlock_memory`.
+
+    Returns:
+        False where the system does not grant it.
+
+    Thread: the one that starts the host; not real-time safe (Python).
+    """
+    return _locked.enter()
+
+
+def unlock_memory() -> None:
+    """Undo one `lock_memory`.
+
+    Thread: the one that stops the host; not real-time safe (Python).
+    """
+    _locked.leave()

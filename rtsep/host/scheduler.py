@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.core.spec import WindowSpec
+from rtsep.core.system import Policy, set_thread_policy
+from rtsep.dsp.denormals import without_denormals
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, post, wait_until
 from rtsep.dsp.spectrogram_ring import RESERVE_HOPS, SpectrogramRing, gather
 from rtsep.engine.base import Engine, Float32
 from rtsep.engine.graph import magnitudes_shape, masks_shape
 from rtsep.engine.slots import slots
-from rtsep.host.deck import give_mask
+from rtsep.host.deck import give_mask, take_nonfinite
 from rtsep.host.device_io import POLL_NS, STOPPED
 from rtsep.host.histogram import histogram, record
 from rtsep.host.pipeline import Pipeline
-from rtsep.host.realtime import INFERENCE_PRIORITY, become_realtime
+from rtsep.host.realtime import rest_s
 
 RESET_HOPS = RESERVE_HOPS // 2  # further behind than this, a stateful engine starts anew
 
@@ -59,6 +61,7 @@ class InferenceScheduler:
         self.skipped = 0  # masks never made because a newer frame was there
         self.state_resets = 0  # times a stateful engine fell so far behind that it was started anew
         self.times = histogram()
+        self.policy = Policy()  # of the engine's thread, set before it runs
         self._engine, self._window, self._pipeline = engine, window, pipeline
         self._slots = slots(model, window)
         rows = self._slots.rows(len(pipeline.decks))
@@ -77,10 +80,12 @@ class InferenceScheduler:
 
         Thread: the engine's; not real-time safe (allocates).
         """
-        self._engine.warmup(self._engine.spec.context, len(self._real))
+        with without_denormals():  # so helpers of an engine begin: they are started by its first call
+            self._engine.warmup(self._engine.spec.context, len(self._real))
         first = self._pipeline.decks[0]
         gather(first.spectrogram_ring, -1, self._window.frame_stride, self._magnitudes[0])
         give_mask(first, -1, self._mask(0))
+        take_nonfinite(first)
         self._await_frames(-1)
         self._await_taken(-1)
         record(histogram(), 0)
@@ -97,12 +102,13 @@ class InferenceScheduler:
 
         Thread: the engine's; not real-time safe (Python, waits).
         """
-        if not self._pipeline.device[0]["freewheel"]:  # at full speed it would leave nobody a core
-            become_realtime(INFERENCE_PRIORITY)
-        while not ending.is_set():
-            hops = self._await_frames(self._next)
-            if hops > self._next:
-                self._infer_due(hops - 1)
+        if self.policy != Policy():  # else as the user started it
+            set_thread_policy(self.policy)
+        with without_denormals():
+            while not ending.is_set():
+                hops = self._await_frames(self._next)
+                if hops > self._next:
+                    self._infer_due(hops - 1)
 
     def _await_frames(self, done: int) -> int:
         """See `_await_frames`, of the last deck: the signal path fills the decks' in order."""
@@ -136,9 +142,8 @@ class InferenceScheduler:
         """Infer once for the decks whose frames of a hop are still there, and give each its masks."""
         self._real[:] = False
         for number, deck in enumerate(self._pipeline.decks):
-            broken = int(deck.state[0]["nonfinite_mask_hop"])
+            broken = take_nonfinite(deck)
             if broken >= 0:
-                deck.state["nonfinite_mask_hop"] = -1
                 self._engine.reset(self._slots.row(broken, number))
             row = self._slots.row(hop, number)
             self._real[row] = gather(deck.spectrogram_ring, hop, self._window.frame_stride, self._magnitudes[row])
@@ -146,7 +151,8 @@ class InferenceScheduler:
             return
         started = time.perf_counter_ns()
         self._engine.infer(self._magnitudes, self._masks, self._real)
-        record(self.times, time.perf_counter_ns() - started)
+        taken = time.perf_counter_ns() - started
+        record(self.times, taken)
         self.inferences += 1
         if self._window.ahead:
             self._await_taken(self._published)
@@ -156,3 +162,4 @@ class InferenceScheduler:
                 give_mask(deck, hop, self._mask(row))
         post(int(self._pipeline.state[0]["wake"]))
         self._published = hop
+        time.sleep(rest_s(self.policy, taken / 1e9))

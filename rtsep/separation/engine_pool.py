@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from rtsep.core.system import processors
 from rtsep.engine.base import Engine
 from rtsep.engine.registry import EngineOptions, open_engines
 from rtsep.model.store import StoredModel
@@ -15,7 +16,7 @@ SONG_BYTES = 7_000_000_000  # what an engine needs that thinks about a whole son
 
 def cores() -> int:
     """Count the processors that this process may use."""
-    return len(os.sched_getaffinity(0))
+    return processors()
 
 
 def memory() -> int:

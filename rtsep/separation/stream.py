@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from rtsep.core.spec import Latency, WindowSpec
 from rtsep.dsp import stft
+from rtsep.dsp.denormals import without_denormals
 from rtsep.dsp.spectrogram_ring import commit, next_frame, spectrogram_ring
 from rtsep.engine.base import Engine
 from rtsep.engine.inference import Inference
@@ -131,6 +132,10 @@ class StreamSeparator:
         self._fed = self._given = 0
 
     def _hop(self) -> None:
+        with without_denormals():  # as on the host's threads: the same numbers, and no slower where a song dies away
+            self._transform()
+
+    def _transform(self) -> None:
         made = int(self._stream.state[0]["hops"]) - self.window.ahead  # the newest spectrum that a mask is made from
         stft.analyse(self._stream, self._pending, next_frame(self._context))
         commit(self._context)

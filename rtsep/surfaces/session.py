@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from rtsep.control.publisher import Publisher
@@ -12,7 +11,7 @@ from rtsep.surfaces.surface import Surface
 LOOK_S = 0.1
 
 
-def watch(surfaces: Sequence[Surface], publisher: Publisher, ended: threading.Event, seconds: float | None) -> None:
+def watch(surfaces: Sequence[Surface], publisher: Publisher, ended: Callable[[], bool], seconds: float | None) -> None:
     """Start surfaces, wait for the end, and stop them, whatever fails; a keyboard interrupt passes through.
 
     Where it has ended before, none is started.
@@ -20,7 +19,7 @@ def watch(surfaces: Sequence[Surface], publisher: Publisher, ended: threading.Ev
     Args:
         surfaces: are started in this order, and stopped in the other.
         publisher: a snapshot that is finished is the end.
-        ended: is set by the action `quit`.
+        ended: whether somebody has ended it; asked many times a second.
         seconds: of sound, after which it ends; None: no end.
 
     Raises:
@@ -30,7 +29,7 @@ def watch(surfaces: Sequence[Surface], publisher: Publisher, ended: threading.Ev
     def over() -> bool:
         now = publisher.latest
         by_itself = now and (now.finished or (seconds is not None and now.running_s >= seconds))
-        return ended.is_set() or bool(by_itself)
+        return ended() or bool(by_itself)
 
     with ExitStack() as ends:
         for surface in () if over() else surfaces:

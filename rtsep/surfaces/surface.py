@@ -22,7 +22,7 @@ class Surface(ABC):
 
     def __init__(self, store: Store, actions: Actions, publisher: Publisher, name: str) -> None:
         self.store, self.actions, self.publisher, self.name = store, actions, publisher, name
-        self.failure = ""  # one line, of why it ended by itself
+        self.error: Exception | None = None  # why it ended by itself
 
     @abstractmethod
     def start(self) -> None:

@@ -118,7 +118,7 @@ class Terminal(Surface):
             else:
                 self._print_warnings()
         except Exception as error:  # the sound goes on without its view
-            self.failure = f"the terminal failed ({type(error).__name__}: {error})"
+            self.error = error
 
     def _show(self) -> None:
         with _raw_keys() as read_keys, Live(console=self._console, auto_refresh=False, transient=True) as live:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import signal
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
+from rtsep.core.system import keep_freed_memory
 from rtsep.dataset.examples import CHANNELS, Examples
 from rtsep.errors import EngineError, RtsepError
 
@@ -18,7 +18,6 @@ AudioBatch = tuple[Tensor, Tensor]  # stems (batch, stems, channels, frames), kn
 
 AHEAD = 4  # batches that each worker makes ahead
 SHARED_CURE = "lower optimisation.batch, go on with --workers 0, or give /dev/shm more room (docker run --shm-size)"
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 
 class _Batches(Dataset[AudioBatch | RtsepError]):
@@ -112,6 +111,4 @@ def _prepare(worker: int) -> None:
     the system anew for each takes a fifth of an example's time.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    libc = ctypes.CDLL(None)
-    libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)  # the most that glibc allows
-    libc.mallopt(M_TRIM_THRESHOLD, 1 << 30)
+    keep_freed_memory()

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # those that the platform has
+from rtsep.core.system import END_SIGNALS
 
 
 @contextmanager
 def deferred_signals() -> Iterator[None]:
     """Hold signals that would raise until the block's end, so that it is done whole or not at all."""
     came: list[tuple[int, FrameType | None]] = []
-    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    numbers = (signal.SIGINT, *END_SIGNALS)
     here = threading.current_thread() is threading.main_thread()  # no other thread may set handlers
     before = {number: found for number in numbers if here and callable(found := signal.getsignal(number))}
     for number in before:

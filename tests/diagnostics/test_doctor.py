@@ -16,7 +16,7 @@ from rtsep.core.presets import plan
 from rtsep.diagnostics import capacity as timing
 from rtsep.diagnostics import doctor
 from rtsep.diagnostics.doctor import Finding, examine
-from rtsep.engine.registry import ENGINES
+from rtsep.engine.registry import ENGINES, RegisteredEngine
 from rtsep.errors import DeviceError, ModelError
 from rtsep.host.device import Device
 from tests.support.models import unet_spec
@@ -61,11 +61,10 @@ def test_a_missing_library(
 
 
 def test_a_precision_that_the_processor_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        doctor.RegisteredEngine,
-        "probe",
-        lambda engine, precision="f32": "bf16 needs AMX; use f32" * (precision != "f32"),
-    )
+    def probe(engine: RegisteredEngine, precision: str = "f32") -> str:
+        return "" if precision == "f32" else "bf16 needs AMX; use f32"
+
+    monkeypatch.setattr(RegisteredEngine, "probe", probe)
     assert found("engine openvino") == Finding("engine openvino", "OpenVINO, f32; bf16 needs AMX")
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import shutil
 import threading
 import time
+from pathlib import Path
 
 import numba
 import pytest
@@ -70,3 +72,16 @@ def test_kernels_lie_in_a_folder_of_this_very_source() -> None:
 def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RTSEP_CACHE", "/somewhere")
     assert str(native.cache_folder.__wrapped__()).startswith("/somewhere/kernels/")
+
+
+@pytest.mark.parametrize("source", ["dsp/stft.py", "dsp/simd.py"])
+def test_a_change_of_a_kernel_or_of_what_it_stands_on_gives_another_folder(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "rtsep"
+    shutil.copytree(Path(native.__file__).parent, package / "dsp", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(native, "__file__", str(package / "dsp" / "native.py"))
+    before = native.cache_folder.__wrapped__()
+    with (package / source).open("a") as file:
+        file.write("# changed\n")
+    assert native.cache_folder.__wrapped__() != before

@@ -10,6 +10,7 @@ from rtsep.dsp.native import clock_ns, kernel, semaphore, wait_until
 from rtsep.dsp.ring import (
     Ring,
     RingMemory,
+    playable,
     read,
     read_or_silence,
     readable,
@@ -151,6 +152,14 @@ def test_two_threads_pass_ten_million_frames_unharmed() -> None:
     writer.join()
     assert wrong == 0 and readable(ring) == 0
     assert int(ring.state[0]["written"]) == int(ring.state[0]["read"]) == FRAMES
+
+
+def test_playable_frames_are_those_that_will_not_be_dropped() -> None:
+    ring = Ring(64, 1)
+    ring.write(np.zeros((4, 1), np.float32))
+    read_or_silence(ring.memory, np.zeros((10, 1), np.float32))  # six are late
+    ring.write(np.zeros((20, 1), np.float32))
+    assert ring.readable == 20 and playable(ring.memory) == 14
 
 
 def test_skip_to_drops_what_is_older() -> None:

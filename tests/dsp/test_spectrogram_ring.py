@@ -5,6 +5,7 @@ import pytest
 
 from rtsep.core.presets import plan
 from rtsep.dsp.spectrogram_ring import RESERVE_HOPS, SpectrogramRing, commit, gather, next_frame, spectrogram_ring
+from tests.support.compiled import llvm
 from tests.support.engines import stateful_spec, windowed_spec
 
 CHANNELS, BINS = 2, 16
@@ -81,6 +82,25 @@ def test_a_lapped_reader_is_told() -> None:
     hop += 1
     assert hop == capacity and not gather(memory, newest, frame_stride, out)
     assert gather(memory, newest + frame_stride, frame_stride, out)
+
+
+def test_the_frame_that_is_being_overwritten_is_not_taken() -> None:
+    memory, frame_stride = ring()
+    capacity = len(memory.frames)
+    out = np.zeros((CHANNELS, 4, BINS), np.float32)
+    for hop in range(capacity):
+        push(memory, hop)
+    next_frame(memory)[0] = -1.0  # half written: the reader is lapped by exactly one, and the count does not say so yet
+    assert not gather(memory, 3 * frame_stride, frame_stride, out) and (out[0, 0] == -1.0).all()
+    assert gather(memory, 3 * frame_stride + 1, frame_stride, out) and (out[0, 0] == 1.0).all()
+
+
+def test_the_count_is_seen_before_the_slot_changes() -> None:
+    memory, _ = ring()
+    assert "fence release" in llvm(next_frame, memory)
+    assert "release, align 8" in llvm(commit, memory)
+    out = np.zeros((CHANNELS, 4, BINS), np.float32)
+    assert "fence acquire" in llvm(gather, memory, 0, 1, out)
 
 
 def test_a_stateful_model_sees_one_frame() -> None:

@@ -6,7 +6,6 @@ import importlib.util
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -74,7 +73,7 @@ def test_a_library_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(*arguments: object) -> Any:
         raise ImportError("libthat.so.1:\n no such file")
 
-    def put(**changes: Callable[..., Any]) -> None:
+    def put(**changes: Any) -> None:
         monkeypatch.setitem(ENGINES, "onnx", replace(known, **changes))
 
     known, said = ENGINES["onnx"], r"^ONNX Runtime does not work here \(libthat.so.1: no such file\); pip install"

@@ -58,7 +58,7 @@ def test_the_whole_mix_as_estimate_has_the_mixtures_figures(tmp_path: Path, monk
     from rtsep.engine.identity import IdentityEngine
     from rtsep.evaluation import estimation as separation
 
-    monkeypatch.setattr(separation, "build", lambda model, *rest: IdentityEngine(model.spec, (1.0, 0.0)))
+    monkeypatch.setattr(separation, "open_engine", lambda model, *rest: IdentityEngine(model.spec, (1.0, 0.0)))
     separation._built.cache_clear()
     found = identity_evaluation().score(song(tmp_path, "one", sounds()), SETTING)
     separation._built.cache_clear()

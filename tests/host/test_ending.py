@@ -88,8 +88,8 @@ def test_a_device_that_will_not_close_is_left_behind(
     monkeypatch.setattr(clock, "close", let_go.wait)
     with host:
         assert until(lambda: host.rig.seconds > 0.3)
-    assert host.supervisor.left_behind == ("null",)
-    assert host.warning == "the null did not end and was left behind"
+    assert host.supervisor.left_behind == ("clock",)
+    assert host.warning == "the clock did not end and was left behind"
     assert host_report(host)["decks"][0]["recorded_frames"] > 0
 
 

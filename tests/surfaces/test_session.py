@@ -56,14 +56,14 @@ def test_it_ends_by_a_snapshot_by_time_or_by_an_action(how: Callable[[Rig, threa
 def test_without_a_snapshot_it_waits_for_the_action() -> None:
     ended = threading.Event()
     ended.set()
-    watch([], Publisher(), ended, 1.0)
+    watch([], Publisher(), ended.is_set, 1.0)
 
 
 @pytest.mark.parametrize("how", [finish, play_on, end])
 def test_what_has_ended_is_shown_to_nobody(how: Callable[[Rig, threading.Event], None]) -> None:
     rig, ended = Rig(), threading.Event()
     how(rig, ended)
-    watch([Noted(rig, "one")], rig.publisher, ended, 9.9)
+    watch([Noted(rig, "one")], rig.publisher, ended.is_set, 9.9)
     assert not rig.done
 
 
@@ -74,7 +74,7 @@ def test_surfaces_stop_in_the_other_order_and_the_ones_behind_a_failure_never_st
     rig = Rig()
     surfaces = [Noted(rig, "one"), Noted(rig, "two", fail), Noted(rig, "three")]
     with pytest.raises(DeviceError, match="not plugged in"):
-        watch(surfaces, rig.publisher, threading.Event(), None)
+        watch(surfaces, rig.publisher, threading.Event().is_set, None)
     assert rig.done == [("one", "start"), ("two", "start"), ("two", "stop"), ("one", "stop")]
 
 
@@ -86,5 +86,5 @@ def test_an_interrupt_passes_when_all_have_stopped() -> None:
     rig, publisher = Rig(), Interrupting()
     publisher.publish(snapshot())
     with pytest.raises(KeyboardInterrupt):
-        watch([Noted(rig, "one")], publisher, threading.Event(), None)
+        watch([Noted(rig, "one")], publisher, threading.Event().is_set, None)
     assert rig.done == [("one", "start"), ("one", "stop")]

@@ -248,7 +248,7 @@ def test_without_a_terminal_only_the_warnings_are_printed_each_when_it_comes() -
     assert told("the [disk] is full\ndeck b: no signal\nall is well again\n")
     shown.stop()
     rig.publish(warning="later")
-    assert told("the [disk] is full\ndeck b: no signal\nall is well again\n") and not shown.failure
+    assert told("the [disk] is full\ndeck b: no signal\nall is well again\n") and not shown.error
 
 
 def test_keys_reach_the_rig_from_a_terminal_until_it_is_given_back(keyboard: Keyboard) -> None:
@@ -263,7 +263,7 @@ def test_keys_reach_the_rig_from_a_terminal_until_it_is_given_back(keyboard: Key
     shown.stop()
     shown.stop()
     assert termios.tcgetattr(sys.stdin) == before
-    assert "accompaniment" in out.getvalue() and not shown.failure
+    assert "accompaniment" in out.getvalue() and not shown.error
 
 
 def test_quitting_may_stop_the_terminal_from_its_own_thread(keyboard: Keyboard) -> None:
@@ -282,7 +282,7 @@ def test_quitting_may_stop_the_terminal_from_its_own_thread(keyboard: Keyboard) 
     keyboard(b"q")
     assert quits.wait(30.0)
     shown.stop()
-    assert not shown.failure
+    assert not shown.error
 
 
 def test_a_view_that_fails_ends_alone_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,8 +290,8 @@ def test_a_view_that_fails_ends_alone_and_says_why(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(terminal, "render", lambda *_: 1 / 0)
     shown = on(rig)
     shown.start()
-    assert until(lambda: bool(shown.failure), 30.0)
-    assert shown.failure == "the terminal failed (ZeroDivisionError: division by zero)"
+    assert until(lambda: bool(shown.error), 30.0)
+    assert isinstance(shown.error, ZeroDivisionError)
     shown.stop()
 
 
@@ -357,7 +357,7 @@ def test_watching_without_a_terminal_prints_only_warnings(host: Host, monkeypatc
     monkeypatch.setattr(Host, "warning", property(lambda host: next(warnings)))
     out = io.StringIO()
     shown = Terminal(host.store, host.actions, host.publisher, Console(file=out))
-    watch([shown], host.publisher, host.ended, host.rig.seconds + 1.0)
+    watch([shown], host.publisher, host.ended.is_set, host.rig.seconds + 1.0)
     assert out.getvalue() == "the disk is full\nall is well again\n"
 
 
@@ -368,7 +368,7 @@ def test_an_error_is_raised_after_the_view(host: Host) -> None:
     assert until(lambda: host.publisher.latest.finished)  # type: ignore[union-attr]
     started = time.monotonic()
     out = io.StringIO()
-    watch([on(host, out)], host.publisher, host.ended, None)
+    watch([on(host, out)], host.publisher, host.ended.is_set, None)
     assert time.monotonic() - started < 5.0
     host._signal_path.error = None
     assert not ESCAPES.sub("", out.getvalue()).strip()

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rtsep.core import system
+from rtsep.core.system import FIFO, OTHER, ROUND_ROBIN, Policy
+from rtsep.dsp.denormals import MACHINE
+from rtsep.errors import DeviceError
+from rtsep.host import realtime
+from rtsep.host.portaudio import portaudio
+from rtsep.host.realtime import (
+    CLOCK_PRIORITY,
+    REST,
+    SWITCH_INTERVAL_S,
+    Priorities,
+    lock_memory,
+    priorities,
+    quiet_python,
+    rest_s,
+    unlock_memory,
+)
+from tests.support.engines import FrameEngine, windowed_spec
+from tests.support.hosts import file_host, play, until
+from tests.support.signals import Float32, noise
+
+LOW = Policy(OTHER, nice=-20)
+
+
+def granted() -> bool:
+    """Whether this process may have real-time threads."""
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(realtime.become_realtime(CLOCK_PRIORITY)))
+    thread.start()
+    thread.join()
+    return found == [True]
+
+
+@pytest.mark.parametrize(
+    ("callback", "pipeline", "inference"),
+    [
+        (Policy(FIFO, CLOCK_PRIORITY), Policy(FIFO, 59), Policy(FIFO, 58)),  # the null clock, ALSA
+        (Policy(FIFO, 65), Policy(FIFO, 64), Policy(FIFO, 63)),  # jackd -P70
+        (Policy(FIFO, 5), Policy(FIFO, 4), Policy(FIFO, 3)),  # jackd
+        (Policy(ROUND_ROBIN, 20), Policy(FIFO, 19), Policy(FIFO, 18)),  # PipeWire by rtkit
+        (Policy(FIFO, 3), Policy(FIFO, 2), Policy(FIFO, 1)),
+        (Policy(FIFO, 2), Policy(FIFO, 1), LOW),
+        (Policy(FIFO, 1), Policy(FIFO, 1), LOW),
+        (Policy(OTHER), Policy(), Policy()),  # jackd -r
+        (Policy(OTHER, nice=-11), Policy(), Policy()),
+    ],
+)
+def test_priorities_follow_the_callbacks(callback: Policy, pipeline: Policy, inference: Policy) -> None:
+    assert priorities(callback) == Priorities(pipeline, inference)
+
+
+@pytest.mark.parametrize("level", range(1, 100))
+def test_inference_is_never_above_the_sound_nor_beside_it(level: int) -> None:
+    ours = priorities(Policy(FIFO, level))
+    assert ours.inference.priority < ours.pipeline.priority <= level
+
+
+def test_passes_leave_the_core_what_the_system_wants() -> None:
+    assert rest_s(Policy(), 0.04) == 0.0
+    rest = rest_s(Policy(FIFO, 3), 0.04)
+    assert rest == 0.04 * REST and 0.04 / (0.04 + rest) < 0.95 - 0.05, "5 % for the signal path"
+
+
+def test_a_host_runs_its_threads_below_its_clock(tmp_path: Path) -> None:
+    if not granted():
+        pytest.skip("the system grants no real-time priority")
+    host, _ = file_host(tmp_path, FrameEngine(windowed_spec()), noise(200_000), freewheel=False)
+    with host:
+        assert until(lambda: host.worker.inferences > 0)
+        names = {thread.name: thread.native_id or 0 for thread in threading.enumerate()}
+        told = {
+            name: (os.sched_getscheduler(names[name]), os.sched_getparam(names[name]).sched_priority)
+            for name in ("rtsep-null", "rtsep-pipeline", "rtsep-inference")
+        }
+        callback = host.device_io.state[0]
+        assert (int(callback["scheduler"]), int(callback["priority"])) == told["rtsep-null"]
+    assert told == {
+        "rtsep-null": (FIFO, CLOCK_PRIORITY),
+        "rtsep-pipeline": (FIFO, CLOCK_PRIORITY - 1),
+        "rtsep-inference": (FIFO, CLOCK_PRIORITY - 2),
+    }
+
+
+class NumbersEngine(FrameEngine):
+    """Notes whether denormals were kept where it ran."""
+
+    kept: bool | None = None
+
+    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+        self.kept = bool(np.full(1, 1e-39, np.float32)[0] * np.float32(0.5) > 0.0)
+        super().infer(magnitudes, masks, phase)
+
+
+@pytest.mark.skipif(MACHINE is None, reason="this processor's setting is not known")
+def test_denormals_are_zero_on_our_threads_and_nowhere_else(tmp_path: Path) -> None:
+    tiny = np.full((2, 20_000), 3e-39, np.float32)
+    engine = NumbersEngine(windowed_spec())
+    host, clock = file_host(tmp_path, engine, tiny)
+    play(host)
+    assert engine.kept is False
+    assert not clock.captured.any(), "the signal path plays them as silence"
+    assert tiny[0, 0] * np.float32(0.5) > 0.0, "the thread that started the host keeps them"
+
+
+def test_at_full_speed_every_thread_stays_as_it_is(tmp_path: Path) -> None:
+    host, _ = file_host(tmp_path, FrameEngine(windowed_spec()), noise(200_000), freewheel=True)
+    with host:
+        assert until(lambda: host.worker.inferences > 0)
+        assert host.worker.policy == Policy() and not host.device_io.state[0]["priority"]
+
+
+def test_python_is_quiet_until_the_last_user_leaves() -> None:
+    interval, frozen = sys.getswitchinterval(), gc.get_freeze_count()
+    first, second = quiet_python(), quiet_python()
+    first.__enter__()
+    second.__enter__()
+    assert not gc.isenabled() and gc.get_freeze_count() > frozen
+    first.__exit__(None, None, None)
+    assert not gc.isenabled() and gc.get_freeze_count() > frozen
+    assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL_S)
+    second.__exit__(None, None, None)
+    assert gc.isenabled() and gc.get_freeze_count() == 0
+    assert sys.getswitchinterval() == pytest.approx(interval)
+
+
+def test_collecting_that_was_off_stays_off() -> None:
+    gc.disable()
+    try:
+        with quiet_python(), quiet_python():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_memory_is_locked_until_the_last_user_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(system, "lock_memory", lambda: calls.append("lock") or True)  # type: ignore[func-returns-value]
+    monkeypatch.setattr(system, "unlock_memory", lambda: calls.append("unlock"))
+    assert lock_memory() and lock_memory()
+    unlock_memory()
+    assert calls == ["lock"]
+    unlock_memory()
+    unlock_memory()  # one too many changes nothing
+    assert calls == ["lock", "unlock"]
+    assert lock_memory()
+    unlock_memory()
+    assert calls == ["lock", "unlock", "lock", "unlock"]
+
+
+def test_memory_that_is_refused_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [False, True]
+    monkeypatch.setattr(system, "lock_memory", lambda: answers.pop(0))
+    monkeypatch.setattr(system, "unlock_memory", lambda: None)
+    assert not lock_memory()
+    assert lock_memory()
+    unlock_memory()
+
+
+ALSA_CLOCK = """
+import time
+from rtsep.host.callback import open_device_io
+from rtsep.host.clock import DeviceClock
+from rtsep.host.device import find_device
+io = open_device_io(2, 2, 48000, 1)
+clock = DeviceClock(find_device("rtsepnull", "outputs"), None, 48000, 2, 256)
+clock.open(io)
+while io.state[0]["callbacks"] < 4:
+    time.sleep(0.002)
+print(int(io.state[0]["scheduler"]), int(io.state[0]["priority"]))
+clock.close()
+"""
+
+
+def test_a_thread_of_alsa_is_made_real_time(tmp_path: Path) -> None:
+    try:
+        names = [api["name"] for api in portaudio().query_hostapis()]
+    except DeviceError:
+        names = []
+    if "ALSA" not in names or not granted():
+        pytest.skip("no ALSA, or no real-time priority")
+    (tmp_path / ".asoundrc").write_text('pcm.rtsepnull { type null; hint.description "for tests" }\n')
+    run = subprocess.run(
+        [sys.executable, "-c", ALSA_CLOCK],
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    if "no output device 'rtsepnull'" in run.stderr:
+        pytest.skip("ALSA's null device is not to be had")
+    assert run.stdout.split() == [str(FIFO), str(CLOCK_PRIORITY)], run.stderr

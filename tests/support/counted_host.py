@@ -1,0 +1,67 @@
+"""A host in a process of its own, that tells what its native threads ask of the C library while it plays.
+
+`python -m tests.support.counted_host null|card MODEL FOLDER` prints a JSON object: thread to calls of each kind.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+from rtsep.engine.registry import open_engine
+from rtsep.host import clock as host_clock
+from rtsep.host.callback import portaudio_callback
+from rtsep.host.host import Host
+from rtsep.model import store
+from tests.support.allocation_counter import AllocationCounter, Calls, difference
+from tests.support.hosts import card_host, file_host, until
+from tests.support.signals import noise
+
+SECONDS = 3.0
+ROUTES = "mix=1,2 vocals=3,4"
+
+
+def threads() -> dict[str, int]:
+    """The native ids of our threads."""
+    return {thread.name: thread.native_id for thread in threading.enumerate() if thread.native_id}
+
+
+def count(host: Host, counter: AllocationCounter) -> dict[str, Calls]:
+    """What is called in some seconds of sound, by thread."""
+
+    def now() -> dict[str, Calls]:
+        found = {name: counter.calls(number) for name, number in threads().items()}
+        if device := counter.callback_thread:
+            found["callback"] = counter.calls(device, in_callback=True)
+            found["driver"] = counter.calls(device)
+        return found
+
+    with host:
+        assert until(lambda: host.rig.seconds > 0.0)
+        before = now()
+        hops = int(host.rig.pipeline.state[0]["hops"])
+        assert until(lambda: host.rig.seconds > SECONDS / 2)
+        host.store.set("stems/vocals/mute", 1)
+        assert until(lambda: host.rig.seconds > SECONDS)
+        assert int(host.rig.pipeline.state[0]["hops"]) > hops + 100
+        after = now()
+    return {name: difference(calls, after[name]) for name, calls in before.items() if name in after}
+
+
+def main(output: str, model: str, folder: Path) -> None:
+    engine, counter = open_engine(store.find(model)), AllocationCounter()
+    if output == "card":
+        counted = SimpleNamespace(address=counter.put_between(portaudio_callback.address))
+        vars(host_clock)["portaudio_callback"] = counted
+        host = card_host(engine, routes=ROUTES)
+    else:
+        host, _ = file_host(folder, engine, noise(3 * 48000), 48000, routes=ROUTES, freewheel=False, loop=True,
+                            record=folder / "stems")  # fmt: skip
+    print(json.dumps(count(host, counter)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
