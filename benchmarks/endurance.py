@@ -217,7 +217,12 @@ def measure(
 
 def _fresh(host: Host) -> dict[str, Any]:
     """Empty the histograms: clients that joined the server have held it up. Give the counters so far."""
-    for times in (host.rig.device_io.intervals, host.rig.pipeline.hop_times, host.rig.pipeline.mask_ages, host.rig.scheduler.times):
+    for times in (
+        host.rig.device_io.intervals,
+        host.rig.pipeline.hop_times,
+        host.rig.pipeline.mask_ages,
+        host.rig.scheduler.times,
+    ):
         _clear(times)
     return host_report(host)
 

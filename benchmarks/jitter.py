@@ -182,7 +182,10 @@ def measure(quick: bool = False) -> Figures:
                 device_io = host.rig.device_io
                 ours.seconds += length
                 ours.add(
-                    device_io.intervals, host.rig.pipeline.hop_times, device_io.inputs.state[0], device_io.outputs.state[0]
+                    device_io.intervals,
+                    host.rig.pipeline.hop_times,
+                    device_io.inputs.state[0],
+                    device_io.outputs.state[0],
                 )
                 report = host_report(host)
             held, missed = held + report["stale_masks"], missed + report["late_masks"]

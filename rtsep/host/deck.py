@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,6 @@ class DeckMemory(NamedTuple):
     block: NDArray[np.float32]  # (C, hop)
     stems: NDArray[np.float32]  # (S, C, hop)
     dry: NDArray[np.float32]  # (C, hop)
-    stages: tuple[Any, ...]  # what the stems go through, the faders last
 
 
 @dataclass(frozen=True)
@@ -64,14 +63,14 @@ class DeckSettings:
         return self.file.path.name if self.file else f"input {','.join(map(str, self.channels))}"
 
 
-def open_deck(model: ModelSpec, window: WindowSpec, deck_input: DeckInput, stages: tuple[Stage, ...]) -> DeckMemory:
+def open_deck(model: ModelSpec, window: WindowSpec, deck_input: DeckInput, behind: int) -> DeckMemory:
     """Make a silent deck with equal masks.
 
     Args:
         model: what is played.
         window: how it is run.
         deck_input: where its sound comes from.
-        stages: what its stems go through.
+        behind: frames that its stages add, by which its dry sound is delayed too.
 
     Thread: any, before the sound starts; not real-time safe (allocates).
     """
@@ -81,7 +80,7 @@ def open_deck(model: ModelSpec, window: WindowSpec, deck_input: DeckInput, stage
     return DeckMemory(
         state=state,
         input=deck_input.ring,
-        stream=open_stream(model, window, behind=total_latency(stages).total),
+        stream=open_stream(model, window, behind=behind),
         spectrogram_ring=spectrogram_ring(model, window),
         mask_control=triple_buffer(),
         mask_hop=np.full(3, -1),
@@ -90,7 +89,6 @@ def open_deck(model: ModelSpec, window: WindowSpec, deck_input: DeckInput, stage
         block=np.zeros((channels, hop), np.float32),
         stems=np.zeros((stems, channels, hop), np.float32),
         dry=np.zeros((channels, hop), np.float32),
-        stages=stages,
     )
 
 
@@ -176,6 +174,7 @@ class Deck:
         window: how the model is run.
         deck_input: where its sound comes from.
         memory: as kernels see it.
+        stages: what its stems go through, the faders last.
         player: of its file.
         recorder: of its stems.
 
@@ -188,17 +187,18 @@ class Deck:
         window: WindowSpec,
         deck_input: DeckInput,
         memory: DeckMemory,
+        stages: tuple[Stage, ...],
         player: Player | None,
         recorder: Recorder | None,
     ) -> None:
-        self.name, self.settings, self.memory = settings.name, settings, memory
+        self.name, self.settings, self.memory, self.stages = settings.name, settings, memory, stages
         self.player, self.recorder = player, recorder
         self._window, self._input = window, deck_input.state
 
     @property
     def latency(self) -> Latency:
         """What separation and stages add, in frames."""
-        return self._window.latency + total_latency(self.memory.stages)
+        return self._window.latency + total_latency(self.stages)
 
     @property
     def tail(self) -> int | None:

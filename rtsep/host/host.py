@@ -29,6 +29,7 @@ from rtsep.host.supervisor import Supervisor, Worker
 from rtsep.host.transport import set_phase
 from rtsep.host.watch import Watch
 
+CLOSE_S = 10.0  # for a clock to close: longer than its own bounds, with a library that is replaced
 MEASURED_CALLBACKS = 4  # blocks in the priming phase
 PRIMING_S = 5.0
 
@@ -49,6 +50,21 @@ class SignalPath(Worker):
         if self.policy != Policy():  # else as the user started it
             set_thread_policy(self.policy)
         run_pipeline(self._pipeline)
+
+
+class Closing(Worker):
+    """Closes the clock: a driver may never come back from that."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__("clock")
+        self._clock = clock
+
+    def work(self) -> None:
+        """Close it; see `Clock.close`.
+
+        Thread: its own; not real-time safe (waits).
+        """
+        self._clock.close()
 
 
 class Host:
@@ -101,7 +117,9 @@ class Host:
     @property
     def warning(self) -> str:
         """What should be known first, in one line, or nothing."""
-        return warning(self.rig, self.watch, self.supervisor) or self.late_masks.advice
+        left = " and ".join(self.supervisor.left_behind)
+        behind = f"the {left} did not end and was left behind" if left else ""
+        return warning(self.rig, self.watch, self.supervisor) or behind or self.late_masks.advice
 
     def snapshot(self) -> Snapshot:
         """Give what is to be seen now; see `status.snapshot`.
@@ -188,9 +206,13 @@ class Host:
             ends.callback(self.supervisor.stop_all)
 
     def _close_clock(self) -> None:
-        self.rig.clock.close()
-        if self.rig.clock.alive:
-            self.supervisor.left_behind += ("clock",)
+        closing = Closing(self.rig.clock)
+        self.supervisor.start(closing)
+        self.supervisor.stop_all(CLOSE_S)
+        if closing.error:
+            raise closing.error
+        if self.rig.clock.alive and not closing.is_alive():  # it has given up
+            self.supervisor.left_behind += (closing.name,)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

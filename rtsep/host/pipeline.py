@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import literal_unroll
 from numpy.typing import NDArray
 
 from rtsep.core.spec import WindowSpec
@@ -43,6 +44,7 @@ class Pipeline(NamedTuple):
     device: NDArray[np.void]  # (1,) of the callback's STATE
     outputs: RingMemory
     decks: tuple[DeckMemory, ...]
+    deck_stages: tuple[tuple[Any, ...], ...]  # what each deck's stems go through, its faders last
     mixer: Mixer
     stages: tuple[Any, ...]  # what the mix goes through, the master's fader last
     hop_times: NDArray[np.void]  # histogram, without the wait for masks
@@ -52,7 +54,12 @@ class Pipeline(NamedTuple):
 
 
 def open_pipeline(
-    window: WindowSpec, device_io: DeviceIO, decks: tuple[DeckMemory, ...], mixer: Mixer, stages: tuple[Stage, ...]
+    window: WindowSpec,
+    device_io: DeviceIO,
+    decks: tuple[DeckMemory, ...],
+    deck_stages: tuple[tuple[Stage, ...], ...],
+    mixer: Mixer,
+    stages: tuple[Stage, ...],
 ) -> Pipeline:
     """Make a signal path between the callback's rings, ready for `warm_up`.
 
@@ -60,6 +67,7 @@ def open_pipeline(
         window: how the model is run.
         device_io: the callback's side.
         decks: one or more.
+        deck_stages: what the stems of each go through.
         mixer: of these decks.
         stages: what the mix goes through.
 
@@ -76,6 +84,7 @@ def open_pipeline(
         device=device_io.state,
         outputs=device_io.outputs,
         decks=decks,
+        deck_stages=deck_stages,
         mixer=mixer,
         stages=stages,
         hop_times=histogram(),
@@ -160,6 +169,19 @@ def _count(pipeline: Pipeline, made: int, due: int) -> None:
 
 
 @kernel
+def _mix_decks(pipeline: Pipeline) -> None:
+    """Separate a hop of every deck, send it through the deck's stages and mix it."""
+    number = 0
+    deck_stages = pipeline.deck_stages  # of as many kinds as there are decks
+    for stages in literal_unroll(deck_stages):
+        deck = pipeline.decks[number]
+        separate_hop(deck)
+        run_stages(stages, deck.stems)
+        mix_deck(pipeline.mixer, number, deck.stems, deck.dry, pipeline.mixed)
+        number += 1
+
+
+@kernel
 def run_pipeline(pipeline: Pipeline) -> None:
     """Run until the callback is STOPPED.
 
@@ -188,10 +210,7 @@ def run_pipeline(pipeline: Pipeline) -> None:
         _count(pipeline, made, due)
         retarget(pipeline.mixer)
         pipeline.mixed[:, :] = 0.0
-        for deck in range(decks):
-            separate_hop(pipeline.decks[deck])
-            run_stages(pipeline.decks[deck].stages, pipeline.decks[deck].stems)
-            mix_deck(pipeline.mixer, deck, pipeline.decks[deck].stems, pipeline.decks[deck].dry, pipeline.mixed)
+        _mix_decks(pipeline)
         run_stages(pipeline.stages, pipeline.mixer.mix)
         mix_master(pipeline.mixer, pipeline.mixed)
         write(pipeline.outputs, pipeline.mixed)

@@ -60,7 +60,8 @@ class Rig:
         self.decks = tuple(self._open_deck(number) for number in range(len(settings.decks)))
         memories = tuple(deck.memory for deck in self.decks)
         stages = (*settings.stages, master_fader(self.mixer))
-        self.pipeline = open_pipeline(window, self.device_io, memories, self.mixer, stages)
+        deck_stages = tuple(deck.stages for deck in self.decks)
+        self.pipeline = open_pipeline(window, self.device_io, memories, deck_stages, self.mixer, stages)
         self.scheduler = InferenceScheduler(engine, window, self.pipeline)
         self._latency = Latency()
 
@@ -83,7 +84,7 @@ class Rig:
     def played_out(self) -> bool:
         """Whether every deck's file has been heard to its end."""
         # The tail is counted as it is taken in; one block more and all of it has been played.
-        played = self._latency.total + self.audio.block
+        played = self.latency.total + self.audio.block
         return all(deck.tail is not None and deck.tail >= played for deck in self.decks)
 
     @property
@@ -131,8 +132,8 @@ class Rig:
         if settings.record:
             recorder, tap = self._open_recorder(f"recorder{of_deck}", settings, deck_input)
             stages = (tap, *stages)
-        memory = open_deck(self.model, self.settings.window, deck_input, stages)
-        return Deck(settings, self.settings.window, deck_input, memory, player, recorder)
+        memory = open_deck(self.model, self.settings.window, deck_input, total_latency(stages).total)
+        return Deck(settings, self.settings.window, deck_input, memory, stages, player, recorder)
 
     def _open_recorder(self, role: str, settings: DeckSettings, deck_input: DeckInput) -> tuple[Recorder, RecordTap]:
         model, window, rate = self.model, self.settings.window, self.clock.spec.sample_rate

@@ -6,12 +6,13 @@ import threading
 import time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsep.core.spec import WindowSpec
 from rtsep.core.system import Policy, set_thread_policy
 from rtsep.dsp.denormals import without_denormals
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, post, wait_until
-from rtsep.dsp.spectrogram_ring import RESERVE_HOPS, gather
+from rtsep.dsp.spectrogram_ring import RESERVE_HOPS, SpectrogramRing, gather
 from rtsep.engine.base import Engine, Float32
 from rtsep.engine.graph import magnitudes_shape, masks_shape
 from rtsep.engine.slots import slots
@@ -24,24 +25,20 @@ from rtsep.host.realtime import rest_s
 RESET_HOPS = RESERVE_HOPS // 2  # further behind than this, a stateful engine starts anew
 
 
+# These take what they need alone: with the whole pipeline they would be compiled anew for each kind of rig.
 @kernel
-def _await_frames(pipeline: Pipeline, done: int) -> int:
-    """Sleep until every deck has more than `done` spectra, or for a while; give how many they have."""
-    last = pipeline.decks[len(pipeline.decks) - 1].spectrogram_ring  # the signal path fills the decks' in order
+def _await_frames(last: SpectrogramRing, wake: int, done: int) -> int:
+    """Sleep until a deck has more than `done` spectra, or for a while; give how many it has."""
     if load_acquire(last.state, "hops") <= done:
-        wait_until(pipeline.state[0].infer_wake, clock_ns() + POLL_NS)
+        wait_until(wake, clock_ns() + POLL_NS)
     return load_acquire(last.state, "hops")
 
 
 @kernel
-def _await_taken(pipeline: Pipeline, hop: int) -> None:
-    """Sleep until the masks made at a hop are in use: the next ones would take their place before their time."""
-    for deck in range(len(pipeline.decks)):
-        while (
-            load_acquire(pipeline.decks[deck].state, "taken") < hop
-            and load_acquire(pipeline.device, "phase") != STOPPED
-        ):
-            wait_until(pipeline.state[0].infer_wake, clock_ns() + POLL_NS // 20)
+def _await_taken(deck: NDArray[np.void], device: NDArray[np.void], wake: int, hop: int) -> None:
+    """Sleep until a deck uses the masks made at a hop: the next ones would take their place before their time."""
+    while load_acquire(deck, "taken") < hop and load_acquire(device, "phase") != STOPPED:
+        wait_until(wake, clock_ns() + POLL_NS // 20)
 
 
 class InferenceScheduler:
@@ -71,6 +68,7 @@ class InferenceScheduler:
         self._magnitudes: Float32 = np.zeros(magnitudes_shape(model, model.context, rows), np.float32)
         self._masks: Float32 = np.zeros(masks_shape(model, model.context, rows), np.float32)
         self._real = np.zeros(rows, np.bool_)
+        self._wake = int(pipeline.state[0]["infer_wake"])
         self._next = 0  # the next hop to infer at
         self._published = -1  # hop of the last masks
 
@@ -88,8 +86,8 @@ class InferenceScheduler:
         gather(first.spectrogram_ring, -1, self._window.frame_stride, self._magnitudes[0])
         give_mask(first, -1, self._mask(0))
         take_nonfinite(first)
-        _await_frames(self._pipeline, -1)
-        _await_taken(self._pipeline, -1)
+        self._await_frames(-1)
+        self._await_taken(-1)
         record(histogram(), 0)
         post(int(self._pipeline.state[0]["wake"]))
 
@@ -108,9 +106,17 @@ class InferenceScheduler:
             set_thread_policy(self.policy)
         with without_denormals():
             while not ending.is_set():
-                hops = _await_frames(self._pipeline, self._next)
+                hops = self._await_frames(self._next)
                 if hops > self._next:
                     self._infer_due(hops - 1)
+
+    def _await_frames(self, done: int) -> int:
+        """See `_await_frames`, of the last deck: the signal path fills the decks' in order."""
+        return int(_await_frames(self._pipeline.decks[-1].spectrogram_ring, self._wake, done))
+
+    def _await_taken(self, hop: int) -> None:
+        for deck in self._pipeline.decks:
+            _await_taken(deck.state, self._pipeline.device, self._wake, hop)
 
     def _mask(self, row: int) -> Float32:
         return self._masks[row, :, :, self._slots.frame]
@@ -149,7 +155,7 @@ class InferenceScheduler:
         record(self.times, taken)
         self.inferences += 1
         if self._window.ahead:
-            _await_taken(self._pipeline, self._published)
+            self._await_taken(self._published)
         for number, deck in enumerate(self._pipeline.decks):
             row = self._slots.row(hop, number)
             if self._real[row]:

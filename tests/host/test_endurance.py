@@ -14,12 +14,14 @@ import pytest
 import soundfile
 from numba.core.runtime import _nrt_python, rtsys
 from numpy.typing import NDArray
-from rtsep.host.rig.pipeline import run_pipeline, warm_up
 
 from rtsep.demo import SONG
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
-from rtsep.host.callback import RUNNING, STOPPED, null_clock
+from rtsep.host.callback import prepare
+from rtsep.host.device_io import RUNNING, STOPPED
+from rtsep.host.null_clock import null_clock
+from rtsep.host.pipeline import run_pipeline, warm_up
 from rtsep.host.report import host_report
 from tests.support.card import ROOT
 from tests.support.engines import stateful_spec
@@ -133,9 +135,9 @@ def test_the_way_of_the_sound_allocates_nothing(tmp_path: Path) -> None:
     def allocations(blocks: int) -> tuple[int, int]:
         """Allocations of clock and signal path, entered once each, and the hops that they made."""
         host, _ = file_host(tmp_path, IdentityEngine(stateful_spec()), music()[:, :RATE], RATE, freewheel=False)
-        host.rig.device_io.state["from_file"] = 0
+        host.rig.device_io.inputs[0].state["from_file"] = 0
         warm_up(host.rig.pipeline)
-        host.rig.device_io.outputs.state["written"] = 1024
+        prepare(host.rig.device_io.state, host.rig.device_io.outputs, 256, True)
         host.rig.device_io.state["phase"] = RUNNING
         out, nothing, nap = np.zeros((256, 2), np.float32), np.zeros((0, 2), np.float32), np.zeros(8, np.int64)
         before = rtsys.get_allocation_stats().alloc
@@ -149,8 +151,7 @@ def test_the_way_of_the_sound_allocates_nothing(tmp_path: Path) -> None:
         host.rig.device_io.state["phase"] = STOPPED
         for thread in threads:
             thread.join()
-        assert host.rig.decks[0].player is not None
-        host.rig.decks[0].player.stop()
+        host.supervisor.stop_all()
         return rtsys.get_allocation_stats().alloc - before, int(host.rig.pipeline.state[0]["hops"])
 
     counting = _nrt_python.memsys_stats_enabled()

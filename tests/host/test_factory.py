@@ -15,6 +15,8 @@ from rtsep.errors import DeviceError, EngineError, FileError, ModelError, RouteE
 from rtsep.host import factory as session
 from rtsep.host.device import JACK, Device
 from rtsep.host.factory import open_host
+from rtsep.host.host import Host
+from rtsep.host.null_clock import NullClock
 from rtsep.host.options import LiveOptions
 from tests.support.signals import noise
 
@@ -55,47 +57,56 @@ def card(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "DeviceClock", FakeClock)
 
 
+def opened(options: LiveOptions) -> Host:
+    """A host to look at, whose engine has been closed again."""
+    host = open_host(options)
+    host._stop()
+    assert not host.supervisor.alive
+    return host
+
+
 def options(song: Path | str, **changes: Any) -> LiveOptions:
     return LiveOptions(input=str(song), engine="identity", **{"output": "null", **changes})
 
 
 def test_null_plays_a_file_at_its_own_rate(song: Path) -> None:
-    host = open_host(options(song, latency="6", compute=100, block=128, loop=True, record=song.parent))
+    host = opened(options(song, latency="6", compute=100, block=128, loop=True, record=song.parent))
     assert host.rig.clock.name == "null"
     assert host.rig.clock.spec.sample_rate == 22050
     assert host.rig.clock.spec.block == 128
     assert host.rig.settings.window.preset == "6"
     assert host.rig.settings.compute == 100
-    assert host.rig.settings.record == song.parent
+    (deck,) = host.rig.settings.decks
+    assert (deck.name, deck.record, deck.loop) == ("a", song.parent, True)
     assert host.rig.decks[0].player and host.rig.decks[0].player.loop
-    assert isinstance(host.engine, IdentityEngine)
+    assert isinstance(host._engine_thread.engine, IdentityEngine)
 
 
 def test_the_rate_can_be_chosen(song: Path) -> None:
-    host = open_host(options(song, rate=48000))
+    host = opened(options(song, rate=48000))
     assert host.rig.clock.spec.sample_rate == host.rig.settings.window.sample_rate == 48000
 
 
 def test_auto_is_null_without_a_device(song: Path, no_devices: None) -> None:
-    assert open_host(options(song, output="auto")).clock.name == "null"
+    assert opened(options(song, output="auto")).rig.clock.name == "null"
 
 
 def test_auto_is_the_device_where_there_is_one(song: Path, card: None) -> None:
-    assert open_host(options(song, output="auto")).clock.name == "Card"
+    assert opened(options(song, output="auto")).rig.clock.name == "Card"
 
 
 def test_a_file_at_a_rate_that_the_device_takes(tmp_path: Path, card: None) -> None:
     path = tmp_path / "cd.wav"
     soundfile.write(path, noise(2000).T, 44100)
-    assert open_host(options(path, output="")).clock.spec.sample_rate == 44100
+    assert opened(options(path, output="")).rig.clock.spec.sample_rate == 44100
 
 
 def test_a_file_at_another_rate_is_resampled_to_the_device(song: Path, card: None) -> None:
-    assert open_host(options(song, output="")).clock.spec.sample_rate == 48000
+    assert opened(options(song, output="")).rig.clock.spec.sample_rate == 48000
 
 
 def test_a_device_in_and_out(card: None) -> None:
-    host = open_host(options("Card", output="Card"))
+    host = opened(options("Card", output="Card"))
     assert isinstance(host.rig.clock, FakeClock)
     assert host.rig.clock.source == CARD
     assert host.rig.decks[0].player is None
@@ -103,31 +114,21 @@ def test_a_device_in_and_out(card: None) -> None:
 
 
 def test_the_output_is_the_input_too_by_default(card: None) -> None:
-    host = open_host(options("", output="Card"))
+    host = opened(options("", output="Card"))
     assert isinstance(host.rig.clock, FakeClock) and host.rig.clock.source == CARD
 
 
 def test_routes_say_how_many_outputs_are_opened(song: Path) -> None:
-    host = open_host(options(song, route=("vocals=1,2 accompaniment=3,4", "mix=7,8")))
+    host = opened(options(song, route=("vocals=1,2 accompaniment=3,4", "mix=7,8")))
     assert host.rig.clock.spec.outputs == 8
 
 
-@pytest.mark.parametrize("name", ["USB 2.0", "3", "hw:1", "Card"])
-def test_names_that_are_devices(name: str) -> None:
-    assert not session._is_file(name)
-
-
-@pytest.mark.parametrize("name", ["song.mp3", "no/such", "a.m4a", "x.3gp", "..", "/"])
-def test_names_that_are_files(name: str) -> None:
-    assert session._is_file(name)
-
-
 def test_freewheel_is_for_null_and_jack(song: Path, card: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert open_host(options(song, freewheel=True)).settings.freewheel
+    assert opened(options(song, freewheel=True)).rig.settings.freewheel
     with pytest.raises(DeviceError, match=r"cannot wait; use --freewheel with --output null"):
-        open_host(options(song, output="Card", freewheel=True))
+        opened(options(song, output="Card", freewheel=True))
     monkeypatch.setattr(session, "find_device", lambda text, kind: replace(CARD, host_api=JACK))
-    assert open_host(options(song, output="Card", freewheel=True)).settings.freewheel
+    assert opened(options(song, output="Card", freewheel=True)).rig.settings.freewheel
 
 
 REFUSED: list[tuple[dict[str, Any], type[RtsepError], str]] = [
@@ -183,3 +184,53 @@ def changed(song: Path, changes: dict[str, Any]) -> LiveOptions:
 def test_refused_by_a_device(song: Path, card: None, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(DeviceError, match=words):
         open_host(changed(song, changes))
+
+
+def test_two_decks_play_two_files(song: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.wav"
+    soundfile.write(other, noise(3000).T, 44100)
+    decks = (f"a={song}", f"b={other}")
+    host = opened(options("", deck=decks, route=("a/vocals=1,2 b/mix=3,4",), record=tmp_path / "stems", loop=True))
+    assert host.rig.clock.spec.sample_rate == 22050 and host.rig.clock.spec.outputs == 4, "the first deck's rate"
+    found = [(deck.name, deck.settings.source, deck.settings.record, deck.settings.loop) for deck in host.rig.decks]
+    assert found == [
+        ("a", "song.wav", tmp_path / "stems" / "a", True),
+        ("b", "other.wav", tmp_path / "stems" / "b", True),
+    ]
+    assert [deck.player.seconds for deck in host.rig.decks if deck.player] == pytest.approx(
+        [2000 / 22050, 3000 / 44100], rel=1e-3
+    )
+    assert {"decks/a/transport/seek", "decks/b/transport/skip"} <= set(host.actions.table)
+    assert host.store.prefix == host.actions.prefix == "", "no path is short for one of two decks"
+
+
+def test_a_deck_in_its_channels_beside_a_file(song: Path, card: None) -> None:
+    host = opened(options("", output="Card", deck=("a=1,2", f"b={song}")))
+    assert isinstance(host.rig.clock, FakeClock) and host.rig.clock.source == CARD
+    live, file = host.rig.decks
+    assert (live.player, live.settings.source, live.settings.channels) == (None, "input 1,2", (1, 2))
+    assert file.player and file.settings.source == "song.wav"
+
+
+@pytest.mark.parametrize(
+    ("deck", "kind", "words"),
+    [
+        (("a=missing.wav",), FileError, "missing.wav: no such file"),
+        (("a=1,2",), DeviceError, "null has no input of its own"),
+        (("a=demo", "b"), DeviceError, "deck 'b': write it as"),
+        (("a=demo", "a=demo"), DeviceError, "there are two decks 'a'"),
+    ],
+)
+def test_refused_of_decks(deck: tuple[str, ...], kind: type[RtsepError], words: str) -> None:
+    with pytest.raises(kind, match=words.replace("(", r"\(")):
+        open_host(options("", deck=deck))
+
+
+def test_a_stem_of_two_decks_needs_its_deck(song: Path) -> None:
+    with pytest.raises(RouteError, match="no stem 'vocals'; choose from a/vocals, a/accompaniment, a/mix, b/vocals"):
+        open_host(options("", deck=(f"a={song}", f"b={song}"), route=("vocals=1,2",)))
+
+
+def test_channels_of_a_deck_that_the_device_lacks(song: Path, card: None) -> None:
+    with pytest.raises(DeviceError, match=r"input channels \(3, 4\): Card has 1 to 2"):
+        open_host(options("", output="Card", deck=("a=1,2", "b=3,4")))

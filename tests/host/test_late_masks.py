@@ -37,26 +37,26 @@ def look(host: Host, seen: LateMasks, looks: int, late_each: int, pass_s: float 
     for _ in range(looks):
         host.rig.pipeline.state["hops"] += 2 * WINDOW.mask_interval
         host.rig.pipeline.state["late_masks"] += late_each
-        host.rig.pipeline.state["taken"] = int(host.rig.pipeline.state[0]["hops"]) - 1 - 2 * WINDOW.mask_interval
+        host.rig.decks[0].memory.state["taken"] = int(host.rig.pipeline.state[0]["hops"]) - 1 - 2 * WINDOW.mask_interval
         record(host.rig.scheduler.times, int(pass_s * 1e9))
         seen.look()
     return seen.advice
 
 
 def test_how_late_and_what_to_do(host: Host) -> None:
-    seen = LateMasks(host.rig.pipeline, host.rig.scheduler, BUDGET)
+    seen = LateMasks(host.rig.pipeline, host.rig.scheduler.times, lambda: BUDGET)
     assert look(host, seen, LOOKS - 1, 1) == "", "not before two seconds"
     assert look(host, seen, 1, 1) == "masks 46 ms late: try --mask-interval 8 --compute 2048"
 
 
 def test_it_goes_when_masks_come_in_time_again(host: Host) -> None:
-    seen = LateMasks(host.rig.pipeline, host.rig.scheduler, BUDGET)
+    seen = LateMasks(host.rig.pipeline, host.rig.scheduler.times, lambda: BUDGET)
     assert look(host, seen, LOOKS, 1)
     assert look(host, seen, LOOKS, 0) == ""
 
 
 def test_one_late_mask_is_no_news(host: Host) -> None:
-    seen = LateMasks(host.rig.pipeline, host.rig.scheduler, BUDGET)
+    seen = LateMasks(host.rig.pipeline, host.rig.scheduler.times, lambda: BUDGET)
     look(host, seen, 1, 1)
     assert look(host, seen, LOOKS, 0) == ""
 

@@ -69,13 +69,13 @@ with ExitStack() as servers:
         assert until(lambda: not host.snapshot().device_lost, 20), "the return is not seen"
         now = host.snapshot()
         assert now.warning == "" and now.parameters == lost.parameters
-        assert now.parameters["stems/vocals/gain_db"] == -6.0
+        assert now.parameters["decks/a/stems/vocals/gain_db"] == -6.0
         assert host.rig.latency == latency
         figures["after"] = play(second, 10 ** (-6 / 20))
         report = host_report(host)
     figures["losses"] = report["device_losses"]
     figures["refused"] = report["input_frames_refused"]
-ours = ("rtsep-pipeline", "rtsep-inference", "rtsep-watch")
+ours = ("signal path", "inference worker", "watch")
 figures["threads"] = [thread.name for thread in threading.enumerate() if thread.name in ours]
 print(json.dumps(figures))
 """
@@ -99,7 +99,7 @@ with VirtualCard() as card:
         time.sleep(1.0)
         rate = (int(host.rig.device_io.state[0]["callbacks"]) - callbacks) / (time.monotonic() - seconds)
         figures["rate"] = rate / (48000 / 256)
-    figures["losses"] = host.losses
+    figures["losses"] = host.watch.losses
 print(json.dumps(figures))
 """
 )
@@ -113,7 +113,7 @@ with host:
     assert until(lambda: host.rig.seconds > 0.3)
     print("plays", flush=True)
     sys.stdin.readline()
-print(json.dumps({"losses": host.losses}), flush=True)
+print(json.dumps({"losses": host.watch.losses}), flush=True)
 """
 )
 

@@ -14,10 +14,10 @@ from rtsep.audio.sources import Resampled
 from rtsep.dsp.ring import read, readable, skip_to
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError
-from rtsep.host.callback import DeviceIO, open_device_io
-from rtsep.host.rig.decks[0].player import Player, ring_frames
+from rtsep.host.device_io import DeckInput, InputSettings, open_device_io
+from rtsep.host.player import Player, ring_frames
 from tests.support.engines import stateful_spec
-from tests.support.hosts import file_host, until
+from tests.support.hosts import PATIENCE_S, file_host, until
 from tests.support.signals import Float32, counting, error_db, noise, sine
 
 pytestmark = pytest.mark.realtime
@@ -30,34 +30,36 @@ class Deck:
     """A player and the reader of its ring, as the callback is, without a clock."""
 
     def __init__(self, file: Resampled, loop: bool = False) -> None:
-        self.device_io: DeviceIO = open_device_io(2, 2, 64, ring_frames(file.sample_rate))
-        self.player = Player(file, self.device_io, loop)
+        settings = InputSettings(file_frames=ring_frames(file.sample_rate))
+        self.input: DeckInput = open_device_io(2, 2, 64, [settings]).inputs[0]
+        self.player = Player("player", file, self.input, loop=loop)
+        self.player.start()
 
     def take(self, frames: int) -> Float32:
         """The next frames, or what there is before the end: (channels, frames)."""
         parts = [np.zeros((0, 2), np.float32)]
         got = 0
         while got < frames:
-            skip_to(self.device_io.file, int(self.device_io.state[0]["file_skip"]))
+            skip_to(self.input.file, int(self.input.state[0]["file_skip"]))
             block = np.zeros((frames - got, 2), np.float32)
-            count = read(self.device_io.file, block)
+            count = read(self.input.file, block)
             parts.append(block[:count])
             got += count
             if not count:
                 if self.ended:
                     break
-                assert until(lambda: readable(self.device_io.file) or self.ended)
+                assert until(lambda: readable(self.input.file) or self.ended)
         return np.concatenate(parts).T
 
     @property
     def ended(self) -> bool:
-        return 0 <= int(self.device_io.state[0]["file_end"]) <= int(self.device_io.file.state[0]["read"])
+        return 0 <= int(self.input.state[0]["file_end"]) <= int(self.input.file.state[0]["read"])
 
     def seek(self, seconds: float) -> None:
         """Seek, and wait until the player has followed."""
-        before = int(self.device_io.state[0]["file_skip"])
+        before = int(self.input.state[0]["file_skip"])
         self.player.seek(seconds)
-        assert until(lambda: int(self.device_io.state[0]["file_skip"]) > before)
+        assert until(lambda: int(self.input.state[0]["file_skip"]) > before)
 
 
 @pytest.fixture
@@ -67,6 +69,8 @@ def decks() -> Iterator[list[Deck]]:
     yield opened
     for deck in opened:
         deck.player.stop()
+        deck.player.join(PATIENCE_S)
+        assert not deck.player.is_alive()
 
 
 def deck(decks: list[Deck], folder: Path, sound: Float32, loop: bool = False, rate: int = RATE) -> Deck:
@@ -85,13 +89,13 @@ def test_gapless_to_the_end(decks: list[Deck], tmp_path: Path, frames: int) -> N
     while not playing.ended:
         parts.append(playing.take(1777))
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), sound)
-    assert int(playing.device_io.state[0]["file_end"]) == frames
+    assert int(playing.input.state[0]["file_end"]) == frames
     assert playing.player.error is None
 
 
 def test_half_a_second_is_read_ahead(decks: list[Deck], tmp_path: Path) -> None:
     playing = deck(decks, tmp_path, counting(LONG))
-    assert readable(playing.device_io.file) >= RATE // 2
+    assert readable(playing.input.file) >= RATE // 2
 
 
 @pytest.mark.parametrize("frames", [1000, LONG])
@@ -100,7 +104,7 @@ def test_a_loop_is_gapless(decks: list[Deck], tmp_path: Path, frames: int) -> No
     playing = deck(decks, tmp_path, sound, loop=True)
     heard = playing.take(2 * LONG)
     np.testing.assert_array_equal(heard, np.tile(sound, (1, 2 * LONG // frames + 1))[:, : 2 * LONG])
-    assert int(playing.device_io.state[0]["file_end"]) == -1, "a loop has no end"
+    assert int(playing.input.state[0]["file_end"]) == -1, "a loop has no end"
     assert 0.0 <= playing.player.position_s < frames / RATE
 
 
@@ -118,14 +122,14 @@ def test_a_seek_lands_on_the_frame(decks: list[Deck], tmp_path: Path, seconds: f
 def test_after_a_seek_the_new_frames_are_there_at_once(decks: list[Deck], tmp_path: Path) -> None:
     """With a full ring too: nothing is dropped before its successor has come."""
     playing = deck(decks, tmp_path, counting(LONG))
-    assert until(lambda: readable(playing.device_io.file) >= ring_frames(RATE) - 1600)
+    assert until(lambda: readable(playing.input.file) >= ring_frames(RATE) - 1600)
     for seconds in (1.0, 3.0, 2.0):
-        before = int(playing.device_io.state[0]["file_skip"])
+        before = int(playing.input.state[0]["file_skip"])
         playing.player.seek(seconds)
-        while int(playing.device_io.state[0]["file_skip"]) == before:  # look at the very moment
+        while int(playing.input.state[0]["file_skip"]) == before:  # look at the very moment
             pass
-        skip_to(playing.device_io.file, int(playing.device_io.state[0]["file_skip"]))
-        assert readable(playing.device_io.file) >= 800
+        skip_to(playing.input.file, int(playing.input.state[0]["file_skip"]))
+        assert readable(playing.input.file) >= 800
         assert playing.take(1)[0, 0] == seconds * RATE + 1
 
 
@@ -150,7 +154,7 @@ def test_a_seek_back_from_the_end_plays_on(decks: list[Deck], tmp_path: Path) ->
     playing.take(LONG + 1)
     assert playing.ended
     playing.seek(4.0)
-    assert int(playing.device_io.state[0]["file_end"]) != LONG, "it goes on"
+    assert int(playing.input.state[0]["file_end"]) != LONG, "it goes on"
     np.testing.assert_array_equal(playing.take(LONG), sound[:, 4 * RATE :])
 
 

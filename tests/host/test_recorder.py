@@ -18,10 +18,10 @@ from rtsep.dsp.ring import ring_memory, write_or_skip
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError, FileError
-from rtsep.host.rig.decks[0].recorder import Recorder
+from rtsep.host.recorder import Recorder
 from rtsep.host.report import host_report
 from tests.support.engines import FrameEngine, stateful_spec, windowed_spec
-from tests.support.hosts import file_host, play, until
+from tests.support.hosts import PATIENCE_S, file_host, play, until
 from tests.support.signals import Float32, counting, error_db, noise
 
 pytestmark = pytest.mark.realtime
@@ -40,7 +40,7 @@ def recorder(folder: Path, latency: int, end: int | None, length: int = 50_000) 
     record_ring = ring_memory(length, 4)
     sound = np.concatenate([counting(length), counting(length, start=2)])
     assert write_or_skip(record_ring, np.ascontiguousarray(sound.T))
-    return Recorder(StemWriter(folder, STEMS, RATE, 2), record_ring, 2, latency, lambda: end)
+    return Recorder("recorder", StemWriter(folder, STEMS, RATE, 2), record_ring, latency, lambda: end)
 
 
 @pytest.mark.parametrize(("latency", "end"), [(0, None), (768, None), (768, 30_001), (20_000, 1), (0, 0)])
@@ -48,6 +48,7 @@ def test_trimmed_at_both_ends(tmp_path: Path, latency: int, end: int | None) -> 
     made = recorder(tmp_path, latency, end)
     made.start()
     made.stop()
+    made.join(PATIENCE_S)
     frames = 50_000 - latency if end is None else end
     assert made.frames == frames
     assert made.error is None
@@ -66,14 +67,14 @@ def test_as_long_as_the_file_and_in_time(tmp_path: Path, preset: str, frames: in
     assert heard.shape == (2, 2, frames)
     assert error_db(sound, heard.sum(axis=0)) < -100.0
     assert error_db(0.25 * sound, heard[0]) < -100.0
-    assert host_report(host)["recorded_frames"] == frames
+    assert host_report(host)["decks"][0]["recorded_frames"] == frames
 
 
 def test_it_records_before_the_faders(tmp_path: Path) -> None:
     sound = noise(20_000)
     host, clock = file_host(tmp_path, IdentityEngine(stateful_spec()), sound, record=tmp_path)
     for path in ("stems/vocals/mute", "stems/accompaniment/mute"):
-        host.controls.toggle(path)
+        host.store.toggle(path)
     play(host)
     assert not clock.captured[5000:].any()
     assert error_db(sound, stems_in(tmp_path).sum(axis=0)) < -100.0
@@ -138,11 +139,12 @@ def disk_check(done: subprocess.CompletedProcess[str], folder: Path, report: Pat
     found = json.loads(report.read_text(encoding="utf-8"))
     assert message in found["warning"]
     assert found["seconds"] > 24.0, "the song was played to its end"
-    assert 0 < found["recorded_frames"] < 24 * RATE
+    recorded = found["decks"][0]["recorded_frames"]
+    assert 0 < recorded < 24 * RATE
     heard = [soundfile.read(folder / f"{stem}.wav")[0] for stem in STEMS]
     for stem in heard:
-        assert len(stem) >= found["recorded_frames"] > 8000
-        assert np.abs(stem[: found["recorded_frames"]]).max() > 0.001
+        assert len(stem) >= recorded > 8000
+        assert np.abs(stem[:recorded]).max() > 0.001
 
 
 def command(folder: Path, report: Path) -> list[str]:
@@ -199,7 +201,8 @@ def test_a_recording_is_closed_whatever_fails_while_the_host_stops(
     with pytest.raises(type(error)), host:
         assert until(lambda: host.rig.seconds > 0.3)
     assert host.rig.decks[0].recorder and not host.rig.decks[0].recorder.is_alive()
-    assert not host.rig.scheduler.is_alive() and host.rig.decks[0].player and not host.rig.decks[0].player.is_alive()
+    assert host.rig.decks[0].player and not host.rig.decks[0].player.is_alive()
+    assert host.supervisor.alive == host.supervisor.left_behind == ()
     heard = stems_in(tmp_path)
     assert heard.shape[2] > 0.2 * RATE
     assert error_db(sound[:, : heard.shape[2]], heard.sum(axis=0)) < -100.0

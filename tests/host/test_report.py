@@ -15,7 +15,7 @@ from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError
 from rtsep.host.histogram import TIMES
 from rtsep.host.host import Host
-from rtsep.host.report import SCHEMA, check_writable, host_report, latency_report, write_json
+from rtsep.host.report import FORMAT, SCHEMA, SUMS, check_writable, host_report, latency_report, write_json
 from tests.support.engines import stateful_spec
 from tests.support.hosts import file_host, play
 from tests.support.signals import noise
@@ -66,11 +66,16 @@ def test_the_schema_is_strict() -> None:
 def test_every_field_of_a_run_is_described() -> None:
     definitions = schema()["$defs"]
     docs = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
-    for name, entry in definitions["run"]["properties"].items():
+    for name, entry in {**definitions["run"]["properties"], **definitions["deck"]["properties"]}.items():
         shared = definitions[entry["$ref"].rpartition("/")[2]] if "$ref" in entry else {}
         inside = entry.get("properties", {}) if name == "times" else {"": entry}
         assert all(part.get("description") or shared.get("description") or "enum" in part for part in inside.values())
         assert f"`{name}`" in docs, f"docs/report.md does not explain {name}"
+
+
+def test_the_schema_is_of_the_report_s_format() -> None:
+    assert schema()["$defs"]["format"]["const"] == FORMAT
+    assert schema()["$id"] == f"urn:rtsep:report:{FORMAT}"
 
 
 def test_the_schema_knows_the_presets() -> None:
@@ -84,10 +89,21 @@ def test_a_run_fits_the_schema(played: Host) -> None:
 
 @pytest.mark.parametrize(
     ("change", "value"),
-    [("hops", -1), ("seconds", "7"), ("preset", "24"), ("surprise", 1), ("stale_masks", 1.5), ("recorded", ["a", "a"])],
-)
+    [("hops", -1), ("seconds", "7"), ("preset", "24"), ("surprise", 1), ("stale_masks", 1.5), ("format", 2),
+     ("block_changes", -1), ("clock_gaps", 0.5), ("clock_gap_s", -0.1), ("decks", [])],
+)  # fmt: skip
 def test_the_schema_refuses(played: Host, change: str, value: object) -> None:
     report = {**host_report(played), change: value}
+    with pytest.raises(jsonschema.ValidationError):
+        validate(report)
+
+
+@pytest.mark.parametrize(
+    ("change", "value"), [("recorded", ["a", "a"]), ("recorded_frames", -1), ("name", "a/b"), ("source", ""), ("x", 1)]
+)
+def test_the_schema_refuses_of_a_deck(played: Host, change: str, value: object) -> None:
+    report = host_report(played)
+    report["decks"][0][change] = value
     with pytest.raises(jsonschema.ValidationError):
         validate(report)
 
@@ -97,15 +113,22 @@ def test_the_schema_misses_nothing(played: Host) -> None:
     for name in report:
         with pytest.raises(jsonschema.ValidationError):
             validate({other: report[other] for other in report if other != name})
+    (deck,) = report["decks"]
+    for name in deck:
+        with pytest.raises(jsonschema.ValidationError):
+            validate({**report, "decks": [{other: deck[other] for other in deck if other != name}]})
 
 
 def test_a_run_tells_the_truth(played: Host) -> None:
     report = host_report(played)
     frames = report["latency_frames"]
-    assert frames["total"] == played.latency.total == sum(v for k, v in frames.items() if k != "total")
+    assert frames["total"] == played.rig.latency.total == sum(v for k, v in frames.items() if k != "total")
     assert report["latency_ms"]["total"] == pytest.approx(1000 * frames["total"] / 44100, abs=1e-3)
-    assert report["recorded_frames"] == FRAMES
-    assert [Path(path).stem for path in report["recorded"]] == report["model"]["stems"]
+    (deck,) = report["decks"]
+    assert (deck["name"], deck["source"]) == ("a", "input.wav")
+    assert deck["recorded_frames"] == FRAMES
+    assert [Path(path).stem for path in deck["recorded"]] == report["model"]["stems"]
+    assert all(report[name] == deck[name] == 0 for name in SUMS)
     assert report["hops"] == report["times"]["hop_time"]["count"] == report["times"]["mask_age"]["count"]
     assert (
         report["inferences"] == report["times"]["inference_time"]["count"] >= report["hops"] // report["mask_interval"]
@@ -113,7 +136,7 @@ def test_a_run_tells_the_truth(played: Host) -> None:
     assert report["seconds"] >= FRAMES / 44100
     assert report["callbacks"] * report["block"] >= report["seconds"] * 44100
     assert report["cpu_cores"] == pytest.approx(report["cpu_s"] / report["seconds"], rel=0.01, abs=1e-3)
-    faults = ("late_masks", "stale_masks", "input_overflows", "output_underflows", "file_frames_starved")
+    faults = ("late_masks", "stale_masks", "output_underflows", "block_changes", "clock_gaps", "clock_gap_s", *SUMS)
     assert {name: report[name] for name in faults} == dict.fromkeys(faults, 0), "the clock waited"
     for name in TIMES:
         times = report["times"][name]

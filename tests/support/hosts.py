@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from rtsep.host.jack import JackClock, input_names, output_names
 from rtsep.host.null_clock import NullClock
 from rtsep.host.rig import HostSettings
 from rtsep.host.routes import parse_routes
+from rtsep.host.stage import Stage
 from tests.support.signals import Float32
 
 PATIENCE_S = 60.0  # the machine may be busy; nothing here is to be timed by it
@@ -51,8 +53,9 @@ def engine_thread(engine: Engine) -> EngineThread:
 def settings(
     engine: Engine, window: WindowSpec, routes: str = "mix=1,2", decks: Sequence[DeckSettings] = (), **changes: Any
 ) -> HostSettings:
-    """Settings with routes as the command line writes them; without decks it is one that plays the device's input."""
+    """Settings with routes as the command line writes them; without decks one plays the device's input."""
     of_deck = {name: changes.pop(name) for name in ("channels", "record", "loop", "stages") if name in changes}
+    changes["stages"] = changes.pop("master_stages", ())
     decks = decks or (DeckSettings(**of_deck),)
     stems = {deck.name: engine.spec.stems for deck in decks}
     return HostSettings(window, parse_routes(routes.split(), stems, engine.spec.channels), tuple(decks), **changes)
@@ -87,6 +90,36 @@ def file_host(
     file = open_file(folder, sound, sample_rate, engine.spec.channels)
     chosen = replace(chosen, decks=(replace(chosen.decks[0], file=file),))
     clock = NullClock(sample_rate, outputs(chosen), block, capture=sound.shape[1] + 2 * sample_rate)
+    return Host(engine_thread(engine), clock, chosen), clock
+
+
+def decks_host(
+    folder: Path,
+    engine: Engine,
+    sounds: Mapping[str, Float32],
+    routes: str,
+    sample_rate: int = 44100,
+    preset: str = "23",
+    block: int = 256,
+    freewheel: bool = True,
+    record: Path | None = None,
+    stages: Mapping[str, tuple[Stage, ...]] = MappingProxyType({}),
+    **changes: Any,
+) -> tuple[Host, NullClock]:
+    """A host whose decks play these sounds as files, by name, and the clock, which keeps what is played."""
+    decks = [
+        DeckSettings(
+            name,
+            open_file(folder, sound, sample_rate, engine.spec.channels, name),
+            record=record and record / name,
+            stages=stages.get(name, ()),
+        )
+        for name, sound in sounds.items()
+    ]
+    window = plan(engine.spec, sample_rate, preset)
+    chosen = settings(engine, window, routes, decks, freewheel=freewheel, **changes)
+    longest = max(sound.shape[1] for sound in sounds.values())
+    clock = NullClock(sample_rate, outputs(chosen), block, capture=longest + 2 * sample_rate)
     return Host(engine_thread(engine), clock, chosen), clock
 
 

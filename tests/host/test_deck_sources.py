@@ -1,0 +1,53 @@
+"""What decks play, as people write it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rtsep.demo import SONG
+from rtsep.errors import DeviceError, ParameterError, RtsepError
+from rtsep.host.deck_sources import DeckSource, deck_sources
+
+
+@pytest.mark.parametrize("name", ["USB 2.0", "3", "hw:1", "Card"])
+def test_names_that_are_devices(name: str) -> None:
+    (deck,) = deck_sources((), name, (3, 4))
+    assert deck == DeckSource("a", None, (3, 4))
+
+
+@pytest.mark.parametrize("name", ["song.mp3", "no/such", "a.m4a", "x.3gp", "..", "/"])
+def test_names_that_are_files(name: str) -> None:
+    (deck,) = deck_sources((), name, (1, 2))
+    assert deck == DeckSource("a", Path(name))
+
+
+def test_the_demo_is_a_file() -> None:
+    assert deck_sources((), "demo", (1, 2)) == (DeckSource("a", SONG),)
+    assert deck_sources(("b=demo",), "", (1, 2)) == (DeckSource("b", SONG),)
+
+
+def test_decks_by_name() -> None:
+    assert deck_sources(("a=song.flac", "b=3,4", "left-1=sets/x=y.wav"), "Card", (5, 6)) == (
+        DeckSource("a", Path("song.flac")),
+        DeckSource("b", None, (3, 4)),
+        DeckSource("left-1", Path("sets/x=y.wav")),
+    )
+
+
+REFUSED: list[tuple[tuple[str, ...], str, type[RtsepError], str]] = [
+    (("a",), "", DeviceError, "deck 'a': write it as a=song.flac, or a=1,2 for two input channels"),
+    (("a=",), "", DeviceError, "deck 'a=': write it as"),
+    (("a=x.wav", "a=y.wav"), "", DeviceError, "there are two decks 'a'; give each a name of its own"),
+    (("a/b=x.wav",), "", ParameterError, "deck 'a/b': a deck's name is 1 to 32 letters, digits, '-' and '_'"),
+    (("=x.wav",), "", ParameterError, "deck '': a deck's name"),
+    (("a=x.wav",), "y.wav", DeviceError, "--input 'y.wav' is a file, and decks are named: write it as --deck a=y.wav"),
+]
+
+
+@pytest.mark.parametrize(("decks", "source", "kind", "words"), REFUSED)
+def test_refused(decks: tuple[str, ...], source: str, kind: type[RtsepError], words: str) -> None:
+    with pytest.raises(kind) as caught:
+        deck_sources(decks, source, (1, 2))
+    assert str(caught.value).startswith(words) and "\n" not in str(caught.value)
