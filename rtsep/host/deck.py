@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,6 @@ class DeckMemory(NamedTuple):
     block: NDArray[np.float32]  # (C, hop)
     stems: NDArray[np.float32]  # (S, C, hop)
     dry: NDArray[np.float32]  # (C, hop)
-    stages: tuple[Any, ...]  # what the stems go through, the faders last
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,6 @@ def open_deck(model: ModelSpec, window: WindowSpec, deck_input: DeckInput, stage
         block=np.zeros((channels, hop), np.float32),
         stems=np.zeros((stems, channels, hop), np.float32),
         dry=np.zeros((channels, hop), np.float32),
-        stages=stages,
     )
 
 
@@ -151,12 +149,14 @@ def separate_hop(deck: DeckMemory) -> None:
 
 
 def file_length(deck_input: DeckInput) -> int | None:
-    """Give the frames that a deck's file has brought in all, once it has ended.
+    """Give the frames that a deck has played to the end of its file, once that is reached.
 
     Thread: any; not real-time safe (Python).
     """
-    end, dropped, starved = (int(deck_input.state[0][name]) for name in ("file_end", "file_dropped", "file_starved"))
-    return end - dropped + starved if end >= 0 else None
+    end, dropped, *silent = (
+        int(deck_input.state[0][name]) for name in ("file_end", "file_dropped", "file_starved", "file_tails")
+    )
+    return end - dropped + sum(silent) if end >= 0 else None
 
 
 class Deck:
@@ -167,6 +167,7 @@ class Deck:
         window: how the model is run.
         deck_input: where its sound comes from.
         memory: as kernels see it.
+        stages: what its stems go through, the faders last.
         player: of its file.
         recorder: of its stems.
 
@@ -179,17 +180,18 @@ class Deck:
         window: WindowSpec,
         deck_input: DeckInput,
         memory: DeckMemory,
+        stages: tuple[Stage, ...],
         player: Player | None,
         recorder: Recorder | None,
     ) -> None:
-        self.name, self.settings, self.memory = settings.name, settings, memory
+        self.name, self.settings, self.memory, self.stages = settings.name, settings, memory, stages
         self.player, self.recorder = player, recorder
         self._window, self._input = window, deck_input.state
 
     @property
     def latency(self) -> Latency:
         """What separation and stages add, in frames."""
-        return self._window.latency + total_latency(self.memory.stages)
+        return self._window.latency + total_latency(self.stages)
 
     @property
     def tail(self) -> int | None:

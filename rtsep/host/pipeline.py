@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import literal_unroll
 from numpy.typing import NDArray
 
 from rtsep.core.spec import WindowSpec
@@ -41,7 +42,8 @@ class Pipeline(NamedTuple):
     state: NDArray[np.void]  # (1,) of STATE
     device: NDArray[np.void]  # (1,) of the callback's STATE
     outputs: RingMemory
-    decks: tuple[DeckMemory, ...]
+    decks: tuple[DeckMemory, ...]  # all of one type, so that kernels can count them through
+    deck_stages: tuple[tuple[Any, ...], ...]  # what the stems of each go through, the faders last
     mixer: Mixer
     stages: tuple[Any, ...]  # what the mix goes through, the master's fader last
     hop_times: NDArray[np.void]  # histogram, without the wait for masks
@@ -51,7 +53,12 @@ class Pipeline(NamedTuple):
 
 
 def open_pipeline(
-    window: WindowSpec, device_io: DeviceIO, decks: tuple[DeckMemory, ...], mixer: Mixer, stages: tuple[Stage, ...]
+    window: WindowSpec,
+    device_io: DeviceIO,
+    decks: tuple[DeckMemory, ...],
+    deck_stages: tuple[tuple[Stage, ...], ...],
+    mixer: Mixer,
+    stages: tuple[Stage, ...],
 ) -> Pipeline:
     """Make a signal path between the callback's rings, ready for `warm_up`.
 
@@ -59,6 +66,7 @@ def open_pipeline(
         window: how the model is run.
         device_io: the callback's side.
         decks: one or more.
+        deck_stages: what the stems of each go through.
         mixer: of these decks.
         stages: what the mix goes through.
 
@@ -75,6 +83,7 @@ def open_pipeline(
         device=device_io.state,
         outputs=device_io.outputs,
         decks=decks,
+        deck_stages=deck_stages,
         mixer=mixer,
         stages=stages,
         hop_times=histogram(),
@@ -189,7 +198,11 @@ def run_pipeline(pipeline: Pipeline) -> None:
         pipeline.mixed[:, :] = 0.0
         for deck in range(decks):
             separate_hop(pipeline.decks[deck])
-            run_stages(pipeline.decks[deck].stages, pipeline.decks[deck].stems)
+        deck = 0
+        for stages in literal_unroll(pipeline.deck_stages):  # each deck has others
+            run_stages(stages, pipeline.decks[deck].stems)
+            deck += 1  # noqa: SIM113 (numba knows no enumerate here)
+        for deck in range(decks):
             mix_deck(pipeline.mixer, deck, pipeline.decks[deck].stems, pipeline.decks[deck].dry, pipeline.mixed)
         run_stages(pipeline.stages, pipeline.mixer.mix)
         mix_master(pipeline.mixer, pipeline.mixed)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rtsep.audio.sources import Resampled
 from rtsep.dsp.ring import writable, write
 from rtsep.errors import FileError
-from rtsep.host.device_io import DeckInput
+from rtsep.host.device_io import LARGEST_BLOCK, DeckInput
 from rtsep.host.supervisor import Worker
 
 AHEAD_S = 1.0  # the ring holds twice this; half a second is the least that a disk's pause needs
@@ -29,7 +29,7 @@ def ring_frames(sample_rate: int) -> int:
 
     Thread: any; not real-time safe (Python).
     """
-    return int(2 * AHEAD_S * sample_rate)
+    return max(int(2 * AHEAD_S * sample_rate), 4 * LARGEST_BLOCK)
 
 
 class Player(Worker):
@@ -136,7 +136,7 @@ class Player(Worker):
                 rest, ended = found
             if not len(rest) and not ended:
                 rest, ended = self._next(chunk)
-            room = max(0, writable(ring) - 2 * chunk)  # what a seek brings must always fit
+            room = max(0, writable(ring) - 2 * max(chunk, LARGEST_BLOCK))  # what a seek brings must always fit
             rest = rest[write(ring, rest[:room]) :]
             if ended and not len(rest):
                 state["file_end"] = ring.state[0]["written"]
@@ -160,10 +160,10 @@ class Player(Worker):
                 self.fail(error)
                 return None
             self._origin, self._from = int(self._input.file.state[0]["written"]), target
-        block, ended = self._next(chunk)
+        block, ended = self._next(max(chunk, LARGEST_BLOCK))  # the next block may be as long
         rest = block[write(self._input.file, block) :]
+        self._input.state["file_end"] = -1  # before the skip: what follows that is not behind the end
         self._input.state["file_skip"] = self._origin
-        self._input.state["file_end"] = -1
         return rest, ended
 
     def _next(self, chunk: int) -> tuple[Frames, bool]:

@@ -58,9 +58,9 @@ class Rig:
         self.device_io = self._open_device_io()
         self.mixer = open_mixer(self.stems, self.model.channels, settings.routes, rate, window.hop)
         self.decks = tuple(self._open_deck(number) for number in range(len(settings.decks)))
-        memories = tuple(deck.memory for deck in self.decks)
+        memories, deck_stages = tuple(deck.memory for deck in self.decks), tuple(deck.stages for deck in self.decks)
         stages = (*settings.stages, master_fader(self.mixer))
-        self.pipeline = open_pipeline(window, self.device_io, memories, self.mixer, stages)
+        self.pipeline = open_pipeline(window, self.device_io, memories, deck_stages, self.mixer, stages)
         self.scheduler = InferenceScheduler(engine, window, self.pipeline)
         self._latency = Latency()
 
@@ -132,7 +132,7 @@ class Rig:
             recorder, tap = self._open_recorder(f"recorder{of_deck}", settings, deck_input)
             stages = (tap, *stages)
         memory = open_deck(self.model, self.settings.window, deck_input, stages)
-        return Deck(settings, self.settings.window, deck_input, memory, player, recorder)
+        return Deck(settings, self.settings.window, deck_input, memory, stages, player, recorder)
 
     def _open_recorder(self, role: str, settings: DeckSettings, deck_input: DeckInput) -> tuple[Recorder, RecordTap]:
         model, window, rate = self.model, self.settings.window, self.clock.spec.sample_rate

@@ -6,6 +6,7 @@ import threading
 import time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsep.core.spec import WindowSpec
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, post, wait_until
@@ -32,11 +33,11 @@ def _await_frames(pipeline: Pipeline, done: int) -> int:
 
 
 @kernel
-def _await_taken(pipeline: Pipeline, hop: int) -> None:
-    """Sleep until the masks made at a hop are in use: the next ones would take their place before their time."""
+def _await_taken(pipeline: Pipeline, given: NDArray[np.int64]) -> None:
+    """Sleep until the masks that each deck was given last are in use: the next would take their place too early."""
     for deck in range(len(pipeline.decks)):
         while (
-            load_acquire(pipeline.decks[deck].state, "taken") < hop
+            load_acquire(pipeline.decks[deck].state, "taken") < given[deck]
             and load_acquire(pipeline.device, "phase") != STOPPED
         ):
             wait_until(pipeline.state[0].infer_wake, clock_ns() + POLL_NS // 20)
@@ -69,7 +70,7 @@ class InferenceScheduler:
         self._masks: Float32 = np.zeros(masks_shape(model, model.context, rows), np.float32)
         self._real = np.zeros(rows, np.bool_)
         self._next = 0  # the next hop to infer at
-        self._published = -1  # hop of the last masks
+        self._given = np.full(len(pipeline.decks), -1)  # hop of the last masks of each deck
 
     def warm_up(self) -> None:
         """Make the engine warm for all decks, and compile all that the first call would.
@@ -84,7 +85,7 @@ class InferenceScheduler:
         gather(first.spectrogram_ring, -1, self._window.frame_stride, self._magnitudes[0])
         give_mask(first, -1, self._mask(0))
         _await_frames(self._pipeline, -1)
-        _await_taken(self._pipeline, -1)
+        _await_taken(self._pipeline, self._given)
         record(histogram(), 0)
         post(int(self._pipeline.state[0]["wake"]))
 
@@ -143,10 +144,10 @@ class InferenceScheduler:
         record(self.times, time.perf_counter_ns() - started)
         self.inferences += 1
         if self._window.ahead:
-            _await_taken(self._pipeline, self._published)
+            _await_taken(self._pipeline, self._given)
         for number, deck in enumerate(self._pipeline.decks):
             row = self._slots.row(hop, number)
             if self._real[row]:
                 give_mask(deck, hop, self._mask(row))
+                self._given[number] = hop
         post(int(self._pipeline.state[0]["wake"]))
-        self._published = hop
