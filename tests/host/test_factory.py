@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import soundfile
-from rtsep.host.rig.clock import NullClock
 
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError, EngineError, FileError, ModelError, RouteError, RtsepError, SpecError
