@@ -173,7 +173,7 @@ def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray
     record(numba.carray(pointer_at(device.intervals), (1,), HISTOGRAM), now - device.last_ns)
     outputs = ring_at(device.out_state, device.out_data, device.out_capacity, device.outputs)
     told = device.told_block == frames
-    if frames > device.block or (told and frames != device.block):
+    if device.slack and (frames > device.block or (told and frames != device.block)):
         prepare(state, outputs, frames, told)
     decks = numba.carray(pointer_at(device.deck_inputs), (device.decks,), DECK_INPUT)
     for deck in range(device.decks):

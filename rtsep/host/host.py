@@ -122,10 +122,13 @@ class Host:
         return warning(self.rig, self.watch, self.supervisor) or behind or self.late_masks.advice
 
     def snapshot(self) -> Snapshot:
-        """Give what is to be seen now; see `status.snapshot`.
+        """Give what was to be seen when the watch looked last.
 
-        Thread: one at a time, while it plays the watch; not real-time safe (locks).
+        Thread: any; not real-time safe (Python).
         """
+        return self.publisher.latest or self._snapshot()
+
+    def _snapshot(self) -> Snapshot:
         return snapshot(self.rig, self.watch, self.store.values(), self.finished, self.warning)
 
     # Running -----------------------------------------------------------------------------------
@@ -167,6 +170,7 @@ class Host:
         self._cpu_started = time.process_time()
         set_phase(rig.device_io.state, RUNNING)
         self._announce()
+        self.publisher.publish(self._snapshot())
         self.supervisor.start(self.watch)
 
     def _measure_block(self) -> None:
@@ -187,7 +191,7 @@ class Host:
         if not self.rig.settings.freewheel:
             self.late_masks.look()
         self._announce()
-        self.publisher.publish(self.snapshot())
+        self.publisher.publish(self._snapshot())
 
     def _announce(self) -> None:
         """Tell the clock's system how late we are ourselves, whenever that changes."""

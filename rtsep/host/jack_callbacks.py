@@ -136,7 +136,7 @@ def jack_process(frames, userdata):  # type: ignore[no-untyped-def]  # noqa: ANN
         userdata: address of a CLIENT_STATE record.
 
     Returns:
-        0; a client that was given up says 1, and is called no more.
+        0, also of a client that was given up: it plays silence.
 
     Thread: JACK's real-time thread; real-time safe.
     """
@@ -154,7 +154,7 @@ def jack_process(frames, userdata):  # type: ignore[no-untyped-def]  # noqa: ANN
             if device_io.phase == PRIMING:
                 device_io.block = max(device_io.block, count)
             device_io.callbacks += 1
-        return np.int32(retired)
+        return np.int32(0)  # anything else ends the client on JACK's own thread, beside the `jack_client_close` of ours
     taken = numba.carray(pointer_at(ours.taken), (count if ours.inputs else 0, ours.inputs), np.float32)
     played = numba.carray(pointer_at(ours.played), (count, ours.outputs), np.float32)
     for channel in range(ours.inputs):

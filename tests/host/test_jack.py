@@ -19,15 +19,15 @@ from rtsep.dsp.native import post
 from rtsep.dsp.ring import read, readable, write
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError
-from rtsep.host.callback import LARGEST_BLOCK, RUNNING, STOPPED, DeviceIO, open_device_io
 from rtsep.host.device import JACK, Device, devices, find_device
+from rtsep.host.device_io import LARGEST_BLOCK, RUNNING, STOPPED, DeviceIO, InputSettings, open_device_io
 from rtsep.host.factory import open_host
 from rtsep.host.jack import JackClock, input_names, output_names
 from rtsep.host.jack_callbacks import jack_memory, jack_process
 from rtsep.host.jack_connections import Cable, CableMemory
-from rtsep.host.mixer import Route
 from rtsep.host.options import LiveOptions
 from rtsep.host.portaudio import portaudio, refresh_devices
+from rtsep.host.routes import Route
 from tests.support.card import ROOT, VirtualCard, missing
 from tests.support.engines import stateful_spec
 from tests.support.hosts import card_host, until
@@ -51,6 +51,7 @@ def other(name: str, inputs: int = 0, outputs: int = 0) -> Iterator[Any]:
         client.inports.register(f"in_{n + 1}")
     for n in range(outputs):
         client.outports.register(f"out_{n + 1}")
+    client.set_process_callback(lambda frames: None)  # jackd waits for ever for who is in the graph and has none
     with client:
         yield client
     client.close()
@@ -72,8 +73,8 @@ def move(device_io: DeviceIO) -> None:
     """Be the signal path: what comes in goes out, until the host stops."""
     buffer = np.zeros((256, 2), np.float32)
     while int(device_io.state[0]["phase"]) != STOPPED:
-        if readable(device_io.inputs) >= len(buffer):
-            read(device_io.inputs, buffer)
+        if readable(device_io.inputs[0].ring) >= len(buffer):
+            read(device_io.inputs[0].ring, buffer)
             write(device_io.outputs, buffer)
             post(device_io.done.ctypes.data)
 
@@ -183,7 +184,7 @@ def test_what_a_user_unplugs_stays_so_and_what_he_plugs_in_is_remembered() -> No
 
 @needs_card
 def test_the_process_callback_is_a_c_function_between_planar_and_interleaved() -> None:
-    device_io = open_device_io(2, 3, 1000, 1)
+    device_io = open_device_io(2, 3, 1000, [InputSettings()])
     device_io.state["device_inputs"] = 2
     ports = {n: np.full(LARGEST_BLOCK + 1, np.nan, np.float32) for n in range(1, 6)}
     get_buffer = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)(
@@ -202,11 +203,11 @@ def test_the_process_callback_is_a_c_function_between_planar_and_interleaved() -
     for n in range(3):
         np.testing.assert_array_equal(ports[3 + n][:100], np.arange(100) * 3 + n)
     taken = np.zeros((100, 2), np.float32)
-    read(device_io.inputs, taken)
+    read(device_io.inputs[0].ring, taken)
     np.testing.assert_array_equal(taken.T, [1000 + np.arange(100), 2000 + np.arange(100)])
     assert call(LARGEST_BLOCK + 1, own) == 0
     assert all((ports[n] == 0.0).all() for n in (3, 4, 5))
-    assert (device_io.state[0]["block"], device_io.state[0]["callbacks"]) == (LARGEST_BLOCK + 1, 3)
+    assert (device_io.state[0]["frames"], device_io.state[0]["callbacks"]) == (LARGEST_BLOCK + 1, 3)
     write(device_io.outputs, np.ones((100, 3), np.float32))
     memory.state["retired"] = 1
     ports[3][:] = np.nan
@@ -221,7 +222,7 @@ def test_the_process_callback_is_a_c_function_between_planar_and_interleaved() -
 @pytest.mark.parametrize("block", [64, 256, 1024])
 def test_sound_passes_the_client_to_the_bit(card: CardFactory, block: int) -> None:
     running, sound, slack = card(block=block), noise(5 * 48000), 2048
-    device_io = open_device_io(2, 2, 1 << 16, 1)
+    device_io = open_device_io(2, 2, 1 << 16, [InputSettings()])
     device_io.state["freewheel"], device_io.outputs.state["written"] = 1, slack
     clock = JackClock(SYSTEM, SYSTEM, 48000, input_names(2), ("mix_1", "mix_2"), connect=False)
     path = threading.Thread(target=move, args=(device_io,))
@@ -274,7 +275,7 @@ def test_input_and_output_may_be_clients_of_their_own(card: CardFactory) -> None
         with open_host(options) as host:
             assert until(lambda: cables(mixer, "rtsep:in_3") == {"mixer:out_3"})
             assert until(lambda: cables(mixer, "rtsep:mix_2") == {"amplifier:in_2"})
-            assert host.audio.inputs == 4
+            assert host.rig.audio.inputs == 4
         with open_host(LiveOptions(**{**vars(options), "connect": False})):
             assert cables(mixer, "rtsep:in_3") == cables(mixer, "rtsep:mix_2") == set()
 
@@ -284,10 +285,10 @@ def test_jack_is_told_of_our_latency_and_tells_its_own(card: CardFactory) -> Non
     card(block=256)
     host = card_host(IdentityEngine(stateful_spec()), routes="mix=1,2", connect=True)
     with other("observer") as observer, other("tape", inputs=1), host:
-        own = host.latency.total - 512
-        assert (host.latency.device, host.clock.latency) == (512, 512)  # the dummy's, in and out
+        own = host.rig.latency.total - 512
+        assert (host.rig.latency.device, host.rig.clock.latency) == (512, 512)  # the dummy's, in and out
         assert told("rtsep:mix_1", "capture") == told("rtsep:in_2", "playback") == (256 + own, 256 + own)
-        host.clock.announce(own + 100)
+        host.rig.clock.announce(own + 100)
         assert told("rtsep:mix_2", "capture") == told("rtsep:in_1", "playback") == (356 + own, 356 + own)
         observer.disconnect("rtsep:mix_1", "system:playback_1")
         observer.connect("rtsep:mix_1", "tape:in_1")
@@ -299,7 +300,7 @@ def test_what_the_server_cannot_have_is_refused(card: CardFactory) -> None:
     card(sample_rate=44100, block=256)
     device = find_device("system", "outputs")
     names = input_names(2), ("mix_1", "mix_2")
-    device_io = open_device_io(2, 2, 1000, 1)
+    device_io = open_device_io(2, 2, 1000, [InputSettings()])
     with pytest.raises(DeviceError, match=r"system refuses 48000 Hz; its own rate is 44100 Hz: try --rate 44100"):
         JackClock(device, device, 48000, *names)
     with pytest.raises(DeviceError, match=r"JACK runs blocks of 256 frames; --block 64 is to be set there"):
@@ -317,7 +318,7 @@ def test_no_server_is_an_error_in_silence(monkeypatch: pytest.MonkeyPatch, capfd
     monkeypatch.setenv("JACK_DEFAULT_SERVER", "no-such-server")
     clock = JackClock(SYSTEM, None, 48000, (), ("mix_1",))
     with pytest.raises(DeviceError, match=r"^no JACK server runs; start one \(as `jackd -d alsa`\), or choose another"):
-        clock.open(open_device_io(2, 1, 1000, 1))
+        clock.open(open_device_io(2, 1, 1000, [InputSettings()]))
     clock.close()
     assert all(device.host_api != JACK for device in devices())
     assert capfd.readouterr() == ("", "")
@@ -351,16 +352,16 @@ RETURN = (
 with VirtualCard() as card:
     host = card_host(IdentityEngine(stateful_spec()), connect=True)
     with host:
-        assert until(lambda: host.seconds > 0.2)
+        assert until(lambda: host.rig.seconds > 0.2)
         card.kill()
-        assert until(lambda: host.snapshot().device_lost and not host.clock.alive, 20)
+        assert until(lambda: host.snapshot().device_lost and not host.rig.clock.alive, 20)
         with VirtualCard() as second:
             assert until(lambda: not host.snapshot().device_lost, 20)
             with other("observer") as observer:
                 found = {port.name: sorted(cables(observer, port.name)) for port in observer.get_ports("^rtsep:")}
             second.kill()
             assert until(lambda: host.snapshot().device_lost, 20)
-    print(json.dumps({"cables": found, "losses": host.losses}))
+    print(json.dumps({"cables": found, "losses": host.watch.losses}))
 """
 )
 
@@ -389,7 +390,7 @@ host = card_host(IdentityEngine(stateful_spec()), connect=True)
 with host:
     for line in sys.stdin:
         now = host.snapshot()
-        print(json.dumps({"lost": now.device_lost, "seconds": now.running_s, "losses": host.losses}), flush=True)
+        print(json.dumps({"lost": now.device_lost, "seconds": now.running_s, "losses": host.watch.losses}), flush=True)
 """
 )
 

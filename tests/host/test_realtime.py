@@ -13,6 +13,7 @@ import pytest
 from rtsep.core import system
 from rtsep.core.system import FIFO, OTHER, ROUND_ROBIN, Policy
 from rtsep.dsp.denormals import MACHINE
+from rtsep.engine.base import Real
 from rtsep.errors import DeviceError
 from rtsep.host import realtime
 from rtsep.host.portaudio import portaudio
@@ -78,18 +79,18 @@ def test_a_host_runs_its_threads_below_its_clock(tmp_path: Path) -> None:
         pytest.skip("the system grants no real-time priority")
     host, _ = file_host(tmp_path, FrameEngine(windowed_spec()), noise(200_000), freewheel=False)
     with host:
-        assert until(lambda: host.worker.inferences > 0)
+        assert until(lambda: host.rig.scheduler.inferences > 0)
         names = {thread.name: thread.native_id or 0 for thread in threading.enumerate()}
         told = {
             name: (os.sched_getscheduler(names[name]), os.sched_getparam(names[name]).sched_priority)
-            for name in ("rtsep-null", "rtsep-pipeline", "rtsep-inference")
+            for name in ("rtsep-null", "signal path", "inference worker")
         }
-        callback = host.device_io.state[0]
+        callback = host.rig.device_io.state[0]
         assert (int(callback["scheduler"]), int(callback["priority"])) == told["rtsep-null"]
     assert told == {
         "rtsep-null": (FIFO, CLOCK_PRIORITY),
-        "rtsep-pipeline": (FIFO, CLOCK_PRIORITY - 1),
-        "rtsep-inference": (FIFO, CLOCK_PRIORITY - 2),
+        "signal path": (FIFO, CLOCK_PRIORITY - 1),
+        "inference worker": (FIFO, CLOCK_PRIORITY - 2),
     }
 
 
@@ -98,9 +99,9 @@ class NumbersEngine(FrameEngine):
 
     kept: bool | None = None
 
-    def infer(self, magnitudes: Float32, masks: Float32, phase: int = 0) -> None:
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
         self.kept = bool(np.full(1, 1e-39, np.float32)[0] * np.float32(0.5) > 0.0)
-        super().infer(magnitudes, masks, phase)
+        super().infer(magnitudes, masks, real)
 
 
 @pytest.mark.skipif(MACHINE is None, reason="this processor's setting is not known")
@@ -117,8 +118,8 @@ def test_denormals_are_zero_on_our_threads_and_nowhere_else(tmp_path: Path) -> N
 def test_at_full_speed_every_thread_stays_as_it_is(tmp_path: Path) -> None:
     host, _ = file_host(tmp_path, FrameEngine(windowed_spec()), noise(200_000), freewheel=True)
     with host:
-        assert until(lambda: host.worker.inferences > 0)
-        assert host.worker.policy == Policy() and not host.device_io.state[0]["priority"]
+        assert until(lambda: host.rig.scheduler.inferences > 0)
+        assert host.rig.scheduler.policy == Policy() and not host.rig.device_io.state[0]["priority"]
 
 
 def test_python_is_quiet_until_the_last_user_leaves() -> None:
@@ -171,10 +172,10 @@ def test_memory_that_is_refused_is_asked_for_again(monkeypatch: pytest.MonkeyPat
 
 ALSA_CLOCK = """
 import time
-from rtsep.host.callback import open_device_io
+from rtsep.host.device_io import InputSettings, open_device_io
 from rtsep.host.clock import DeviceClock
 from rtsep.host.device import find_device
-io = open_device_io(2, 2, 48000, 1)
+io = open_device_io(2, 2, 48000, [InputSettings()])
 clock = DeviceClock(find_device("rtsepnull", "outputs"), None, 48000, 2, 256)
 clock.open(io)
 while io.state[0]["callbacks"] < 4:
