@@ -178,7 +178,7 @@ def _mix_decks(pipeline: Pipeline) -> None:
         separate_hop(deck)
         run_stages(stages, deck.stems)
         mix_deck(pipeline.mixer, number, deck.stems, deck.dry, pipeline.mixed)
-        number += 1
+        number += 1  # noqa: SIM113 (numba has no enumerate of what it unrolls)
 
 
 @kernel

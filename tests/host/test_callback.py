@@ -381,7 +381,6 @@ class TestFile:
         assert np.array_equal(self.taken(device_io), numbered(5001))
         assert np.array_equal(self.taken(device_io), numbered(5101)), "only once"
 
-
     def test_a_file_that_has_run_for_long(self) -> None:
         device_io, far = running(file=2000, prefill=5000, capacity=6000), 2**62
         device_io.inputs[0].file.state["written"] = device_io.inputs[0].file.state["read"] = far

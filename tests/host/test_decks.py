@@ -114,7 +114,7 @@ def test_a_seek_on_one_deck_leaves_the_other(tmp_path: Path) -> None:
         assert until(lambda: host.rig.seconds > 0.2)
         host.actions.run("decks/a/transport/seek", 2.5)
         assert until(lambda: host.finished)
-    assert 2.0 * RATE > int(host.rig.device_io.inputs[0].ring.state[0]["read"]), "the first was cut short"
+    assert int(host.rig.device_io.inputs[0].ring.state[0]["read"]) < 2.0 * RATE, "the first was cut short"
     total = host.rig.latency.total
     played, wanted = clock.captured[total : total + RATE, 2:].T, sounds["b"]
     wrong = np.abs(played - wanted).max(axis=0) > 1e-5

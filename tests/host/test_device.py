@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,12 +10,12 @@ import pytest
 from rtsep.core.presets import plan
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError
-from rtsep.host.device_io import LARGEST_BLOCK
 from rtsep.host.clock import DeviceClock, told_latency
-from rtsep.host.null_clock import NullClock
 from rtsep.host.deck import DeckSettings
 from rtsep.host.device import Device, find_device
+from rtsep.host.device_io import LARGEST_BLOCK
 from rtsep.host.host import Host
+from rtsep.host.null_clock import NullClock
 from tests.support.engines import stateful_spec
 from tests.support.hosts import card_host, engine_thread, settings, until
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import soundfile
-from rtsep.host.rig.clock import NullClock
 
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import DeviceError, EngineError, FileError, ModelError, RouteError, RtsepError, SpecError
@@ -197,7 +196,9 @@ def test_two_decks_play_two_files(song: Path, tmp_path: Path) -> None:
         ("a", "song.wav", tmp_path / "stems" / "a", True),
         ("b", "other.wav", tmp_path / "stems" / "b", True),
     ]
-    assert [deck.player.seconds for deck in host.rig.decks if deck.player] == pytest.approx([2000 / 22050, 3000 / 44100], rel=1e-3)
+    assert [deck.player.seconds for deck in host.rig.decks if deck.player] == pytest.approx(
+        [2000 / 22050, 3000 / 44100], rel=1e-3
+    )
     assert {"decks/a/transport/seek", "decks/b/transport/skip"} <= set(host.actions.table)
     assert host.store.prefix == host.actions.prefix == "", "no path is short for one of two decks"
 

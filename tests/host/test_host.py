@@ -17,9 +17,9 @@ from rtsep.demo import SONG
 from rtsep.engine.base import Engine
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import SpecError
-from rtsep.host.null_clock import NullClock
 from rtsep.host.histogram import percentiles
 from rtsep.host.host import Host
+from rtsep.host.null_clock import NullClock
 from rtsep.separation.stream import StreamSeparator
 from tests.support.clocks import StumblingClock
 from tests.support.engines import RATES, FrameEngine, stateful_spec, windowed_spec
@@ -58,7 +58,11 @@ def test_a_file_comes_out_late_by_the_stated_latency(tmp_path: Path, preset: str
     assert host.rig.audio.block == block
     assert delayed(sound, clock.captured.T, host.rig.latency.total) < -120
     assert not clock.captured[: host.rig.latency.total - host.rig.settings.window.synthesis].any()
-    assert int(host.rig.device_io.outputs.state[0]["underflows"]) == int(host.rig.device_io.inputs[0].ring.state[0]["overflows"]) == 0
+    assert (
+        int(host.rig.device_io.outputs.state[0]["underflows"])
+        == int(host.rig.device_io.inputs[0].ring.state[0]["overflows"])
+        == 0
+    )
     assert int(host.rig.pipeline.state[0]["stale_masks"]) == 0
 
 
@@ -280,7 +284,11 @@ def test_the_card_in_freewheel_is_late_by_the_stated_latency(card: CardFactory, 
     wanted = late(sound, host.rig.latency.total)[:, : recording.samples.shape[1]]
     for pair, share in enumerate((0.25, 0.75, 1.0, 0.25)):
         assert error_db(share * wanted, recording.samples[2 * pair : 2 * pair + 2]) < -120
-    assert int(host.rig.device_io.outputs.state[0]["underflows"]) == int(host.rig.device_io.inputs[0].ring.state[0]["overflows"]) == 0
+    assert (
+        int(host.rig.device_io.outputs.state[0]["underflows"])
+        == int(host.rig.device_io.inputs[0].ring.state[0]["overflows"])
+        == 0
+    )
 
 
 @pytest.mark.jack

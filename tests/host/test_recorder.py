@@ -144,7 +144,7 @@ def disk_check(done: subprocess.CompletedProcess[str], folder: Path, report: Pat
     heard = [soundfile.read(folder / f"{stem}.wav")[0] for stem in STEMS]
     for stem in heard:
         assert len(stem) >= recorded > 8000
-        assert np.abs(stem[: recorded]).max() > 0.001
+        assert np.abs(stem[:recorded]).max() > 0.001
 
 
 def command(folder: Path, report: Path) -> list[str]:

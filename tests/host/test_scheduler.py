@@ -129,7 +129,12 @@ def test_an_engine_that_fails_ends_the_run_with_its_error(tmp_path: Path, freewh
 def test_an_error_of_another_kind_becomes_one_of_ours(tmp_path: Path) -> None:
     engine = FailingEngine(windowed_spec(), ValueError("operands could not be broadcast"))
     host, _ = file_host(tmp_path, engine, noise(20 * RATE), freewheel=False)
-    with pytest.raises(RtsepError, match=r"inference worker failed \(ValueError: operands could not be broadcast\)") as caught, host:
+    with (
+        pytest.raises(
+            RtsepError, match=r"inference worker failed \(ValueError: operands could not be broadcast\)"
+        ) as caught,
+        host,
+    ):
         assert until(lambda: host.finished)
     assert isinstance(caught.value.__cause__, ValueError)
 

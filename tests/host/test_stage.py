@@ -27,7 +27,11 @@ WHERE = "vocals=1,2 a/mix=3,4 mix=5,6"
 
 def delayed_host(folder: Path, sound: Float32, **options: object) -> tuple[Host, NullClock]:
     """A host with a delay on its deck and on the master."""
-    stages = {"stages": (delay(OF_THE_DECK, 2),), "master_stages": (delay(OF_THE_MASTER, 1),), "record": folder / "stems"}
+    stages = {
+        "stages": (delay(OF_THE_DECK, 2),),
+        "master_stages": (delay(OF_THE_MASTER, 1),),
+        "record": folder / "stems",
+    }
     engine = IdentityEngine(stateful_spec(), (0.25, 0.75))
     return file_host(folder, engine, sound, RATE, routes=WHERE, **{**stages, **options})  # type: ignore[arg-type]
 
