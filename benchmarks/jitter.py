@@ -185,7 +185,7 @@ def measure(quick: bool = False) -> Figures:
                 ours.add(
                     device_io.intervals,
                     host.rig.pipeline.hop_times,
-                    device_io.inputs.state[0],
+                    device_io.inputs[0].ring.state[0],
                     device_io.outputs.state[0],
                 )
                 report = host_report(host)
