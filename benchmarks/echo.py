@@ -1,6 +1,6 @@
 """The control of the dropout tests: a native echo from ring to ring, with no signal path, mixer or host in it.
 
-PortAudio's callback (a numba cfunc, no GIL) writes its input to ring A and takes its output from ring B; a native
+JACK's callback (a numba cfunc, no GIL) writes its input to ring A and takes its output from ring B; a native
 thread moves frames from A to B. B starts with `slack` + one block of zeros, which is the echo's delay. Where this
 underflows, the machine has stalled, and no host with the same slack could have played on.
 
@@ -23,7 +23,20 @@ import numpy as np
 from numba import carray, types
 
 from rtsep.dsp.native import callback_kernel, clock_ns, kernel, load_acquire, store_release
-from tests.support.card import CardError, VirtualCard, bounded, restart_portaudio, system_device
+from rtsep.host.jack_callbacks import port_buffer
+from rtsep.host.jack_library import (
+    AUDIO,
+    CLIENT,
+    IS_INPUT,
+    IS_OUTPUT,
+    address,
+    answered,
+    audio_ports,
+    jack_library,
+    open_client,
+    sample_rate,
+)
+from tests.support.card import CardError, VirtualCard
 
 CHANNELS = 2
 RING = 1 << 15  # frames of either ring
@@ -45,21 +58,21 @@ STATE = np.dtype(
         ("stop", np.int64),
         ("a", np.float32, (RING * CHANNELS,)),
         ("b", np.float32, (RING * CHANNELS,)),
+        ("in_ports", np.int64, (CHANNELS,)),  # addresses
+        ("out_ports", np.int64, (CHANNELS,)),
+        ("get_buffer", np.int64),
     ],
     align=True,
 )
-SIGNATURE = types.int32(*[types.voidptr] * 2, types.ulong, types.voidptr, types.ulong, types.voidptr)
 usleep = types.ExternalFunction("usleep", types.int32(types.uint32))
 
 
-@callback_kernel(SIGNATURE)
-def callback(source: Any, target: Any, count: Any, times: Any, flags: Any, userdata: Any) -> int:
-    """PortAudio's callback: input to A, B to output, both counted."""
+@callback_kernel(types.int32(types.uint32, types.voidptr))
+def callback(count: Any, userdata: Any) -> int:
+    """JACK's callback: input to A, B to output, both counted."""
     states = carray(userdata, (1,), STATE)
     state = states[0]
     frames = np.int64(count)
-    given = carray(source, (frames * CHANNELS,), np.float32)
-    wanted = carray(target, (frames * CHANNELS,), np.float32)
     now = clock_ns()
     if state.last_ns:
         interval = now - state.last_ns
@@ -72,8 +85,10 @@ def callback(source: Any, target: Any, count: Any, times: Any, flags: Any, userd
     if RING - (written - load_acquire(states, "a_read")) < frames:
         state.overflows += 1
     else:
-        for i in range(frames * CHANNELS):
-            state.a[(written * CHANNELS + i) % (RING * CHANNELS)] = given[i]
+        for channel in range(CHANNELS):
+            given = port_buffer(state.get_buffer, state.in_ports[channel], frames)
+            for i in range(frames):
+                state.a[((written + i) * CHANNELS + channel) % (RING * CHANNELS)] = given[i]
         store_release(states, "a_written", written + frames)
 
     read = state.b_read
@@ -81,14 +96,16 @@ def callback(source: Any, target: Any, count: Any, times: Any, flags: Any, userd
     late = min(ready, state.pending_drops)  # silence was played in place of these, so that the delay stays
     read += late
     state.pending_drops -= late
-    if ready - late < frames:
+    played = ready - late >= frames
+    for channel in range(CHANNELS):
+        wanted = port_buffer(state.get_buffer, state.out_ports[channel], frames)
+        for i in range(frames):
+            wanted[i] = state.b[((read + i) * CHANNELS + channel) % (RING * CHANNELS)] if played else np.float32(0)
+    if played:
+        read += frames
+    else:
         state.underflows += 1
         state.pending_drops += frames
-        wanted[:] = 0
-    else:
-        for i in range(frames * CHANNELS):
-            wanted[i] = state.b[(read * CHANNELS + i) % (RING * CHANNELS)]
-        read += frames
     store_release(states, "b_read", read)
     return 0
 
@@ -115,31 +132,33 @@ class Echo:
     """The running echo: a context manager; `report` at any time.
 
     Arguments:
-        device: PortAudio's index of a duplex device.
-        block: frames of its callback (the server's own, so that PortAudio adapts nothing).
+        rate: the JACK server's, in Hz.
+        block: the server's, in frames.
         slack: frames that may be late without a gap.
         fifo: real-time priority of the worker, 0 for none.
+        name: of the client; it connects itself to the card's own ports.
     """
 
-    def __init__(self, device: int, sample_rate: int, block: int, slack: int, fifo: int = 0) -> None:
-        import sounddevice as sd
-
+    def __init__(self, rate: int, block: int, slack: int, fifo: int = 0, name: str = CLIENT) -> None:
         if not 0 <= slack <= RING - 2 * block:
             raise ValueError(f"slack {slack} must lie between 0 and {RING - 2 * block} frames")
-        self.sample_rate, self.block, self.slack, self.fifo = sample_rate, block, slack, fifo
+        self.rate, self.block, self.slack, self.fifo = rate, block, slack, fifo
         self.state = np.zeros(1, STATE)
         self.state["stop"] = 1
         work(self.state)  # compiles, and returns at once
         self.state["stop"] = 0
         self.state["b_written"] = slack + block
         self.worker = threading.Thread(target=self._work, daemon=True)
-        self.stream = sd._StreamBase(
-            "duplex", device=device, samplerate=sample_rate, blocksize=0, channels=CHANNELS, dtype="float32",
-            clip_off=True, dither_off=True, wrap_callback=None,
-            callback=sd._ffi.cast("PaStreamCallback*", callback.address),
-            userdata=sd._ffi.cast("void*", self.state.ctypes.data),
-        )  # fmt: skip
-        self.started_s = 0.0
+        self.name, self.started_s = name, 0.0
+        self.jack, self.client = jack_library(), open_client(name)
+        if sample_rate(self.client) != rate:
+            raise CardError(f"the server runs at {sample_rate(self.client)} Hz, not at {rate}")
+        self.state["get_buffer"] = address(self.jack.jack_port_get_buffer)
+        for field, flag in (("in_ports", IS_INPUT), ("out_ports", IS_OUTPUT)):
+            for channel in range(CHANNELS):
+                port = f"{field.removesuffix('_ports')}_{channel + 1}".encode()
+                self.state[field][0, channel] = self.jack.jack_port_register(self.client, port, AUDIO, flag, 0)
+        self.jack.jack_set_process_callback(self.client, callback.address, self.state.ctypes.data)
 
     def _work(self) -> None:
         if self.fifo:
@@ -148,22 +167,27 @@ class Echo:
 
     def __enter__(self) -> Self:
         self.worker.start()
-        self.stream.start()
+        self.jack.jack_activate(self.client)
         self.started_s = time.monotonic()
+        for flag, ours, swapped in ((IS_OUTPUT, "in", False), (IS_INPUT, "out", True)):
+            card = [port for port in audio_ports(self.client, flag) if port.startswith("system:")]
+            for channel, port in enumerate(card[:CHANNELS], 1):
+                ends = (port.encode(), f"{self.name}:{ours}_{channel}".encode())
+                self.jack.jack_connect(self.client, *(reversed(ends) if swapped else ends))
         return self
 
     def __exit__(self, *_: object) -> None:
-        closed = bounded(self.stream.close, 5)
+        closed = answered(lambda: self.jack.jack_client_close(self.client), 5)
         self.state["stop"] = 1
         self.worker.join(5)
         if not closed:
-            raise CardError("the echo's stream does not close: its JACK server is gone")
+            raise CardError("the echo's client does not close: its JACK server is gone")
 
     def report(self) -> dict[str, float]:
         """The figures so far: counts, the callback's intervals, and the longest absence of the worker."""
         state = self.state[0].copy()
         bins = np.cumsum(state["histogram"])
-        figures: dict[str, float] = {"sample_rate": self.sample_rate, "block": self.block, "slack": self.slack}
+        figures: dict[str, float] = {"sample_rate": self.rate, "block": self.block, "slack": self.slack}
         figures |= {"delay": self.slack + self.block, "seconds": round(time.monotonic() - self.started_s, 3)}
         figures |= {name: int(state[name]) for name in ("callbacks", "underflows", "overflows")}
         for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)):
@@ -185,10 +209,9 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         if options.server:
             os.environ |= {"JACK_DEFAULT_SERVER": options.server, "JACK_NO_START_SERVER": "1"}
-            restart_portaudio(f"echo{os.getpid()}")
         else:
             stack.enter_context(VirtualCard(options.rate, options.block))
-        echo = Echo(system_device(), options.rate, options.block, options.slack, options.fifo)
+        echo = Echo(options.rate, options.block, options.slack, options.fifo, f"echo{os.getpid()}")
         with echo:
             time.sleep(options.seconds)
             print(json.dumps(echo.report(), indent=2))

@@ -171,6 +171,7 @@ def measure(
         threads=1,
         input="system",
         output="system",
+        connect=False,  # the deck does
         route=("mix=1,2",),
     )
     with (

@@ -47,8 +47,8 @@ WAIT_S = 0.02
 class PythonHost:
     """The control: callback and worker in Python."""
 
-    def __init__(self, device: int) -> None:
-        import sounddevice
+    def __init__(self) -> None:
+        import jack
 
         model = find(MODEL).spec
         self.window = plan(model, SAMPLE_RATE, PRESET)
@@ -73,11 +73,12 @@ class PythonHost:
         self._hop()  # compiled, or loaded
         slack = host_block(BLOCK, hop) + default_compute(model, self.window, BLOCK)
         write(self.outputs.memory, np.zeros((slack, 2), np.float32))
-        self._sound = sounddevice.Stream(
-            device=device, samplerate=SAMPLE_RATE, blocksize=0, channels=2, dtype="float32", callback=self._callback
-        )
+        self._client = jack.Client("python", no_start_server=True)
+        self._ports = [self._client.outports.register(f"out_{channel}") for channel in (1, 2)]
+        self._block = np.zeros((BLOCK, 2), np.float32)
+        self._client.set_process_callback(self._callback)
 
-    def _callback(self, source: Any, target: NDArray[np.float32], frames: int, times: Any, status: Any) -> None:
+    def _callback(self, frames: int) -> None:
         now = time.perf_counter_ns()
         if self._last:
             record(self.intervals, now - self._last)
@@ -87,7 +88,9 @@ class PythonHost:
         write_or_skip(self.inputs.memory, self._signal[self._place : self._place + frames])
         self._place += frames
         self._ready.release()
-        read_or_silence(self.outputs.memory, target)
+        read_or_silence(self.outputs.memory, self._block[:frames])
+        for channel, port in enumerate(self._ports):
+            port.get_array()[:] = self._block[:frames, channel]
 
     def _work(self) -> None:
         become_realtime(CLOCK_PRIORITY)
@@ -109,13 +112,13 @@ class PythonHost:
 
     def __enter__(self) -> Self:
         self._worker.start()
-        self._sound.start()
+        self._client.activate()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sound.close()
+        self._client.close()
         self._stopping = True
         self._worker.join()
 
@@ -176,7 +179,7 @@ def measure(quick: bool = False) -> Figures:
     ours, python = Tally(), Tally()
     options = LiveOptions(input=str(SONG), output="system", rate=SAMPLE_RATE, model=MODEL, latency=PRESET, loop=True)
     held = missed = 0
-    with VirtualCard(SAMPLE_RATE, BLOCK, realtime=True) as card, cpu_burner(), gil_holder() as holds:
+    with VirtualCard(SAMPLE_RATE, BLOCK, realtime=True), cpu_burner(), gil_holder() as holds:
         for _ in range(slices):
             with open_host(options) as host:
                 time.sleep(length)
@@ -190,7 +193,7 @@ def measure(quick: bool = False) -> Figures:
                 )
                 report = host_report(host)
             held, missed = held + report["stale_masks"], missed + report["late_masks"]
-            with quiet_python(), PythonHost(card.device) as control:
+            with quiet_python(), PythonHost() as control:
                 time.sleep(length)
                 python.seconds += length
                 rings = control.inputs.memory, control.outputs.memory

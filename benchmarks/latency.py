@@ -1,6 +1,6 @@
 """Latency by preset: what the host says against what an impulse through a virtual sound card takes.
 
-The impulse goes through JACK, PortAudio, the callback, both rings and the signal path and back, as it would through
+The impulse goes through JACK, the callback, both rings and the signal path and back, as it would through
 an interface with a cable from its output to its input. The engine is the identity, so that the impulse stays one.
 """
 
@@ -31,8 +31,9 @@ def through_the_host(card: VirtualCard, preset: str) -> dict[str, Any]:
     """One start of a host, and one impulse through it."""
     signal = np.zeros((2, IMPULSE_AT + int(REST_S * card.sample_rate)), np.float32)
     signal[:, IMPULSE_AT] = 1.0
-    device = str(card.device)
-    options = LiveOptions(input=device, output=device, model=MODEL, engine="identity", latency=preset)
+    options = LiveOptions(
+        input="system", output="system", model=MODEL, engine="identity", latency=preset, connect=False
+    )
     with open_host(options) as host, card.deck(signal, record=2) as deck:
         deck.connect()
         heard = np.abs(deck.run().samples[0])

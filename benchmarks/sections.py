@@ -14,7 +14,7 @@ Section = Callable[[Figures], list[str]]
 def latency(figures: Figures) -> list[str]:
     """Tables of parts, computed and measured, and the starts."""
     lines = [
-        f"An impulse goes from the deck through JACK, PortAudio, the callback, the rings and the signal path and back, "
+        f"An impulse goes from the deck through JACK, the callback, the rings and the signal path and back, "
         f"with the identity in place of the network, for `{figures['model']}`. The host prints `total` before the "
         f"sound starts; `measured` is where the impulse came out. Frames, but for the last column.",
         "",

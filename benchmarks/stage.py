@@ -58,6 +58,7 @@ def options(model: str, stems: Sequence[str], advice: Advice) -> LiveOptions:
     return LiveOptions(
         input="system",
         output="system",
+        connect=False,  # the deck does
         model=model,
         threads=advice.threads,
         latency=window.preset,

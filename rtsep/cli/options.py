@@ -58,7 +58,9 @@ def dataclass_options(kind: type, **defaults: Any) -> Callable[[Callable[..., No
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=_shown(defaults.get(field.name, field.default)),
-            annotation=_annotation(field.name, typing.get_type_hints(kind, include_extras=True)[field.name]),
+            annotation=_annotation(
+                field.name, typing.get_type_hints(kind, include_extras=True)[field.name], field.default
+            ),
         )
         for field in fields(kind)
         if not defaults or field.name in defaults
@@ -84,15 +86,16 @@ def dataclass_options(kind: type, **defaults: Any) -> Callable[[Callable[..., No
     return decorate
 
 
-def _annotation(name: str, hint: Any) -> Any:
-    """A field's annotation as typer takes it: lists for tuples of any length, text for pairs."""
+def _annotation(name: str, hint: Any, default: Any) -> Any:
+    """A field's annotation as typer takes it: lists for tuples, text for pairs, `--no-` for what is on."""
     kind, option = typing.get_args(hint)
     assert isinstance(option, Option)
     if kind == tuple[str, ...]:
         kind = Optional[list[str]]  # noqa: UP045
     elif typing.get_origin(kind) is tuple:
         kind = str
-    names = (f"--{name.replace('_', '-')}", *((option.short,) if option.short else ()))
+    word = name.replace("_", "-")
+    names = (f"--{word}/--no-{word}" if default is True else f"--{word}", *((option.short,) if option.short else ()))
     return Annotated[kind, typer.Option(*names, help=option.help, min=option.least, max=option.most)]
 
 

@@ -199,7 +199,7 @@ def read_or_silence(ring: RingMemory, out: NDArray[np.float32]) -> bool:
     drop = min(state.pending_drops, readable(ring))
     store_release(ring.state, "read", state.read + drop)
     store_release(ring.state, "pending_drops", state.pending_drops - drop)  # behind the index: see `playable`
-    frames = read(ring, out)
+    frames = 0 if state.pending_drops else read(ring, out)  # what comes in this very moment is late as well
     if frames == len(out):
         return True
     out[frames:] = 0.0

@@ -97,6 +97,7 @@ def _stage_file(state: NDArray[np.void], deck: NDArray[np.void], staged: NDArray
     skip = load_acquire(deck, "file_skip")
     if skip != own.file_from:  # a seek
         own.file_from = skip
+        own.file_tails += own.tail
         store_release(deck, "tail", 0)
         skip_to(ring, skip)
     own.file_dropped += ring.state[0].read - before

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from rtsep.core.spec import AudioSpec
 from rtsep.errors import DeviceError
 from rtsep.host.callback import STREAM, portaudio_callback
-from rtsep.host.device import ALSA, JACK, Device, find_device
+from rtsep.host.device import ALSA, Device, find_device
 from rtsep.host.device_io import DeviceIO
-from rtsep.host.portaudio import module, portaudio, refresh_devices, release, replace
+from rtsep.host.portaudio import forget, module, portaudio, refresh_devices
 from rtsep.host.realtime import CLOCK_PRIORITY
 
-CLOSE_S = 3.0  # a stream whose server has died may hang for much longer
+CLOSE_S = 3.0  # a stream whose device has gone may hang for much longer
 MOST_LATENCY_S = 5.0  # a driver that tells of more has told nothing
 
 _left_behind: list[Any] = []  # what the callbacks of streams that could not be closed may still touch
@@ -46,7 +46,7 @@ def told_latency(told_s: float | tuple[float, ...], sample_rate: int) -> int | N
 class Clock(Protocol):
     """What drives the callback block by block.
 
-    Thread: any reads its properties, once it is open; not real-time safe (asks PortAudio).
+    Thread: any reads its properties, once it is open; not real-time safe (asks the driver).
     """
 
     name: str
@@ -75,6 +75,18 @@ class Clock(Protocol):
     def latency(self) -> int | None:
         """The device's own part of the latency, in frames; None where nobody knows it."""
 
+    def look(self) -> None:
+        """Look after what hangs on it, about ten times a second while it runs.
+
+        Thread: the host's watch; not real-time safe (asks the driver).
+        """
+
+    def announce(self, frames: int) -> None:
+        """Tell the system how late the host is, from its inputs to its outputs, whenever that changes.
+
+        Thread: any, one at a time; not real-time safe (asks the driver).
+        """
+
     def close(self) -> None:
         """Stop calling.
 
@@ -82,7 +94,17 @@ class Clock(Protocol):
         """
 
 
-class DeviceClock:
+class Uncabled:
+    """A clock whose system knows nothing of cables or of the host's latency."""
+
+    def look(self) -> None:
+        """Find nothing to do; see `Clock.look`."""
+
+    def announce(self, frames: int) -> None:
+        """Tell nobody; see `Clock.announce`."""
+
+
+class DeviceClock(Uncabled):
     """A PortAudio stream whose callback is the native kernel; see `Clock`.
 
     Args:
@@ -104,10 +126,11 @@ class DeviceClock:
         self.spec = AudioSpec(sample_rate, block, inputs, outputs)
         self._stream: Any = None
         self._latency: int | None = None
-        self._records: list[tuple[NDArray[np.void], DeviceIO]] = []  # of all streams that were opened
+        self._borrowed: tuple[DeviceIO | None, NDArray[np.void]] = None, np.zeros(1, STREAM)  # by the stream
+        self._closing: threading.Thread | None = None
         if outputs > output.outputs:
             raise DeviceError(f"{output.name} has {output.outputs} output channels; the routes ask for {outputs}")
-        if source and source.index != output.index and not source.host_api == output.host_api == JACK:
+        if source and source.index != output.index:
             raise DeviceError(
                 f"input {source.name!r} and output {output.name!r} are different devices without a common clock; "
                 f"choose one device for both"
@@ -133,11 +156,9 @@ class DeviceClock:
         sounddevice = portaudio()
         device_io.state["device_inputs"], device_io.state["told_block"] = self.spec.inputs, self.spec.block
         duplex = self._source is not None
-        self._retire()
-        record = np.zeros(1, STREAM)
-        record["device_io"] = device_io.state.ctypes.data
-        record["raise_to"] = CLOCK_PRIORITY if self._output.host_api == ALSA else 0  # JACK's are its server's affair
-        self._records.append((record, device_io))
+        self._borrowed = device_io, np.zeros(1, STREAM)
+        self._record["device_io"] = device_io.state.ctypes.data
+        self._record["raise_to"] = CLOCK_PRIORITY if self._output.host_api == ALSA else 0
         foreign = sounddevice._ffi
         try:
             self._stream = sounddevice._StreamBase(
@@ -149,7 +170,7 @@ class DeviceClock:
                 dtype="float32",
                 latency="low",
                 callback=foreign.cast("PaStreamCallback*", portaudio_callback.address),
-                userdata=foreign.cast("void*", record.ctypes.data),
+                userdata=foreign.cast("void*", self._record.ctypes.data),
                 wrap_callback=None,
             )
             self._stream.start()
@@ -158,11 +179,8 @@ class DeviceClock:
 
     def reopen(self, device_io: DeviceIO) -> bool:
         """Close what is left of the stream, look for the device by name and start it again; see `Clock.reopen`."""
-        self._retire()
-        if self._output.host_api == JACK and self._stream is not None:
-            self._leave_behind()  # a dead server never lets go of what it had
-        elif not self._close_within(CLOSE_S):
-            self._leave_behind()
+        if not self._closed():
+            return False  # PortAudio looks for devices only when it starts, and cannot start anew before
         try:
             refresh_devices()
             self._output = find_device(self._output.name, "outputs")
@@ -170,13 +188,12 @@ class DeviceClock:
             self.open(device_io)
         except (DeviceError, module().PortAudioError):
             self._stream = None
-            release()  # while it can be done: the server that was found may die before the next try
             return False
         return True
 
     @property
     def alive(self) -> bool:
-        """Whether PortAudio thinks that the stream runs; a dead server may still look alive."""
+        """Whether PortAudio thinks that the stream runs."""
         try:
             return self._stream is not None and bool(self._stream.active)
         except module().PortAudioError:
@@ -190,30 +207,25 @@ class DeviceClock:
         return self._latency
 
     def close(self) -> None:
-        """Stop and close; a stream that hangs is left behind, and the library with it; see `Clock.close`."""
-        dead = self._stream is not None and not self.alive  # its JACK server has gone a moment ago
-        if not self._close_within(CLOSE_S) or (dead and self._output.host_api == JACK):
-            self._leave_behind()  # or Python would hang or abort when it ends PortAudio
+        """Stop and close; a stream that hangs is left behind, and PortAudio with it; see `Clock.close`."""
+        if not self._closed():
+            _left_behind.append(self._borrowed)
+            forget()
 
-    def _retire(self) -> None:
-        """Let no stream that was opened so far play, should its device come back."""
-        for record, _ in self._records:
-            record["retired"] = 1
+    @property
+    def _record(self) -> NDArray[np.void]:
+        return self._borrowed[1]
 
-    def _leave_behind(self) -> None:
-        self._retire()
-        _left_behind.append(self._records)
-        self._stream = None
-        replace()
-
-    def _close_within(self, seconds: float) -> bool:
+    def _closed(self) -> bool:
+        """Close the stream, which must not play should its device come back; False while its driver hangs in it."""
+        self._record["retired"] = 1
         stream, self._stream = self._stream, None
-        if stream is None:
-            return True
-        thread = threading.Thread(target=_close_quietly, args=(stream,), name="rtsep-close", daemon=True)
-        thread.start()
-        thread.join(seconds)
-        return not thread.is_alive()
+        if stream is not None:
+            self._closing = threading.Thread(target=_close_quietly, args=(stream,), name="rtsep-close", daemon=True)
+            self._closing.start()
+        if self._closing is not None:
+            self._closing.join(CLOSE_S)
+        return self._closing is None or not self._closing.is_alive()
 
 
 def _close_quietly(stream: Any) -> None:

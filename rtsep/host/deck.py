@@ -158,12 +158,14 @@ def separate_hop(deck: DeckMemory) -> None:
 
 
 def file_length(deck_input: DeckInput) -> int | None:
-    """Give the frames that a deck's file has brought in all, once it has ended.
+    """Give the frames that a deck has played to the end of its file, once that is reached.
 
     Thread: any; not real-time safe (Python).
     """
-    end, dropped, starved = (int(deck_input.state[0][name]) for name in ("file_end", "file_dropped", "file_starved"))
-    return end - dropped + starved if end >= 0 else None
+    end, dropped, *silent = (
+        int(deck_input.state[0][name]) for name in ("file_end", "file_dropped", "file_starved", "file_tails")
+    )
+    return end - dropped + sum(silent) if end >= 0 else None
 
 
 class Deck:

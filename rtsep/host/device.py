@@ -1,10 +1,11 @@
-"""Sound devices: what PortAudio lists, and how one is found by what a user calls it."""
+"""Sound devices: what PortAudio and JACK list, and how one is found by what a user calls it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from rtsep.errors import DeviceError
+from rtsep.host.jack_library import client_channels, sample_rate, visit
 from rtsep.host.portaudio import portaudio
 
 ALSA, JACK = "ALSA", "JACK Audio Connection Kit"
@@ -12,7 +13,7 @@ ALSA, JACK = "ALSA", "JACK Audio Connection Kit"
 
 @dataclass(frozen=True)
 class Device:
-    """A sound device as PortAudio lists it."""
+    """A sound device, or a client of JACK."""
 
     index: int
     name: str
@@ -23,10 +24,23 @@ class Device:
 
 
 def devices() -> tuple[Device, ...]:
-    """List all devices that PortAudio knows; see `portaudio`.
+    """List all devices: PortAudio's, then JACK's clients.
 
-    Thread: any, one at a time; not real-time safe (asks PortAudio).
+    Raises:
+        DeviceError: where PortAudio is missing, and no JACK server runs either.
+
+    Thread: any, one at a time; not real-time safe (asks PortAudio and JACK).
     """
+    try:
+        found = _portaudio_devices()
+    except DeviceError:
+        if not (clients := jack_devices(0)):
+            raise
+        return clients
+    return found + jack_devices(max((device.index for device in found), default=-1) + 1)
+
+
+def _portaudio_devices() -> tuple[Device, ...]:
     sounddevice = portaudio()
     apis = [api["name"] for api in sounddevice.query_hostapis()]
     return tuple(
@@ -39,20 +53,44 @@ def devices() -> tuple[Device, ...]:
             round(entry["default_samplerate"]),
         )
         for index, entry in enumerate(sounddevice.query_devices())
+        if apis[entry["hostapi"]] != JACK  # PipeWire's answers whatever server is asked for
+    )
+
+
+def jack_devices(first: int) -> tuple[Device, ...]:
+    """List JACK's clients; none where no server runs.
+
+    Args:
+        first: number of the first.
+
+    Thread: any; not real-time safe (asks JACK).
+    """
+    try:
+        with visit() as client:
+            rate = sample_rate(client)
+            found = client_channels(client)
+    except DeviceError:
+        return ()
+    return tuple(
+        Device(first + place, name, JACK, *channels, rate) for place, (name, channels) in enumerate(found.items())
     )
 
 
 def default_output() -> Device | None:
-    """Find the system's default output, if it has one.
+    """Find the system's default output; where PortAudio has none, the first that JACK has.
 
-    Thread: any, one at a time; not real-time safe (asks PortAudio).
+    Thread: any, one at a time; not real-time safe (asks PortAudio and JACK).
     """
     try:
-        index = portaudio().default.device[1]
-        found = {device.index: device for device in devices() if device.outputs}
+        found = [device for device in devices() if device.outputs]
     except DeviceError:
         return None
-    return found.get(index)
+    try:
+        index = portaudio().default.device[1]
+    except DeviceError:
+        index = -1
+    default = [device for device in found if device.index == index and device.host_api != JACK]
+    return next(iter(default + [device for device in found if device.host_api == JACK]), None)
 
 
 def find_device(text: str, kind: str) -> Device:
@@ -65,7 +103,7 @@ def find_device(text: str, kind: str) -> Device:
     Raises:
         DeviceError: where none fits, or several do.
 
-    Thread: any, one at a time; not real-time safe (asks PortAudio).
+    Thread: any, one at a time; not real-time safe (asks PortAudio and JACK).
     """
     usable = [device for device in devices() if getattr(device, kind)]
     found = [d for d in usable if text.isdecimal() and d.index == int(text)]

@@ -65,6 +65,7 @@ DECK_INPUT = np.dtype(
         ("file_from", np.int64),  # the last `file_skip` that was followed
         ("file_starved", np.int64),  # frames that the file did not have in time
         ("tail", np.int64),  # frames of silence played behind the file's end
+        ("file_tails", np.int64),  # the same behind earlier ends, before a seek went on
         ("silent", np.int64),  # frames since the device's channels were last not all zero
         ("left", np.int64),  # device channels, from 0, that are taken in
         ("right", np.int64),

@@ -17,11 +17,12 @@ from rtsep.host.device import JACK, Device, default_output, find_device
 from rtsep.host.device_io import LARGEST_BLOCK
 from rtsep.host.engine_thread import EngineThread
 from rtsep.host.host import Host
+from rtsep.host.jack import JackClock, input_names, output_names
 from rtsep.host.model_choice import LiveModel, choose_model
 from rtsep.host.null_clock import NULL, NULL_BLOCK, NullClock
 from rtsep.host.options import LiveOptions
 from rtsep.host.rig import HostSettings
-from rtsep.host.routes import parse_routes
+from rtsep.host.routes import Route, parse_routes
 
 AUTO = "auto"  # the default device, or null where there is none
 NULL_RATE = 48000
@@ -52,7 +53,7 @@ def open_host(options: LiveOptions) -> Host:
         for reader in readers.values():
             keep_source(reader.path, written)
         routes = parse_routes(options.route, {deck.name: model.stems for deck in decks}, model.channels)
-        clock = _clock(options, decks, output, rate, max(channel for route in routes for channel in route.channels))
+        clock = _clock(options, decks, output, rate, routes)
         settings = HostSettings(
             window=found[0].window,
             routes=routes,
@@ -112,6 +113,8 @@ def _rate(output: Device | None, reader: AudioReader | None) -> int:
     """The file's own rate where the device takes it."""
     if output is None:
         return reader.sample_rate if reader else NULL_RATE
+    if output.host_api == JACK:
+        return output.sample_rate
     if reader is not None:
         try:
             DeviceClock(output, None, reader.sample_rate, 1)
@@ -122,8 +125,9 @@ def _rate(output: Device | None, reader: AudioReader | None) -> int:
 
 
 def _clock(
-    options: LiveOptions, decks: tuple[DeckSource, ...], output: Device | None, rate: int, outputs: int
+    options: LiveOptions, decks: tuple[DeckSource, ...], output: Device | None, rate: int, routes: tuple[Route, ...]
 ) -> Clock:
+    outputs = max(channel for route in routes for channel in route.channels)
     live = [deck for deck in decks if not deck.path]
     if output is None:
         if live and options.input:
@@ -133,9 +137,27 @@ def _clock(
         if live:
             raise DeviceError("null has no input of its own; name a file with --input")
         return NullClock(rate, outputs, options.block or NULL_BLOCK)
-    if not live:
-        return DeviceClock(output, None, rate, outputs, options.block)
-    source = find_device(options.input, "inputs") if options.input else output
-    if not source.inputs:
-        raise DeviceError(f"{source.name} has no input channels; choose an --input, a device or a file")
+    wanted = max((channel for deck in live for channel in deck.channels), default=0)
+    names = output_names(routes, len(decks) > 1)
+    if output.host_api == JACK and not options.connect:  # our ports are what we say
+        inputs = input_names(wanted, _deck_ports(decks))
+        return JackClock(output, None, rate, inputs, names, options.block, connect=False)
+    source = None
+    if live:
+        source = find_device(options.input, "inputs") if options.input else output
+        if not source.inputs:
+            raise DeviceError(f"{source.name} has no input channels; choose an --input, a device or a file")
+    if output.host_api == JACK and (source is None or source.host_api == JACK):
+        inputs = input_names(min(source.inputs, wanted) if source else 0, _deck_ports(decks))
+        return JackClock(output, source, rate, inputs, names, options.block)
     return DeviceClock(output, source, rate, outputs, options.block)
+
+
+def _deck_ports(decks: tuple[DeckSource, ...]) -> dict[int, str]:
+    """What the device's channels are called where there are several decks: after the one that takes them."""
+    return {
+        channel: f"{deck.name}_{side}"
+        for deck in decks
+        if len(decks) > 1 and not deck.path
+        for side, channel in enumerate(deck.channels, 1)
+    }

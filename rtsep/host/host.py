@@ -93,6 +93,7 @@ class Host:
         self.late_masks = LateMasks(rig.pipeline, rig.scheduler.times, lambda: rig.budget)
         self.watch = Watch(clock, rig.device_io, self._look)
         self._engine_thread, self._signal_path = engine_thread, SignalPath(rig.pipeline)
+        self._announced = 0  # frames
         self._cleanup = ExitStack()
         self._cpu_started = 0.0
         self.store.subscribe(self._turn)
@@ -165,6 +166,7 @@ class Host:
             time.sleep(0.0005)
         self._cpu_started = time.process_time()
         set_phase(rig.device_io.state, RUNNING)
+        self._announce()
         self.supervisor.start(self.watch)
 
     def _measure_block(self) -> None:
@@ -184,7 +186,16 @@ class Host:
     def _look(self) -> None:
         if not self.rig.settings.freewheel:
             self.late_masks.look()
+        self._announce()
         self.publisher.publish(self.snapshot())
+
+    def _announce(self) -> None:
+        """Tell the clock's system how late we are ourselves, whenever that changes."""
+        latency = self.rig.latency
+        own = latency.total - (latency.device or 0)
+        if own != self._announced:
+            self._announced = own
+            self.rig.clock.announce(own)
 
     def _stop(self) -> None:
         """End everything in order, each within a bound and whatever became of the others: recordings first."""

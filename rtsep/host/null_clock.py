@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rtsep.core.spec import AudioSpec
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, semaphore, wait_until
 from rtsep.host.callback import pass_block
+from rtsep.host.clock import Uncabled
 from rtsep.host.device_io import PRIMING, STOPPED, DeviceIO
 from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime
 
@@ -72,7 +73,7 @@ def null_clock(
             wait_until(nap, clock_ns() + 100_000)
 
 
-class NullClock:
+class NullClock(Uncabled):
     """No device: blocks by the monotonic clock, or, in freewheel, as fast as they come; see `Clock`.
 
     It keeps the first `capture` frames of what it plays in `captured`, (frames, outputs).

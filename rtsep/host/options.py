@@ -43,5 +43,6 @@ class LiveOptions:
     threads: Annotated[
         int, Option("CPU threads of one inference; 0: one, or two where one does not hold.", least=0, most=64)
     ] = 0
+    connect: Annotated[bool, Option("Connect our JACK ports; --no-connect leaves the cables to you.")] = True
     loop: Annotated[bool, Option("Play the file over and over.")] = False
     freewheel: Annotated[bool, Option("Wait for every mask instead of the clock (null, files, JACK).")] = False

@@ -43,8 +43,8 @@ class Pipeline(NamedTuple):
     state: NDArray[np.void]  # (1,) of STATE
     device: NDArray[np.void]  # (1,) of the callback's STATE
     outputs: RingMemory
-    decks: tuple[DeckMemory, ...]
-    deck_stages: tuple[tuple[Any, ...], ...]  # what each deck's stems go through, its faders last
+    decks: tuple[DeckMemory, ...]  # all of one type, so that kernels can count them through
+    deck_stages: tuple[tuple[Any, ...], ...]  # what the stems of each go through, its faders last
     mixer: Mixer
     stages: tuple[Any, ...]  # what the mix goes through, the master's fader last
     hop_times: NDArray[np.void]  # histogram, without the wait for masks
@@ -178,7 +178,7 @@ def _mix_decks(pipeline: Pipeline) -> None:
         separate_hop(deck)
         run_stages(stages, deck.stems)
         mix_deck(pipeline.mixer, number, deck.stems, deck.dry, pipeline.mixed)
-        number += 1  # noqa: SIM113 (numba has no enumerate of what it unrolls)
+        number += 1  # noqa: SIM113 (numba knows no enumerate here)
 
 
 @kernel

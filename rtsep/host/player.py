@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rtsep.audio.sources import Resampled
 from rtsep.dsp.ring import writable, write
 from rtsep.errors import FileError
-from rtsep.host.device_io import DeckInput
+from rtsep.host.device_io import LARGEST_BLOCK, DeckInput
 from rtsep.host.supervisor import Worker
 from rtsep.host.transport import end_file, go_on_from
 
@@ -30,7 +30,7 @@ def ring_frames(sample_rate: int) -> int:
 
     Thread: any; not real-time safe (Python).
     """
-    return int(2 * AHEAD_S * sample_rate)
+    return max(int(2 * AHEAD_S * sample_rate), 4 * LARGEST_BLOCK)
 
 
 class Player(Worker):
@@ -137,7 +137,7 @@ class Player(Worker):
                 rest, ended = found
             if not len(rest) and not ended:
                 rest, ended = self._next(chunk)
-            room = max(0, writable(ring) - 2 * chunk)  # what a seek brings must always fit
+            room = max(0, writable(ring) - 2 * max(chunk, LARGEST_BLOCK))  # what a seek brings must always fit
             rest = rest[write(ring, rest[:room]) :]
             if ended and not len(rest):
                 end_file(state, ring)
@@ -161,7 +161,7 @@ class Player(Worker):
                 self.fail(error)
                 return None
             self._origin, self._from = int(self._input.file.state[0]["written"]), target
-        block, ended = self._next(chunk)
+        block, ended = self._next(max(chunk, LARGEST_BLOCK))  # the next block may be as long
         rest = block[write(self._input.file, block) :]
         go_on_from(self._input.state, self._origin)
         return rest, ended

@@ -1,14 +1,15 @@
-"""The PortAudio library: found, looked at anew, and replaced where it cannot be saved."""
+"""The PortAudio library: found, started without JACK, and looked at anew."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rtsep.errors import DeviceError
 
-_left_behind: list[Any] = []  # JACK goes on calling into a library that has been replaced; it must stay loaded
+NO_SERVER = "none-of-rtsep"  # a name that no JACK server has
 
 
 def portaudio() -> Any:
@@ -20,8 +21,9 @@ def portaudio() -> Any:
     Thread: any, one at a time; not real-time safe (asks PortAudio).
     """
     sounddevice = module()
-    if not sounddevice._initialized:  # so `replace` and `release` leave it
-        sounddevice._initialize()
+    if not sounddevice._initialized:  # so `release` and `forget` leave it
+        with _without_jack():
+            sounddevice._initialize()
     return sounddevice
 
 
@@ -31,10 +33,11 @@ def module() -> Any:
     Raises:
         DeviceError: where PortAudio is missing.
 
-    Thread: any; not real-time safe (Python).
+    Thread: any, one at a time; not real-time safe (asks PortAudio, the first time).
     """
     try:
-        import sounddevice
+        with _without_jack():
+            import sounddevice
     except (ImportError, OSError) as error:
         raise DeviceError(
             "PortAudio is not installed; on Debian or Ubuntu: sudo apt-get install libportaudio2"
@@ -51,11 +54,11 @@ def refresh_devices() -> None:
     Thread: any, one at a time; not real-time safe (asks PortAudio).
     """
     release()
-    module()._initialize()
+    portaudio()
 
 
 def release() -> None:
-    """Let go of every device and server, in time: PortAudio aborts where its JACK server is dead.
+    """Let go of every device.
 
     Raises:
         DeviceError: where PortAudio is missing.
@@ -67,28 +70,29 @@ def release() -> None:
         sounddevice._terminate()
 
 
-def replace() -> None:
-    """Load a fresh instance of the library and leave the old one and its streams behind.
-
-    The only way on after a JACK server has died: then closing a stream hangs, Pa_Terminate aborts
-    the process, and without it PortAudio never looks for devices again. A copy of the file under
-    another name is loaded as a library of its own. Linux only.
+def forget() -> None:
+    """Leave PortAudio as it is when the program ends: it would wait for a stream that hangs.
 
     Raises:
-        DeviceError: where the library's file is gone.
+        DeviceError: where PortAudio is missing.
 
-    Thread: any, one at a time; not real-time safe (reads files).
+    Thread: any, one at a time; not real-time safe (Python).
     """
-    sounddevice = module()
-    maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
-    files = [Path(line.split()[-1]) for line in maps if "portaudio" in line]
-    loaded = [file for file in files if file.is_file()]  # a former copy is deleted, the first file is not
-    if not loaded:
-        raise DeviceError("PortAudio's library file is gone; start rtsep again")
-    _left_behind.append(sounddevice._lib)
-    with tempfile.NamedTemporaryFile(prefix="libportaudio-", suffix=".so") as copy:
-        copy.write(loaded[0].read_bytes())
-        copy.flush()
-        sounddevice._lib = sounddevice._ffi.dlopen(copy.name)
-        sounddevice._libname = copy.name  # by this name it can be found again, though the file is deleted
-    sounddevice._initialized = 0
+    module()._initialized = 0
+
+
+@contextmanager
+def _without_jack() -> Iterator[None]:
+    """Start PortAudio as if no JACK server ran; we are its client ourselves.
+
+    PortAudio is a client as soon as it starts, and when the server dies, its end aborts the process.
+    """
+    before = os.environ.get("JACK_DEFAULT_SERVER")
+    os.environ["JACK_DEFAULT_SERVER"] = NO_SERVER
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["JACK_DEFAULT_SERVER"]
+        else:
+            os.environ["JACK_DEFAULT_SERVER"] = before

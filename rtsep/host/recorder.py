@@ -91,6 +91,7 @@ class Recorder(Worker):
         self.frames = 0  # written so far
         self.ring = record_ring
         self._skip = latency
+        self._left_out = 0  # frames behind the file's end, where a seek may yet go on
         self._end = end
         self._block = np.zeros((8192, record_ring.data.shape[1]), np.float32)
 
@@ -113,7 +114,9 @@ class Recorder(Worker):
             frames = self._block[skipped:count]
             end = self._end()
             if end is not None:
-                frames = frames[: max(0, end - self.frames)]
+                kept = max(0, end - self.frames - self._left_out)
+                self._left_out += max(0, len(frames) - kept)
+                frames = frames[:kept]
             if self.error is not None or not len(frames):
                 continue
             try:

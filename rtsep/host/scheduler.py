@@ -70,7 +70,7 @@ class InferenceScheduler:
         self._real = np.zeros(rows, np.bool_)
         self._wake = int(pipeline.state[0]["infer_wake"])
         self._next = 0  # the next hop to infer at
-        self._published = -1  # hop of the last masks
+        self._given = np.full(len(pipeline.decks), -1)  # hop of the last masks of each deck
 
     def warm_up(self) -> None:
         """Make the engine warm for all decks, and compile all that the first call would.
@@ -87,7 +87,7 @@ class InferenceScheduler:
         give_mask(first, -1, self._mask(0))
         take_nonfinite(first)
         self._await_frames(-1)
-        self._await_taken(-1)
+        self._await_taken()
         record(histogram(), 0)
         post(int(self._pipeline.state[0]["wake"]))
 
@@ -114,8 +114,9 @@ class InferenceScheduler:
         """See `_await_frames`, of the last deck: the signal path fills the decks' in order."""
         return int(_await_frames(self._pipeline.decks[-1].spectrogram_ring, self._wake, done))
 
-    def _await_taken(self, hop: int) -> None:
-        for deck in self._pipeline.decks:
+    def _await_taken(self) -> None:
+        """See `_await_taken`, of what each deck was given last."""
+        for deck, hop in zip(self._pipeline.decks, self._given, strict=True):
             _await_taken(deck.state, self._pipeline.device, self._wake, hop)
 
     def _mask(self, row: int) -> Float32:
@@ -155,11 +156,11 @@ class InferenceScheduler:
         record(self.times, taken)
         self.inferences += 1
         if self._window.ahead:
-            self._await_taken(self._published)
+            self._await_taken()
         for number, deck in enumerate(self._pipeline.decks):
             row = self._slots.row(hop, number)
             if self._real[row]:
                 give_mask(deck, hop, self._mask(row))
+                self._given[number] = hop
         post(int(self._pipeline.state[0]["wake"]))
-        self._published = hop
         time.sleep(rest_s(self.policy, taken / 1e9))

@@ -59,6 +59,7 @@ class Watch(Worker):
         self._measure_load(now)
         if (callbacks := int(self._device_io.state[0]["callbacks"])) != self._callbacks:
             self._callbacks, self._since, self.lost, self.failure = callbacks, now, False, ""
+            self._clock.look()
         elif now - self._since > LOST_S and not self._device_io.state[0]["freewheel"]:
             self.losses += not self.lost
             self.lost = True

@@ -181,3 +181,35 @@ def test_skip_to_drops_what_is_older() -> None:
 def test_state_keeps_writer_and_reader_apart() -> None:
     fields = ring_memory(1, 1).state.dtype.fields
     assert fields is not None and fields["read"][1] - fields["written"][1] >= 64
+
+
+@kernel
+def _race_written(ring: RingMemory, block: Float32, frames: int) -> None:
+    """Write so many frames of ones, as fast as there is room."""
+    left = frames
+    while left > 0:
+        left -= write(ring, block[: min(left, len(block))])
+
+
+@kernel
+def _race_read(ring: RingMemory, out: Float32, frames: int) -> int:
+    """Read while more late frames are pending than will ever come; count those that were played even so."""
+    played = 0
+    while ring.state[0].read < frames:
+        read_or_silence(ring, out)
+        for i in range(len(out)):
+            played += out[i, 0] != 0.0
+    return played
+
+
+def test_late_frames_that_come_while_others_are_being_dropped_are_not_played() -> None:
+    frames = 2_000_000
+    ring = ring_memory(512, 1)
+    ones, out = np.ones((64, 1), np.float32), np.zeros((16, 1), np.float32)
+    _race_written(ring, ones, 0)
+    ring.state["pending_drops"] = 1 << 40
+    assert _race_read(ring, out, 0) == 0
+    writer = threading.Thread(target=_race_written, args=(ring, ones, frames), daemon=True)
+    writer.start()
+    assert _race_read(ring, out, frames) == 0
+    writer.join()

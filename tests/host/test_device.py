@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +20,7 @@ from rtsep.host.device import Device, find_device
 from rtsep.host.device_io import LARGEST_BLOCK
 from rtsep.host.host import Host
 from rtsep.host.null_clock import NullClock
+from tests.support.card import ROOT
 from tests.support.engines import stateful_spec
 from tests.support.hosts import card_host, engine_thread, settings, until
 
@@ -58,6 +63,61 @@ def test_two_devices_without_a_common_clock_are_refused() -> None:
     source = Device(1, "microphone", "ALSA", 2, 0, 48000)
     with pytest.raises(DeviceError, match=r"'microphone' and output 'speakers'.*common clock.*one device for both"):
         DeviceClock(output, source, 48000, 2)
+
+
+ALSA = """<confdir:alsa.conf>
+pcm.sink { type file slave.pcm { type null } file "/dev/null" format "raw" }
+pcm.source { type file slave.pcm { type null } file "/dev/null" infile "/dev/zero" format "raw" }
+pcm.card { type asym playback.pcm "sink" capture.pcm "source" hint { show on description "card" } }
+"""
+ON_ALSA = """
+from rtsep.host.callback import RUNNING, STOPPED, open_device_io
+from rtsep.host.clock import DeviceClock
+from rtsep.host.device import devices, find_device
+from tests.support.hosts import until
+
+device = find_device("card", "outputs")
+assert device.host_api == "ALSA"
+device_io = open_device_io(2, 2, 96000, 1)
+clock = DeviceClock(device, device, 48000, 2, 256)
+
+def runs():
+    before = int(device_io.state[0]["callbacks"])
+    return until(lambda: int(device_io.state[0]["callbacks"]) > before + 20)
+
+clock.open(device_io)
+assert runs() and clock.alive
+assert clock.spec.inputs == int(device_io.state[0]["device_inputs"]) and clock.latency >= 0
+record = clock._record
+assert clock.reopen(device_io)
+assert runs() and record[0]["retired"] == 1 and clock._record[0]["retired"] == 0
+device_io.state["phase"] = STOPPED
+clock.close()
+assert not clock.alive
+print("closed")
+"""
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_portaudio_plays_on_alsa_and_is_left_where_a_driver_hangs(tmp_path: Path, hangs: bool) -> None:
+    (tmp_path / "asound.conf").write_text(ALSA)
+    script = ON_ALSA
+    if hangs:  # as a driver whose device was pulled out may
+        script = script.replace("clock.close()", HANGING)
+    environment = {**os.environ, "ALSA_CONFIG_PATH": str(tmp_path / "asound.conf")}
+    command = [sys.executable, "-W", "error", "-c", script]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "closed\n"), ended.stderr
+
+
+HANGING = """
+import threading
+from rtsep.host import clock as clocks
+clocks.CLOSE_S = 0.1
+clocks._close_quietly = lambda stream: threading.Event().wait()
+assert not clock.reopen(device_io) and not clock.reopen(device_io)
+clock.close()
+"""
 
 
 def test_several_fitting_devices_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:

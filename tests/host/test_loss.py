@@ -20,7 +20,6 @@ from contextlib import ExitStack
 import numpy as np
 from tests.support.card import VirtualCard
 from rtsep.engine.identity import IdentityEngine
-from rtsep.host.portaudio import release
 from rtsep.host.report import host_report
 from tests.support.engines import stateful_spec
 from tests.support.hosts import card_host, until
@@ -30,11 +29,11 @@ host = card = None
 ROUTES = "vocals=1,2 accompaniment=3,4 mix=5,6"
 sound = noise(48000)
 
-def play(card, client=None, gain=1.0):
+def play(card, gain=1.0):
     # What comes out on 1, 2 is half the signal times the gain, late by the stated latency; silence only where counted.
     missed = int(host.rig.device_io.outputs.state[0]["missed"])
     with card.deck(sound) as deck:
-        deck.connect(client)
+        deck.connect()
         played = deck.run().samples[:2]
     missed = int(host.rig.device_io.outputs.state[0]["missed"]) - missed
     wanted = 0.5 * gain * late(sound, host.rig.latency.total)[:, : played.shape[1]]
@@ -61,20 +60,19 @@ with ExitStack() as servers:
         lost = host.snapshot()
         figures["warning"] = lost.warning
         stood = int(host.rig.pipeline.state[0]["hops"])
-        with VirtualCard(sample_rate=44100, attach=False):  # a device of that name, but not one to play on
+        with VirtualCard(sample_rate=44100):  # a device of that name, but not one to play on
             time.sleep(2.5)
         assert int(host.rig.pipeline.state[0]["hops"]) == stood and host.snapshot().device_lost
         assert not host.finished, "the run goes on"
         # A killed server's name cannot be used again, so the new one has another; the environment leads there.
-        second = servers.enter_context(VirtualCard(attach=False))
+        second = servers.enter_context(VirtualCard())
         assert until(lambda: not host.snapshot().device_lost, 20), "the return is not seen"
         now = host.snapshot()
         assert now.warning == "" and now.parameters == lost.parameters
         assert now.parameters["decks/a/stems/vocals/gain_db"] == -6.0
         assert host.rig.latency == latency
-        figures["after"] = play(second, "PortAudio", 10 ** (-6 / 20))
+        figures["after"] = play(second, 10 ** (-6 / 20))
         report = host_report(host)
-    release()  # as at the end of a program: clients before servers
     figures["losses"] = report["device_losses"]
     figures["refused"] = report["input_frames_refused"]
 ours = ("signal path", "inference worker", "watch")
@@ -121,7 +119,7 @@ print(json.dumps({"losses": host.watch.losses}), flush=True)
 
 
 def run(script: str) -> dict[str, Any]:
-    """Run a script in a process of its own: what PortAudio leaves behind must not hurt the others."""
+    """Run a script in a process of its own, which must end in order, and in silence."""
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
         cwd=ROOT,
@@ -130,7 +128,7 @@ def run(script: str) -> dict[str, Any]:
         timeout=120,
         check=False,
     )
-    assert ended.returncode == 0, f"exit code {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
+    assert (ended.returncode, ended.stderr) == (0, ""), f"exit code {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
     found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     return found
 
@@ -153,7 +151,7 @@ def test_a_frozen_server_goes_on_with_the_one_stream_it_had() -> None:
 
 def test_leaving_a_host_whose_server_died_a_moment_ago_is_clean() -> None:
     command = [sys.executable, "-W", "error", "-c", LEFT]
-    with VirtualCard(attach=False) as card, subprocess.Popen(command, stdin=PIPE, stdout=PIPE, cwd=ROOT) as program:
+    with VirtualCard() as card, subprocess.Popen(command, stdin=PIPE, stdout=PIPE, cwd=ROOT) as program:
         assert program.stdin is not None and program.stdout is not None
         assert program.stdout.readline() == b"plays\n"
         card.kill()

@@ -1,16 +1,15 @@
-"""A sound card in user space: jackd's dummy driver, and PortAudio on it as the device ``system`` of its JACK host API.
+"""A sound card in user space: jackd's dummy driver, the device ``system`` of JACK.
 
 A deck (tests/support/deck.py) is the other end of the cable:
 
     with VirtualCard(sample_rate=48000, block=256) as card:
-        with sounddevice.Stream(device=card.device, ...), card.deck(signal, record=8) as deck:
+        with card_host(...), card.deck(signal, record=8) as deck:
             deck.connect()
             recording = deck.run()
 """
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import os
 import re
@@ -23,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from rtsep.host.portaudio import refresh_devices, replace
+from rtsep.host.jack_library import CLIENT
 from tests.support.deck import RAM, ROOT, CardError, Deck, Recording, Samples, bounded
 
 __all__ = ["ROOT", "CardError", "Deck", "Recording", "Samples", "VirtualCard", "bounded", "missing"]
@@ -37,40 +36,12 @@ def missing() -> str | None:
     lacking = [tool for tool in ("jackd", "jack_wait") if shutil.which(tool) is None]
     if lacking:
         return f"{' and '.join(lacking)} not found: apt-get install jackd2"
-    for module, cure in (("sounddevice", "apt-get install libportaudio2"), ("jack", "pip install JACK-Client")):
+    for module, cure in (("jack", "pip install JACK-Client"),):
         try:
             __import__(module)
         except (ImportError, OSError) as error:
             return f"{module} does not load ({error}): {cure}"
     return None
-
-
-_client_name = ctypes.create_string_buffer(b"PortAudio", 64)  # PortAudio keeps the pointer, so it lives for ever
-
-
-def restart_portaudio(client_name: str = "PortAudio") -> None:
-    """Make PortAudio look for devices again, under `client_name` as a JACK client.
-
-    No stream may be open. Never with a dead server: Pa_Terminate then aborts the whole process.
-    """
-    import sounddevice as sd
-
-    # Not in sounddevice's list of functions, but in the very library that it has loaded. Debian's has it.
-    library = ctypes.CDLL(sd._libname)
-    if hasattr(library, "PaJack_SetClientName"):
-        _client_name.value = client_name.encode()
-        library.PaJack_SetClientName(_client_name)
-    refresh_devices()
-
-
-def system_device() -> int:
-    """PortAudio's index of the JACK server's own ports."""
-    import sounddevice as sd
-
-    for index, info in enumerate(sd.query_devices()):
-        if info["name"] == "system" and "JACK" in sd.query_hostapis(info["hostapi"])["name"]:
-            return index
-    raise CardError(f"PortAudio sees no JACK server named {os.environ.get('JACK_DEFAULT_SERVER', 'default')}")
 
 
 def _running(name: str) -> bool:
@@ -118,7 +89,7 @@ def _forget_dead_servers() -> None:
 
 
 class VirtualCard:
-    """A JACK server on the dummy driver, and PortAudio's device on it, for as long as the context lasts.
+    """A JACK server on the dummy driver, for as long as the context lasts; what runs meanwhile finds it.
 
     Arguments:
         sample_rate: in Hz.
@@ -126,7 +97,6 @@ class VirtualCard:
         inputs: channels that a program can record from the card.
         outputs: channels that a program can play to the card.
         synchronous: ``jackd -S``: the server waits for every client, so that a late one costs time and no sample.
-        attach: let this process's PortAudio see the card; without, it is left as it is (a stream may be open on it).
         realtime: server and clients with real-time priority, as on a musician's machine, where the system grants it.
     """
 
@@ -137,7 +107,6 @@ class VirtualCard:
         inputs: int = 2,
         outputs: int = 8,
         synchronous: bool = True,
-        attach: bool = True,
         realtime: bool = False,
     ) -> None:
         self.sample_rate = sample_rate
@@ -145,14 +114,10 @@ class VirtualCard:
         self.inputs = inputs
         self.outputs = outputs
         self.synchronous = synchronous
-        self.attach = attach
         self.realtime = realtime
         # Each server its own name: a killed server's name cannot be used again.
         self.name = f"rt{os.getpid()}_{next(NAMES)}"
-        # Not equal to the server's: a client named like its server hangs it.
-        self.client = f"pa{os.getpid()}_{next(NAMES)}"
-        self.lost = False  # the server died while PortAudio was on it
-        self._attached = False
+        self.client = CLIENT  # never the server's own name: a client named like its server hangs it
         self._server: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._saved: dict[str, str | None] = {}
@@ -168,11 +133,6 @@ class VirtualCard:
         """Whether the server runs."""
         return self._server is not None and self._server.poll() is None
 
-    @property
-    def device(self) -> int:
-        """PortAudio's index of the card."""
-        return system_device()
-
     def log_tail(self, lines: int = 8) -> str:
         """The end of the server's log."""
         if self._log is None:
@@ -187,10 +147,7 @@ class VirtualCard:
         return deck
 
     def kill(self) -> None:
-        """Kill the server on the spot, as an unplugged interface goes.
-
-        Streams on it then hang in stop, abort and close. Leaving the card replaces PortAudio by a fresh one.
-        """
+        """Kill the server on the spot, as an unplugged interface goes."""
         if self._server is not None:
             self._server.kill()
             self._server.wait(5)
@@ -236,13 +193,6 @@ class VirtualCard:
             if time.monotonic() > deadline:
                 raise CardError(f"jackd did not start within 10 s: {self.log_tail()}")
             time.sleep(0.02)
-        if not self.attach:
-            return
-        self._attached = True
-        if not bounded(lambda: restart_portaudio(self.client), 10):
-            self.lost = True
-            raise CardError(f"PortAudio did not come back within 10 s; jackd's log: {self.log_tail()}")
-        assert self.device >= 0
 
     def _stop(self) -> None:
         for deck in self._decks:
@@ -253,13 +203,6 @@ class VirtualCard:
             else:
                 os.environ[key] = value
         self._saved = {}
-        # Clients first: one that outlives its server hangs where it waits for the next cycle.
-        if self._attached and (self.lost or not self.alive or not bounded(restart_portaudio, 10)):
-            self.lost = True
-            replace()
-            if not bounded(restart_portaudio, 10):
-                raise CardError("PortAudio did not come back within 10 s after the card was closed")
-        self._attached = False
         if self._server is not None:
             died = not self.alive
             self._server.terminate()

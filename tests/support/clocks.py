@@ -10,12 +10,13 @@ import numpy as np
 from rtsep.core.spec import AudioSpec
 from rtsep.dsp.ring import readable, writable
 from rtsep.host.callback import pass_block
+from rtsep.host.clock import Uncabled
 from rtsep.host.device_io import LARGEST_BLOCK, RUNNING, STOPPED, DeviceIO
 from tests.support.hosts import until
 from tests.support.signals import Float32
 
 
-class StumblingClock:
+class StumblingClock(Uncabled):
     """Blocks of any sizes at any times, from a thread that holds no GIL; keeps what is played."""
 
     def __init__(

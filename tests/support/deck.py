@@ -39,7 +39,7 @@ class CardError(RuntimeError):
 
 
 def bounded(work: Callable[[], object], seconds: float) -> bool:
-    """Run `work` in a daemon thread and say whether it ended in time; PortAudio may hang on a dead server."""
+    """Run `work` in a daemon thread and say whether it ended in time; a client may hang on a dead server."""
     failure: list[BaseException] = []
 
     def guarded() -> None:
@@ -61,7 +61,7 @@ class Server(Protocol):
 
     sample_rate: int
     block: int
-    client: str  # PortAudio's name there
+    client: str  # a host's name there
 
     @property
     def environment(self) -> dict[str, str]:
@@ -145,7 +145,7 @@ class Deck:
         self.close()
 
     def connect(self, client: str | None = None, timeout_s: float = 10.0) -> None:
-        """Connect to the input and output ports of `client` (the card's PortAudio), trying until they are there.
+        """Connect to the input and output ports of `client` (a host's), trying until they are there.
 
         Only ports that exist are connected: signal channel i to the client's i-th input, its i-th output to track i.
         """

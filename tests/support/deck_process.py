@@ -113,7 +113,7 @@ class DeckProcess:
                 for source, port in zip(self.sources, inputs, strict=False):
                     for other in self.player.get_all_connections(port):
                         if other.name != source.name:
-                            self.player.disconnect(other, port)  # PortAudio has connected it to the dummy's silence
+                            self.player.disconnect(other, port)  # a host may have connected it to the dummy's silence
                     if not source.is_connected_to(port):
                         self.player.connect(source, port)
                 for port, sink in zip(outputs, self.sinks, strict=False):

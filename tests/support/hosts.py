@@ -18,11 +18,11 @@ from rtsep.audio.sources import Resampled
 from rtsep.core.presets import plan
 from rtsep.core.spec import WindowSpec
 from rtsep.engine.base import Engine
-from rtsep.host.clock import DeviceClock
 from rtsep.host.deck import DeckSettings
 from rtsep.host.device import find_device
 from rtsep.host.engine_thread import EngineThread
 from rtsep.host.host import Host
+from rtsep.host.jack import JackClock, input_names, output_names
 from rtsep.host.null_clock import NullClock
 from rtsep.host.rig import HostSettings
 from rtsep.host.routes import parse_routes
@@ -128,14 +128,15 @@ def card_host(
     sample_rate: int = 48000,
     preset: str = "23",
     routes: str = "mix=1,2",
-    channels: int | None = None,
     block: int = 0,
+    connect: bool = False,
     **changes: Any,
 ) -> Host:
-    """A host on the virtual card, duplex."""
+    """A host on the virtual card, duplex; a deck connects it, so that the card's own latency is no part of the way."""
     chosen = settings(engine, plan(engine.spec, sample_rate, preset), routes, **changes)
     device = find_device("system", "outputs")
-    clock = DeviceClock(device, device, sample_rate, channels or outputs(chosen), block)
+    ports = input_names(device.inputs), output_names(chosen.routes)
+    clock = JackClock(device, device, sample_rate, *ports, block, connect)
     return Host(engine_thread(engine), clock, chosen)
 
 

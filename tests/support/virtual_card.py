@@ -19,7 +19,7 @@ CardFactory = Callable[..., VirtualCard]
 def card() -> Iterator[CardFactory]:
     """A factory with `VirtualCard`'s arguments; its cards end with the test. Skips where jackd is not installed.
 
-    Streams must be closed when the test ends. One card at a time: PortAudio sees the server that came last.
+    Clients must be closed when the test ends. One card at a time: what looks for a server finds the one that came last.
     """
     reason = missing()
     if reason:
