@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 from numpy.typing import NDArray
-from rtsep.host.rig.clock import NullClock
 
+from benchmarks.mixing import mix_hop
 from benchmarks.results import Figures, run
 from rtsep.audio.readers import open_audio
 from rtsep.audio.sources import Resampled
@@ -27,9 +27,13 @@ from rtsep.dsp.native import kernel
 from rtsep.dsp.spectrogram_ring import SpectrogramRing, commit, next_frame, spectrogram_ring
 from rtsep.dsp.stft import Stream, analyse, delayed, open_stream, set_masks, synthesise
 from rtsep.engine.identity import IdentityEngine
+from rtsep.host.deck import DeckSettings
+from rtsep.host.engine_thread import EngineThread
 from rtsep.host.host import Host
-from rtsep.host.mixer import Mixer, Route, mix, open_mixer
+from rtsep.host.mixer import Faders, Mixer, deck_faders, master_fader, open_mixer
+from rtsep.host.null_clock import NullClock
 from rtsep.host.rig import HostSettings
+from rtsep.host.routes import Route
 
 STEMS = ("vocals", "drums", "bass", "other")
 MODEL = ModelSpec(
@@ -50,7 +54,7 @@ MODEL = ModelSpec(
     states=(),
     licence="CC0-1.0",
 )
-ROUTES = tuple(Route(stem, (2 * i + 1, 2 * i + 2)) for i, stem in enumerate(STEMS))
+ROUTES = tuple(Route(stem, (2 * i + 1, 2 * i + 2), "a") for i, stem in enumerate(STEMS))
 RATES = (44100, 48000)
 RUNS, RUN_S, LIVE_RUNS, LIVE_S = 5, 4.0, 3, 2.0
 QUICK_RUN_S, QUICK_LIVE_S = 0.5, 0.5
@@ -74,7 +78,7 @@ def plant(window: WindowSpec, seconds: float) -> Plant:
     return Plant(
         open_stream(MODEL, window),
         spectrogram_ring(MODEL, window),
-        open_mixer(STEMS, 2, ROUTES, window.sample_rate, window.hop),
+        open_mixer({"a": STEMS}, 2, ROUTES, window.sample_rate, window.hop),
         random.uniform(-0.5, 0.5, (2, frames)).astype(np.float32),
         random.random((len(STEMS), 2, MODEL.bins), np.float32),
     )
@@ -85,6 +89,8 @@ def _play(
     stream: Stream,
     ring: SpectrogramRing,
     mixer: Mixer,
+    faders: Faders,
+    master: Faders,
     sound: NDArray[np.float32],
     raw: NDArray[np.float32],
     stems: NDArray[np.float32],
@@ -98,7 +104,7 @@ def _play(
         set_masks(stream, raw)
         synthesise(stream, stems)
         delayed(stream, dry)
-        mix(mixer, stems, dry, mixed)
+        mix_hop(mixer, faders, master, stems, dry, mixed)
 
 
 def in_a_row(window: WindowSpec, seconds: float, runs: int) -> Figures:
@@ -107,11 +113,13 @@ def in_a_row(window: WindowSpec, seconds: float, runs: int) -> Figures:
     stems = np.zeros((len(STEMS), 2, window.hop), np.float32)
     dry = np.zeros((2, window.hop), np.float32)
     mixed = np.zeros((window.hop, 2 * len(STEMS)), np.float32)
+    ring, mixer = parts.spectrogram_ring, parts.mixer
+    faders, master = deck_faders(mixer, 0), master_fader(mixer)
     process = psutil.Process()
     shares, memory = [], []
     for _ in range(runs + 1):  # the first one compiles and warms up
         started = time.thread_time()
-        _play(parts.stream, parts.spectrogram_ring, parts.mixer, parts.sound, parts.raw, stems, dry, mixed)
+        _play(parts.stream, ring, mixer, faders, master, parts.sound, parts.raw, stems, dry, mixed)
         shares.append(100.0 * (time.thread_time() - started) / seconds)
         memory.append(process.memory_info().rss / 1024)
     return {
@@ -126,13 +134,14 @@ def live(window: WindowSpec, seconds: float) -> Figures:
     """Share of one core of the host's pipeline thread and of its callback's."""
     clock = NullClock(window.sample_rate, 2 * len(STEMS))
     file = Resampled(open_audio(SONG), window.sample_rate, 2)
-    with Host(IdentityEngine(MODEL), clock, HostSettings(window, ROUTES, loop=True), file):
+    settings = HostSettings(window, ROUTES, (DeckSettings(file=file, loop=True),))
+    with Host(EngineThread(lambda: IdentityEngine(MODEL)), clock, settings):
         clocks = {thread.name: _clock(thread) for thread in threading.enumerate()}
         before, started = _read(clocks), time.monotonic()
         time.sleep(seconds)
         passed = time.monotonic() - started
         used = {name: 100.0 * (now - before[name]) / passed for name, now in _read(clocks).items()}
-    return {"percent": used["rtsep-pipeline"], "callback_percent": used["rtsep-null"]}
+    return {"percent": used["signal path"], "callback_percent": used["rtsep-null"]}
 
 
 def _clock(thread: threading.Thread) -> int:

@@ -114,8 +114,8 @@ class Sampler(threading.Thread):
         ended = False
         while True:
             memory = process.memory_info().rss / 2**20
-            underflows = int(self._host.device_io.outputs.state[0]["underflows"])
-            held = int(self._host.pipeline.state[0]["stale_masks"])
+            underflows = int(self._host.rig.device_io.outputs.state[0]["underflows"])
+            held = int(self._host.rig.pipeline.state[0]["stale_masks"])
             self.points.append((round(time.monotonic() - self._began, 2), round(memory, 3), underflows, held))
             if ended:
                 return
@@ -217,12 +217,8 @@ def measure(
 
 def _fresh(host: Host) -> dict[str, Any]:
     """Empty the histograms: clients that joined the server have held it up. Give the counters so far."""
-    for times in (
-        host.rig.device_io.intervals,
-        host.rig.pipeline.hop_times,
-        host.rig.pipeline.mask_ages,
-        host.rig.scheduler.times,
-    ):
+    rig = host.rig
+    for times in (rig.device_io.intervals, rig.pipeline.hop_times, rig.pipeline.mask_ages, rig.scheduler.times):
         _clear(times)
     return host_report(host)
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.endurance import music
+from benchmarks.mixing import mix_hop
 from benchmarks.results import Figures, run
 from rtsep.core.budget import default_compute
 from rtsep.core.presets import plan
@@ -26,10 +27,11 @@ from rtsep.dsp.ring import Ring, read, read_or_silence, write, write_or_skip
 from rtsep.dsp.stft import analyse, delayed, open_stream, synthesise
 from rtsep.host.factory import open_host
 from rtsep.host.histogram import BINS_PER_OCTAVE, histogram, percentiles, record
-from rtsep.host.mixer import mix, open_mixer, parse_routes
+from rtsep.host.mixer import deck_faders, master_fader, open_mixer
 from rtsep.host.options import LiveOptions
 from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime, quiet_python
 from rtsep.host.report import host_report
+from rtsep.host.routes import parse_routes
 from rtsep.model.store import find
 from tests.support.card import VirtualCard
 from tests.support.load import cpu_burner, gil_holder
@@ -54,7 +56,9 @@ class PythonHost:
         self.intervals, self.hop_times = histogram(), histogram()
         self.inputs, self.outputs = Ring(SAMPLE_RATE // 2, 2), Ring(SAMPLE_RATE // 2, 2)
         self._stream = open_stream(model, self.window)
-        self._mixer = open_mixer(model.stems, 2, parse_routes([], model.stems, 2), SAMPLE_RATE, hop)
+        decks = {"a": model.stems}
+        self._mixer = open_mixer(decks, 2, parse_routes([], decks, 2), SAMPLE_RATE, hop)
+        self._faders = deck_faders(self._mixer, 0), master_fader(self._mixer)
         self._magnitudes = np.zeros((2, model.bins), np.float32)
         self._interleaved = np.zeros((hop, 2), np.float32)
         self._stems = np.zeros((len(model.stems), 2, hop), np.float32)
@@ -104,7 +108,7 @@ class PythonHost:
         analyse(self._stream, np.ascontiguousarray(self._interleaved.T), self._magnitudes)
         synthesise(self._stream, self._stems)
         delayed(self._stream, self._dry)
-        mix(self._mixer, self._stems, self._dry, self._mixed)
+        mix_hop(self._mixer, *self._faders, self._stems, self._dry, self._mixed)
 
     def __enter__(self) -> Self:
         self._worker.start()
@@ -184,7 +188,7 @@ def measure(quick: bool = False) -> Figures:
                 ours.add(
                     device_io.intervals,
                     host.rig.pipeline.hop_times,
-                    device_io.inputs.state[0],
+                    device_io.inputs[0].ring.state[0],
                     device_io.outputs.state[0],
                 )
                 report = host_report(host)

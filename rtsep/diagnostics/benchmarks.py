@@ -29,14 +29,16 @@ from rtsep.engine.graph import magnitudes_shape, masks_shape
 from rtsep.engine.identity import IdentityEngine
 from rtsep.engine.registry import open_engine
 from rtsep.errors import RtsepError, SpecError
+from rtsep.host.deck import DeckSettings
+from rtsep.host.engine_thread import EngineThread
 from rtsep.host.factory import open_host
 from rtsep.host.histogram import histogram, percentiles, record
 from rtsep.host.host import Host
-from rtsep.host.mixer import parse_routes
+from rtsep.host.null_clock import NullClock
 from rtsep.host.options import LiveOptions
 from rtsep.host.report import FORMAT, PROGRAM, host_report
 from rtsep.host.rig import HostSettings
-from rtsep.host.rig.clock import NullClock
+from rtsep.host.routes import parse_routes
 from rtsep.model.store import find
 from rtsep.separation.batches import STATEFUL_FRAMES
 from rtsep.separation.engine_pool import open_pool
@@ -122,8 +124,10 @@ def _impulse(model: ModelSpec, window: WindowSpec, block: int) -> tuple[Host, in
         path = Path(folder) / "impulse.wav"
         soundfile.write(path, sound, rate, subtype="FLOAT")
         clock = NullClock(rate, 2, block, capture=len(sound) + 2 * rate)
-        settings = HostSettings(window, parse_routes([], model.stems, model.channels), freewheel=True)
-        with Host(IdentityEngine(model), clock, settings, Resampled(open_audio(path), rate, model.channels)) as host:
+        deck = DeckSettings(file=Resampled(open_audio(path), rate, model.channels))
+        routes = parse_routes([], {deck.name: model.stems}, model.channels)
+        settings = HostSettings(window, routes, (deck,), freewheel=True)
+        with Host(EngineThread(lambda: IdentityEngine(model)), clock, settings) as host:
             while not host.finished:
                 time.sleep(0.005)
     return host, int(np.abs(clock.captured[:, 0]).argmax()) - IMPULSE_AT

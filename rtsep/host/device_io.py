@@ -92,7 +92,10 @@ class DeckInput(NamedTuple):
 
 
 class DeviceIO(NamedTuple):
-    """The callback's side of the host; keeps alive what STATE points to."""
+    """The callback's side of the host; keeps alive what STATE points to.
+
+    Thread: any; not real-time safe (Python).
+    """
 
     state: NDArray[np.void]  # (1,) of STATE
     deck_inputs: NDArray[np.void]  # (decks,) of DECK_INPUT

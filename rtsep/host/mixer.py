@@ -33,7 +33,10 @@ Decks = Mapping[str, tuple[str, ...]]  # the stems of each deck, by its name
 
 
 class Faders(NamedTuple):
-    """A stage: the faders of a deck's stems, or the master's."""
+    """A stage: the faders of a deck's stems, or the master's.
+
+    Thread: any; not real-time safe (Python).
+    """
 
     ramps: NDArray[np.void]  # (rows, C) of RAMP
 

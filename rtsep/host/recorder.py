@@ -22,7 +22,10 @@ RECORD_RING_S = 10.0  # how long the disk may pause
 
 
 class RecordTap(NamedTuple):
-    """A stage: what goes by is written to a record ring too."""
+    """A stage: what goes by is written to a record ring too.
+
+    Thread: any; not real-time safe (Python).
+    """
 
     device: NDArray[np.void]  # (1,) of the callback's STATE
     wake: int  # address of the signal path's semaphore

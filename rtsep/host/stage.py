@@ -22,7 +22,10 @@ _kernels: dict[type, Any] = {}
 
 
 class Stage(Protocol):
-    """What the signal path can run."""
+    """What the signal path can run.
+
+    Thread: any; not real-time safe (Python).
+    """
 
     @property
     def latency(self) -> Latency:

@@ -71,14 +71,14 @@ pcm.source { type file slave.pcm { type null } file "/dev/null" infile "/dev/zer
 pcm.card { type asym playback.pcm "sink" capture.pcm "source" hint { show on description "card" } }
 """
 ON_ALSA = """
-from rtsep.host.callback import RUNNING, STOPPED, open_device_io
+from rtsep.host.device_io import STOPPED, InputSettings, open_device_io
 from rtsep.host.clock import DeviceClock
 from rtsep.host.device import devices, find_device
 from tests.support.hosts import until
 
 device = find_device("card", "outputs")
 assert device.host_api == "ALSA"
-device_io = open_device_io(2, 2, 96000, 1)
+device_io = open_device_io(2, 2, 96000, [InputSettings()])
 clock = DeviceClock(device, device, 48000, 2, 256)
 
 def runs():

@@ -21,8 +21,8 @@ from rtsep.host.stage import run_stages
 from tests.support.signals import Float32, error_db, noise
 
 STEMS = ("vocals", "drums", "bass")
-ONE = {"a": STEMS}
-TWO = {"a": STEMS, "b": ("vocals", "rest")}
+ONE: dict[str, tuple[str, ...]] = {"a": STEMS}
+TWO: dict[str, tuple[str, ...]] = {"a": STEMS, "b": ("vocals", "rest")}
 RATE, HOP = 48000, 256
 RAMP = RATE // 100  # 10 ms
 LEVELS = (0.5, 0.25, 0.125)  # constant stems
@@ -44,7 +44,7 @@ class Desk:
         self.master = (master_fader(self.mixer),)
         self.values = {path: row.default for path, row in parameters(decks).items()}
 
-    def turn(self, deck: str = "a", **settings: float) -> None:
+    def turn(self, deck: str = "a", /, **settings: float) -> None:
         """`turn(vocals_mute=1)`; a deck's switches and the master's fader without a stem."""
         for name, value in settings.items():
             stem, _, knob = name.partition("_")

@@ -9,13 +9,14 @@ from typing import Any
 import jsonschema
 import pytest
 
+from rtsep.core.latency import latency_report
 from rtsep.core.presets import PRESETS
 from rtsep.core.spec import Latency
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError
 from rtsep.host.histogram import TIMES
 from rtsep.host.host import Host
-from rtsep.host.report import FORMAT, SCHEMA, SUMS, check_writable, host_report, latency_report, write_json
+from rtsep.host.report import FORMAT, SCHEMA, SUMS, check_writable, host_report, write_json
 from tests.support.engines import stateful_spec
 from tests.support.hosts import file_host, play
 from tests.support.signals import noise

@@ -8,8 +8,8 @@ from rtsep.errors import RouteError
 from rtsep.host.routes import Route, parse_routes
 
 STEMS = ("vocals", "drums", "bass")
-ONE = {"a": STEMS}
-TWO = {"a": STEMS, "b": ("vocals", "rest")}
+ONE: dict[str, tuple[str, ...]] = {"a": STEMS}
+TWO: dict[str, tuple[str, ...]] = {"a": STEMS, "b": ("vocals", "rest")}
 
 
 def test_without_routes_the_mix_goes_to_the_first_outputs() -> None:

@@ -67,7 +67,7 @@ def test_an_impulse_comes_at_the_stated_total(tmp_path: Path, preset: str, block
         assert peak(clock, channel) == (1000 + total.total, pytest.approx(1.0, abs=1e-5))
 
 
-def peak(clock: NullClock, channel: int) -> tuple[int, float]:
+def peak(clock: NullClock, channel: int) -> tuple[int, object]:
     """Where the only frame that is not silent lies, and how high it is."""
     track = np.abs(clock.captured[:, channel])
     at = int(track.argmax())

@@ -69,10 +69,10 @@ def test_workers_are_stopped_in_reverse_order() -> None:
     ended: list[str] = []
     names = ("player of deck a", "inference", "recorder")
     supervisor = started(*(Patient(name, ended) for name in names))
-    assert supervisor.alive == names
+    assert list(supervisor.alive) == list(names)
     supervisor.stop_all(WAIT_S)
     assert ended == ["recorder", "inference", "player of deck a"]
-    assert supervisor.alive == supervisor.left_behind == () and supervisor.failure is None
+    assert not supervisor.alive and not supervisor.left_behind and supervisor.failure is None
     assert supervisor.deaths == ()
 
 
@@ -138,6 +138,6 @@ def test_work_that_cannot_start_is_not_kept() -> None:
     supervisor = started(worker)
     with pytest.raises(RuntimeError):
         supervisor.start(worker)  # a thread starts once
-    assert supervisor.alive == ("clock",)
+    assert list(supervisor.alive) == ["clock"]
     supervisor.stop_all(WAIT_S)
-    assert supervisor.alive == ()
+    assert not supervisor.alive

@@ -6,23 +6,24 @@ import numpy as np
 import pytest
 
 from rtsep.dsp.ring import write
-from rtsep.host.callback import RUNNING, DeviceIO, open_device_io
+from rtsep.host.device_io import RUNNING, DeviceIO, InputSettings, open_device_io
 from rtsep.host.transport import end_file, go_on_from, set_phase
 from tests.support.compiled import llvm
 
 
 def device_io() -> DeviceIO:
-    return open_device_io(2, 2, 64, 64)
+    return open_device_io(2, 2, 64, [InputSettings(file_frames=64)])
 
 
 def test_what_python_tells() -> None:
     io = device_io()
     set_phase(io.state, RUNNING)
-    write(io.file, np.zeros((10, 2), np.float32))
-    end_file(io.state, io.file)
-    assert io.state[0]["phase"] == RUNNING and io.state[0]["file_end"] == 10
-    go_on_from(io.state, 7)
-    assert io.state[0]["file_skip"] == 7 and io.state[0]["file_end"] == -1
+    deck = io.inputs[0]
+    write(deck.file, np.zeros((10, 2), np.float32))
+    end_file(deck.state, deck.file)
+    assert io.state[0]["phase"] == RUNNING and deck.state[0]["file_end"] == 10
+    go_on_from(deck.state, 7)
+    assert deck.state[0]["file_skip"] == 7 and deck.state[0]["file_end"] == -1
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,7 @@ def test_what_python_tells() -> None:
 )
 def test_every_store_is_a_release(function: Any, stores: list[str]) -> None:
     io = device_io()
-    arguments = {set_phase: (RUNNING,), end_file: (io.file,), go_on_from: (7,)}[function]
-    text = llvm(function, io.state, *arguments)
+    deck = io.inputs[0]
+    arguments = {set_phase: (io.state, RUNNING), end_file: (deck.state, deck.file), go_on_from: (deck.state, 7)}
+    text = llvm(function, *arguments[function])
     assert text.count("store atomic") == len(stores) and text.count("release, align 8") == len(stores)

@@ -20,7 +20,7 @@ def main(folder: Path) -> None:
         sound = noise(22050)
         host, clock = file_host(folder, FrameEngine(windowed_spec()), sound, freewheel=freewheel, compute=2048)
         play(host)
-        latency = host.latency.total
+        latency = host.rig.latency.total
         heard = clock.captured[latency : latency + sound.shape[1]].T
         whole.append(float(np.abs(heard - sound).max()) < 1e-4)
     print("semaphores", HERE.semaphores, "whole", *whole)
