@@ -52,14 +52,11 @@ SIGNATURE = types.int32(*[types.voidptr] * 2, types.ulong, types.voidptr, types.
 usleep = types.ExternalFunction("usleep", types.int32(types.uint32))
 
 
-@callback_kernel(SIGNATURE)
-def callback(source: Any, target: Any, count: Any, times: Any, flags: Any, userdata: Any) -> int:
-    """PortAudio's callback: input to A, B to output, both counted."""
-    states = carray(userdata, (1,), STATE)
+@kernel
+def pass_echo(states: Any, given: Any, wanted: Any) -> None:
+    """Pass a block: input to A, B to output, both counted; (frames * CHANNELS,) each."""
     state = states[0]
-    frames = np.int64(count)
-    given = carray(source, (frames * CHANNELS,), np.float32)
-    wanted = carray(target, (frames * CHANNELS,), np.float32)
+    frames = len(wanted) // CHANNELS
     now = clock_ns()
     if state.last_ns:
         interval = now - state.last_ns
@@ -90,6 +87,14 @@ def callback(source: Any, target: Any, count: Any, times: Any, flags: Any, userd
             wanted[i] = state.b[(read * CHANNELS + i) % (RING * CHANNELS)]
         read += frames
     store_release(states, "b_read", read)
+
+
+@callback_kernel(SIGNATURE)
+def callback(source: Any, target: Any, count: Any, times: Any, flags: Any, userdata: Any) -> int:
+    """PortAudio's callback."""
+    samples = np.int64(count) * CHANNELS
+    given, wanted = carray(source, (samples,), np.float32), carray(target, (samples,), np.float32)
+    pass_echo(carray(userdata, (1,), STATE), given, wanted)
     return 0
 
 
