@@ -48,7 +48,7 @@ def resources() -> dict[str, float]:
 
 
 def measure(quick: bool = False, seconds: float | None = None, seed: int | None = None, card: bool = False) -> Figures:
-    """Sessions until the time is over; with each, what the process holds."""
+    """Sessions until the time is over; what was promised and not kept, and what the process holds after each."""
     length = seconds or (QUICK_SECONDS if quick else SECONDS)
     seed = int.from_bytes(os.urandom(3)) if seed is None else seed
     print(f"seed {seed}", flush=True)

@@ -46,8 +46,9 @@ def probe(session: Session, card: VirtualCard, client: str, host: Host) -> None:
         session.broken.append(f"{where}: {strange} frames are none of ours")
     if (silent := np.count_nonzero(found[stated:] == SILENT)) > missed:
         session.broken.append(f"{where}: {silent} frames are silent, {missed} were counted")
-    for name, count in (("probes", 1), ("missed_in_probes", missed)):
-        session.figures[name] = session.figures.get(name, 0) + count
+    frames = int(host.rig.device_io.state[0]["frames"])
+    seen = {"server_block": card.block, "block": frames, "slack_for": block, "latency": stated, "missed": missed}
+    session.figures.setdefault("probes", []).append(seen)
 
 
 def _resize(card: VirtualCard, block: int) -> None:
@@ -61,7 +62,7 @@ def _again(card: VirtualCard, servers: ExitStack, host: Host) -> VirtualCard:
     """Kill the server, start another, and wait until the host plays on it."""
     card.kill()
     _until(lambda: host.watch.lost, "the loss is not seen")
-    second = servers.enter_context(VirtualCard(SAMPLE_RATE, FIRST_BLOCK, outputs=OUTPUTS, attach=False))
+    second = servers.enter_context(VirtualCard(SAMPLE_RATE, FIRST_BLOCK, outputs=OUTPUTS, attach=False, realtime=True))
     _until(lambda: not host.watch.lost, "the return is not seen")
     return second
 
@@ -81,7 +82,7 @@ def play(session: Session, folder: Path, seconds: float) -> None:
     engine = SlowEngine(IdentityEngine(session.model, (0.25, 0.75)), session.seed)
     changes = kills = 0
     with ExitStack() as servers:
-        card = servers.enter_context(VirtualCard(SAMPLE_RATE, FIRST_BLOCK, outputs=OUTPUTS))
+        card = servers.enter_context(VirtualCard(SAMPLE_RATE, FIRST_BLOCK, outputs=OUTPUTS, realtime=True))
         device = find_device("system", "outputs")
         host = open_session(session, folder, DeviceClock(device, device, SAMPLE_RATE, OUTPUTS), engine)
         hands, client = Hands(host, session.seed, knobs(session, host), None), card.client
@@ -96,7 +97,7 @@ def play(session: Session, folder: Path, seconds: float) -> None:
                     changes += 1
                 probe(session, card, client, host)
             session.figures |= handled(session, host, hands, engine)
-        session.figures |= {"resizes": changes, "kills": kills}
+            session.figures |= {"resizes": changes, "kills": kills, "frames": int(host.rig.seconds * SAMPLE_RATE)}
         release()  # clients before servers
     session.broken += hands.broken
     for path in (folder / "stems").iterdir():

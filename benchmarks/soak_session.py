@@ -190,16 +190,12 @@ def recorded(session: Session, stems: Path, length: int) -> list[str]:
     found = numbers(np.sum(sounds, axis=0, dtype=np.float32))
     silent, places = found == SILENT, np.arange(len(found))
     session.figures["recorded_frames"], ear = len(found), session.figures["ears"][0]
-    broken = (
-        [f"{np.count_nonzero(found == NO_NUMBER)} recorded frames are none of ours"]
-        if (found == NO_NUMBER).any()
-        else []
-    )
+    strange = np.count_nonzero(found == NO_NUMBER)
+    broken = [f"{strange} recorded frames are none of ours"] if strange else []
     if session.judged[0] == "f":
         origins = ((places - found) % length)[found >= 0]
         jumps = int(np.count_nonzero(np.diff(origins)))
-        allowed = session.figures["seeks"] + (0 if session.loop else session.figures["seeks"])
-        if jumps > allowed + session.figures["file_frames_starved"]:
+        if jumps > session.figures["seeks"] + session.figures["file_frames_starved"]:
             broken.append(f"the recording jumps {jumps} times, {session.figures['seeks']} seeks were asked for")
         return broken
     wrong = ~silent & (found >= 0) & (found != places % FRAMES)

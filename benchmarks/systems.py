@@ -185,11 +185,11 @@ def decks(figures: Figures) -> list[str]:
         "The signal path is compiled once for the number of decks, and kept; seconds in a process alone:",
         "",
     ]
-    cells = [
+    times = [
         (one["decks"], "" if one["compiled_s"] is None else f"{one['compiled_s']:.1f}", f"{one['loaded_s']:.2f}")
         for one in figures["starts"]
     ]
-    lines += table(("decks", "compiled", "loaded from the cache"), cells)
+    lines += table(("decks", "compiled", "loaded from the cache"), times)
     lines += [f"Not here: `{name}` ({why})." for name, why in figures["absent"].items()]
     return lines
 
