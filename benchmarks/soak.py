@@ -79,7 +79,10 @@ def measure(quick: bool = False, seconds: float | None = None, seed: int | None 
             )
         echo = control.report()
     broken += flat(held)
-    sums = {name: sum(one.figures.get(name, 0) for one in sessions) for name in (*SUMS, "frames", "paid", "gaps")}
+    sums = {
+        name: sum(one.figures.get(name, 0) for one in sessions)
+        for name in (*SUMS, "frames", "paid", "gaps", "calm_dropouts")
+    }
     return {
         "seed": seed,
         "card": card,

@@ -143,7 +143,7 @@ def play(session: Session, folder: Path, seconds: float) -> None:
         **{name: host_report(host)[name] for name in SUMS},  # as it was at the very end
         "events": drawn.events,
         "ears": [{name: int(one[name]) for name in OURS} for one in clock.ears],
-        **{name: int(clock.log[0][name]) for name in ("frames", "paid", "gaps")},
+        **{name: int(clock.log[0][name]) for name in ("frames", "paid", "gaps", "calm_dropouts")},
     }
     session.broken += [*hands.broken, *judge(session, clock, host, hands)]
     session.broken += recorded(session, folder / "stems", length)

@@ -41,6 +41,7 @@ LOG = np.dtype(
         ("paid", np.int64),  # frames of silence that made the slack longer
         ("starved", np.int64),  # times that a file was not there in time
         ("gaps", np.int64),  # times that the whole process stood still
+        ("calm_dropouts", np.int64),  # blocks that were not all sound, long after a stall, a burst or a loss of ours
         ("changes", np.int64),  # times that the slack was made anew
         ("largest", np.float64),  # sample on outputs that are not judged
         ("nonfinite", np.int64),  # samples there
@@ -66,6 +67,7 @@ EAR = np.dtype(  # what is heard of one deck, on two outputs of its own
     ],
     align=True,
 )
+CALM_NS = 1_500_000_000  # so long after one of ours a dropout has no excuse but the machine's
 HISTORY = 1 << 17  # frames of the input that are remembered: more than any latency
 
 
@@ -153,21 +155,23 @@ def _remember(
 def _pass(
     state: NDArray[np.void], log: NDArray[np.void], ears: NDArray[np.void], before: NDArray[np.int64],
     empty: NDArray[np.int8], block: NDArray[np.float32], out: NDArray[np.float32], window: int,
-) -> None:  # fmt: skip
-    """Pass one block, (frames, channels), and judge what is played."""
+) -> int:  # fmt: skip
+    """Pass one block, (frames, channels), and judge what is played; give the frames that were missed."""
     device = state[0]
     outputs = ring_at(device.out_state, device.out_data, device.out_capacity, device.outputs)
     pending, slack, missed = device.pending_silence, device.slack, outputs.state[0].missed
     write_numbers(block, log[0].frames)
     if not pass_block(state, block, out):
         log[0].refused += load_acquire(state, "phase") == RUNNING
-        return
+        return 0
     _remember(state, log, before, empty, len(out))
     silence = pending + max(0, device.slack - slack) - device.pending_silence
     log[0].paid += silence
     log[0].changes = device.preparations
-    _judge(log, ears, empty, out, device.slack + window, silence, outputs.state[0].missed - missed)
+    missed = outputs.state[0].missed - missed
+    _judge(log, ears, empty, out, device.slack + window, silence, missed)
     store_release(log, "frames", log[0].frames + len(out))
+    return missed
 
 
 @kernel
@@ -191,7 +195,7 @@ def stumble(
         window: latency of the separation, in frames.
         nap: address of a semaphore that nobody posts.
     """
-    due, burst = clock_ns(), 0
+    due, burst, disturbed = clock_ns(), 0, clock_ns()
     while log[0].row < len(rows) and load_acquire(state, "phase") != STOPPED:
         row = rows[log[0].row]
         frames = row.frames
@@ -219,7 +223,10 @@ def stumble(
             due += late - burst
         if state[0].told_block != row.told:
             store_release(state, "told_block", row.told)
-        _pass(state, log, ears, before, empty, block[:frames], out[:frames], window)
+        if burst or row.stall_ns:
+            disturbed = clock_ns()
+        missed = _pass(state, log, ears, before, empty, block[:frames], out[:frames], window)
+        log[0].calm_dropouts += missed > 0 and clock_ns() - disturbed > CALM_NS
 
 
 class StumblingClock:
