@@ -19,6 +19,7 @@ ORDER = (
     "latency",
     "cost",
     "inference",
+    "decks",
     "throughput",
     "training",
     "live",

@@ -23,6 +23,7 @@ import numpy as np
 from numba import carray, types
 
 from rtsep.dsp.native import callback_kernel, clock_ns, kernel, load_acquire, store_release
+from rtsep.host.device_io import LARGEST_BLOCK
 from rtsep.host.jack_callbacks import port_buffer
 from rtsep.host.jack_library import (
     AUDIO,
@@ -58,6 +59,8 @@ STATE = np.dtype(
         ("stop", np.int64),
         ("a", np.float32, (RING * CHANNELS,)),
         ("b", np.float32, (RING * CHANNELS,)),
+        ("given", np.float32, (LARGEST_BLOCK * CHANNELS,)),
+        ("wanted", np.float32, (LARGEST_BLOCK * CHANNELS,)),
         ("in_ports", np.int64, (CHANNELS,)),  # addresses
         ("out_ports", np.int64, (CHANNELS,)),
         ("get_buffer", np.int64),
@@ -67,12 +70,11 @@ STATE = np.dtype(
 usleep = types.ExternalFunction("usleep", types.int32(types.uint32))
 
 
-@callback_kernel(types.int32(types.uint32, types.voidptr))
-def callback(count: Any, userdata: Any) -> int:
-    """JACK's callback: input to A, B to output, both counted."""
-    states = carray(userdata, (1,), STATE)
+@kernel
+def pass_echo(states: Any, given: Any, wanted: Any) -> None:
+    """Pass a block: input to A, B to output, both counted; (frames * CHANNELS,) each, interleaved."""
     state = states[0]
-    frames = np.int64(count)
+    frames = len(wanted) // CHANNELS
     now = clock_ns()
     if state.last_ns:
         interval = now - state.last_ns
@@ -85,10 +87,8 @@ def callback(count: Any, userdata: Any) -> int:
     if RING - (written - load_acquire(states, "a_read")) < frames:
         state.overflows += 1
     else:
-        for channel in range(CHANNELS):
-            given = port_buffer(state.get_buffer, state.in_ports[channel], frames)
-            for i in range(frames):
-                state.a[((written + i) * CHANNELS + channel) % (RING * CHANNELS)] = given[i]
+        for i in range(frames * CHANNELS):
+            state.a[(written * CHANNELS + i) % (RING * CHANNELS)] = given[i]
         store_release(states, "a_written", written + frames)
 
     read = state.b_read
@@ -96,17 +96,33 @@ def callback(count: Any, userdata: Any) -> int:
     late = min(ready, state.pending_drops)  # silence was played in place of these, so that the delay stays
     read += late
     state.pending_drops -= late
-    played = ready - late >= frames
-    for channel in range(CHANNELS):
-        wanted = port_buffer(state.get_buffer, state.out_ports[channel], frames)
-        for i in range(frames):
-            wanted[i] = state.b[((read + i) * CHANNELS + channel) % (RING * CHANNELS)] if played else np.float32(0)
-    if played:
-        read += frames
-    else:
+    if ready - late < frames:
         state.underflows += 1
         state.pending_drops += frames
+        wanted[:] = 0
+    else:
+        for i in range(frames * CHANNELS):
+            wanted[i] = state.b[(read * CHANNELS + i) % (RING * CHANNELS)]
+        read += frames
     store_release(states, "b_read", read)
+
+
+@callback_kernel(types.int32(types.uint32, types.voidptr))
+def callback(count: Any, userdata: Any) -> int:
+    """JACK's callback."""
+    states = carray(userdata, (1,), STATE)
+    state = states[0]
+    frames = np.int64(count)
+    given, wanted = state.given[: frames * CHANNELS], state.wanted[: frames * CHANNELS]
+    for channel in range(CHANNELS):
+        port = port_buffer(state.get_buffer, state.in_ports[channel], frames)
+        for i in range(frames):
+            given[i * CHANNELS + channel] = port[i]
+    pass_echo(states, given, wanted)
+    for channel in range(CHANNELS):
+        port = port_buffer(state.get_buffer, state.out_ports[channel], frames)
+        for i in range(frames):
+            port[i] = wanted[i * CHANNELS + channel]
     return 0
 
 

@@ -149,8 +149,8 @@ class Watch:
         }
 
 
-def run(name: str, measure: Callable[..., Figures], parser: argparse.ArgumentParser | None = None) -> None:
-    """The command line of one benchmark: measure, and keep what was found as JSON.
+def run(name: str, measure: Callable[..., Figures], parser: argparse.ArgumentParser | None = None) -> Figures:
+    """The command line of one benchmark: measure, keep what was found as JSON, and give it.
 
     Options of `parser` are passed on to `measure` by name, with `quick`.
     """
@@ -174,6 +174,7 @@ def run(name: str, measure: Callable[..., Figures], parser: argparse.ArgumentPar
     path = folder / f"{name}.json"
     path.write_text(json.dumps(_rounded(kept), indent=1) + "\n", encoding="utf-8")
     print(path)
+    return figures
 
 
 def program() -> list[str]:

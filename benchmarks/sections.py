@@ -248,6 +248,7 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "endurance": ("Ten minutes, frame by frame", endurance),
     "jitter": ("Jitter, and what the GIL does", jitter),
     "inference": ("Inference in live use", inference),
+    "decks": ("The second deck", systems.decks),
     "cost": ("The signal path alone", cost),
     "throughput": ("Files", offline.throughput),
     "startup": ("Start", offline.startup),

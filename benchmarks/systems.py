@@ -146,6 +146,54 @@ def live(figures: Figures) -> list[str]:
     return lines
 
 
+def decks(figures: Figures) -> list[str]:
+    """One deck and two."""
+    lines = [
+        f"The demo song on one deck and on two, by turns in one run, {figures['seconds']:.3g} s at a time, on the "
+        f"null clock at {figures['sample_rate'] / 1000:g} kHz in blocks of {figures['block']}, preset "
+        f"`{figures['preset']}`, one thread. One inference gives the masks of both decks. Medians of the runs, times "
+        "in ms; late masks are a share of those that were due, stale ones of all hops of all decks.",
+        "",
+    ]
+    rows = figures["rows"]
+    cells = [
+        (
+            f"`{row['model']}`",
+            row["decks"],
+            ms(row["hop_time_p50_ms"]),
+            ms(row["hop_time_p99_ms"]),
+            ms(row["inference_time_p50_ms"]),
+            ms(row["inference_time_p99_ms"]),
+            percent(100.0 * row["cpu_cores"]),
+            _share(row["late_share"]),
+            _share(row["stale_share"]),
+            row["output_underflows"],
+        )
+        for row in rows
+    ]
+    heads = ("", "decks", "hop p50", "p99", "inference p50", "p99", "of a core", "late", "stale", "dropouts")
+    lines += table(heads, cells)
+    for one, two in zip(rows[::2], rows[1::2], strict=True):
+        names = ("hop_time_p50_ms", "inference_time_p50_ms", "cpu_cores")
+        hop, inference, cores = (two[name] / one[name] if one[name] else 0.0 for name in names)
+        lines.append(
+            f"`{one['model']}`: with the second deck a hop takes {hop:.2f} times as long, an inference {inference:.2f} "
+            f"times, and the processor works {cores:.2f} times as much."
+        )
+    lines += [
+        "",
+        "The signal path is compiled once for the number of decks, and kept; seconds in a process alone:",
+        "",
+    ]
+    times = [
+        (one["decks"], "" if one["compiled_s"] is None else f"{one['compiled_s']:.1f}", f"{one['loaded_s']:.2f}")
+        for one in figures["starts"]
+    ]
+    lines += table(("decks", "compiled", "loaded from the cache"), times)
+    lines += [f"Not here: `{name}` ({why})." for name, why in figures["absent"].items()]
+    return lines
+
+
 LOST = ("output_underflows", "input_overflows")
 
 

@@ -23,6 +23,18 @@ PATH = {
     "callback_interval": TIMES, "hop_time": TIMES, "interval_bins": BINS, "hop_bins": BINS,
 }  # fmt: skip
 FIGURES: dict[str, dict[str, Any]] = {
+    "decks": {
+        "sample_rate": 48000, "block": 256, "preset": "23", "seconds": 10.0, "absent": {"other": "no model 'other'"},
+        "rows": [
+            {
+                "model": "m", "decks": decks, "hop_time_p50_ms": 0.1 * decks, "hop_time_p99_ms": 0.5,
+                "inference_time_p50_ms": 1.5 + 0.5 * decks, "inference_time_p99_ms": 3.0, "cpu_cores": 0.25 * decks,
+                "late_share": 0.0021, "stale_share": 0.0321, "output_underflows": 3,
+            }
+            for decks in (1, 2)
+        ],
+        "starts": [{"decks": decks, "compiled_s": 20.0 * decks, "loaded_s": 0.25} for decks in (1, 2)],
+    },
     "quality": {
         "songs": ["a song"], "seconds": 0.0, "ours": False,
         "models": [
@@ -188,6 +200,9 @@ def test_every_section_and_plot_is_rendered(tmp_path: Path) -> None:
     assert "| a GPU | f32 | 32 | 15 | 290.0 | 42.0 % | 500.0 |" in text
     assert "| `m` | `46` | 2 | 15.0 of 21.2 | 23.2 (2) | 0.21 % | 0.50 | 0.70 | 1 / 0 | 2 / 0 | 80 % | 120 s |" in text
     assert "| `m` | `46` | 4.00 (+9.00) | 4.25 (+9.25) |" in text
+    assert "| `m` | 2 | 0.20 | 0.50 | 2.50 | 3.00 | 50 % | 0.21 % | 3.21 % | 3 |" in text
+    assert "a hop takes 2.00 times as long, an inference 1.25 times, and the processor works 2.00 times" in text
+    assert "| 2 | 40.0 | 0.25 |" in text
     assert "Not here: `other` (no model 'other')." in text
     assert "no dropouts beyond the control's. Found: 1 in 1 runs, the control 2. Met." in text
     assert text.count("**Not met.**") == 3  # inference, the starts that differ, a run that idles
