@@ -18,7 +18,8 @@ This page is written by `python -m benchmarks` (an hour; `--quick` to see that i
 part, `--render` to write the page from the kept figures). The figures lie beside it as JSON in `benchmarks/results/`.
 `rtsep bench latency`, `jitter` and `throughput` measure a few of the same things on any machine, without JACK.
 `python -m benchmarks.soak` has no part of this page: it runs the host for two hours (`--seconds`, `--quick`) under all
-that happens to one, accounts for every frame, and ends with 1 where a promise was broken; `--card`: on the virtual card.
+that happens to one, accounts for every frame, and ends with 1 where a promise was broken; `--card`: on the virtual
+card.
 """
 
 NOISE = """Times on this page come from one shared virtual machine with two cores, so they say what this machine did on

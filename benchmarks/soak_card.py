@@ -14,24 +14,22 @@ from benchmarks.hands import Hands, SlowEngine
 from benchmarks.numbered import FRAMES, NO_NUMBER, SILENT, numbered, numbers
 from benchmarks.soak_session import SAMPLE_RATE, Session, handled, knobs, open_session
 from rtsep.engine.identity import IdentityEngine
-from rtsep.host.clock import DeviceClock
 from rtsep.host.device import find_device
 from rtsep.host.host import Host
-from rtsep.host.portaudio import release
+from rtsep.host.jack import JackClock, input_names
 from tests.support.card import VirtualCard
 
 BLOCKS = (64, 128, 256, 512, 1024, 2048, 4096)
 FIRST_BLOCK, OUTPUTS = 256, 6
 PROBE_S, BACK_S, SETTLE_S = 1.0, 30.0, 0.5
 KILLED_SHARE = 0.2  # of what happens to a card
-REPLACED = "PortAudio"  # what a library calls itself that was loaded anew, after a server's death
 
 
-def probe(session: Session, card: VirtualCard, client: str, host: Host) -> None:
+def probe(session: Session, card: VirtualCard, host: Host) -> None:
     """Play numbered sound through the host and judge what comes back."""
     outputs = host.rig.device_io.outputs.state[0]
     with card.deck(numbered(int(PROBE_S * SAMPLE_RATE)), record=2) as deck:
-        deck.connect(client)
+        deck.connect()
         time.sleep(SETTLE_S)
         missed = int(outputs["missed"])
         found = numbers(np.ascontiguousarray(deck.run().samples.T))
@@ -62,7 +60,7 @@ def _again(card: VirtualCard, servers: ExitStack, host: Host) -> VirtualCard:
     """Kill the server, start another, and wait until the host plays on it."""
     card.kill()
     _until(lambda: host.watch.lost, "the loss is not seen")
-    second = servers.enter_context(VirtualCard(SAMPLE_RATE, FIRST_BLOCK, outputs=OUTPUTS, attach=False, realtime=True))
+    second = servers.enter_context(VirtualCard(SAMPLE_RATE, FIRST_BLOCK, outputs=OUTPUTS, realtime=True))
     _until(lambda: not host.watch.lost, "the return is not seen")
     return second
 
@@ -84,21 +82,22 @@ def play(session: Session, folder: Path, seconds: float) -> None:
     with ExitStack() as servers:
         card = servers.enter_context(VirtualCard(SAMPLE_RATE, FIRST_BLOCK, outputs=OUTPUTS, realtime=True))
         device = find_device("system", "outputs")
-        host = open_session(session, folder, DeviceClock(device, device, SAMPLE_RATE, OUTPUTS), engine)
-        hands, client = Hands(host, session.seed, knobs(session, host), None), card.client
+        names = tuple(f"out_{channel + 1}" for channel in range(OUTPUTS))
+        clock = JackClock(device, device, SAMPLE_RATE, input_names(2), names, connect=False)  # the deck connects us
+        host = open_session(session, folder, clock, engine)
+        hands = Hands(host, session.seed, knobs(session, host), None)
         with host, hands:
             until = time.monotonic() + seconds
-            probe(session, card, client, host)
+            probe(session, card, host)
             while time.monotonic() < until and not hands.hung.is_set():
                 if chance.random() < KILLED_SHARE:
-                    card, client, kills = _again(card, servers, host), REPLACED, kills + 1
+                    card, kills = _again(card, servers, host), kills + 1
                 else:
                     _resize(card, int(chance.choice(BLOCKS)))
                     changes += 1
-                probe(session, card, client, host)
+                probe(session, card, host)
             session.figures |= handled(session, host, hands, engine)
             session.figures |= {"resizes": changes, "kills": kills, "frames": int(host.rig.seconds * SAMPLE_RATE)}
-        release()  # clients before servers
     session.broken += hands.broken
     for path in (folder / "stems").iterdir():
         path.unlink()

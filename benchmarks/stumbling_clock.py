@@ -19,9 +19,10 @@ from rtsep.core.spec import AudioSpec
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, pointer_at, semaphore, store_release, wait_until
 from rtsep.dsp.ring import ring_at
 from rtsep.host.callback import pass_block
+from rtsep.host.clock import Uncabled
 from rtsep.host.device_io import DECK_INPUT, PRIMING, RUNNING, STOPPED, DeviceIO
 from rtsep.host.null_clock import GAP_NS
-from rtsep.host.realtime import PIPELINE_PRIORITY, become_realtime
+from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime
 
 ROW = np.dtype(  # one block of the script
     [
@@ -171,7 +172,7 @@ def _pass(
     missed = outputs.state[0].missed - missed
     _judge(log, ears, empty, out, device.slack + window, silence, missed)
     store_release(log, "frames", log[0].frames + len(out))
-    return missed
+    return int(missed)
 
 
 @kernel
@@ -229,7 +230,7 @@ def stumble(
         log[0].calm_dropouts += missed > 0 and clock_ns() - disturbed > CALM_NS
 
 
-class StumblingClock:
+class StumblingClock(Uncabled):
     """A script as a `Clock`.
 
     Args:
@@ -275,7 +276,7 @@ class StumblingClock:
         arguments = (device_io.state, self.rows, self.log, self.ears, self._before, self._empty, self._block, self._out)
 
         def run() -> None:
-            become_realtime(PIPELINE_PRIORITY)
+            become_realtime(CLOCK_PRIORITY)
             stumble(*arguments, self.spec.sample_rate, self._window, self._nap.ctypes.data)
 
         self._thread = threading.Thread(target=run, name="stumbling", daemon=True)

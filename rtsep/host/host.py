@@ -215,8 +215,6 @@ class Host:
         self.supervisor.stop_all(CLOSE_S)
         if closing.error:
             raise closing.error
-        if self.rig.clock.alive and not closing.is_alive():  # it has given up
-            self.supervisor.left_behind += (closing.name,)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -16,7 +16,6 @@ from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime
 
 NULL = "null"
 NULL_BLOCK = 256
-CLOSE_S = 3.0
 GAP_NS = 250_000_000  # further behind than this the whole process stood still: as a device would, the clock goes on
 
 
@@ -120,4 +119,4 @@ class NullClock(Uncabled):
     def close(self) -> None:
         """Wait for the thread, as the callback is stopped by now; see `Clock.close`."""
         if self._thread is not None:
-            self._thread.join(CLOSE_S)
+            self._thread.join()
