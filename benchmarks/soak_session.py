@@ -101,7 +101,7 @@ def open_session(session: Session, folder: Path, clock: Clock, engine: SlowEngin
     decks = {deck.name: session.model.stems for deck in (first, second)}
     routes = [f"{deck}/mix={2 * i + 1},{2 * i + 2}" for i, deck in enumerate(decks)] + ["mix=5,6"]
     settings = HostSettings(session.window, parse_routes(routes, decks, 2), (first, second))
-    return Host(EngineThread(lambda: engine), clock, settings)  # type: ignore[arg-type]
+    return Host(EngineThread(lambda: engine), clock, settings)
 
 
 def knobs(session: Session, host: Host) -> list[str]:

@@ -79,8 +79,10 @@ def _built(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:
     block = options.block or USUAL_BLOCK
     compute = default_compute(playable.spec, window, block) if options.compute is None else options.compute
     budget = Budget(window, block, compute)
-    engine.warmup(playable.spec.context)
-    return LiveModel(engine, window, budget, pass_time_s(engine, budget.interval_s) if not options.freewheel else 0.0)
+    decks = max(1, len(options.deck))  # each a row of every pass
+    engine.warmup(playable.spec.context, decks)
+    taken = 0.0 if options.freewheel else pass_time_s(engine, budget.interval_s, decks)
+    return LiveModel(engine, window, budget, taken)
 
 
 def _why(found: LiveModel, refused: list[str]) -> str:

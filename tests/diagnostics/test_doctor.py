@@ -148,7 +148,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, finding: Finding, code: in
 
 def test_the_command_says_what_holds_live(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "LOOKS", ())
-    monkeypatch.setattr(timing, "pass_time_s", lambda engine, every_s: 0.0013)
+    monkeypatch.setattr(timing, "pass_time_s", lambda engine, every_s, rows=1: 0.0013)
     result = CliRunner().invoke(app, ["doctor", "-m", "streaming-2stems"])
     assert result.exit_code == 0
     first, *rows = result.stdout.strip().splitlines()

@@ -25,7 +25,7 @@ def taking(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, float]], None
 
     def give(times: dict[str, float]) -> None:
         monkeypatch.setattr(model_choice, "BUNDLED", (BEST, CHEAP))
-        monkeypatch.setattr(model_choice, "pass_time_s", lambda engine, every_s: times[engine.spec.name])
+        monkeypatch.setattr(model_choice, "pass_time_s", lambda engine, every_s, rows: rows * times[engine.spec.name])
 
     return give
 
@@ -46,6 +46,14 @@ def test_without_a_name_the_next_where_the_best_does_not_hold(taking: Callable[[
     found = chosen()
     assert found.engine.spec.name == CHEAP
     assert found.note == f"{CHEAP}: 1.0 ms for a mask; {BEST} takes 30 ms, 15 ms are there"
+
+
+def test_a_pass_of_two_decks_takes_longer(taking: Callable[[dict[str, float]], None]) -> None:
+    taking({BEST: 0.010, CHEAP: 0.001})
+    assert chosen().engine.spec.name == BEST
+    found = chosen(deck=("a=demo", "b=demo"))
+    assert found.engine.spec.name == CHEAP
+    assert found.note == f"{CHEAP}: 2.0 ms for a mask; {BEST} takes 20 ms, 15 ms are there"
 
 
 def test_the_last_plays_even_where_it_does_not_hold(taking: Callable[[dict[str, float]], None]) -> None:
@@ -96,7 +104,7 @@ def test_two_threads_where_one_does_not_hold(
     monkeypatch: pytest.MonkeyPatch, times: tuple[float, float], threads: int
 ) -> None:
     taken = iter(times)
-    monkeypatch.setattr(model_choice, "pass_time_s", lambda engine, every_s: next(taken))
+    monkeypatch.setattr(model_choice, "pass_time_s", lambda engine, every_s, rows: next(taken))
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     built: list[int] = []
 
