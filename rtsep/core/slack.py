@@ -10,14 +10,16 @@ import math
 RESERVE_NS = 8_000_000  # kept for scheduling at the most, of the time until the out ring would run dry
 
 
-def host_block(block: int, hop: int) -> int:
+def host_block(block: int, hop: int, grid: int = 0) -> int:
     """Give the frames that the out ring must hold so that blocks and hops of any sizes never starve it.
 
     Args:
         block: of the device, in frames.
         hop: in frames.
+        grid: what all blocks so far are multiples of, where they were of several sizes: then a hop is completed
+            at any multiple of it.
     """
-    return block + hop - math.gcd(block, hop)
+    return block + hop - math.gcd(math.gcd(block, grid), hop)
 
 
 def compute_frames(wanted: int, block: int, hop: int) -> int:

@@ -6,6 +6,8 @@ never takes the GIL, a lock or memory. The same kernel serves every clock.
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 from numba import types
@@ -61,14 +63,17 @@ def prepare(state: NDArray[np.void], outputs: RingMemory, block: int, told: bool
     """
     device = state[0]
     compute = device.compute if device.compute_exact else _compute_frames(device.compute, block, device.hop)
-    slack = _host_block(block, device.hop) + compute
+    slack = _host_block(block, device.hop, device.grid) + compute
     if device.slack and not told:
         slack = max(slack, device.slack)
+    if (slack, block) == (device.slack, device.block) and device.reserve_ns:
+        return
     if device.slack:
         device.pending_silence += max(0, slack - device.slack)
         outputs.state[0].pending_drops += max(0, device.slack - slack)
     else:
         outputs.state[0].written = slack
+        device.grid = block
     device.reserve_ns = min(_until_dry_ns(block, compute, device.sample_rate) // 2, RESERVE_NS)
     device.block, device.slack = block, slack
     store_release(state, "preparations", device.preparations + 1)
@@ -146,7 +151,8 @@ def _take_in(state: NDArray[np.void], deck: NDArray[np.void], block: NDArray[np.
 def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray[np.float32]) -> bool:
     """Pass one block of the device on to the signal path, and give what is played; only in freewheel it waits.
 
-    A block larger than those before it, or of another length that the device has told, makes the slack anew.
+    A block larger than those before it, off their grid, or of another length that the device has told, makes the
+    slack anew.
 
     Args:
         state: (1,) of STATE.
@@ -173,8 +179,10 @@ def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray
     record(numba.carray(pointer_at(device.intervals), (1,), HISTOGRAM), now - device.last_ns)
     outputs = ring_at(device.out_state, device.out_data, device.out_capacity, device.outputs)
     told = device.told_block == frames
-    if device.slack and (frames > device.block or (told and frames != device.block)):
-        prepare(state, outputs, frames, told)
+    grid = math.gcd(device.grid, frames) if device.grid else 0
+    if device.slack and (frames > device.block or (told and frames != device.block) or grid != device.grid):
+        device.grid = grid
+        prepare(state, outputs, frames if told else max(frames, device.block), told)
     decks = numba.carray(pointer_at(device.deck_inputs), (device.decks,), DECK_INPUT)
     for deck in range(device.decks):
         _take_in(state, decks[deck : deck + 1], block, frames)

@@ -26,6 +26,7 @@ STATE = np.dtype(
         ("block", np.int64),  # what the slack was made for, the largest block seen
         ("told_block", np.int64),  # what the device says that all its blocks are, 0 where it does not
         ("frames", np.int64),  # of the newest block
+        ("grid", np.int64),  # what all blocks of the stream are multiples of
         ("callbacks", np.int64),
         ("last_ns", np.int64),  # when the last block came
         ("scheduler", np.int64),  # of the thread that calls, by the system's number, read while priming
@@ -109,7 +110,7 @@ class DeviceIO(NamedTuple):
     def latency(self) -> Latency:
         """What the out ring is filled ahead, as it is now, in frames."""
         state = self.state[0]
-        block = host_block(int(state["block"]), int(state["hop"]))
+        block = host_block(int(state["block"]), int(state["hop"]), int(state["grid"]))
         return Latency(block=block, compute=int(state["slack"]) - block)
 
 

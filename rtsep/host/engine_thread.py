@@ -5,11 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 from rtsep.engine.base import Engine
+from rtsep.errors import RtsepError
 from rtsep.host.supervisor import Worker
+
+LOOK_S = 0.5
 
 Result = TypeVar("Result")
 
@@ -46,6 +49,9 @@ class EngineThread(Worker):
         Returns:
             What it gives; what it raises is raised here.
 
+        Raises:
+            RtsepError: where the thread has ended.
+
         Thread: the one that starts the host; not real-time safe (waits).
         """
         future: Future[Result] = Future()
@@ -57,6 +63,9 @@ class EngineThread(Worker):
                 future.set_exception(error)
 
         self._calls.put(run)
+        while not wait((future,), LOOK_S).done:
+            if not self.is_alive():
+                raise RtsepError("the engine's thread has ended; make another")
         return future.result()
 
     def begin(self, run: Callable[[threading.Event], None]) -> None:

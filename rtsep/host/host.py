@@ -206,6 +206,7 @@ class Host:
         _ = self.rig.latency  # it is kept, as the device will not tell it any more
         set_phase(self.rig.device_io.state, STOPPED)
         with self._cleanup as ends:  # the last that is pushed goes first
+            ends.callback(lambda: self.publisher.publish(self._snapshot()))
             ends.callback(self._close_clock)
             ends.callback(self.supervisor.stop_all)
 

@@ -161,7 +161,12 @@ class Player(Worker):
                 self.fail(error)
                 return None
             self._origin, self._from = int(self._input.file.state[0]["written"]), target
-        block, ended = self._next(max(chunk, LARGEST_BLOCK))  # the next block may be as long
+        blocks, frames, ended = [], 0, False
+        while frames < LARGEST_BLOCK and not ended:  # the next block of the device may be as long
+            block, ended = self._next(chunk)
+            blocks.append(block)
+            frames += len(block)
+        block = np.concatenate(blocks)
         rest = block[write(self._input.file, block) :]
         go_on_from(self._input.state, self._origin)
         return rest, ended

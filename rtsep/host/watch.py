@@ -46,13 +46,15 @@ class Watch(Worker):
         self._since = self._tidied = time.monotonic()
         self._load_mark = (self._since, time.process_time())
         while int(self._device_io.state[0]["phase"]) == RUNNING and not self.stopping.wait(PERIOD_S):
-            try:
-                self._look(time.monotonic())
-                self._look_on()
-            except Exception as error:  # a driver may raise anything while its device is away
-                self.failure = f"looking after {self._clock.name} failed ({type(error).__name__}: {error}); trying on"
+            for look in (self._look, self._look_on):
+                try:
+                    look()
+                except Exception as error:  # a driver may raise anything while its device is away
+                    words = f"{type(error).__name__}: {error}"
+                    self.failure = f"looking after {self._clock.name} failed ({words}); trying on"
 
-    def _look(self, now: float) -> None:
+    def _look(self) -> None:
+        now = time.monotonic()
         if now - self._tidied > TIDY_S:
             tidy()
             self._tidied = now

@@ -45,7 +45,7 @@ def test_the_null_clock_and_the_signal_path_ask_nothing_of_the_c_library(
 def test_the_callback_of_a_device_asks_nothing_of_the_c_library(
     library: Path, tmp_path: Path, card: CardFactory
 ) -> None:
-    """PortAudio's and JACK's own calls on that thread are theirs, and not counted."""
+    """JACK's own calls on that thread are its, and not counted."""
     running = card(sample_rate=48000, block=256)
     found = played(library, "card", "streaming-2stems", tmp_path, **running.environment)
     print(f"on the callback's thread the driver called {found['driver']}")

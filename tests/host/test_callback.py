@@ -210,11 +210,26 @@ class TestBlocksThatChange:
     def test_smaller_blocks_that_nobody_tells_of_change_nothing(self) -> None:
         """The next one may be as large as before."""
         device_io = prepared(1024, compute=64, capacity=30_000)
-        sizes = [64, 1024, 17, 1, 1024, 512] * 10
+        sizes = [64, 1024, 128, 64, 1024, 512] * 10
         assert np.array_equal(played(device_io, sizes), in_place(0, sum(sizes), 1024 + 64))
         state = device_io.state[0]
         assert (state["block"], state["preparations"]) == (1024, 1)
         assert device_io.latency.total == 1024 + 64
+
+    @pytest.mark.parametrize("told", [True, False])
+    def test_blocks_off_the_grid_of_those_before_never_starve_it_again(self, told: bool) -> None:
+        """Behind three blocks of 100 a hop is completed within each block of 256: all of them would lack 44 frames."""
+        device_io = prepared(256, capacity=40_000)
+        start, state = 40 * 256, device_io.state[0]
+        assert np.array_equal(played(device_io, [256] * 40), in_place(0, start, 256))
+        state["told_block"] = 100 if told else 0
+        found = played(device_io, [100] * 3, start)
+        state["told_block"] = 256 if told else 0
+        found = np.concatenate([found, played(device_io, [256] * 40, start + 300)])
+        after = device_io.latency.total
+        assert after == 256 + HOP - 4 and state["grid"] == 4
+        assert np.array_equal(found[600:], in_place(start + 600, len(found) - 600, after))
+        assert device_io.outputs.state[0]["underflows"] == 0, "what was silent was the slack"
 
     @pytest.mark.parametrize(("told", "slacks"), [(True, (256, 1024, 64, 8192)), (False, (256, 1024, 1024, 8192))])
     def test_up_down_and_up_again(self, told: bool, slacks: tuple[int, ...]) -> None:

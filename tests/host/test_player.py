@@ -14,7 +14,7 @@ from rtsep.audio.sources import Resampled
 from rtsep.dsp.ring import read, readable, skip_to
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError
-from rtsep.host.device_io import DeckInput, InputSettings, open_device_io
+from rtsep.host.device_io import LARGEST_BLOCK, DeckInput, InputSettings, open_device_io
 from rtsep.host.player import Player, ring_frames
 from tests.support.engines import stateful_spec
 from tests.support.hosts import PATIENCE_S, file_host, until
@@ -122,7 +122,7 @@ def test_a_seek_lands_on_the_frame(decks: list[Deck], tmp_path: Path, seconds: f
 def test_after_a_seek_the_new_frames_are_there_at_once(decks: list[Deck], tmp_path: Path) -> None:
     """With a full ring too: nothing is dropped before its successor has come."""
     playing = deck(decks, tmp_path, counting(LONG))
-    assert until(lambda: readable(playing.input.file) >= ring_frames(RATE) - 1600)
+    assert until(lambda: readable(playing.input.file) >= ring_frames(RATE) - 2 * LARGEST_BLOCK - 800)
     for seconds in (1.0, 3.0, 2.0):
         before = int(playing.input.state[0]["file_skip"])
         playing.player.seek(seconds)

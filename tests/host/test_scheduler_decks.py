@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from rtsep.core.presets import plan
@@ -14,7 +13,6 @@ from rtsep.host.deck import DeckSettings
 from rtsep.host.device_io import RUNNING, STOPPED
 from rtsep.host.null_clock import NullClock
 from rtsep.host.rig import Rig
-from rtsep.host.scheduler import _await_taken
 from tests.support.engines import windowed_spec
 from tests.support.hosts import settings
 
@@ -29,7 +27,8 @@ def test_a_deck_that_was_given_no_mask_does_not_stop_all_others() -> None:
     rig.device_io.state["phase"] = RUNNING
     rig.pipeline.decks[1].state["taken"] = 40  # the other has had no mask since hop 39
     rig.pipeline.decks[0].state["taken"] = 39
-    waiting = threading.Thread(target=_await_taken, args=(rig.pipeline, np.array([39, 40])), daemon=True)
+    rig.scheduler._given[:] = 39, 40
+    waiting = threading.Thread(target=rig.scheduler._await_taken, daemon=True)
     waiting.start()
     waiting.join(60.0)
     assert not waiting.is_alive()

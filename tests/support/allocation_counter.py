@@ -58,11 +58,11 @@ class AllocationCounter:
         self.library.calls_of.restype = ctypes.c_long
 
     def calls(self, thread: int, in_callback: bool = False) -> Calls:
-        """What a thread, by its native id, has called so far; within the callback of PortAudio, or without."""
+        """What a thread, by its native id, has called so far; within the device's callback, or without."""
         return {kind: self.library.calls_of(thread, i, in_callback) for i, kind in enumerate(KINDS)}
 
     def put_between(self, callback: int) -> int:
-        """Take the address of PortAudio's callback and give that of one that counts what is called within it."""
+        """Take the address of the device's callback and give that of one that counts what is called within it."""
         self.library.put_between(ctypes.c_void_p(callback))
         return ctypes.cast(self.library.counted_callback, ctypes.c_void_p).value or 0
 

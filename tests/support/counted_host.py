@@ -12,9 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from rtsep.engine.registry import open_engine
-from rtsep.host import clock as host_clock
-from rtsep.host.callback import portaudio_callback
 from rtsep.host.host import Host
+from rtsep.host.jack_callbacks import CALLBACKS, jack_process
 from rtsep.model import store
 from tests.support.allocation_counter import AllocationCounter, Calls, difference
 from tests.support.hosts import card_host, file_host, until
@@ -54,8 +53,8 @@ def count(host: Host, counter: AllocationCounter) -> dict[str, Calls]:
 def main(output: str, model: str, folder: Path) -> None:
     engine, counter = open_engine(store.find(model)), AllocationCounter()
     if output == "card":
-        counted = SimpleNamespace(address=counter.put_between(portaudio_callback.address))
-        vars(host_clock)["portaudio_callback"] = counted
+        counted = SimpleNamespace(address=counter.put_between(jack_process.address))
+        CALLBACKS["jack_set_process_callback"] = counted
         host = card_host(engine, routes=ROUTES)
     else:
         host, _ = file_host(folder, engine, noise(3 * 48000), 48000, routes=ROUTES, freewheel=False, loop=True,
