@@ -55,6 +55,22 @@ def compiled() -> bool:
     return folder.is_dir() and any(folder.rglob("*.nbi"))
 
 
+def _forgiving(compiled_function: Any) -> Any:
+    """Let a cached kernel that cannot be loaded be compiled anew: its file is damaged, or names what is not here."""
+    cache = compiled_function._cache
+    load = cache.load_overload
+
+    def load_or_forget(signature: Any, target: Any) -> Any:
+        try:
+            return load(signature, target)
+        except Exception:  # whatever unpickling raises
+            cache.flush()
+            return None
+
+    cache.load_overload = load_or_forget
+    return compiled_function
+
+
 def _compiled(compiler: Callable[..., Any], *arguments: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Compile lazily with a cache in our folder; other users of numba keep theirs."""
 
@@ -62,7 +78,7 @@ def _compiled(compiler: Callable[..., Any], *arguments: Any, **options: Any) -> 
         before = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = str(cache_folder())
         try:
-            return compiler(*arguments, cache=True, **options)(function)
+            return _forgiving(compiler(*arguments, cache=True, **options)(function))
         finally:
             numba.config.CACHE_DIR = before
 

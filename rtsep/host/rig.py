@@ -11,6 +11,7 @@ from rtsep.engine.base import Engine
 from rtsep.errors import DeviceError
 from rtsep.host.clock import Clock
 from rtsep.host.deck import Deck, DeckSettings, file_length, open_deck
+from rtsep.host.delay import Delay, delay
 from rtsep.host.device_io import LARGEST_BLOCK, RUNNING, DeckInput, DeviceIO, InputSettings, open_device_io
 from rtsep.host.mixer import deck_faders, master_fader, open_mixer
 from rtsep.host.pipeline import open_pipeline
@@ -74,8 +75,7 @@ class Rig:
     def latency(self) -> Latency:
         """Every part of the way from a deck's input to the output, in frames, as it is now or was last."""
         if int(self.device_io.state[0]["phase"]) == RUNNING:
-            deck = max(self.decks, key=lambda deck: deck.latency.total)
-            stages = total_latency((self.device_io, deck, *self.pipeline.stages))
+            stages = total_latency((self.device_io, self.decks[0], *self.pipeline.stages))  # decks are in time
             self._latency = Latency(device=self.clock.latency) + stages
         return self._latency
 
@@ -124,7 +124,7 @@ class Rig:
         settings, deck_input = self.settings.decks[number], self.device_io.inputs[number]
         of_deck = "" if len(self.settings.decks) == 1 else f" of deck {settings.name}"
         player = recorder = None
-        stages: tuple[Stage, ...] = (*settings.stages, deck_faders(self.mixer, number))
+        stages: tuple[Stage, ...] = (*settings.stages, *self._in_time(settings), deck_faders(self.mixer, number))
         if settings.file:
             pace_s = FREEWHEEL_PACE_S if self.settings.freewheel else PACE_S
             player = Player(f"player{of_deck}", settings.file, deck_input, pace_s, settings.loop)
@@ -133,6 +133,12 @@ class Rig:
             stages = (tap, *stages)
         memory = open_deck(self.model, self.settings.window, deck_input, total_latency(stages).total)
         return Deck(settings, self.settings.window, deck_input, memory, stages, player, recorder)
+
+    def _in_time(self, settings: DeckSettings) -> tuple[Delay, ...]:
+        """What delays a deck as the one whose stages take longest."""
+        most = max(total_latency(deck.stages).total for deck in self.settings.decks)
+        missing = most - total_latency(settings.stages).total
+        return (delay(missing, len(self.model.stems), self.model.channels),) if missing else ()
 
     def _open_recorder(self, role: str, settings: DeckSettings, deck_input: DeckInput) -> tuple[Recorder, RecordTap]:
         model, window, rate = self.model, self.settings.window, self.clock.spec.sample_rate

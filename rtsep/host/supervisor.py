@@ -90,6 +90,8 @@ class Supervisor:
 
         Thread: one at a time; not real-time safe (starts a thread).
         """
+        if worker in self._workers:
+            raise RuntimeError(f"{worker.name} is kept already")
         if not worker.is_alive():
             worker.start()
         self._workers.append(worker)

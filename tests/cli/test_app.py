@@ -239,7 +239,7 @@ def test_live_as_fast_as_it_goes(tmp_path: Path) -> None:
     assert error_db(sound, heard.sum(axis=0)) < -100.0
     found = json.loads(report.read_text(encoding="utf-8"))
     validate(found)
-    assert found["recorded_frames"] == sound.shape[1]
+    assert found["decks"][0]["recorded_frames"] == sound.shape[1]
     assert found["stale_masks"] == found["output_underflows"] == 0 and found["warning"] == ""
     lines = done.stdout.splitlines()
     assert lines[0] == f"streaming-2stems on null, {RATE} Hz, 29.0 ms behind the input"
@@ -302,7 +302,7 @@ def test_live_is_interrupted(tmp_path: Path, name: str) -> None:
     validate(found)
     assert 1.0 < found["seconds"] < 24.0
     heard = stems_in(stems)
-    assert heard.shape[2] == found["recorded_frames"] > RATE // 2
+    assert heard.shape[2] == found["decks"][0]["recorded_frames"] > RATE // 2
     sound = soundfile.read(SONG, dtype="float32", always_2d=True)[0].T[:, : heard.shape[2]]
     if not found["input_overflows"] and not found["file_frames_starved"]:  # on a machine that did not stall
         assert error_db(sound, heard.sum(axis=0)) < -100.0

@@ -76,11 +76,12 @@ def check_kept(folder: Path, least_frames: int = 5000) -> dict[str, Any]:
     validate(found)
     paths = [folder / "stems" / f"{stem}.wav" for stem in STEMS]
     frames = {soundfile.info(path).frames for path in paths}
-    assert frames == {found["recorded_frames"]} and found["recorded_frames"] > least_frames
+    recorded = found["decks"][0]["recorded_frames"]
+    assert frames == {recorded} and recorded > least_frames
     for path in paths:
         sound, _ = soundfile.read(path, dtype="float32", always_2d=True)
-        assert len(sound) == found["recorded_frames"]
-    assert abs(found["seconds"] * found["sample_rate"] - found["recorded_frames"]) < 0.25 * found["sample_rate"]
+        assert len(sound) == recorded
+    assert abs(found["seconds"] * found["sample_rate"] - recorded) < 0.25 * found["sample_rate"]
     return found
 
 
@@ -137,10 +138,10 @@ def test_a_request_while_a_driver_hangs_before_the_sound(tmp_path: Path) -> None
     hang = "lambda self, device_io: ctypes.PyDLL(None).usleep(1000) or ctypes.CDLL(None).sleep(60)"
     words = changed(
         live(tmp_path),
-        "import ctypes, rtsep.host.clock",
+        "import ctypes, rtsep.host.null_clock",
         "import rtsep.cli.stop_requests as stop_requests",
         "stop_requests.StopRequests.answered_within.__wrapped__.__defaults__ = (0.3,)",
-        f"rtsep.host.clock.NullClock.open = lambda *_: print('opening', flush=True) or ({hang})(*_)",
+        f"rtsep.host.null_clock.NullClock.open = lambda *_: print('opening', flush=True) or ({hang})(*_)",
     )
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout and process.stdout.readline() == "opening\n"
@@ -250,9 +251,9 @@ def test_an_output_that_nobody_reads_and_nobody_closes(tmp_path: Path) -> None:
     """The view hangs in a full pipe; a request ends the run even so."""
     words = changed(
         live(tmp_path),
-        "import rtsep.cli.stop_requests as stop_requests, rtsep.surfaces.terminal as terminal",
+        "import rtsep.cli.stop_requests as stop_requests, rtsep.surfaces.session as session",
         "stop_requests.StopRequests.answered_within.__wrapped__.__defaults__ = (0.3,)",
-        "terminal.watch = lambda *_: print('x' * (1 << 20), flush=True)",
+        "session.watch = lambda *_: print('x' * (1 << 20), flush=True)",
     )
     with playing(words) as process:
         process.send_signal(signal.SIGINT)
@@ -276,7 +277,7 @@ HANGS = {
     ),
     "the player": (
         "from rtsep.audio.sources import Resampled",
-        "Resampled.read = lambda self, n, read=Resampled.read, t=[]: t.append(n) or read(self, n) if len(t) < 24 else"
+        "Resampled.read = lambda self, n, read=Resampled.read, t=[]: t.append(n) or read(self, n) if len(t) < 18 else"
         " forever.wait()",
     ),
 }

@@ -99,7 +99,7 @@ def test_a_run_that_resamples_ends_without_a_word(tmp_path: Path) -> None:
 def test_a_driver_that_says_more_is_named_with_the_error(tmp_path: Path) -> None:
     code = """
 import ctypes, sys
-import rtsep.cli, rtsep.host.clock as clock
+import rtsep.cli, rtsep.host.null_clock as clock
 from rtsep.errors import DeviceError
 def refuse(self, device_io):
     ctypes.CDLL(None).dprintf(2, b"ALSA lib: device is busy\\n")

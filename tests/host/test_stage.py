@@ -9,11 +9,15 @@ import pytest
 import soundfile
 
 from rtsep.core.spec import Latency
+from rtsep.dsp.ring import read
 from rtsep.engine.identity import IdentityEngine
+from rtsep.host.delay import Delay, delay
+from rtsep.host.device_io import InputSettings, open_device_io
 from rtsep.host.host import Host
+from rtsep.host.mixer import RAMP, Faders
 from rtsep.host.null_clock import NullClock
+from rtsep.host.recorder import record_tap
 from rtsep.host.stage import run_stages, total_latency
-from tests.support.delays import Delay, Gain, delay
 from tests.support.engines import stateful_spec
 from tests.support.hosts import decks_host, file_host, play
 from tests.support.signals import Float32, error_db, impulse, noise
@@ -28,8 +32,8 @@ WHERE = "vocals=1,2 a/mix=3,4 mix=5,6"
 def delayed_host(folder: Path, sound: Float32, **options: object) -> tuple[Host, NullClock]:
     """A host with a delay on its deck and on the master."""
     stages = {
-        "stages": (delay(OF_THE_DECK, 2),),
-        "master_stages": (delay(OF_THE_MASTER, 1),),
+        "stages": (delay(OF_THE_DECK, 2, 2),),
+        "master_stages": (delay(OF_THE_MASTER, 1, 2),),
         "record": folder / "stems",
     }
     engine = IdentityEngine(stateful_spec(), (0.25, 0.75))
@@ -37,17 +41,19 @@ def delayed_host(folder: Path, sound: Float32, **options: object) -> tuple[Host,
 
 
 def test_stages_run_in_their_order_in_place() -> None:
+    device_io = open_device_io(2, 2, 100, [InputSettings()])
     block = np.ones((2, 2, 4), np.float32)
-    run_stages((Gain(1.0), Gain(-3.0)), block)
-    assert (block == 2.0 * (2.0 * (1.0 + 1.0) - 3.0)).all()
-    line = delay(3, 2)
-    run_stages((Gain(0.0), line), block)
-    assert (block[:, :, :3] == 0.0).all() and (block[:, :, 3] == 4.0).all()
+    before, behind = (record_tap(device_io, 4, 4, RATE) for _ in range(2))
+    run_stages((before, delay(3, 2, 2), behind), block)
+    assert (block[:, :, :3] == 0.0).all() and (block[:, :, 3] == 1.0).all()
+    taken = np.zeros((4, 4), np.float32)
+    for tap, heard in ((before, [1, 1, 1, 1]), (behind, [0, 0, 0, 1])):
+        assert read(tap.ring, taken) == 4 and (heard == taken.T).all()
 
 
 def test_latencies_add_up_by_name() -> None:
     assert total_latency(()) == Latency()
-    assert total_latency((delay(5, 1), Gain(0.0), delay(7, 2))) == Latency(effects=12)
+    assert total_latency((delay(5, 1, 2), Faders(np.zeros((1, 2), RAMP)), delay(7, 2, 2))) == Latency(effects=12)
 
 
 @pytest.mark.parametrize("preset", ["exact", "23", "3"])
@@ -98,18 +104,17 @@ def test_dry_alone_comes_at_the_stated_total_too(tmp_path: Path) -> None:
     assert peak(clock, 4) == (4000 + host.rig.latency.total, 1.0)
 
 
-def test_the_deck_with_the_most_is_what_is_said(tmp_path: Path) -> None:
+def test_decks_are_in_time_with_the_one_that_takes_longest(tmp_path: Path) -> None:
     sounds = {"a": impulse(8192, 1000), "b": impulse(8192, 1000)}
-    stages: dict[str, tuple[Delay, ...]] = {"a": (delay(50, 2),), "b": (delay(200, 2), delay(11, 2))}
+    stages: dict[str, tuple[Delay, ...]] = {"a": (delay(50, 2, 2),), "b": (delay(200, 2, 2), delay(11, 2, 2))}
     host, clock = decks_host(
         tmp_path, IdentityEngine(stateful_spec()), sounds, "a/mix=1,2 b/mix=3,4", stages=stages,
-        master_stages=(delay(9, 1),),
+        master_stages=(delay(9, 1, 2),),
     )  # fmt: skip
     play(host)
     assert host.rig.latency.effects == 211 + 9
-    assert [deck.latency.effects for deck in host.rig.decks] == [50, 211]
-    assert peak(clock, 2)[0] == 1000 + host.rig.latency.total - 9
-    assert peak(clock, 0)[0] == peak(clock, 2)[0] - 211 + 50
+    assert [deck.latency.effects for deck in host.rig.decks] == [211, 211]
+    assert peak(clock, 0)[0] == peak(clock, 2)[0] == 1000 + host.rig.latency.total - 9
 
 
 def test_recording_is_before_the_stages(tmp_path: Path) -> None:

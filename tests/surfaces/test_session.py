@@ -43,7 +43,7 @@ def end(rig: Rig, ended: threading.Event) -> None:
 @pytest.mark.parametrize("how", [finish, play_on, end])
 def test_it_ends_by_a_snapshot_by_time_or_by_an_action(how: Callable[[Rig, threading.Event], None]) -> None:
     rig, ended = Rig(), threading.Event()
-    watching = threading.Thread(target=watch, args=([Noted(rig, "one")], rig.publisher, ended, 9.9), daemon=True)
+    watching = threading.Thread(target=watch, args=([Noted(rig, "one")], rig.publisher, ended.is_set, 9.9), daemon=True)
     watching.start()
     rig.publish(running_s=9.8)
     watching.join(0.3)

@@ -25,7 +25,7 @@ def report(**changes: Any) -> dict[str, Any]:
         "stale_masks": 0,
         "state_resets": 0,
         "cpu_s": 123.4,
-        "recorded": [],
+        "decks": [{"recorded": []}],
         "times": dict.fromkeys(times, PERCENTILES),
     }
     return {**dict.fromkeys(FAULT_WORDS, 0), **clean, **changes}
@@ -68,7 +68,8 @@ def test_a_model_that_fell_behind() -> None:
 
 
 def test_where_the_stems_are() -> None:
-    lines = printed(summary(report(recorded=["my [live] set/vocals.wav", "my [live] set/accompaniment.wav"])))
+    decks = [{"recorded": ["my [live] set/vocals.wav", "my [live] set/accompaniment.wav"]}, {"recorded": []}]
+    lines = printed(summary(report(decks=decks)))
     assert lines[-1] == "stems    my [live] set/  vocals.wav, accompaniment.wav"
 
 
