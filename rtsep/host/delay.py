@@ -12,14 +12,17 @@ from rtsep.host.stage import stage
 
 
 class Delay(NamedTuple):
-    """A stage: delays each row's channels by as many frames as its line holds."""
+    """A stage: delays each row's channels by as many frames as its line holds.
+
+    Thread: any reads its latency; not real-time safe (Python).
+    """
 
     line: NDArray[np.float32]  # (rows, channels, frames)
     at: NDArray[np.int64]  # (1,) where in the line the next frame goes
 
     @property
     def latency(self) -> Latency:
-        """The line's length."""
+        """The line's length, in frames."""
         return Latency(effects=self.line.shape[2])
 
 

@@ -88,6 +88,9 @@ class Supervisor:
     def start(self, worker: Worker) -> None:
         """Start a worker, unless it runs already, and keep it.
 
+        Raises:
+            RuntimeError: for one that is kept already.
+
         Thread: one at a time; not real-time safe (starts a thread).
         """
         if worker in self._workers:

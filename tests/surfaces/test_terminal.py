@@ -256,6 +256,7 @@ def test_keys_reach_the_rig_from_a_terminal_until_it_is_given_back(keyboard: Key
     rig, out = Rig(TWO), io.StringIO()
     shown = on(rig, out)
     shown.start()
+    assert until(lambda: bool(out.getvalue()), 30.0), "what is typed before the view is there is dropped"
     keyboard(b"1\t1q")
     assert until(lambda: rig.done == [("quit",)], 30.0)
     assert rig.store.get("decks/a/stems/vocals/mute") == rig.store.get("decks/b/stems/vocals/mute") == 1.0
@@ -277,8 +278,10 @@ def test_quitting_may_stop_the_terminal_from_its_own_thread(keyboard: Keyboard) 
 
     rig.actions = type(rig.actions)("decks/main/")
     rig.actions.register("quit", end)
-    shown = on(rig)
+    out = io.StringIO()
+    shown = on(rig, out)
     shown.start()
+    assert until(lambda: bool(out.getvalue()), 30.0), "what is typed before the view is there is dropped"
     keyboard(b"q")
     assert quits.wait(30.0)
     shown.stop()
