@@ -79,14 +79,14 @@ def test_workers_are_stopped_in_reverse_order() -> None:
 def test_a_death_is_told_with_its_reason() -> None:
     full = FileError("stems: no room left")
     supervisor = started(Failing("recorder", full), Patient("inference", []))
-    (death,) = supervisor.deaths
+    [death] = found = list(supervisor.deaths)
     assert (death.name, death.error, death.essential) == ("recorder", full, False)
     assert str(death) == "stems: no room left"
-    assert supervisor.deaths == (death,) and supervisor.alive == ("inference",)
+    assert found == [death] and supervisor.alive == ("inference",)
     assert supervisor.failure is None  # the sound goes on
     supervisor.start(Failing("player of deck a", KeyError("block")))
     supervisor.stop_all(WAIT_S)
-    assert str(supervisor.deaths[1]) == "the player of deck a failed (KeyError: 'block')"
+    assert str(list(supervisor.deaths)[1]) == "the player of deck a failed (KeyError: 'block')"
 
 
 def test_the_first_failure_of_an_essential_worker_counts() -> None:
