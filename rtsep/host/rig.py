@@ -98,16 +98,13 @@ class Rig:
 
     def _open_device_io(self) -> DeviceIO:
         settings, spec = self.settings, self.clock.spec
-        compute = wanted_compute(self.model, self.settings.window) if settings.compute is None else settings.compute
-        capacity = max(int(RING_S * spec.sample_rate), 2 * LARGEST_BLOCK) + compute + 2 * self.settings.window.hop
+        hop = settings.window.hop
+        compute = wanted_compute(self.model, settings.window) if settings.compute is None else settings.compute
+        capacity = max(int(RING_S * spec.sample_rate), 2 * LARGEST_BLOCK) + compute + 2 * hop
         inputs = [self._input_settings(deck) for deck in settings.decks]
         device_io = open_device_io(self.model.channels, spec.outputs, capacity, inputs)
         state = device_io.state[0]
-        state["freewheel"], state["sample_rate"], state["hop"] = (
-            settings.freewheel,
-            spec.sample_rate,
-            self.settings.window.hop,
-        )
+        state["freewheel"], state["sample_rate"], state["hop"] = settings.freewheel, spec.sample_rate, hop
         state["compute"], state["compute_exact"] = compute, settings.compute is not None
         return device_io
 
