@@ -135,7 +135,13 @@ class StemWriter:
         self.folder = folder
         self.paths = tuple(folder / f"{stem}.wav" for stem in stems)
         _make(folder)
-        self._targets = [_Wav(path, sample_rate, channels, frames) for path in self.paths]
+        self._targets: list[_Wav] = []
+        try:
+            for path in self.paths:
+                self._targets.append(_Wav(path, sample_rate, channels, frames))
+        except FileError:
+            self.close()
+            raise
 
     def write(self, stems: Float32) -> None:
         """Append a block of every stem.

@@ -50,7 +50,8 @@ class Ending:
         host = self._host
         if not self.step("the host", HOST_S, lambda: host.__exit__(None, None, None)):
             self.left_behind = self._hanging() or self.left_behind
-        self.left_behind += [f"the {name}" for name in host.supervisor.left_behind]
+        named = [f"the {name}" for name in host.supervisor.left_behind]
+        self.left_behind = list(dict.fromkeys([*self.left_behind, *named]))
         self.step("the report", REPORT_S, self._write_report)
         if self._found is not None:
             self.step("printing", PRINT_S, lambda: self._output.attempt(self._say))

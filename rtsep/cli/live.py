@@ -12,7 +12,7 @@ import typer
 from rtsep.cli.ending import Ending
 from rtsep.cli.foreign_lines import ForeignLines, crash_log
 from rtsep.cli.options import Report, dataclass_options, out, print_error, say
-from rtsep.cli.output import Output
+from rtsep.cli.output import Output, is_lost
 from rtsep.cli.stop_requests import requests
 from rtsep.errors import DeviceError, RtsepError
 from rtsep.host.options import LiveOptions
@@ -46,7 +46,7 @@ def live(
             source = context_of_call.get_parameter_source(name)
             if source is None or source.name != "COMMANDLINE":  # what the command line says goes first
                 chosen[name] = value
-    play(LiveOptions(**{**chosen, "input": _song(chosen["input"])}), seconds, report)
+    play(LiveOptions(**chosen), seconds, report)
 
 
 @dataclass_options(LiveOptions, output="auto", record=Path("stems/demo"), latency="23")
@@ -55,7 +55,7 @@ def demo(
     song: Annotated[Optional[Path], typer.Option(help="Your own song instead of ours.")] = None,  # noqa: UP045
 ) -> None:
     """Play a song, take the voice out of it live, and keep the stems."""
-    options = LiveOptions(input=str(song or _song(DEMO)), **chosen)
+    options = LiveOptions(input=str(song or DEMO), **chosen)
     assert options.record
     play(options, None, options.record / "report.json")
 
@@ -135,11 +135,7 @@ def _show(host: Host, seconds: float | None) -> None:
     say(f"{rig.model.name} on {rig.clock.name}, {rate} Hz, {behind} behind the input")
     terminal = Terminal(host.store, host.actions, host.publisher, out)
     watch([terminal], host.publisher, lambda: host.ended.is_set() or requests.requested, seconds)
-    if terminal.error:
+    if terminal.error and is_lost(terminal.error):
         raise terminal.error
-
-
-def _song(text: str) -> str:
-    from rtsep.demo import SONG
-
-    return str(SONG) if text == DEMO else text
+    if terminal.error:
+        raise RtsepError(f"the view failed ({type(terminal.error).__name__}: {terminal.error})") from terminal.error

@@ -29,7 +29,8 @@ def patience_s(block: int, compute: int, sample_rate: int) -> float:
     Returns:
         Seconds.
     """
-    return (until_dry_ns(block, compute, sample_rate) - reserve_ns(block, compute, sample_rate)) / 1e9
+    dry_ns = until_dry_ns(block, compute, sample_rate)
+    return (dry_ns - reserve_ns(dry_ns)) / 1e9
 
 
 def wanted_compute(model: ModelSpec, window: WindowSpec) -> int:

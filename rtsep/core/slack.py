@@ -47,15 +47,13 @@ def until_dry_ns(block: int, compute: int, sample_rate: int) -> int:
     return block * (compute // block + 1) * 1_000_000_000 // sample_rate
 
 
-def reserve_ns(block: int, compute: int, sample_rate: int) -> int:
+def reserve_ns(dry_ns: int) -> int:
     """Give what is kept for scheduling of the time until the out ring would run dry: half, never more than 8 ms.
 
     Args:
-        block: of the device, in frames.
-        compute: the slack for inference, in frames.
-        sample_rate: of the device, in Hz.
+        dry_ns: that time, in nanoseconds.
 
     Returns:
         Nanoseconds.
     """
-    return min(until_dry_ns(block, compute, sample_rate) // 2, RESERVE_NS)
+    return min(dry_ns // 2, RESERVE_NS)

@@ -14,7 +14,6 @@ from numba import types
 from numpy.typing import NDArray
 
 from rtsep.core import slack as slack_frames
-from rtsep.core.slack import RESERVE_NS
 from rtsep.dsp.native import (
     callback_kernel,
     clock_ns,
@@ -45,6 +44,7 @@ STREAM = np.dtype(
 _host_block = kernel(slack_frames.host_block)
 _compute_frames = kernel(slack_frames.compute_frames)
 _until_dry_ns = kernel(slack_frames.until_dry_ns)
+_reserve_ns = kernel(slack_frames.reserve_ns)
 
 
 @kernel
@@ -74,7 +74,7 @@ def prepare(state: NDArray[np.void], outputs: RingMemory, block: int, told: bool
     else:
         outputs.state[0].written = slack
         device.grid = block
-    device.reserve_ns = min(_until_dry_ns(block, compute, device.sample_rate) // 2, RESERVE_NS)
+    device.reserve_ns = _reserve_ns(_until_dry_ns(block, compute, device.sample_rate))
     device.block, device.slack = block, slack
     store_release(state, "preparations", device.preparations + 1)
 

@@ -202,8 +202,8 @@ class DeviceClock(Uncabled):
     @property
     def latency(self) -> int | None:
         """What PortAudio says of the way in and out, in frames; None where it says nothing that can be."""
-        if self._stream is not None:  # else what it said before it was lost
-            self._latency = told_latency(self._stream.latency, self.spec.sample_rate)
+        if (stream := self._stream) is not None:  # else what it said before it was lost
+            self._latency = told_latency(stream.latency, self.spec.sample_rate)
         return self._latency
 
     def close(self) -> None:

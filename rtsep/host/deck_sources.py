@@ -12,7 +12,8 @@ from rtsep.demo import SONG
 from rtsep.errors import DeviceError
 
 DEMO = "demo"
-CHANNELS = re.compile(r"(\d{1,3}),(\d{1,3})")
+CHANNELS = re.compile(r"([1-9]\d{0,2}),([1-9]\d{0,2})")
+NEARLY_CHANNELS = re.compile(r"[\d, ]+")
 ONE_DECK = "a"  # the name of the deck where there is one
 
 
@@ -43,7 +44,12 @@ def deck_sources(decks: Sequence[str], source: str, channels: tuple[int, int]) -
         return (DeckSource(ONE_DECK, _path(source), channels),)
     if _path(source):
         raise DeviceError(f"--input {source!r} is a file, and decks are named: write it as --deck {ONE_DECK}={source}")
+    if channels != DeckSource.channels:
+        taken = ",".join(map(str, channels))
+        raise DeviceError(f"--channels {taken}: decks are named; write it as --deck {ONE_DECK}={taken}")
     found = tuple(_deck_source(text) for text in decks)
+    if source and all(deck.path for deck in found):
+        raise DeviceError(f"--input {source!r}: every deck plays a file; leave it out, or write --deck {ONE_DECK}=1,2")
     names = [deck.name for deck in found]
     check_deck_names(names)
     if twice := next((name for name in names if names.count(name) > 1), ""):
@@ -57,6 +63,8 @@ def _deck_source(text: str) -> DeckSource:
         raise DeviceError(f"deck {text!r}: write it as {ONE_DECK}=song.flac, or {ONE_DECK}=1,2 for two input channels")
     if pair := CHANNELS.fullmatch(source):
         return DeckSource(name, None, (int(pair[1]), int(pair[2])))
+    if NEARLY_CHANNELS.fullmatch(source):
+        raise DeviceError(f"deck {text!r}: write the two channels of the input device, counted from 1, as {name}=1,2")
     return DeckSource(name, SONG if source == DEMO else Path(source))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
+from rtsep.dsp.denormals import without_denormals
 from rtsep.engine.base import Engine
 from rtsep.errors import RtsepError
 from rtsep.host.supervisor import Worker
@@ -33,9 +34,10 @@ class EngineThread(Worker):
         super().__init__("inference worker", essential=True)
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._serving = True
+        self._opened: Engine | None = None
         self.start()
         try:
-            self.engine = self.call(open_engine)
+            self.engine = self.call(lambda: self._open(open_engine))
         except BaseException:
             self.stop()
             raise
@@ -97,8 +99,13 @@ class EngineThread(Worker):
         Thread: its own; not real-time safe (Python, waits).
         """
         try:
-            while self._serving and not self.stopping.is_set():
-                self._calls.get()()
+            with without_denormals():  # what the engine starts begins so too
+                while self._serving and not self.stopping.is_set():
+                    self._calls.get()()
         finally:
-            if hasattr(self, "engine"):
-                self.engine.close()
+            if self._opened:
+                self._opened.close()
+
+    def _open(self, open_engine: Callable[[], Engine]) -> Engine:
+        self._opened = open_engine()  # kept here: who waits for it may have gone
+        return self._opened

@@ -130,6 +130,11 @@ def _clock(
     outputs = max(channel for route in routes for channel in route.channels)
     live = [deck for deck in decks if not deck.path]
     if output is None:
+        if live and options.deck:
+            raise DeviceError(
+                f"deck {live[0].name} takes input channels {','.join(map(str, live[0].channels))}, and null has none; "
+                f"write it as --deck {live[0].name}=song.flac, or choose an --output device"
+            )
         if live and options.input:
             raise DeviceError(
                 f"input {options.input!r} is no file, and null plays files only; choose an --output device"
@@ -156,7 +161,7 @@ def _clock(
 def _deck_ports(decks: tuple[DeckSource, ...]) -> dict[int, str]:
     """What the device's channels are called where there are several decks: after the one that takes them."""
     return {
-        channel: f"{deck.name}_{side}"
+        channel: f"in_{deck.name}_{side}"
         for deck in decks
         if len(decks) > 1 and not deck.path
         for side, channel in enumerate(deck.channels, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 
 from rtsep.control.actions import Actions, Argument
@@ -91,7 +91,7 @@ class Host:
         self.actions.register("quit", self.ended.set)
         self.supervisor = Supervisor()
         self.late_masks = LateMasks(rig.pipeline, rig.scheduler.times, lambda: rig.budget)
-        self.watch = Watch(clock, rig.device_io, self._look)
+        self.watch = Watch(clock, rig.device_io, self._publish, self._judge)
         self._engine_thread, self._signal_path = engine_thread, SignalPath(rig.pipeline)
         self._announced = 0  # frames
         self._cleanup = ExitStack()
@@ -119,12 +119,12 @@ class Host:
         """What should be known first, in one line, or nothing."""
         left = " and ".join(self.supervisor.left_behind)
         behind = f"the {left} did not end and was left behind" if left else ""
-        return warning(self.rig, self.watch, self.supervisor) or behind or self.late_masks.advice
+        return warning(self.rig, self.watch, self.supervisor) or behind or self.store.failure or self.late_masks.advice
 
     def snapshot(self) -> Snapshot:
-        """Give what was to be seen when the watch looked last.
+        """Give what was to be seen when the watch looked last, or before the sound what there is.
 
-        Thread: any; not real-time safe (Python).
+        Thread: any, and one at a time before the sound starts; not real-time safe (Python).
         """
         return self.publisher.latest or self._snapshot()
 
@@ -170,7 +170,7 @@ class Host:
         self._cpu_started = time.process_time()
         set_phase(rig.device_io.state, RUNNING)
         self._announce()
-        self.publisher.publish(self._snapshot())
+        self._publish()
         self.supervisor.start(self.watch)
 
     def _measure_block(self) -> None:
@@ -187,10 +187,12 @@ class Host:
     def _turn(self, change: Change) -> None:
         set_parameters(self.rig.mixer, self.rig.stems, self.store.values())
 
-    def _look(self) -> None:
+    def _judge(self) -> None:
         if not self.rig.settings.freewheel:
             self.late_masks.look()
         self._announce()
+
+    def _publish(self) -> None:
         self.publisher.publish(self._snapshot())
 
     def _announce(self) -> None:
@@ -203,10 +205,11 @@ class Host:
 
     def _stop(self) -> None:
         """End everything in order, each within a bound and whatever became of the others: recordings first."""
-        _ = self.rig.latency  # it is kept, as the device will not tell it any more
+        with suppress(Exception):  # of a device that is just being lost
+            _ = self.rig.latency  # it is kept, as the device will not tell it any more
         set_phase(self.rig.device_io.state, STOPPED)
         with self._cleanup as ends:  # the last that is pushed goes first
-            ends.callback(lambda: self.publisher.publish(self._snapshot()))
+            ends.callback(self._publish)
             ends.callback(self._close_clock)
             ends.callback(self.supervisor.stop_all)
 

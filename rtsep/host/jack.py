@@ -164,9 +164,10 @@ class JackClock:
     @property
     def latency(self) -> int | None:
         """What JACK says of the ways to our inputs and from our outputs, in frames: the longest of each."""
-        if not self._client or not self.alive:
+        client = self._client
+        if client is None or not self.alive:
             return self._latency  # what it said before it was lost
-        memory = self._client.memory
+        memory = client.memory
         capture = max((latency_frames(port, CAPTURE) for port in memory.in_ports.tolist()), default=0)
         self._latency = capture + max((latency_frames(port, PLAYBACK) for port in memory.out_ports.tolist()), default=0)
         return self._latency

@@ -80,8 +80,12 @@ def _built(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:
     compute = default_compute(playable.spec, window, block) if options.compute is None else options.compute
     budget = Budget(window, block, compute)
     decks = max(1, len(options.deck))  # each a row of every pass
-    engine.warmup(playable.spec.context, decks)
-    taken = 0.0 if options.freewheel else pass_time_s(engine, budget.interval_s, decks)
+    try:
+        engine.warmup(playable.spec.context, decks)
+        taken = 0.0 if options.freewheel else pass_time_s(engine, budget.interval_s, decks)
+    except BaseException:
+        engine.close()
+        raise
     return LiveModel(engine, window, budget, taken)
 
 

@@ -23,13 +23,15 @@ class LiveOptions:
 
     input: Annotated[str, Option("A sound device, an audio file, or `demo`.", "-i")] = ""
     deck: Annotated[
-        tuple[str, ...], Option("Decks, as `a=song.flac` or `b=3,4`: a file, or channels of the input device.")
+        tuple[str, ...], Option("Decks, as `a=song.flac` or `b=3,4`: a file, `demo`, or channels of the input device.")
     ] = ()
     output: Annotated[str, Option("A sound device, `null`, or `auto`.", "-o")] = ""
     model: Annotated[str, Option("A model's name or path; the best that holds here, if none is given.", "-m")] = ""
     latency: Annotated[str, Option("exact, or ms of window: 46, 23, 12, 6, 3.", "-l")] = "23"
     route: Annotated[tuple[str, ...], Option("Outputs, as `vocals=1,2 mix=3,4`, or `a/vocals=1,2` of decks.")] = ()
-    record: Annotated[Path | None, Option("Write every stem to this folder.")] = None
+    record: Annotated[
+        Path | None, Option("Write every stem to this folder, of several decks each to one of its own in it.")
+    ] = None
     hop: Annotated[int | None, Option("Frames of a hop, instead of the preset's.")] = None
     mask_interval: Annotated[int | None, Option("Hops between two masks.")] = None
     lookahead: Annotated[int, Option("Model hops to look ahead (windowed models).")] = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from rtsep.audio.writers import StemWriter
@@ -58,12 +59,14 @@ class Rig:
         rate, window = clock.spec.sample_rate, settings.window
         self.device_io = self._open_device_io()
         self.mixer = open_mixer(self.stems, self.model.channels, settings.routes, rate, window.hop)
-        self.decks = tuple(self._open_deck(number) for number in range(len(settings.decks)))
-        memories, deck_stages = tuple(deck.memory for deck in self.decks), tuple(deck.stages for deck in self.decks)
-        stages = (*settings.stages, master_fader(self.mixer))
-        self.pipeline = open_pipeline(window, self.device_io, memories, deck_stages, self.mixer, stages)
-        self.scheduler = InferenceScheduler(engine, window, self.pipeline)
         self._latency = Latency()
+        with ExitStack() as self._opened:  # recordings that were begun, should anything be lacking
+            self.decks = tuple(self._open_deck(number) for number in range(len(settings.decks)))
+            memories, deck_stages = tuple(deck.memory for deck in self.decks), tuple(deck.stages for deck in self.decks)
+            stages = (*settings.stages, master_fader(self.mixer))
+            self.pipeline = open_pipeline(window, self.device_io, memories, deck_stages, self.mixer, stages)
+            self.scheduler = InferenceScheduler(engine, window, self.pipeline)
+            self._opened.pop_all()
 
     @property
     def audio(self) -> AudioSpec:
@@ -112,7 +115,8 @@ class Rig:
         spec = self.clock.spec
         if deck.file:
             return InputSettings(file_frames=ring_frames(spec.sample_rate))
-        wanted = deck.channels if spec.inputs > 1 else (1, 1)
+        doubled = spec.inputs == 1 and deck.channels == (1, 2)  # a mono device is heard on both sides
+        wanted = (1, 1) if doubled else deck.channels
         if spec.inputs and not all(1 <= channel <= spec.inputs for channel in wanted):
             raise DeviceError(f"input channels {wanted}: {self.clock.name} has 1 to {spec.inputs}")
         return InputSettings((wanted[0] - 1, wanted[1] - 1))
@@ -142,4 +146,5 @@ class Rig:
         tap = record_tap(self.device_io, len(model.stems) * model.channels, window.hop, rate)
         assert settings.record
         writer = StemWriter(settings.record, model.stems, rate, model.channels)
+        self._opened.callback(writer.close)
         return Recorder(role, writer, tap.ring, window.latency.total, lambda: file_length(deck_input)), tap

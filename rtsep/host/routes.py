@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rtsep.control.snapshot import MIX
 from rtsep.errors import RouteError
-
-MIX = "mix"  # a deck's bus, or the master
 
 
 @dataclass(frozen=True)

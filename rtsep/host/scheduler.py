@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from rtsep.core.spec import WindowSpec
 from rtsep.core.system import Policy, set_thread_policy
-from rtsep.dsp.denormals import without_denormals
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, post, wait_until
 from rtsep.dsp.spectrogram_ring import RESERVE_HOPS, SpectrogramRing, gather
 from rtsep.engine.base import Engine, Float32
@@ -80,8 +79,7 @@ class InferenceScheduler:
 
         Thread: the engine's; not real-time safe (allocates).
         """
-        with without_denormals():  # so helpers of an engine begin: they are started by its first call
-            self._engine.warmup(self._engine.spec.context, len(self._real))
+        self._engine.warmup(self._engine.spec.context, len(self._real))
         first = self._pipeline.decks[0]
         gather(first.spectrogram_ring, -1, self._window.frame_stride, self._magnitudes[0])
         give_mask(first, -1, self._mask(0))
@@ -104,11 +102,10 @@ class InferenceScheduler:
         """
         if self.policy != Policy():  # else as the user started it
             set_thread_policy(self.policy)
-        with without_denormals():
-            while not ending.is_set():
-                hops = self._await_frames(self._next)
-                if hops > self._next:
-                    self._infer_due(hops - 1)
+        while not ending.is_set():
+            hops = self._await_frames(self._next)
+            if hops > self._next:
+                self._infer_due(hops - 1)
 
     def _await_frames(self, done: int) -> int:
         """See `_await_frames`, of the last deck: the signal path fills the decks' in order."""

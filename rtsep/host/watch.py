@@ -12,7 +12,7 @@ from rtsep.host.supervisor import Worker
 
 LOST_S = 1.0  # without a callback for so long a device is lost
 STALLED_S = 10.0  # for so long it may go on by itself, while it says that it runs
-PERIOD_S = 0.05
+PERIOD_S = 0.05  # between two snapshots; every second time it looks
 TIDY_S = 10.0
 
 
@@ -22,18 +22,21 @@ class Watch(Worker):
     Args:
         clock: is opened again when it was lost.
         device_io: the callback's.
-        look: is called at every look: publishes, and judges late masks.
+        publish: is called twenty times a second.
+        judge: is called ten times a second, as the clock's `look` is: judges late masks.
 
     Thread: any reads its attributes; not real-time safe (Python).
     """
 
-    def __init__(self, clock: Clock, device_io: DeviceIO, look: Callable[[], None]) -> None:
+    def __init__(
+        self, clock: Clock, device_io: DeviceIO, publish: Callable[[], None], judge: Callable[[], None]
+    ) -> None:
         super().__init__("watch")
         self.losses = 0
         self.lost = False
         self.load = 0.0  # share of one core that the process uses
         self.failure = ""  # one line, of the last look that failed
-        self._clock, self._device_io, self._look_on = clock, device_io, look
+        self._clock, self._device_io, self._publish, self._judge = clock, device_io, publish, judge
         self._callbacks, self._since = -1, 0.0
         self._load_mark = (0.0, 0.0)
         self._tidied = self._tried = 0.0
@@ -45,8 +48,10 @@ class Watch(Worker):
         """
         self._since = self._tidied = time.monotonic()
         self._load_mark = (self._since, time.process_time())
+        publishing = False
         while int(self._device_io.state[0]["phase"]) == RUNNING and not self.stopping.wait(PERIOD_S):
-            for look in (self._look, self._look_on):
+            publishing = not publishing
+            for look in (self._publish,) if publishing else (self._look, self._judge, self._publish):
                 try:
                     look()
                 except Exception as error:  # a driver may raise anything while its device is away
@@ -65,6 +70,7 @@ class Watch(Worker):
         elif now - self._since > LOST_S and not self._device_io.state[0]["freewheel"]:
             self.losses += not self.lost
             self.lost = True
+            self._publish()  # before a driver takes its time
             if now - self._tried > LOST_S and (not self._clock.alive or now - self._since > STALLED_S):
                 self._tried = now
                 self._clock.reopen(self._device_io)

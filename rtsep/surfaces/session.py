@@ -14,7 +14,7 @@ LOOK_S = 0.1
 def watch(surfaces: Sequence[Surface], publisher: Publisher, ended: Callable[[], bool], seconds: float | None) -> None:
     """Start surfaces, wait for the end, and stop them, whatever fails; a keyboard interrupt passes through.
 
-    Where it has ended before, none is started.
+    Where it has ended before, none is started. A surface that fails is an end too: its `error` says of what.
 
     Args:
         surfaces: are started in this order, and stopped in the other.
@@ -29,7 +29,7 @@ def watch(surfaces: Sequence[Surface], publisher: Publisher, ended: Callable[[],
     def over() -> bool:
         now = publisher.latest
         by_itself = now and (now.finished or (seconds is not None and now.running_s >= seconds))
-        return ended() or bool(by_itself)
+        return ended() or bool(by_itself) or any(surface.error for surface in surfaces)
 
     with ExitStack() as ends:
         for surface in () if over() else surfaces:

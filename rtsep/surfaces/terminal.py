@@ -26,6 +26,7 @@ from rtsep.surfaces.live_view import SWITCHES, View, render, warnings
 from rtsep.surfaces.surface import Surface
 
 VIEW_HZ = 12
+STOP_S = 2.0
 SEEK_S = 5.0
 MUTE_KEYS = "123456789"
 SOLO_KEYS = "!@#$%^&*("  # Shift and the number of a stem
@@ -71,7 +72,7 @@ class Terminal(Surface):
         """Give the terminal back as it was; see `Surface.stop`."""
         self._ended.set()
         if self._thread and self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(STOP_S)  # a terminal that takes no more holds it
 
     def press(self, key: str) -> None:
         """Do what a key means; what cannot be done is said in the view."""

@@ -4,7 +4,7 @@ import pytest
 
 from rtsep.core.budget import MARGIN, Budget, default_compute, patience_s
 from rtsep.core.presets import plan
-from rtsep.core.slack import RESERVE_NS, reserve_ns
+from rtsep.core.slack import RESERVE_NS, reserve_ns, until_dry_ns
 from tests.support.engines import stateful_spec
 from tests.support.models import unet_spec
 
@@ -33,8 +33,8 @@ class TestSlack:
         assert budget("23", ahead=1).compute == 256
 
     def test_half_of_a_short_time_is_kept_for_scheduling_and_8_ms_of_a_long_one(self) -> None:
-        assert reserve_ns(256, 0, 48000) == pytest.approx(128e9 / 48000, abs=1)
-        assert reserve_ns(256, 2048, 48000) == RESERVE_NS == 8_000_000
+        assert reserve_ns(until_dry_ns(256, 0, 48000)) == pytest.approx(128e9 / 48000, abs=1)
+        assert reserve_ns(until_dry_ns(256, 2048, 48000)) == RESERVE_NS == 8_000_000
         assert patience_s(256, 1024, 44100) == pytest.approx(1280 / 44100 - 0.008)
 
 

@@ -29,7 +29,7 @@ def test_the_demo_is_a_file() -> None:
 
 
 def test_decks_by_name() -> None:
-    assert deck_sources(("a=song.flac", "b=3,4", "left-1=sets/x=y.wav"), "Card", (5, 6)) == (
+    assert deck_sources(("a=song.flac", "b=3,4", "left-1=sets/x=y.wav"), "Card", (1, 2)) == (
         DeckSource("a", Path("song.flac")),
         DeckSource("b", None, (3, 4)),
         DeckSource("left-1", Path("sets/x=y.wav")),
@@ -51,3 +51,16 @@ def test_refused(decks: tuple[str, ...], source: str, kind: type[RtsepError], wo
     with pytest.raises(kind) as caught:
         deck_sources(decks, source, (1, 2))
     assert str(caught.value).startswith(words) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["b=3", "b=3, 4", "b=1,2,3", "b=0,1"])
+def test_what_is_nearly_channels_is_no_file(text: str) -> None:
+    with pytest.raises(DeviceError, match="write the two channels of the input device, counted from 1, as b=1,2"):
+        deck_sources([text], "", (1, 2))
+
+
+def test_what_no_deck_would_hear_of_is_refused() -> None:
+    with pytest.raises(DeviceError, match="--input '3': every deck plays a file; leave it out, or write --deck a=1,2"):
+        deck_sources(["a=demo", "b=demo"], "3", (1, 2))
+    with pytest.raises(DeviceError, match="--channels 3,4: decks are named; write it as --deck a=3,4"):
+        deck_sources(["a=demo"], "", (3, 4))

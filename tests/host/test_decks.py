@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +15,11 @@ import soundfile
 from rtsep.core.presets import plan
 from rtsep.core.spec import ModelSpec
 from rtsep.engine.identity import IdentityEngine
+from rtsep.errors import DeviceError, FileError
 from rtsep.host.deck import DeckSettings
 from rtsep.host.host import Host
 from rtsep.host.report import host_report
+from rtsep.host.rig import Rig
 from tests.support.clocks import StumblingClock
 from tests.support.engines import FrameEngine, stateful_spec, windowed_spec
 from tests.support.hosts import decks_host, engine_thread, file_host, open_file, play, settings, until
@@ -152,3 +157,29 @@ def test_a_broken_deck_is_named_and_the_other_plays(tmp_path: Path) -> None:
     assert counted == [20, 0] and host_report(host)["broken_samples"] == 20
     total = host.rig.latency.total
     assert error_db(sounds["b"], clock.captured[total : total + 30_000, 2:].T) < -120
+
+
+@pytest.mark.parametrize(("channels", "allowed"), [((1, 2), True), ((1, 1), True), ((3, 4), False), ((2, 1), False)])
+def test_a_mono_device_is_doubled_for_who_asked_for_nothing_else(channels: tuple[int, int], allowed: bool) -> None:
+    engine = IdentityEngine(stateful_spec())
+    clock = StumblingClock(noise(512, channels=2), [256], {})
+    clock.spec = replace(clock.spec, inputs=1)
+    chosen = settings(engine, plan(engine.spec, RATE), channels=channels)
+    if allowed:
+        state = Rig(engine, clock, chosen).device_io.inputs[0].state[0]
+        assert (int(state["left"]), int(state["right"])) == (0, 0)
+    else:
+        with pytest.raises(DeviceError, match="stumbling has 1 to 1"):
+            Rig(engine, clock, chosen)
+
+
+def test_a_recording_that_was_begun_is_closed_where_the_next_cannot_be(tmp_path: Path) -> None:
+    engine = IdentityEngine(stateful_spec())
+    (tmp_path / "b").write_text("no folder")
+    decks = [DeckSettings(name, record=tmp_path / name) for name in "ab"]
+    chosen = settings(engine, plan(engine.spec, RATE), "mix=1,2", decks)
+    with warnings.catch_warnings(), pytest.raises(FileError, match="b: stems cannot be written there"):
+        warnings.simplefilter("error")
+        Rig(engine, StumblingClock(noise(512), [256], {}), chosen)
+    gc.collect()
+    assert soundfile.info(tmp_path / "a" / "vocals.wav").frames == 0

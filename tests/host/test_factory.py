@@ -215,7 +215,7 @@ def test_a_deck_in_its_channels_beside_a_file(song: Path, card: None) -> None:
     ("deck", "kind", "words"),
     [
         (("a=missing.wav",), FileError, "missing.wav: no such file"),
-        (("a=1,2",), DeviceError, "null has no input of its own"),
+        (("a=1,2",), DeviceError, "deck a takes input channels 1,2, and null has none; write it as --deck a=song.flac"),
         (("a=demo", "b"), DeviceError, "deck 'b': write it as"),
         (("a=demo", "a=demo"), DeviceError, "there are two decks 'a'"),
     ],
