@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.control.parameters import SILENCE_DB, parameters
+from rtsep.control.snapshot import MIX
 from rtsep.core.spec import Latency
 from rtsep.dsp.native import kernel
 from rtsep.dsp.triple_buffer import publish, take, triple_buffer
-from rtsep.host.routes import MIX, Route
+from rtsep.host.routes import Route
 from rtsep.host.stage import stage
 
 RAMP_S = 0.010

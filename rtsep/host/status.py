@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rtsep.control.snapshot import DeckSnapshot, Snapshot
+from rtsep.control.snapshot import MIX, DeckSnapshot, Snapshot
 from rtsep.core.latency import latency_report
 from rtsep.host.deck import Deck
 from rtsep.host.device_io import LARGEST_BLOCK
 from rtsep.host.mixer import read_meters
 from rtsep.host.rig import Rig
-from rtsep.host.routes import MIX
 from rtsep.host.supervisor import Supervisor
 from rtsep.host.watch import Watch
 

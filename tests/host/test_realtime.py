@@ -135,7 +135,8 @@ def test_helpers_of_an_engine_keep_no_denormals_whoever_calls_it_first() -> None
     def chosen() -> HelpedEngine:  # as a model that is timed before the scheduler has it
         spec = engine.spec
         shapes = magnitudes_shape(spec, spec.context), masks_shape(spec, spec.context)
-        engine.infer(*(np.zeros(shape, np.float32) for shape in shapes))
+        magnitudes, masks = (np.zeros(shape, np.float32) for shape in shapes)
+        engine.infer(magnitudes, masks)
         return engine
 
     thread = EngineThread(chosen)
