@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,12 @@ from rtsep.engine.registry import ENGINES, RegisteredEngine
 from rtsep.errors import DeviceError, ModelError
 from rtsep.host.device import Device
 from tests.support.models import unet_spec
+
+
+@pytest.fixture(autouse=True)
+def no_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Drivers have said nothing."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
 
 def found(subject: str) -> Finding:
