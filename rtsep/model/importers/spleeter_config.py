@@ -32,11 +32,6 @@ RANGES = (  # of whole numbers: key, lowest, highest
 )
 
 
-# Presets at which Spleeter's networks see their own window: 0.3 to 0.4 dB better at 46 (official 2stems, real
-# music), and no better at shorter ones, where it lies too far behind what is heard.
-OWN_WINDOW = ("46",)
-
-
 @dataclass(frozen=True)
 class SpleeterConfig:
     """The part of a Spleeter configuration that makes the model, under Spleeter's names.
@@ -150,7 +145,6 @@ class SpleeterConfig:
             output="softmax" if self.type == "unet.softmax_unet" else "sigmoid",
             exponent=float(self.separation_exponent),
             extension=self.mask_extension,
-            own_window=OWN_WINDOW,
         )
 
     def spec(self, name: str, licence: str, context: int | None = None) -> ModelSpec:
