@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,7 +98,6 @@ def main() -> None:
             sys.exit(requests.status)
         finally:
             requests.hold()
-            gc.freeze()  # all goes now; sorting it first would take a tenth of a second
 
 
 def _run() -> None:

@@ -84,8 +84,10 @@ def test_the_schema_knows_the_presets() -> None:
 
 
 def test_a_run_fits_the_schema(played: Host) -> None:
-    validate(host_report(played))
-    validate(host_report(played, "bench jitter"))
+    for command in ("live", "bench jitter"):
+        report = host_report(played, command)
+        validate(report)  # raises for what does not fit
+        assert report["command"] == command and [deck["name"] for deck in report["decks"]] == ["a"]
 
 
 @pytest.mark.parametrize(

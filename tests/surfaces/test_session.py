@@ -54,9 +54,10 @@ def test_it_ends_by_a_snapshot_by_time_or_by_an_action(how: Callable[[Rig, threa
 
 
 def test_without_a_snapshot_it_waits_for_the_action() -> None:
-    ended = threading.Event()
-    ended.set()
-    watch([], Publisher(), ended.is_set, 1.0)
+    asked = iter([False, False, True])  # before it starts a surface, and then at each look
+    rig = Rig()
+    watch([Noted(rig, "one")], Publisher(), lambda: next(asked), 1.0)
+    assert rig.done == [("one", "start"), ("one", "stop")] and next(asked, None) is None
 
 
 @pytest.mark.parametrize("how", [finish, play_on, end])
