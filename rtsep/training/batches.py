@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 from rtsep.core.system import keep_freed_memory
 from rtsep.dataset.examples import CHANNELS, Examples
 from rtsep.errors import EngineError, RtsepError
+from rtsep.training.signals import without_interrupts
 
 AudioBatch = tuple[Tensor, Tensor]  # stems (batch, stems, channels, frames), known (batch, stems)
 
@@ -98,7 +99,9 @@ def batches(examples: Examples, size: int, first: int, workers: int, pinned: boo
         prefetch_factor=AHEAD if workers else None,
         generator=torch.Generator(),  # else it would draw from the one that dropout draws from
     )
-    for batch in loader:
+    with without_interrupts():  # the workers start in it, and are never without
+        made = iter(loader)
+    for batch in made:
         if isinstance(batch, RtsepError):
             raise batch
         yield batch
@@ -110,5 +113,5 @@ def _prepare(worker: int) -> None:
     And let the heap keep what is freed: every sound in it is megabytes long, and to get pages from
     the system anew for each takes a fifth of an example's time.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # one that has come since the worker started is forgotten
     keep_freed_memory()

@@ -27,3 +27,16 @@ def deferred_signals() -> Iterator[None]:
             signal.signal(number, handler)
     for number, frame in came[:1]:
         before[number](number, frame)
+
+
+@contextmanager
+def without_interrupts() -> Iterator[None]:
+    """Keep Ctrl-C back from this thread until the block's end, and for ever from the processes that start in it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, which has no masks
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import time
@@ -57,8 +58,16 @@ def test_a_broken_song_is_one_line_from_any_process(tmp_path: Path, workers: int
     assert "\n" not in str(caught.value)
 
 
+class Forked:
+    """While it lives, what is forked is interrupted at once."""
+
+    def __init__(self) -> None:
+        multiprocessing.util.register_after_fork(self, lambda _: os.kill(os.getpid(), signal.SIGINT))
+
+
 def test_ctrl_c_ends_no_worker_before_the_run(tmp_path: Path) -> None:
     """A terminal sends it to all processes; a worker that died of it left a traceback beside the run's own words."""
+    _forked = Forked()
     with closing(batches(small(tmp_path), 2, 0, 2)) as made:
         next(made)
         workers = multiprocessing.active_children()
