@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rtsep.engine.base import Engine
 from rtsep.engine.registry import open_engine
 from rtsep.model import store
+from tests.support.process_state import exits_told, kept_process_state
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a shell; tests send it
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,6 +23,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # by nohup
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+EXIT_S = 30.0  # for a worker that went down to be gone
 TESTS = Path(__file__).parent
 SLOW = {
     Path(name)
@@ -34,6 +38,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("realtime")
         if SLOW & {*item.path.relative_to(TESTS).parents}:
             item.add_marker("slow")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Whoever ends the process that runs tests is named, where it is seen: nothing is captured yet."""
+    exits = exits_told(os.dup(2))
+    exits.__enter__()
+    config.add_cleanup(lambda: exits.__exit__(None, None, None))
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Say how a worker ended that went down: by which signal, or with which status."""
+    if error:
+        ended = node.gateway._io.popen.wait(EXIT_S)
+        print(f"\n{node.gateway.id} ended with {signal.Signals(-ended).name if ended < 0 else ended}", file=sys.stderr)
+
+
+@pytest.fixture(autouse=True)
+def process_state() -> Iterator[None]:
+    """What a test changes of the whole process it puts back."""
+    with kept_process_state():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
