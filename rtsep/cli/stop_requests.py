@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # those that the platform has
+from rtsep.core.stop_signals import STOP_SIGNALS
+
 INTERRUPTED = 130  # what a shell calls the end by Ctrl-C: 128 and the signal's number
 REPEAT_S = 1.0  # a further request within this is the same wish
 PATIENCE_S = 5.0  # for an answer to a request; then the program ends without it
@@ -38,12 +39,8 @@ def end_now(status: int, *lines: str) -> None:
 def end_at_once_when_asked() -> None:
     """Let Ctrl-C and the like end the program with one line, until `requests` takes over, to the process's end."""
     requests.lasting = True
-    for number in filter(_takes, _numbers()):
+    for number in filter(_takes, STOP_SIGNALS):
         signal.signal(number, lambda number, frame: end_now(128 + number, "stopped"))
-
-
-def _numbers() -> list[int]:
-    return [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
 
 
 def _takes(number: int) -> bool:
@@ -75,6 +72,7 @@ class StopRequests:
         self.lost = False  # a raise was, in a callback from C: it comes once more, and what fails now fails of it
         self._before: dict[int, Any] = {}
         self._hook: Callable[[Any], object] = sys.unraisablehook
+        self._again: threading.Timer | None = None  # raises what was lost
         self._process = 0
 
     @property
@@ -101,7 +99,7 @@ class StopRequests:
         self.came.clear()  # tests run several programs in one process
         self._held = self.lost = False
         self._process = os.getpid()
-        self._before = {number: signal.getsignal(number) for number in _numbers() if _takes(number)}
+        self._before = {number: signal.getsignal(number) for number in STOP_SIGNALS if _takes(number)}
         self._hook = sys.unraisablehook
         sys.unraisablehook = self._on_unraisable
         for number in self._before:
@@ -112,6 +110,9 @@ class StopRequests:
         """Give them back, unless they are taken to the end."""
         if self.lasting:
             return
+        if self._again:  # behind the block its signal would be anybody's, and may end the process
+            self._again.cancel()
+            self._again.join()
         for number, handler in self._before.items():
             signal.signal(number, handler)
         sys.unraisablehook = self._hook
@@ -136,9 +137,9 @@ class StopRequests:
             self._hook(unraisable)
             return
         self.lost = True
-        timer = threading.Timer(AGAIN_S, _send_to_main_thread, (self.came[0],))
-        timer.daemon = True
-        timer.start()
+        self._again = threading.Timer(AGAIN_S, _send_to_main_thread, (self.came[0],))
+        self._again.daemon = True
+        self._again.start()
 
     @contextmanager
     def answered_within(self, bound_s: float = PATIENCE_S) -> Iterator[Callable[[Callable[[], None]], None]]:

@@ -1,4 +1,4 @@
-"""What the operating system gives: scheduling, locked memory, signals, processors. A port to another one begins here.
+"""What the operating system gives: scheduling, locked memory, processors. A port to another one begins here.
 
 `SYSTEMS` says what each has; where one lacks something there is a fallback that needs no rights, and
 docs/architecture.md ("Other systems") says what that costs. `dsp/waits.py` is the native half.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -52,8 +51,6 @@ def _here(platform: str, portable: bool) -> System:
 
 PORTABLE = os.environ.get("RTSEP_PORTABLE", "0") != "0"
 HERE = _here(sys.platform, PORTABLE)
-# What ends a program as Ctrl-C does; not every system has all of them.
-END_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from rtsep.core.system import END_SIGNALS
+from rtsep.core.stop_signals import STOP_SIGNALS
 
 
 @contextmanager
 def deferred_signals() -> Iterator[None]:
     """Hold signals that would raise until the block's end, so that it is done whole or not at all."""
     came: list[tuple[int, FrameType | None]] = []
-    numbers = (signal.SIGINT, *END_SIGNALS)
     here = threading.current_thread() is threading.main_thread()  # no other thread may set handlers
-    before = {number: found for number in numbers if here and callable(found := signal.getsignal(number))}
+    before = {number: found for number in STOP_SIGNALS if here and callable(found := signal.getsignal(number))}
     for number in before:
         signal.signal(number, lambda number, frame: came.append((number, frame)))
     try:

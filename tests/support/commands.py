@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,7 +28,6 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
     """`run` in this very process, for a fixture."""
-    handlers = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGHUP)}
     monkeypatch.setenv("COLUMNS", "80")
 
     def call(*arguments: object) -> tuple[int, str, str]:
@@ -43,8 +41,6 @@ def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         return code, printed.out, printed.err
 
     yield call
-    for name, handler in handlers.items():
-        signal.signal(name, handler)
 
 
 def check_complaint(words: str, code: int, out: str, err: str) -> None:
