@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from rtsep.core.presets import phase_intervals
 from rtsep.core.slack import compute_frames, reserve_ns, until_dry_ns
 from rtsep.core.spec import ModelSpec, WindowSpec
 
@@ -71,6 +72,7 @@ class Budget:
     window: WindowSpec
     block: int  # frames
     compute: int  # frames
+    stateful: bool  # the model is, and so has few mask intervals to choose from
 
     @property
     def interval_s(self) -> float:
@@ -106,11 +108,22 @@ class Budget:
 
         Args:
             pass_s: what a pass was measured to take, in seconds.
+
+        Returns:
+            That setting; this one where none holds.
         """
-        window, needed = self.window, MARGIN * pass_s
-        own = window.mask_interval
-        mask_interval = own * max(1, math.ceil(needed * window.sample_rate / (own * window.hop)))
-        longer = replace(self, window=replace(window, mask_interval=mask_interval))
+        needed = MARGIN * pass_s
+        mask_interval = self._mask_interval(math.ceil(needed * self.window.sample_rate / self.window.hop))
+        if not mask_interval:
+            return self
+        longer = replace(self, window=replace(self.window, mask_interval=mask_interval))
         while longer.wait_s < needed:
-            longer = replace(longer, compute=longer.compute + math.gcd(self.block, window.hop))
+            longer = replace(longer, compute=longer.compute + math.gcd(self.block, self.window.hop))
         return longer
+
+    def _mask_interval(self, hops: int) -> int:
+        """The nearest one of so many hops or more that the model can be run at; 0 for none."""
+        own = self.window.mask_interval
+        if self.stateful:
+            return next((n for n in phase_intervals(self.window.frame_stride) if n >= max(own, hops)), 0)
+        return own * max(1, math.ceil(hops / own))

@@ -114,6 +114,18 @@ def plan(
     )
 
 
+def phase_intervals(frame_stride: int) -> list[int]:
+    """Give the mask intervals of a stateful model: what its phases see in turn is as far apart as its own hop.
+
+    Args:
+        frame_stride: hops between two frames that a phase sees.
+
+    Returns:
+        The divisors of the stride, the least first; in hops.
+    """
+    return [n for n in range(1, frame_stride + 1) if frame_stride % n == 0]
+
+
 def _stride_error(model: ModelSpec, ratio: float, hop: int) -> float:
     own = model.hop * ratio
     return abs(max(1, round(own / hop)) * hop / own - 1.0)
@@ -180,7 +192,7 @@ def _fit_mask_interval(model: ModelSpec, frame_stride: int, asked: int | None, d
                 f"mask interval {mask_interval} is out of range; it must be {least} hop{'s' * (least > 1)} or more"
             )
         return mask_interval
-    divisors = [n for n in range(1, frame_stride + 1) if frame_stride % n == 0]
+    divisors = phase_intervals(frame_stride)
     if asked is None:
         return max(n for n in divisors if n <= max(1, default))
     if asked not in divisors:

@@ -33,11 +33,11 @@ class ModelTiming:
         told = f"{budget.window.preset:>5}: a mask every {_ms(budget.interval_s)}"
         if budget.holds(self.pass_s):
             return f"{told}: yes, {_ms(self.pass_s)} of {_ms(budget.room_s)}; {_total_ms(budget)} in all"
-        fitted = budget.fitted(self.pass_s)
-        return (
-            f"{told}: no, {_ms(self.pass_s)} of {_ms(budget.room_s)}; every {_ms(fitted.interval_s)}: yes, "
-            f"{cure(budget, self.pass_s)}; {_total_ms(fitted)} in all"
-        )
+        fitted, cured = budget.fitted(self.pass_s), cure(budget, self.pass_s)
+        told += f": no, {_ms(self.pass_s)} of {_ms(budget.room_s)}"
+        if fitted == budget:
+            return f"{told}; {cured}"
+        return f"{told}; every {_ms(fitted.interval_s)}: yes, {cured}; {_total_ms(fitted)} in all"
 
 
 def timings(stored: StoredModel, cores: int) -> Iterator[ModelTiming]:
@@ -51,14 +51,14 @@ def timings(stored: StoredModel, cores: int) -> Iterator[ModelTiming]:
         One timing for each number of threads.
     """
     playable = stored.live()
-    budgets = []
+    budgets, stateful = [], playable.spec.kind == "stateful"
     for preset in PRESETS:
         try:
             window = plan(playable.spec, SAMPLE_RATE, preset)
         except SpecError:
             continue  # its window is longer than the model's
-        budgets.append(Budget(window, BLOCK, default_compute(playable.spec, window, BLOCK)))
-    for threads in THREADS[:1] if playable.spec.kind == "stateful" else THREADS:
+        budgets.append(Budget(window, BLOCK, default_compute(playable.spec, window, BLOCK), stateful))
+    for threads in THREADS[:1] if stateful else THREADS:
         if threads <= cores:
             engine = open_engine(playable, EngineOptions(threads=threads))
             engine.warmup(playable.spec.context)

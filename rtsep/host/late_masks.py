@@ -68,7 +68,9 @@ def cure(budget: Budget, pass_s: float) -> str:
         changes.append(f"--mask-interval {holds.window.mask_interval}")
     if holds.compute != budget.compute:
         changes.append(f"--compute {holds.compute}")
-    return f"try {' '.join(changes)}" if changes else "close other programs, or try a shorter --context"
+    if changes:
+        return f"try {' '.join(changes)}"
+    return f"close other programs, or try {'another --model' if budget.stateful else 'a shorter --context'}"
 
 
 def warning(name: str, budget: Budget, pass_s: float) -> str:

@@ -78,7 +78,7 @@ def _built(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:
     engine = open_engine(playable, EngineOptions(options.engine, options.precision, options.threads))
     block = options.block or USUAL_BLOCK
     compute = default_compute(playable.spec, window, block) if options.compute is None else options.compute
-    budget = Budget(window, block, compute)
+    budget = Budget(window, block, compute, playable.spec.kind == "stateful")
     decks = max(1, len(options.deck))  # each a row of every pass
     try:
         engine.warmup(playable.spec.context, decks)

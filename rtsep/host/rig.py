@@ -97,7 +97,8 @@ class Rig:
     @property
     def budget(self) -> Budget:
         """The time that a mask may take, as it is now."""
-        return Budget(self.settings.window, self.audio.block, self.device_io.latency.compute)
+        stateful = self.model.kind == "stateful"
+        return Budget(self.settings.window, self.audio.block, self.device_io.latency.compute, stateful)
 
     def _open_device_io(self) -> DeviceIO:
         settings, spec = self.settings, self.clock.spec

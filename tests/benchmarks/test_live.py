@@ -28,7 +28,7 @@ MODEL = windowed_spec(window=4096, hop=1024)
 
 def timing(threads: int, pass_s: float) -> ModelTiming:
     windows = [plan(MODEL, RATE, preset) for preset in ("46", "23")]
-    budgets = [Budget(window, BLOCK, default_compute(MODEL, window, BLOCK)) for window in windows]
+    budgets = [Budget(window, BLOCK, default_compute(MODEL, window, BLOCK), False) for window in windows]
     return ModelTiming("m", threads, pass_s, tuple(budgets))
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rtsep.core.budget import MARGIN, Budget, default_compute, patience_s
 from rtsep.core.presets import plan
 from rtsep.core.slack import RESERVE_NS, reserve_ns, until_dry_ns
 from tests.support.engines import stateful_spec
-from tests.support.models import unet_spec
+from tests.support.models import causal_spec, unet_spec
 
 UNET = unet_spec()
 
@@ -14,7 +16,7 @@ UNET = unet_spec()
 def budget(preset: str = "23", block: int = 256, mask_interval: int | None = None, ahead: int = 0) -> Budget:
     model = unet_spec(ahead=ahead)
     window = plan(model, 44100, preset, mask_interval=mask_interval)
-    return Budget(window, block, default_compute(model, window, block))
+    return Budget(window, block, default_compute(model, window, block), False)
 
 
 class TestSlack:
@@ -66,5 +68,21 @@ class TestBudget:
         assert times == 1 or (times - 1) * asked.interval_s < MARGIN * pass_s, "masks as often as they can be made"
         step = 1 if found.compute == asked.compute else 256
         assert (
-            found.compute == asked.compute or Budget(found.window, 256, found.compute - step).wait_s < MARGIN * pass_s
+            found.compute == asked.compute or Budget(found.window, 256, found.compute - step, False).wait_s < MARGIN * pass_s
         )
+
+    @pytest.mark.parametrize("preset", ["exact", "46", "23", "12", "6", "3"])
+    @pytest.mark.parametrize("pass_s", [0.002, 0.0045, 0.007, 0.012, 0.015, 0.03])
+    @pytest.mark.parametrize("rate", [44100, 48000])
+    def test_a_stateful_model_is_told_only_what_it_takes(self, rate: int, pass_s: float, preset: str) -> None:
+        model = causal_spec()
+        window = plan(model, rate, preset)
+        asked = Budget(window, 256, default_compute(model, window, 256), True)
+        found = asked.fitted(pass_s)
+        again = plan(model, rate, preset, mask_interval=found.window.mask_interval)  # raises for what it refuses
+        assert again == found.window
+        longest_s = replace(asked, window=replace(window, mask_interval=window.frame_stride)).interval_s
+        if MARGIN * pass_s > longest_s:
+            assert found == asked
+        else:
+            assert found.holds(pass_s) or MARGIN * pass_s == pytest.approx(found.allowed_s)

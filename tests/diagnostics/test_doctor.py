@@ -20,7 +20,7 @@ from rtsep.diagnostics.doctor import Finding, examine
 from rtsep.engine.registry import ENGINES, RegisteredEngine
 from rtsep.errors import DeviceError, ModelError
 from rtsep.host.device import Device
-from tests.support.models import unet_spec
+from tests.support.models import causal_spec, unet_spec
 
 
 @pytest.fixture(autouse=True)
@@ -167,7 +167,7 @@ def test_the_command_says_what_holds_live(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_model_that_does_not_hold_comes_with_the_setting_that_does() -> None:
     model = unet_spec()
     window = plan(model, 44100, "23")
-    budget = Budget(window, 256, default_compute(model, window, 256))
+    budget = Budget(window, 256, default_compute(model, window, 256), False)
     slow = timing.ModelTiming("slow", 1, 0.029, (budget,))
     assert slow.words(budget) == (
         "   23: a mask every 23 ms: no, 29 ms of 15 ms; "
@@ -175,3 +175,13 @@ def test_a_model_that_does_not_hold_comes_with_the_setting_that_does() -> None:
     )
     quick = timing.ModelTiming("quick", 2, 0.010, (budget,))
     assert quick.words(budget) == "   23: a mask every 23 ms: yes, 10 ms of 15 ms; 46 ms in all"
+
+
+def test_a_stateful_model_that_nothing_holds_is_no_yes() -> None:
+    model = causal_spec()
+    window = plan(model, 44100, "23")
+    budget = Budget(window, 256, default_compute(model, window, 256), True)
+    slow = timing.ModelTiming("slow", 1, 0.029, (budget,))
+    assert slow.words(budget) == (
+        "   23: a mask every 5.8 ms: no, 29 ms of 4.1 ms; close other programs, or try another --model"
+    )

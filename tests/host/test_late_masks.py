@@ -24,7 +24,7 @@ pytestmark = pytest.mark.realtime
 
 SPEC = unet_spec()
 WINDOW = plan(SPEC, 44100, "23")
-BUDGET = Budget(WINDOW, 256, default_compute(SPEC, WINDOW, 256))
+BUDGET = Budget(WINDOW, 256, default_compute(SPEC, WINDOW, 256), False)
 
 
 @pytest.fixture
