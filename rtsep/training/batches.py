@@ -99,12 +99,15 @@ def batches(examples: Examples, size: int, first: int, workers: int, pinned: boo
         prefetch_factor=AHEAD if workers else None,
         generator=torch.Generator(),  # else it would draw from the one that dropout draws from
     )
-    with without_interrupts():  # the workers start in it, and are never without
-        made = iter(loader)
-    for batch in made:
+    for batch in _started(loader):  # no name for it: a traceback would keep the workers alive
         if isinstance(batch, RtsepError):
             raise batch
         yield batch
+
+
+def _started(loader: DataLoader[AudioBatch | RtsepError]) -> Iterator[AudioBatch | RtsepError]:
+    with without_interrupts():  # the workers start with it
+        return iter(loader)
 
 
 def _prepare(worker: int) -> None:

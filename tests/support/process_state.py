@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any, NoReturn
 
-# torch's loader keeps a handler of SIGCHLD from its first use on, for which it has its reasons.
-WATCHED = tuple(sorted(signal.valid_signals() - {getattr(signal, "SIGCHLD", None)}))
+# SIGALRM is pytest-timeout's, and torch's loader keeps a handler of SIGCHLD from its first use on.
+LEFT_ALONE = {getattr(signal, name, None) for name in ("SIGALRM", "SIGCHLD")}
+WATCHED = tuple(sorted(signal.valid_signals() - LEFT_ALONE))
 
 
 @dataclass(frozen=True)
