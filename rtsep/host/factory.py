@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -93,6 +94,11 @@ def _check(options: LiveOptions, output: Device | None, rate: int) -> None:
         raise SpecError(f"compute {options.compute} frames is out of range; allowed are 0 to {rate}")
     if options.block and not LEAST_BLOCK <= options.block <= LARGEST_BLOCK:
         raise SpecError(f"block {options.block} frames is out of range; allowed are {LEAST_BLOCK} to {LARGEST_BLOCK}")
+    if not options.connect and (output is None or output.host_api != JACK):
+        name = output.name if output else NULL
+        raise DeviceError(
+            f"{name} has no cables that could be left to you; --no-connect is for a JACK client as --output"
+        )
     if options.freewheel and output is not None and output.host_api != JACK:
         raise DeviceError(f"{output.name} keeps its own time and cannot wait; use --freewheel with --output null")
 
@@ -143,26 +149,40 @@ def _clock(
             raise DeviceError("null has no input of its own; name a file with --input")
         return NullClock(rate, outputs, options.block or NULL_BLOCK)
     wanted = max((channel for deck in live for channel in deck.channels), default=0)
-    names = output_names(routes, len(decks) > 1)
     if output.host_api == JACK and not options.connect:  # our ports are what we say
-        inputs = input_names(wanted, _deck_ports(decks))
-        return JackClock(output, None, rate, inputs, names, options.block, connect=False)
+        return _jack_clock(options, decks, output, None, rate, routes, wanted)
     source = None
     if live:
         source = find_device(options.input, "inputs") if options.input else output
         if not source.inputs:
             raise DeviceError(f"{source.name} has no input channels; choose an --input, a device or a file")
     if output.host_api == JACK and (source is None or source.host_api == JACK):
-        inputs = input_names(min(source.inputs, wanted) if source else 0, _deck_ports(decks))
-        return JackClock(output, source, rate, inputs, names, options.block)
+        return _jack_clock(options, decks, output, source, rate, routes, min(source.inputs, wanted) if source else 0)
     return DeviceClock(output, source, rate, outputs, options.block)
 
 
+def _jack_clock(
+    options: LiveOptions,
+    decks: tuple[DeckSource, ...],
+    output: Device,
+    source: Device | None,
+    rate: int,
+    routes: tuple[Route, ...],
+    wanted: int,
+) -> JackClock:
+    """A client with so many inputs."""
+    inputs = input_names(wanted, _deck_ports(decks))
+    names = output_names(routes, len(decks) > 1, inputs)
+    return JackClock(output, source, rate, inputs, names, options.block, options.connect)
+
+
 def _deck_ports(decks: tuple[DeckSource, ...]) -> dict[int, str]:
-    """What the device's channels are called where there are several decks: after the one that takes them."""
+    """What the device's channels are called where there are several decks: after the one that alone takes them."""
+    live = [deck for deck in decks if len(decks) > 1 and not deck.path]
+    takers = Counter(channel for deck in live for channel in {*deck.channels})
     return {
         channel: f"in_{deck.name}_{side}"
-        for deck in decks
-        if len(decks) > 1 and not deck.path
-        for side, channel in enumerate(deck.channels, 1)
+        for deck in live
+        for side, channel in reversed([*enumerate(deck.channels, 1)])  # one channel for both sides is the first's
+        if takers[channel] == 1
     }

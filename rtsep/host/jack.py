@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -54,12 +54,15 @@ def input_names(count: int, names: Mapping[int, str] = MappingProxyType({})) -> 
     return tuple(names.get(channel, f"in_{channel}") for channel in range(1, count + 1))
 
 
-def output_names(routes: Iterable[Route], several: bool = False) -> tuple[str, ...]:
+def output_names(routes: Iterable[Route], several: bool = False, taken: Collection[str] = ()) -> tuple[str, ...]:
     """Name each output port after the one source that alone goes there, as `vocals_1`; the others `out_3`.
+
+    Decks and stems are called what people like: a name that two ports would have is none's.
 
     Args:
         routes: one or more.
         several: whether there are several decks; then it is `b_vocals_1`.
+        taken: names of our input ports, which are the same client's.
 
     Thread: any; not real-time safe (Python).
     """
@@ -68,9 +71,11 @@ def output_names(routes: Iterable[Route], several: bool = False) -> tuple[str, .
         for route in routes
         for n, channel in enumerate(route.channels, 1)
     ]
-    channels, names = Counter(channel for channel, _ in ends), Counter(name for _, name in ends)
+    channels = Counter(channel for channel, _ in ends)
+    plain = [f"out_{channel}" for channel in range(1, max(channels) + 1)]
+    names = Counter([*(name for _, name in ends), *plain, *taken])
     alone = {channel: name for channel, name in ends if channels[channel] == names[name] == 1}
-    return tuple(alone.get(channel, f"out_{channel}") for channel in range(1, max(channels) + 1))
+    return tuple(alone.get(channel, name) for channel, name in enumerate(plain, 1))
 
 
 class JackClock:

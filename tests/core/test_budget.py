@@ -68,7 +68,8 @@ class TestBudget:
         assert times == 1 or (times - 1) * asked.interval_s < MARGIN * pass_s, "masks as often as they can be made"
         step = 1 if found.compute == asked.compute else 256
         assert (
-            found.compute == asked.compute or Budget(found.window, 256, found.compute - step, False).wait_s < MARGIN * pass_s
+            found.compute == asked.compute
+            or Budget(found.window, 256, found.compute - step, False).wait_s < MARGIN * pass_s
         )
 
     @pytest.mark.parametrize("preset", ["exact", "46", "23", "12", "6", "3"])

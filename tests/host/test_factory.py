@@ -233,3 +233,86 @@ def test_a_stem_of_two_decks_needs_its_deck(song: Path) -> None:
 def test_channels_of_a_deck_that_the_device_lacks(song: Path, card: None) -> None:
     with pytest.raises(DeviceError, match=r"input channels \(3, 4\): Card has 1 to 2"):
         open_host(options("", output="Card", deck=("a=1,2", "b=3,4")))
+
+
+# JACK's ports ------------------------------------------------------------------------------------
+
+
+class NamedPorts(NullClock):
+    """A JACK client that never asks a server: only its ports' names are looked at."""
+
+    def __init__(
+        self,
+        output: Device,
+        source: Device | None,
+        rate: int,
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        block: int = 0,
+        connect: bool = True,
+    ) -> None:
+        super().__init__(rate, len(outputs), block or 256)
+        self.names = inputs, outputs
+        self.spec = replace(self.spec, inputs=len(inputs))
+
+
+@pytest.fixture
+def patch_bay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with a JACK server."""
+    monkeypatch.setattr(session, "default_output", lambda: Device(0, "system", JACK, 8, 8, 48000))
+    monkeypatch.setattr(session, "JackClock", NamedPorts)
+
+
+def ports(*decks: str, route: str = "mix=1,2") -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of our inputs and outputs, with the cables left to the user."""
+    chosen = LiveOptions(deck=decks, engine="identity", route=(route,), output="auto", connect=False)
+    clock = opened(chosen).rig.clock
+    assert isinstance(clock, NamedPorts)
+    return clock.names
+
+
+@pytest.mark.usefixtures("patch_bay")
+def test_ports_are_named_after_decks() -> None:
+    ins, outs = ports("a=1,2", "b=4,3", route="a/vocals=1,2 b/mix=3 mix=4")
+    assert ins == ("in_a_1", "in_a_2", "in_b_2", "in_b_1")
+    assert outs == ("a_vocals_1", "a_vocals_2", "b_mix_1", "mix_1")
+
+
+@pytest.mark.usefixtures("patch_bay")
+@pytest.mark.parametrize(
+    ("decks", "ins"),
+    [
+        (("a=1,2", "b=2,3"), ("in_a_1", "in_2", "in_b_2")),  # a channel that both take is nobody's
+        (("a=1,1", "b=2,2"), ("in_a_1", "in_b_1")),  # one for both sides
+        (("a=1,2", "a_1=3,4"), ("in_a_1", "in_a_2", "in_a_1_1", "in_a_1_2")),
+    ],
+)
+def test_channels_that_decks_share(decks: tuple[str, ...], ins: tuple[str, ...]) -> None:
+    assert ports(*decks)[0] == ins
+
+
+@pytest.mark.usefixtures("patch_bay")
+@pytest.mark.parametrize(
+    ("decks", "route"),
+    [
+        (
+            ("in=1,2", "vocals=3,4"),
+            "in/vocals=1,2 vocals/vocals=3,4",
+        ),  # deck in's output, deck vocals' input: in_vocals_1
+        (("in=1,2", "mix=3,4"), "in/mix=1,2"),
+        (("out=1,2", "mix=3,4"), "out/mix=1,2 mix=3,4"),
+        (("a=1,2", "a_vocals=3,4"), "a/vocals=1,2 a_vocals/mix=3,4"),
+        (("a=1,2", "a_1=3,4"), "a/vocals=1,2 a_1/vocals=3,4 mix=5"),
+    ],
+)
+def test_no_two_ports_have_one_name(decks: tuple[str, ...], route: str) -> None:
+    """Inputs and outputs are one client's, whatever people call their decks."""
+    ins, outs = ports(*decks, route=route)
+    assert len({*ins, *outs}) == len(ins) + len(outs)
+
+
+@pytest.mark.usefixtures("card")
+@pytest.mark.parametrize("output", ["null", "Card"])
+def test_cables_can_be_left_only_where_there_are_some(song: Path, output: str) -> None:
+    with pytest.raises(DeviceError, match=f"{output} has no cables .* --no-connect is for a JACK client"):
+        open_host(options(song, output=output, connect=False))

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from rtsep.cli import live
+from rtsep.cli.app import app
 from rtsep.dsp.native import post
 from rtsep.dsp.ring import read, readable, write
 from rtsep.engine.identity import IdentityEngine
@@ -90,10 +92,18 @@ def test_ports_are_named_after_what_goes_through_them() -> None:
     assert output_names(twice) == ("out_1", "out_2", "out_3", "out_4")
 
 
-def test_no_connect_is_an_option() -> None:
-    command = [sys.executable, "-m", "rtsep", "live", "--no-connect", "--output", "null"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert "null has no input of its own" in ended.stdout + ended.stderr
+@pytest.mark.parametrize("stem", ["in", "out"])
+def test_a_name_that_two_ports_would_have_is_none_s(stem: str) -> None:
+    names = output_names((Route(stem, (2, 3)), Route("mix", (5,))), taken=input_names(2))
+    assert len({*names, *input_names(2)}) == 7 and names[4] == "mix_1"
+
+
+@pytest.mark.parametrize(("words", "connect"), [((), True), (("--no-connect",), False)])
+def test_no_connect_is_an_option(monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], connect: bool) -> None:
+    taken: list[LiveOptions] = []
+    monkeypatch.setattr(live, "play", lambda options, seconds, report: taken.append(options))
+    app(["live", "--output", "system", *words], standalone_mode=False)
+    assert [options.connect for options in taken] == [connect]
 
 
 # Cables ------------------------------------------------------------------------------------------
