@@ -30,6 +30,10 @@ on the machine's mood; times do, and their maxima most of all. Percentiles of th
 by 2.2 % at most.
 """
 
+GONE = {  # libraries that figures were measured with, and what has come since
+    "rocket-fft": "FFTs of our own have taken its place since: what a hop takes is of before."
+}
+
 # From their own pages, unless marked second-hand.
 PEERS = (
     (
@@ -116,6 +120,10 @@ def _machine(kept: Kept) -> list[str]:
         if differs:
             words = "; ".join(f"{key} {value}" for key, value in differs.items())
             lines += [f"`{name}` was measured with {words}.", ""]
+    for library, since in GONE.items():
+        names = [f"`{name}`" for name, other in kept.items() if f"{library} " in other["machine"].get("libraries", "")]
+        if names:
+            lines += [f"{', '.join(names)}: with {library}. {since}", ""]
     lines += [*NOISE.splitlines(), ""]
     heads = ("", "started", "took", "load before", "stolen by the host", "woke late: p50, p99.9, max, ms")
     rows = []

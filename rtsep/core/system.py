@@ -80,8 +80,12 @@ def thread_policy() -> Policy:
     return replace(told, nice=os.getpriority(os.PRIO_PROCESS, 0))  # of the thread: Linux's nice is not the process's
 
 
-def set_thread_policy(policy: Policy) -> bool:
-    """Give the calling thread a policy.
+def set_thread_policy(policy: Policy, thread: int = 0) -> bool:
+    """Give a thread a policy.
+
+    Args:
+        policy: how it is scheduled.
+        thread: the system's number of a thread of this process; 0 for the calling one.
 
     Returns:
         False where the system does not grant it; it then stays as it is, as far as it was not granted.
@@ -89,9 +93,9 @@ def set_thread_policy(policy: Policy) -> bool:
     if not HERE.thread_policy:
         return policy == Policy()
     try:
-        os.sched_setscheduler(0, policy.scheduler, os.sched_param(policy.priority))
+        os.sched_setscheduler(thread, policy.scheduler, os.sched_param(policy.priority))
         if not policy.realtime:
-            os.setpriority(os.PRIO_PROCESS, 0, policy.nice)
+            os.setpriority(os.PRIO_PROCESS, thread, policy.nice)
     except OSError:
         return False
     return True

@@ -176,6 +176,9 @@ def pass_block(state: NDArray[np.void], block: NDArray[np.float32], out: NDArray
         device.scheduler, device.priority = scheduler(), priority()
         out[:, :] = 0.0
         return False
+    if device.read_policy:
+        device.scheduler, device.priority = scheduler(), priority()
+        store_release(state, "read_policy", 0)
     record(numba.carray(pointer_at(device.intervals), (1,), HISTOGRAM), now - device.last_ns)
     outputs = ring_at(device.out_state, device.out_data, device.out_capacity, device.outputs)
     told = device.told_block == frames

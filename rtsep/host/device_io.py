@@ -29,8 +29,9 @@ STATE = np.dtype(
         ("grid", np.int64),  # what all blocks of the stream are multiples of
         ("callbacks", np.int64),
         ("last_ns", np.int64),  # when the last block came
-        ("scheduler", np.int64),  # of the thread that calls, by the system's number, read while priming
+        ("scheduler", np.int64),  # of the thread that calls, by the system's number
         ("priority", np.int64),
+        ("read_policy", np.int64),  # 1: the next block reads these two, as those of the priming phase do
         ("sample_rate", np.int64),
         ("hop", np.int64),
         ("compute", np.int64),  # slack for inference that is wanted

@@ -13,7 +13,7 @@ from rtsep.control.paths import deck_prefix
 from rtsep.control.publisher import Publisher
 from rtsep.control.snapshot import Snapshot
 from rtsep.control.store import Change, Store
-from rtsep.core.system import Policy, policy_of, set_thread_policy
+from rtsep.core.system import Policy, policy_of, set_thread_policy, thread_policy
 from rtsep.errors import DeviceError, RtsepError
 from rtsep.host.callback import prepare
 from rtsep.host.clock import Clock
@@ -94,6 +94,8 @@ class Host:
         self.watch = Watch(clock, rig.device_io, self._publish, self._judge)
         self._engine_thread, self._signal_path = engine_thread, SignalPath(rig.pipeline)
         self._announced = 0  # frames
+        self._followed = Policy()  # the callback's, as the last one that ours were derived from
+        self._usual = thread_policy()  # as the user started it
         self._cleanup = ExitStack()
         self._cpu_started = 0.0
         self.store.subscribe(self._turn)
@@ -159,9 +161,7 @@ class Host:
             self._cleanup.enter_context(quiet_python())
             if lock_memory():
                 self._cleanup.callback(unlock_memory)
-            callback = rig.device_io.state[0]
-            ours = priorities(policy_of(int(callback["scheduler"]), int(callback["priority"])))
-            self._signal_path.policy, rig.scheduler.policy = ours.pipeline, ours.inference
+            self._follow_callback()
         self._engine_thread.begin(rig.scheduler.run)
         self.supervisor.start(self._signal_path)
         # It needs the GIL once more, which others may hold.
@@ -190,7 +190,20 @@ class Host:
     def _judge(self) -> None:
         if not self.rig.settings.freewheel:
             self.late_masks.look()
+            self._follow_callback()
         self._announce()
+
+    def _follow_callback(self) -> None:
+        """Derive our threads' policies, at first and whenever a device came back with another priority."""
+        callback = self.rig.device_io.state[0]
+        followed = policy_of(int(callback["scheduler"]), int(callback["priority"]))
+        if callback["read_policy"] or followed == self._followed:
+            return
+        self._followed, ours = followed, priorities(followed)
+        self._signal_path.policy, self.rig.scheduler.policy = ours.pipeline, ours.inference
+        for thread, policy in ((self._signal_path, ours.pipeline), (self._engine_thread, ours.inference)):
+            if thread.native_id:  # else it takes its policy as it starts
+                set_thread_policy(policy if policy != Policy() else self._usual, thread.native_id)
 
     def _publish(self) -> None:
         self.publisher.publish(self._snapshot())

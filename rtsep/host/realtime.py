@@ -17,7 +17,7 @@ from rtsep.core import system
 from rtsep.core.system import FIFO, Policy, set_thread_policy
 
 CLOCK_PRIORITY = 60  # of FIFO, for the null clock, which stands in for a device's thread
-LEAST_NICE = -20
+NICE_BELOW = -20, -10  # where FIFO has no priority left below the callback's
 REST = 1 / 8  # of a pass: then passes alone take 89 % of a core
 SWITCH_INTERVAL_S = 0.0005
 
@@ -33,6 +33,9 @@ class Priorities:
 def priorities(callback: Policy) -> Priorities:
     """Derive our threads' policies from the callback's: the sound first, then the signal path, then inference.
 
+    Each is below the one before it, as two of one real-time priority wait for each other: where the callback has the
+    least there is, ours are not real-time at all, but come before all that is not.
+
     Args:
         callback: of the thread that calls the callback.
 
@@ -40,9 +43,12 @@ def priorities(callback: Policy) -> Priorities:
     """
     if not callback.realtime:
         return Priorities(Policy(), Policy())
-    pipeline = Policy(FIFO, max(1, callback.priority - 1))
-    below = pipeline.priority - 1  # two threads of one priority wait for each other
-    return Priorities(pipeline, Policy(FIFO, below) if below else Policy(nice=LEAST_NICE))
+    return Priorities(_fifo(callback.priority - 1), _fifo(callback.priority - 2))
+
+
+def _fifo(priority: int) -> Policy:
+    """FIFO's, or below 1 what comes next."""
+    return Policy(FIFO, priority) if priority > 0 else Policy(nice=NICE_BELOW[-priority])
 
 
 def rest_s(policy: Policy, pass_s: float) -> float:

@@ -100,11 +100,6 @@ class Supervisor:
         self._workers.append(worker)
 
     @property
-    def alive(self) -> tuple[str, ...]:
-        """The names of those that run, in the order in which they were started."""
-        return tuple(worker.name for worker in self._workers if worker.is_alive())
-
-    @property
     def failure(self) -> BaseException | None:
         """The first error of an essential worker, which ends the run."""
         return next((worker.error for worker in self._failed() if worker.essential), None)

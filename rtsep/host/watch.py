@@ -73,6 +73,7 @@ class Watch(Worker):
             self._publish()  # before a driver takes its time
             if now - self._tried > LOST_S and (not self._clock.alive or now - self._since > STALLED_S):
                 self._tried = now
+                self._device_io.state["read_policy"] = 1  # another thread will call
                 self._clock.reopen(self._device_io)
 
     def _measure_load(self, now: float) -> None:

@@ -215,6 +215,19 @@ def test_every_section_and_plot_is_rendered(tmp_path: Path) -> None:
     assert page.read_text() == text
 
 
+def test_figures_of_a_library_that_has_gone_are_said_to_be_of_before(tmp_path: Path) -> None:
+    for name in ("startup", "cost"):
+        keep(tmp_path, name)
+    path, page = tmp_path / "cost.json", tmp_path / "page.md"
+    render(tmp_path, page)
+    assert "rocket-fft" not in page.read_text()
+    found = json.loads(path.read_text())
+    found["machine"]["libraries"] = "numpy 2.4.6, rocket-fft 0.4.1"
+    path.write_text(json.dumps(found))
+    render(tmp_path, page)
+    assert "`cost`: with rocket-fft. FFTs of our own have taken its place since" in page.read_text()
+
+
 def test_what_was_not_measured_is_said(tmp_path: Path) -> None:
     keep(tmp_path, "startup")
     page = tmp_path / "page.md"

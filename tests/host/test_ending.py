@@ -17,7 +17,7 @@ from rtsep.host.host import Host
 from rtsep.host.player import Player
 from rtsep.host.report import host_report
 from tests.support.engines import stateful_spec
-from tests.support.hosts import file_host, until
+from tests.support.hosts import alive, file_host, until
 from tests.support.signals import error_db, noise
 
 pytestmark = pytest.mark.realtime
@@ -67,7 +67,7 @@ def test_a_file_that_hangs_is_left_behind_and_the_recording_kept(
     with host:
         assert until(lambda: host_report(host)["file_frames_starved"] > 0), "the sound goes on"
         assert not host.finished
-    assert host.supervisor.left_behind == host.supervisor.alive == ("player",)
+    assert host.supervisor.left_behind == alive(host.supervisor) == ("player",)
     assert host.warning == "the player did not end and was left behind"
     assert host_report(host)["warning"] == host.warning
     (deck,) = host_report(host)["decks"]

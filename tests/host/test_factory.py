@@ -17,6 +17,7 @@ from rtsep.host.factory import open_host
 from rtsep.host.host import Host
 from rtsep.host.null_clock import NullClock
 from rtsep.host.options import LiveOptions
+from tests.support.hosts import alive
 from tests.support.signals import noise
 
 CARD = Device(0, "Card", "ALSA", 2, 4, 48000)
@@ -60,7 +61,7 @@ def opened(options: LiveOptions) -> Host:
     """A host to look at, whose engine has been closed again."""
     host = open_host(options)
     host._stop()
-    assert not host.supervisor.alive
+    assert not alive(host.supervisor)
     return host
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rtsep.core import system
-from rtsep.core.system import FIFO, OTHER, ROUND_ROBIN, Policy
+from rtsep.core.system import FIFO, OTHER, ROUND_ROBIN, Policy, policy_of, thread_policy
 from rtsep.dsp.denormals import MACHINE
 from rtsep.engine.base import Real
 from rtsep.engine.graph import magnitudes_shape, masks_shape
@@ -56,7 +56,7 @@ def granted() -> bool:
         (Policy(ROUND_ROBIN, 20), Policy(FIFO, 19), Policy(FIFO, 18)),  # PipeWire by rtkit
         (Policy(FIFO, 3), Policy(FIFO, 2), Policy(FIFO, 1)),
         (Policy(FIFO, 2), Policy(FIFO, 1), LOW),
-        (Policy(FIFO, 1), Policy(FIFO, 1), LOW),
+        (Policy(FIFO, 1), LOW, Policy(OTHER, nice=-10)),
         (Policy(OTHER), Policy(), Policy()),  # jackd -r
         (Policy(OTHER, nice=-11), Policy(), Policy()),
     ],
@@ -67,8 +67,11 @@ def test_priorities_follow_the_callbacks(callback: Policy, pipeline: Policy, inf
 
 @pytest.mark.parametrize("level", range(1, 100))
 def test_inference_is_never_above_the_sound_nor_beside_it(level: int) -> None:
-    ours = priorities(Policy(FIFO, level))
-    assert ours.inference.priority < ours.pipeline.priority <= level
+    callback = Policy(FIFO, level)
+    ours = priorities(callback)
+    least_first = sorted((callback, ours.pipeline, ours.inference), key=lambda one: (one.priority, -one.nice))
+    assert least_first == [ours.inference, ours.pipeline, callback]
+    assert len({(one.priority, one.nice) for one in least_first}) == 3
 
 
 def test_passes_leave_the_core_what_the_system_wants() -> None:
@@ -95,6 +98,29 @@ def test_a_host_runs_its_threads_below_its_clock(tmp_path: Path) -> None:
         "signal path": (FIFO, CLOCK_PRIORITY - 1),
         "inference worker": (FIFO, CLOCK_PRIORITY - 2),
     }
+
+
+def test_threads_follow_a_device_that_came_back_with_another_priority(tmp_path: Path) -> None:
+    if not granted():
+        pytest.skip("the system grants no real-time priority")
+    host, _ = file_host(tmp_path, FrameEngine(windowed_spec()), noise(200_000), freewheel=False, loop=True)
+
+    def policies() -> list[Policy]:
+        ids = {thread.name: thread.native_id or 0 for thread in threading.enumerate()}
+        numbers = [ids["signal path"], ids["inference worker"]]
+        told = [policy_of(os.sched_getscheduler(one), os.sched_getparam(one).sched_priority) for one in numbers]
+        nices = [os.getpriority(os.PRIO_PROCESS, one) for one in numbers]
+        return [one if one.realtime else Policy(nice=nice) for one, nice in zip(told, nices, strict=True)]
+
+    with host:
+        (clock,) = (thread.native_id or 0 for thread in threading.enumerate() if thread.name == "rtsep-null")
+        for level, wanted in ((20, [Policy(FIFO, 19), Policy(FIFO, 18)]), (1, [LOW, Policy(nice=-10)])):
+            os.sched_setscheduler(clock, FIFO, os.sched_param(level))
+            host.rig.device_io.state["read_policy"] = 1  # as the watch does when it opens a device again
+            assert until(lambda wanted=wanted: policies() == wanted), (policies(), wanted)  # type: ignore[misc]
+        os.sched_setscheduler(clock, OTHER, os.sched_param(0))
+        host.rig.device_io.state["read_policy"] = 1
+        assert until(lambda: policies() == [thread_policy()] * 2) and host.rig.scheduler.policy == Policy()
 
 
 class NumbersEngine(FrameEngine):

@@ -21,7 +21,7 @@ from rtsep.errors import DeviceError, FileError
 from rtsep.host.recorder import Recorder
 from rtsep.host.report import host_report
 from tests.support.engines import FrameEngine, stateful_spec, windowed_spec
-from tests.support.hosts import PATIENCE_S, file_host, play, until
+from tests.support.hosts import PATIENCE_S, alive, file_host, play, until
 from tests.support.signals import Float32, counting, error_db, noise
 
 pytestmark = pytest.mark.realtime
@@ -202,7 +202,7 @@ def test_a_recording_is_closed_whatever_fails_while_the_host_stops(
         assert until(lambda: host.rig.seconds > 0.3)
     assert host.rig.decks[0].recorder and not host.rig.decks[0].recorder.is_alive()
     assert host.rig.decks[0].player and not host.rig.decks[0].player.is_alive()
-    assert host.supervisor.alive == host.supervisor.left_behind == ()
+    assert alive(host.supervisor) == host.supervisor.left_behind == ()
     heard = stems_in(tmp_path)
     assert heard.shape[2] > 0.2 * RATE
     assert error_db(sound[:, : heard.shape[2]], heard.sum(axis=0)) < -100.0

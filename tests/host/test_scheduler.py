@@ -17,7 +17,7 @@ from rtsep.host.host import Host
 from rtsep.host.report import host_report
 from rtsep.host.scheduler import RESET_HOPS
 from tests.support.engines import BrokenEngine, FrameEngine, stateful_spec, windowed_spec
-from tests.support.hosts import file_host, play, until
+from tests.support.hosts import alive, file_host, play, until
 from tests.support.signals import error_db, late, noise
 
 pytestmark = pytest.mark.realtime
@@ -177,4 +177,4 @@ def test_stopping_waits_for_the_inference_under_way(tmp_path: Path) -> None:
     calls = engine.calls
     time.sleep(0.4)
     assert engine.calls == calls
-    assert "inference worker" not in host.supervisor.alive and not host.supervisor.left_behind
+    assert "inference worker" not in alive(host.supervisor) and not host.supervisor.left_behind

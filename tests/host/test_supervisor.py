@@ -9,6 +9,7 @@ import pytest
 
 from rtsep.errors import FileError
 from rtsep.host.supervisor import Supervisor, Worker
+from tests.support.hosts import alive
 
 BOUND_S = 0.05  # for those that hang
 WAIT_S = 10.0
@@ -69,10 +70,10 @@ def test_workers_are_stopped_in_reverse_order() -> None:
     ended: list[str] = []
     names = ("player of deck a", "inference", "recorder")
     supervisor = started(*(Patient(name, ended) for name in names))
-    assert list(supervisor.alive) == list(names)
+    assert list(alive(supervisor)) == list(names)
     supervisor.stop_all(WAIT_S)
     assert ended == ["recorder", "inference", "player of deck a"]
-    assert not supervisor.alive and not supervisor.left_behind and supervisor.failure is None
+    assert not alive(supervisor) and not supervisor.left_behind and supervisor.failure is None
     assert supervisor.deaths == ()
 
 
@@ -82,7 +83,7 @@ def test_a_death_is_told_with_its_reason() -> None:
     [death] = found = list(supervisor.deaths)
     assert (death.name, death.error, death.essential) == ("recorder", full, False)
     assert str(death) == "stems: no room left"
-    assert found == [death] and supervisor.alive == ("inference",)
+    assert found == [death] and alive(supervisor) == ("inference",)
     assert supervisor.failure is None  # the sound goes on
     supervisor.start(Failing("player of deck a", KeyError("block")))
     supervisor.stop_all(WAIT_S)
@@ -110,7 +111,7 @@ def test_what_hangs_is_named_and_left(let_go: threading.Event) -> None:
     ended: list[str] = []
     supervisor = started(Patient("clock", ended), Hanging("player of deck b", let_go), Patient("recorder", ended))
     supervisor.stop_all(BOUND_S)
-    assert supervisor.left_behind == supervisor.alive == ("player of deck b",)
+    assert supervisor.left_behind == alive(supervisor) == ("player of deck b",)
     assert ended == ["recorder", "clock"]
     supervisor.stop_all(WAIT_S)  # once more: it is not waited for again
     assert supervisor.left_behind == ("player of deck b",)
@@ -125,7 +126,7 @@ def test_a_stop_that_fails_keeps_no_other_from_stopping() -> None:
     ended: list[str] = []
     supervisor = started(Patient("clock", ended), Stubborn("recorder", ended))
     supervisor.stop_all(WAIT_S)
-    assert sorted(ended) == ["clock", "recorder"] and supervisor.alive == ()
+    assert sorted(ended) == ["clock", "recorder"] and alive(supervisor) == ()
     assert [str(death) for death in supervisor.deaths] == ["the recorder failed (OSError: the wake-up pipe is gone)"]
 
 
@@ -138,6 +139,6 @@ def test_work_that_cannot_start_is_not_kept() -> None:
     supervisor = started(worker)
     with pytest.raises(RuntimeError):
         supervisor.start(worker)  # a thread starts once
-    assert list(supervisor.alive) == ["clock"]
+    assert list(alive(supervisor)) == ["clock"]
     supervisor.stop_all(WAIT_S)
-    assert not supervisor.alive
+    assert not alive(supervisor)

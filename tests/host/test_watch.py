@@ -9,7 +9,10 @@ import pytest
 
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError, RtsepError
+from rtsep.host.device_io import DeviceIO, InputSettings, open_device_io
+from rtsep.host.null_clock import NullClock
 from rtsep.host.report import host_report
+from rtsep.host.watch import Watch
 from tests.support.engines import stateful_spec
 from tests.support.hosts import file_host, until
 from tests.support.signals import error_db, noise
@@ -73,3 +76,28 @@ def test_a_recorder_that_fails_takes_no_sound_with_it(tmp_path: Path, monkeypatc
     total = host.rig.latency.total
     assert error_db(sound, clock.captured[total : total + sound.shape[1]].T) < -100.0
     assert "recording failed" in host_report(host)["warning"]
+
+
+class Away(NullClock):
+    """A device that was lost, and comes back with the priority of another thread."""
+
+    def __init__(self) -> None:
+        super().__init__(RATE, 2, 256)
+        self.asked: list[int] = []
+
+    @property
+    def alive(self) -> bool:
+        return False
+
+    def reopen(self, device_io: DeviceIO) -> bool:
+        self.asked.append(int(device_io.state[0]["read_policy"]))
+        return True
+
+
+def test_a_device_that_is_opened_again_is_asked_for_its_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtsep.host.watch.LOST_S", 0.0)
+    device_io, clock = open_device_io(2, 2, 1000, [InputSettings()]), Away()
+    watch = Watch(clock, device_io, lambda: None, lambda: None)
+    for _ in range(2):  # the first look finds out how many blocks there were
+        watch._look()
+    assert clock.asked == [1]

@@ -27,6 +27,7 @@ from rtsep.host.null_clock import NullClock
 from rtsep.host.rig import HostSettings
 from rtsep.host.routes import parse_routes
 from rtsep.host.stage import Stage
+from rtsep.host.supervisor import Supervisor
 from tests.support.signals import Float32
 
 PATIENCE_S = 60.0  # the machine may be busy; nothing here is to be timed by it
@@ -148,6 +149,11 @@ def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def alive(supervisor: Supervisor) -> tuple[str, ...]:
+    """The names of the workers that run, in the order in which they were started."""
+    return tuple(worker.name for worker in supervisor._workers if worker.is_alive())
 
 
 def play(host: Host) -> None:
