@@ -48,7 +48,7 @@ class ProcessState:
 def process_state() -> ProcessState:
     """Read it; in the main thread."""
     signal.set_wakeup_fd(wakeup_fd := signal.set_wakeup_fd(-1))
-    handlers = {number: signal.getsignal(number) for number in WATCHED}
+    handlers: dict[int, Any] = {number: signal.getsignal(number) for number in WATCHED}
     return ProcessState(handlers, wakeup_fd, sys.unraisablehook, sys.getswitchinterval(), gc.isenabled())
 
 
@@ -73,7 +73,7 @@ def exits_told(error_output: int) -> Iterator[None]:
             faulthandler.dump_traceback(error_output)
         leave(status)
 
-    os._exit = told  # type: ignore[assignment]
+    os._exit = told
     try:
         yield
     finally:
