@@ -25,7 +25,7 @@ def at_precision(
     Args:
         graph: float32; it stays as it is.
         precision: one of `PRECISIONS`. fp32 and tf32 are the same graph: how products are rounded then is the
-            compiler's choice. int8 and fp8 are 8 bits for the products with most of the weights and fp16 for the rest.
+            compiler's choice. int8 and fp8 are 8 bits for the convolutions with most of the weights and fp16 for the rest.
         samples: magnitudes (batch, channels, frames, bins) of music, which 8 bits are scaled by.
 
     Raises:
@@ -43,9 +43,9 @@ def at_precision(
     if not len(samples):
         raise ModelError(f"precision is {precision}, which is scaled by music; give samples of magnitudes, or take fp16")
     half = halved(plain, "fp16")
-    taken = quantised_values(half)
+    taken = quantised_values(half, precision)
     if not taken:
-        raise ModelError(f"precision is {precision}, but this graph has no product that is worth it; take fp16")
+        raise ModelError(f"precision is {precision}, but this graph has no convolution that is worth it; take fp16")
     source = {name: name.removesuffix("/fp16") for name in taken.values()}  # a cast's name is its value's, and this
     sizes = ranges(plain, sorted(set(source.values())), samples, PERCENTILES[precision])
     made = quantised(half, precision, {name: sizes[value] for name, value in source.items()})
