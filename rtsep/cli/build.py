@@ -97,14 +97,19 @@ def _card() -> str:
 def music(model: StoredModel) -> list[NDArray[np.float32]]:
     """What a model is given of the demo song."""
     from rtsep.audio.readers import open_audio
+    from rtsep.audio.sources import resampled, to_channels
     from rtsep.demo import SONG
-    from rtsep.separation.heard import heard
+    from rtsep.separation.heard import heard_magnitudes
 
+    spec = model.spec
     song = open_audio(SONG)
     try:
-        return heard(model.spec, song.read(song.frames), song.sample_rate, CALLS[model.spec.kind])
+        sound = resampled(song.read(song.frames), song.sample_rate, spec.sample_rate)
     finally:
         song.close()
+    calls = CALLS[spec.kind]
+    spread = (sound.shape[1] // spec.hop - spec.context) // calls if spec.kind == "windowed" else 1
+    return heard_magnitudes(spec, to_channels(sound, spec.channels), every=max(1, spread))[:calls]
 
 
 def _list() -> None:
