@@ -33,7 +33,7 @@ class RegisteredEngine:
         """How the library is installed."""
         return f"pip install 'rtsep[{self.extra}]'" if self.extra else f"pip install {self.library}"
 
-    def probe(self, precision: str = "f32") -> str:
+    def probe(self, precision: str = "fp32") -> str:
         """Say in one line why it cannot be used here, and the cure; empty where it can. Nothing is raised."""
         if self.library and importlib.util.find_spec(self.library) is None:
             return f"{self.title} is not installed; {self.cure}"
@@ -69,15 +69,18 @@ def _identity(model: StoredModel, options: EngineOptions, count: int) -> list[En
 
 
 _ALL = (
-    RegisteredEngine("onnx", "ONNX Runtime", "onnxruntime", "", ("f32",), ("cpu",), _onnx),
+    RegisteredEngine("onnx", "ONNX Runtime", "onnxruntime", "", ("fp32",), ("cpu",), _onnx),
     RegisteredEngine(
-        "openvino", "OpenVINO", "openvino", "openvino", ("f32", "bf16"), ("cpu",), _openvino, _openvino_missing
+        "openvino", "OpenVINO", "openvino", "openvino", ("fp32", "bf16"), ("cpu",), _openvino, _openvino_missing
     ),
-    RegisteredEngine("identity", "equal shares, for tests", "", "", ("f32",), ("cpu",), _identity),
+    RegisteredEngine("identity", "equal shares, for tests", "", "", ("fp32",), ("cpu",), _identity),
 )
 ENGINES = {engine.name: engine for engine in _ALL}
 NETWORK_ENGINES = tuple(engine for engine in _ALL if engine.library)  # what users choose among
 PRECISIONS = tuple(dict.fromkeys(precision for engine in NETWORK_ENGINES for precision in engine.precisions))
+
+
+FORMERLY = {"f32": "fp32"}  # what settings and command lines of before call a precision
 
 
 def _having(precision: str) -> list[str]:
@@ -107,10 +110,11 @@ class EngineOptions:
     """
 
     engine: Annotated[str, Option(ENGINE_HELP)] = "onnx"
-    precision: Annotated[str, Option(PRECISION_HELP)] = "f32"
+    precision: Annotated[str, Option(PRECISION_HELP)] = "fp32"
     threads: Annotated[int, Option("CPU threads of one inference.", least=1, most=64)] = 1
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "precision", FORMERLY.get(self.precision, self.precision))
         if self.engine not in ENGINES:
             raise EngineError(f"unknown engine {self.engine!r}; allowed are {', '.join(ENGINES)}")
         chosen = ENGINES[self.engine]
