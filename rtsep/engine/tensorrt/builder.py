@@ -8,15 +8,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rtsep import __version__
+from rtsep.core.spec import ModelSpec
 from rtsep.engine.base import Float32
 from rtsep.engine.tensorrt.compiler import compiled
-from rtsep.engine.tensorrt.family import family_for
+from rtsep.engine.tensorrt.family import Family, family_for
 from rtsep.engine.tensorrt.key import EngineKey, as_used, engines_folder, key_of
 from rtsep.engine.tensorrt.manifest import (
     ENGINE_NAME,
@@ -24,6 +25,7 @@ from rtsep.engine.tensorrt.manifest import (
     BuiltEngine,
     EngineFile,
     Manifest,
+    Parity,
     Timing,
     open_built,
 )
@@ -41,74 +43,127 @@ Timer = Callable[[BuiltEngine], Timing]
 Say = Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class BuildOptions:
+    """What is to be built of a model, for every card alike.
+
+    Raises:
+        EngineError: for a precision that there is not, or a number out of range.
+    """
+
+    precision: str = "fp16"
+    context: int = 0  # spectra that it sees in one call; 0: as live use has it
+    rows: int = 1  # of one call, at most
+    newest: int = 1  # spectra that get masks, one more than live use looks ahead; 0: all, for whole files
+    family: str = ""  # the library that builds it, by its module's name; "": the first that can
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise EngineError(f"precision is {self.precision!r:.100}; allowed are {', '.join(PRECISIONS)}")
+        if not 1 <= self.rows <= MAX_ROWS:
+            raise EngineError(f"batch is {self.rows}; allowed are 1 to {MAX_ROWS} rows of a call")
+
+
+DEFAULTS = BuildOptions()
+
+
+@dataclass(frozen=True)
+class PreparedGraph:
+    """A graph that is ready to be compiled for any card."""
+
+    used: StoredModel
+    spec: ModelSpec  # of the graph as it runs
+    graph: bytes
+    parity: Parity
+
+
 def build(
     model: StoredModel,
-    precision: str,
-    gpu: str,
-    context: int = 0,
-    rows: int = 1,
-    newest: int = 1,
+    gpus: Sequence[str],
+    options: BuildOptions = DEFAULTS,
     card: str = "",
-    family: str = "",
     samples: Callable[[StoredModel], Sequence[Float32]] = lambda model: (),
     timer: Timer | None = None,
     say: Say = lambda line: None,
-) -> BuiltEngine:
-    """Build the engine of a model for a card.
+) -> list[BuiltEngine]:
+    """Build the engines of a model for some cards.
 
     Args:
         model: as the store gives it.
-        precision: one of `PRECISIONS`.
-        gpu: compute capability that it is for, as `sm89`.
-        context: spectra that it sees in one call; 0 for what live use has.
-        rows: of one call, at most.
-        newest: how many of the context's spectra get masks, one more than live use looks ahead; 0: all, for whole files.
+        gpus: compute capabilities that they are for, as `sm89`.
+        options: what is built.
         card: compute capability of the card at hand; "" for none.
-        family: the library that builds it, by its module's name; "" for the first that can.
         samples: gives music for a model as it is used: magnitudes (1, channels, frames, bins).
         timer: times passes of what was built; asked only where the card is the one that it is for.
         say: is told what goes on, line by line.
 
+    Returns:
+        Them, in the order of the cards.
+
     Raises:
-        EngineError: for what cannot be built here.
+        EngineError: for what cannot be built here; before anything is built where that can be known.
         ModelError: for a model that has no such graph.
         SpecError: for a context that it cannot have.
     """
-    if precision not in PRECISIONS:
-        raise EngineError(f"precision is {precision!r:.100}; allowed are {', '.join(PRECISIONS)}")
-    if not 1 <= rows <= MAX_ROWS:
-        raise EngineError(f"batch is {rows}; allowed are 1 to {MAX_ROWS} rows of a call")
-    library = family_for(gpu, card, family)
-    library.load()
-    used = as_used(model, context, newest)
-    key = key_of(used, precision, used.spec.context, newest, rows, gpu, library)
-    say(f"{model.name} for {gpu}: writing the graph in {precision}")
-    plain, spec = hop_graph(used, used.spec.context, key.newest)
+    families = [family_for(gpu, card, options.family) for gpu in gpus]
+    for family in families:
+        family.load()
+    prepared = prepare(model, options, samples, say)
+    return [
+        _build(prepared, options, gpu, family, timer if gpu == card else None, say)
+        for gpu, family in zip(gpus, families, strict=True)
+    ]
+
+
+def prepare(
+    model: StoredModel, options: BuildOptions, samples: Callable[[StoredModel], Sequence[Float32]], say: Say
+) -> PreparedGraph:
+    """Write the graph of a model in its precision, and measure what that costs.
+
+    Args:
+        model: as the store gives it.
+        options: what is built.
+        samples: see `build`.
+        say: see `build`.
+
+    Raises:
+        ModelError, SpecError: see `build`.
+    """
+    used = as_used(model, options.context, options.newest)
+    say(f"{model.name}: writing the graph, {options.precision}, context {used.spec.context}")
+    plain, spec = hop_graph(used, used.spec.context, options.newest)
     heard = samples(used)
-    converted = at_precision(plain, precision, heard).SerializeToString()
-    near = parity(plain.SerializeToString(), converted, spec, heard)
-    say(f"  {f'{near.db} dB from fp32, on ' if near.db is not None else 'distance from fp32 not measured: '}{near.note}")
-    say(f"  compiling with {library.title} {library.version}")
-    started = time.monotonic()
+    graph = at_precision(plain, options.precision, heard).SerializeToString()
+    near = parity(plain.SerializeToString(), graph, spec, heard)
+    say(f"  {near}")
+    return PreparedGraph(used, spec, graph, near)
+
+
+def _build(
+    prepared: PreparedGraph, options: BuildOptions, gpu: str, family: Family, timer: Timer | None, say: Say
+) -> BuiltEngine:
+    key = key_of(prepared.used, options.precision, prepared.spec.context, options.newest, options.rows, gpu, family)
     root = engines_folder()
-    cache = root / f"timing-{library.short}{library.version}-{gpu}.cache" if library.timing_cache else None
+    cache = root / f"timing-{family.short}{family.version}-{gpu}.cache" if family.timing_cache else None
+    started = time.monotonic()
     with _written_whole(root, key) as folder:
-        content = compiled(converted, precision, key.context, key.rows, gpu, library, cache)
+        content = compiled(prepared.graph, key, cache)
         (folder / ENGINE_NAME).write_bytes(content)
         manifest = Manifest(
             format=FORMAT,
             key=key,
-            spec=spec,
+            spec=prepared.spec,
             engine=EngineFile(len(content), hashlib.sha256(content).hexdigest()),
             built=datetime.now(UTC).isoformat(timespec="seconds"),
             build_s=round(time.monotonic() - started, 2),
-            parity=near,
+            parity=prepared.parity,
             libraries=_libraries(),
         )
-        if timer is not None and gpu == card:
+        if timer is not None:
             manifest = replace(manifest, timing=timer(BuiltEngine(folder, manifest)))
         manifest.write(folder)
-    say(f"  {len(content) / 1e6:.1f} MB in {manifest.build_s:.1f} s: {root / key.folder_name}")
+    say(f"  {gpu}: {family.title} {family.version}, {len(content) / 1e6:.1f} MB in {manifest.build_s:.1f} s")
+    say(f"    {root / key.folder_name}")
     return open_built(root / key.folder_name)
 
 

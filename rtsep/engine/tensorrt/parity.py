@@ -28,18 +28,18 @@ def parity(graph: bytes, converted: bytes, spec: ModelSpec, samples: Sequence[Fl
         samples: magnitudes of music, each (1, channels, frames, bins).
     """
     if graph == converted:
-        return Parity(None, "nothing was converted")
+        return Parity(None, "the graph is in fp32 as it is")
     if not samples:
-        return Parity(None, "no music was given to compare on")
+        return Parity(None, "not compared with fp32: no music to do it on")
     try:
         ours, theirs = (_stems(one, spec, samples) for one in (graph, converted))
     except Exception as error:  # ONNX Runtime's errors share no base class; it knows no bf16 convolution, for one
-        return Parity(None, f"ONNX Runtime cannot run it ({one_line(error):.120})")
+        return Parity(None, f"not compared with fp32: ONNX Runtime cannot run it ({one_line(error):.120})")
     error_power, power = np.mean((ours - theirs) ** 2), np.mean(ours**2)
     if not np.isfinite(error_power):
-        return Parity(None, "it gives what is not finite")
+        return Parity(None, "masks that are not finite")
     if not error_power or not power:
-        return Parity(None, "both give the very same")
+        return Parity(None, "the very same as fp32")
     return Parity(round(float(10.0 * np.log10(power / error_power)), 1), f"{len(samples)} calls of music")
 
 
