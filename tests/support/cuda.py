@@ -1,4 +1,4 @@
-"""A card that is none: libcuda, pycuda and TensorRT-RTX as far as the runtime uses them, over ONNX Runtime.
+"""A card that is none: libcuda and pycuda, as far as the runtime uses them; tests/support/tensorrt.py goes on.
 
 What the real ones refuse is refused here: calls without a context or on another thread, copies of memory that is not
 pinned, a graph that is launched after its memory was freed, waiting inside a capture. libcuda's functions are real C
@@ -14,10 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
-from rtsep.engine.tensorrt.driver import Cuda, Gpu
-from rtsep.engine.tensorrt.machine import Machine
+from rtsep.engine.tensorrt.driver import Gpu
 
 GPU = Gpu(0, "NVIDIA Card of Tests", (8, 9), 8 << 30)
 MEMORY_BYTES = 1 << 28
@@ -80,11 +78,6 @@ class FakeCard:
         if self.fail_after is not None:
             self.fail_after -= 1
             self.lost = self.fail_after < 0
-
-
-def machine(card: FakeCard) -> Machine:
-    """The machine that such a card is in."""
-    return Machine(GPU, Cuda(FakeLibrary(card)), FakePycuda(card), FakeTensorRt(card))
 
 
 # libcuda -------------------------------------------------------------------------------------------
@@ -323,143 +316,3 @@ class FakePycuda:
         assert self._card.pinned[array.ctypes.data] == array.nbytes
         there = self._card.memory
         self._card.enqueue("download", lambda: np.copyto(array.reshape(-1).view(np.uint8), there[address]))
-
-
-# TensorRT-RTX --------------------------------------------------------------------------------------
-
-
-class FakeTensorRt:
-    """The module tensorrt_rtx; an engine is an ONNX graph."""
-
-    class DataType:
-        FLOAT = "float32"
-
-    class DynamicShapesKernelSpecializationStrategy:
-        EAGER = "eager"
-
-    class CudaGraphStrategy:
-        DISABLED = "disabled"
-
-    class ILogger:
-        ERROR = 1
-
-        def __init__(self) -> None:
-            pass
-
-    def __init__(self, card: FakeCard) -> None:
-        self._card = card
-
-    def Runtime(self, log: Any) -> FakeRuntime:  # noqa: N802
-        self._card.check("createInferRuntime")  # the real one ends the process
-        return FakeRuntime(self._card)
-
-
-@dataclass
-class FakeRuntime:
-    """Loads engines."""
-
-    card: FakeCard
-
-    def deserialize_cuda_engine(self, content: bytes) -> FakeEngine | None:
-        return FakeEngine(self.card, content) if content.startswith(b"\x08") else None
-
-
-class FakeEngine:
-    """A graph in ONNX Runtime."""
-
-    def __init__(self, card: FakeCard, content: bytes) -> None:
-        self._card = card
-        self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        self.inputs, self.outputs = self.session.get_inputs(), self.session.get_outputs()
-        self.num_io_tensors = len(self.inputs) + len(self.outputs)
-
-    def get_tensor_name(self, number: int) -> str:
-        return str([*self.inputs, *self.outputs][number].name)
-
-    def get_tensor_dtype(self, name: str) -> str:
-        return FakeTensorRt.DataType.FLOAT
-
-    def create_runtime_config(self) -> FakeConfig:
-        return FakeConfig()
-
-    def create_execution_context(self, config: FakeConfig) -> FakeExecution:
-        assert (config.dynamic_shapes_kernel_specialization_strategy, config.cuda_graph_strategy) == (
-            "eager",
-            "disabled",
-        )
-        return FakeExecution(self._card, self, config)
-
-
-class FakeCache:
-    """What was compiled on the card: so many kernels."""
-
-    def __init__(self) -> None:
-        self.content = b""
-
-    def deserialize(self, content: bytes) -> bool:
-        self.content = content if content.startswith(b"kernels") else b""
-        return bool(self.content)
-
-    def serialize(self) -> bytes:
-        return self.content
-
-
-class FakeConfig:
-    """How contexts run."""
-
-    dynamic_shapes_kernel_specialization_strategy = "lazy"
-    cuda_graph_strategy = "whole"
-    cache: FakeCache
-
-    def create_runtime_cache(self) -> FakeCache:
-        return FakeCache()
-
-    def set_runtime_cache(self, cache: FakeCache) -> bool:
-        self.cache = cache
-        return True
-
-
-class FakeExecution:
-    """An execution context: shapes, addresses, and the graph run on what lies there."""
-
-    def __init__(self, card: FakeCard, engine: FakeEngine, config: FakeConfig) -> None:
-        self._card, self._engine, self._config = card, engine, config
-        self._shapes: dict[str, tuple[int, ...]] = {}
-        self._addresses: dict[str, int] = {}
-
-    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
-        (wanted,) = [value.shape for value in self._engine.inputs if value.name == name]
-        self._shapes[name] = shape
-        return len(wanted) == len(shape) and all(
-            not isinstance(size, int) or size == given for size, given in zip(wanted, shape, strict=True)
-        )
-
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        outputs = self._run({key: np.zeros(shape, np.float32) for key, shape in self._shapes.items()})
-        return tuple(outputs[name].shape)
-
-    def set_tensor_address(self, name: str, address: int) -> bool:
-        assert address in self._card.memory
-        self._addresses[name] = address
-        return True
-
-    def is_stream_capturable(self, stream: int) -> bool:
-        return self._card.capturable
-
-    def execute_async_v3(self, stream: int) -> bool:
-        if self._card.capture is None:
-            self._config.cache.content = b"kernels of the card"
-        self._card.enqueue("inference", self._infer)
-        return True
-
-    def _infer(self) -> None:
-        there = self._card.memory
-        given = {
-            name: there[self._addresses[name]].view(np.float32).reshape(shape) for name, shape in self._shapes.items()
-        }
-        for name, value in self._run(given).items():
-            np.copyto(there[self._addresses[name]], np.ascontiguousarray(value, np.float32).view(np.uint8).ravel())
-
-    def _run(self, given: dict[str, Any]) -> dict[str, Any]:
-        names = [value.name for value in self._engine.outputs]
-        return dict(zip(names, self._engine.session.run(names, given), strict=True))
