@@ -1,4 +1,4 @@
-"""TensorRT-RTX as far as the runtime uses it, on the card of tests/support/cuda.py: ONNX Runtime does what it enqueues."""
+"""TensorRT-RTX as far as the runtime uses it, on the card of tests/support/cuda.py: ONNX Runtime does the work."""
 
 from __future__ import annotations
 

@@ -69,9 +69,7 @@ def test_the_times_of_the_parts_are_kept(tmp_path: Path) -> None:
     assert engine.times.passes == 0, "those of warming up are forgotten"
     for _ in range(4):
         masks_of(engine)
-    assert {stage: list(times) for stage, times in engine.times.by_stage().items()} == dict.fromkeys(
-        STAGES, [0.25] * 4
-    )
+    assert {stage: list(times) for stage, times in engine.times.by_stage().items()} == dict.fromkeys(STAGES, [0.25] * 4)
 
 
 def test_a_library_that_cannot_be_captured_runs_without_a_graph_and_says_so(tmp_path: Path) -> None:
