@@ -66,6 +66,7 @@ def build(
     from rtsep.engine.tensorrt.builder import BuildOptions
     from rtsep.engine.tensorrt.builder import build as build_engines
     from rtsep.engine.tensorrt.family import installed, named
+    from rtsep.engine.tensorrt.machine import timed
     from rtsep.model.store import find
 
     if library:
@@ -77,7 +78,7 @@ def build(
     if not all(gpus):
         raise EngineError("there is no NVIDIA GPU here; name those to build for, as in: --for sm86,sm89,sm120")
     options = BuildOptions(precision, context or 0, batch, newest, library or "")
-    build_engines(find(model), gpus, options, card, samples=music, say=say)
+    build_engines(find(model), gpus, options, card, samples=music, timer=timed, say=say)
 
 
 def _gpus(targets: Sequence[str] | None) -> list[str]:
@@ -132,8 +133,8 @@ def _show(built: BuiltEngine) -> None:
     rows = f"{key.rows} row{'s' if key.rows > 1 else ''}"
     near = "" if manifest.parity.db is None else f", {manifest.parity.db} dB from fp32"
     say(f"    {manifest.engine.bytes / 1e6:.1f} MB, {rows}{near}, built {manifest.built} in {manifest.build_s} s")
-    if timing := manifest.timing:
-        say(f"    a pass {timing.p50_ms:.2f} ms, 99 of 100 within {timing.p99_ms:.2f}, the worst {timing.max_ms:.2f}")
+    if manifest.timing:
+        say(f"    {manifest.timing}")
     if stale := _staleness(built):
         say(f"    it will not be used: {stale}")
 

@@ -161,11 +161,22 @@ def _build(
             libraries=_libraries(),
         )
         if timer is not None:
-            manifest = replace(manifest, timing=timer(BuiltEngine(folder, manifest)))
+            manifest = replace(manifest, timing=_timed(timer, BuiltEngine(folder, manifest), say))
         manifest.write(folder)
     say(f"  {gpu}: {family.title} {family.version}, {len(content) / 1e6:.1f} MB in {manifest.build_s:.1f} s")
     say(f"    {root / key.folder_name}")
     return open_built(root / key.folder_name)
+
+
+def _timed(timer: Timer, built: BuiltEngine, say: Say) -> Timing | None:
+    """The time of a pass; an engine is no worse where that cannot be told, as without pycuda."""
+    try:
+        timing = timer(built)
+    except EngineError as error:
+        say(f"  {built.key.gpu}: not timed: {error}")
+        return None
+    say(f"  {built.key.gpu}: {timing}")
+    return timing
 
 
 @contextmanager

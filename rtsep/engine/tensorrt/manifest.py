@@ -58,6 +58,10 @@ class Timing:
     p99_ms: float
     max_ms: float
 
+    def __str__(self) -> str:
+        """Say it in words for people."""
+        return f"a pass {self.p50_ms:.2f} ms, 99 of 100 within {self.p99_ms:.2f}, the worst {self.max_ms:.2f}"
+
 
 @dataclass(frozen=True)
 class Manifest:

@@ -119,6 +119,16 @@ def test_passes_are_timed_on_the_card_that_it_is_for_alone(narrow: StoredModel) 
     assert len(timed) == 1
 
 
+def test_an_engine_that_cannot_be_timed_is_built_all_the_same(narrow: StoredModel) -> None:
+    def timer(built: BuiltEngine) -> Timing:
+        raise EngineError("pycuda is not installed")
+
+    lines: list[str] = []
+    (built,) = build(narrow, ["sm89"], BuildOptions("fp32"), card="sm89", timer=timer, say=lines.append)
+    assert built.manifest.timing is None and built.read()
+    assert "  sm89: not timed: pycuda is not installed" in lines
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
