@@ -31,7 +31,7 @@ CPU_BATCH = 4  # as on a processor that learns; a GPU takes the recipe's
 SAMPLE_RATE = 44_100
 LOADED, QUICK_LOADED = 1024, 8  # examples
 STEPS, QUICK_STEPS = {"cpu": 24, "cuda": 400}, 4
-PRECISIONS = {"cpu": ("f32",), "cuda": ("f32", "bf16")}
+PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "bf16")}
 
 
 def songs(folder: Path, seconds: float) -> None:

@@ -69,7 +69,7 @@ def jitter(
 
 
 @app.command("throughput", epilog="Example:\n\n  rtsep bench throughput --threads 2")
-@dataclass_options(EngineOptions, engine="onnx", precision="f32", threads=2)
+@dataclass_options(EngineOptions, engine="onnx", precision="fp32", threads=2)
 def throughput(
     model: Model = DEFAULT_MODEL,
     latency: Annotated[str, typer.Option("--latency", "-l", help="The preset.")] = "exact",
@@ -97,7 +97,7 @@ def throughput(
     "  rtsep bench quality songs -o quality -m spleeter:2stems --around 46,23 --lookahead 0,1,2,4,8 "
     "--context 64,128,256 --seen own,preset --late 0,1,2 --museval",
 )
-@dataclass_options(EngineOptions, engine="onnx", precision="f32")
+@dataclass_options(EngineOptions, engine="onnx", precision="fp32")
 def quality(
     folder: Songs,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for JSON, plot, and what is kept.")],

@@ -66,7 +66,7 @@ Stems = Annotated[str, typer.Option(help="Only these, as `vocals`; `accompanimen
 Museval = Annotated[bool, typer.Option("--museval/--no-museval", help="BSSEval v4 too, which takes the longest.")]
 
 
-@dataclass_options(LiveOptions, hop=None, mask_interval=None, lookahead=0, context=0, engine="onnx", precision="f32")
+@dataclass_options(LiveOptions, hop=None, mask_interval=None, lookahead=0, context=0, engine="onnx", precision="fp32")
 def evaluate(
     folder: Songs,
     model: Model = DEFAULT_MODEL,

@@ -38,7 +38,7 @@ Names = Annotated[
 ]
 
 
-@dataclass_options(EngineOptions, engine="onnx", precision="f32")
+@dataclass_options(EngineOptions, engine="onnx", precision="fp32")
 def separate(
     inputs: Annotated[list[Path], typer.Argument(help="Audio files, and folders of them.", metavar="INPUT...")],
     output: Annotated[Path, typer.Option("--output", "--output_path", "-o", help="Folder for the stems.")],

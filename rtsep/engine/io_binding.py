@@ -26,6 +26,7 @@ class Plan:
 
     magnitudes: Float32  # rows, channels, frames, bins
     masks: list[Float32]  # by part of the graph: rows, the part's stems, channels, frames or only the newest, bins
+    beside: Any = None  # what a library keeps for them elsewhere
     bindings: list[list[Any]] = field(default_factory=list)  # by row with states of its own, then by set that is read
 
 
@@ -33,7 +34,7 @@ class Plan:
 class States:
     """The states of a row: two sets, or one that is empty for all rows of a windowed model."""
 
-    sets: list[list[Float32]]
+    sets: list[list[Any]]  # arrays, or what a library has in their place
     newest: int = 0  # the set that holds the newest states
 
 
@@ -59,8 +60,23 @@ class IOBindingEngine(ABC):
         """How many stems each part of the graph gives."""
         return [len(self.spec.stems)]
 
+    def _buffer(self, shape: tuple[int, ...]) -> Float32:
+        """Make memory for what goes in or comes out: zeros."""
+        return np.zeros(shape, np.float32)
+
+    def _state(self, shape: tuple[int, ...]) -> Any:
+        """Make memory for a state: zeros."""
+        return np.zeros(shape, np.float32)
+
+    def _zero(self, state: Any) -> None:
+        """Set a state to zero."""
+        state.fill(0.0)
+
+    def _drop(self, plan: Plan) -> None:
+        """Give back what a library keeps for a plan that is not used any more."""
+
     @abstractmethod
-    def _bind(self, plan: Plan, before: list[Float32], after: list[Float32]) -> Any:
+    def _bind(self, plan: Plan, before: list[Any], after: list[Any]) -> Any:
         """Bind a plan's buffers, with states read from `before` and written to `after`."""
 
     @abstractmethod
@@ -117,12 +133,14 @@ class IOBindingEngine(ABC):
     def reset(self, row: int | None = None) -> None:
         """Set the states of one row, or of all, to zero."""
         for states in self._states if row is None else self._states[row : row + 1]:
-            for buffer in states.sets[states.newest]:
-                buffer.fill(0.0)
+            for state in states.sets[states.newest]:
+                self._zero(state)
 
     def close(self) -> None:
         """Drop all buffers and bindings; any later call raises `EngineError`."""
         self._closed = True
+        for plan in self._plans.values():
+            self._drop(plan)
         self._plans.clear()
         self._states.clear()
 
@@ -135,15 +153,15 @@ class IOBindingEngine(ABC):
             raise EngineError(f"the engine of {self.spec.name} is closed; build a new one")
         if plan is None:
             for stale in [key for key in self._plans if key[1] not in self._warm]:  # only what was warmed up stays
-                del self._plans[stale]
+                self._drop(self._plans.pop(stale))
             count, _, *shape = masks_shape(self.spec, frames, rows)
             plan = self._plans[rows, frames] = Plan(
-                magnitudes=np.zeros(magnitudes_shape(self.spec, frames, rows), np.float32),
-                masks=[np.zeros((count, stems, *shape), np.float32) for stems in self._stems],
+                magnitudes=self._buffer(magnitudes_shape(self.spec, frames, rows)),
+                masks=[self._buffer((count, stems, *shape)) for stems in self._stems],
             )
         while len(self._states) <= place:
             count = 2 if self._stateful else 1
-            sets = [[np.zeros(state.shape, np.float32) for state in self.spec.states] for _ in range(count)]
+            sets = [[self._state(state.shape) for state in self.spec.states] for _ in range(count)]
             self._states.append(States(sets))
         for states in self._states[len(plan.bindings) : place + 1]:
             turned = [*states.sets[1:], states.sets[0]]

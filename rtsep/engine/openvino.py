@@ -13,10 +13,13 @@ from rtsep.errors import EngineError, ModelError, one_line
 from rtsep.model.store import StoredModel
 
 
+HINTS = {"fp32": "f32"}  # what OpenVINO calls a precision otherwise
+
+
 def missing(precision: str) -> str:
     """Say what this machine lacks for a precision, and the cure; empty where it lacks nothing."""
     if precision == "bf16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        return "bf16 needs avx512_bf16 or amx_bf16, and this CPU lacks both; use f32"
+        return "bf16 needs avx512_bf16 or amx_bf16, and this CPU lacks both; use fp32"
     return ""
 
 
@@ -26,18 +29,18 @@ class OpenVinoEngine(IOBindingEngine):
     Args:
         model: what it runs.
         threads: of one inference, 1 or more.
-        precision: "f32", or "bf16", which is faster and coarser.
+        precision: "fp32", or "bf16", which is faster and coarser.
 
     Raises:
         EngineError: for fewer threads than 1, and where OpenVINO cannot compile it.
         ModelError: where the file is no graph or does not match its spec.
     """
 
-    def __init__(self, model: StoredModel, threads: int = 1, precision: str = "f32") -> None:
+    def __init__(self, model: StoredModel, threads: int = 1, precision: str = "fp32") -> None:
         super().__init__(model.spec, f"OpenVINO CPU {precision}, {threads_in_words(threads)}")
         core = openvino.Core()
         settings = {
-            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_PRECISION_HINT": HINTS.get(precision, precision),
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
             "PERFORMANCE_HINT": "LATENCY",

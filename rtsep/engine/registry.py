@@ -27,14 +27,17 @@ class RegisteredEngine:
     devices: tuple[str, ...]
     open: Callable[[StoredModel, EngineOptions, int], list[Engine]]  # so many, that share what the library lets them
     missing: Callable[[str], str] = lambda precision: ""  # what the machine lacks for a precision
+    machine: Callable[[], str] = lambda: ""  # what it lacks that no library could mend, looked for first
 
     @property
     def cure(self) -> str:
         """How the library is installed."""
         return f"pip install 'rtsep[{self.extra}]'" if self.extra else f"pip install {self.library}"
 
-    def probe(self, precision: str = "f32") -> str:
+    def probe(self, precision: str = "fp32") -> str:
         """Say in one line why it cannot be used here, and the cure; empty where it can. Nothing is raised."""
+        if lack := self.machine():
+            return lack
         if self.library and importlib.util.find_spec(self.library) is None:
             return f"{self.title} is not installed; {self.cure}"
         try:
@@ -62,6 +65,25 @@ def _openvino_missing(precision: str) -> str:
     return missing(precision)
 
 
+def _tensorrt(model: StoredModel, options: EngineOptions, count: int) -> list[Engine]:
+    from rtsep.engine.tensorrt.machine import open_tensorrt
+
+    rows = options.rows if model.spec.kind == "windowed" else 1  # a stateful graph takes one
+    return [open_tensorrt(model, options.precision, rows, options.newest) for _ in range(count)]
+
+
+def _tensorrt_missing(precision: str) -> str:
+    from rtsep.engine.tensorrt.machine import missing
+
+    return missing()
+
+
+def _no_gpu() -> str:
+    from rtsep.engine.tensorrt.driver import probe
+
+    return probe().missing
+
+
 def _identity(model: StoredModel, options: EngineOptions, count: int) -> list[Engine]:
     from rtsep.engine.identity import IdentityEngine
 
@@ -69,15 +91,29 @@ def _identity(model: StoredModel, options: EngineOptions, count: int) -> list[En
 
 
 _ALL = (
-    RegisteredEngine("onnx", "ONNX Runtime", "onnxruntime", "", ("f32",), ("cpu",), _onnx),
+    RegisteredEngine("onnx", "ONNX Runtime", "onnxruntime", "", ("fp32",), ("cpu",), _onnx),
     RegisteredEngine(
-        "openvino", "OpenVINO", "openvino", "openvino", ("f32", "bf16"), ("cpu",), _openvino, _openvino_missing
+        "openvino", "OpenVINO", "openvino", "openvino", ("fp32", "bf16"), ("cpu",), _openvino, _openvino_missing
     ),
-    RegisteredEngine("identity", "equal shares, for tests", "", "", ("f32",), ("cpu",), _identity),
+    RegisteredEngine(
+        "tensorrt",
+        "TensorRT",
+        "pycuda",
+        "gpu",
+        ("fp32", "tf32", "fp16", "bf16", "int8", "fp8"),
+        ("cuda",),
+        _tensorrt,
+        _tensorrt_missing,
+        _no_gpu,
+    ),
+    RegisteredEngine("identity", "equal shares, for tests", "", "", ("fp32",), ("cpu",), _identity),
 )
 ENGINES = {engine.name: engine for engine in _ALL}
 NETWORK_ENGINES = tuple(engine for engine in _ALL if engine.library)  # what users choose among
 PRECISIONS = tuple(dict.fromkeys(precision for engine in NETWORK_ENGINES for precision in engine.precisions))
+
+
+FORMERLY = {"f32": "fp32"}  # what settings and command lines of before call a precision
 
 
 def _having(precision: str) -> list[str]:
@@ -91,9 +127,10 @@ def _choice(words: Sequence[str]) -> str:
 ENGINE_HELP = _choice([engine.name for engine in NETWORK_ENGINES])
 PRECISION_HELP = _choice(
     [
-        precision if len(having) == len(NETWORK_ENGINES) else f"{precision} with {' or '.join(having)}"
-        for precision in PRECISIONS
-        for having in [_having(precision)]
+        " and ".join(filter(None, (", ".join(others), last)))
+        + (f" with {' or '.join(having)}" if len(having) < len(NETWORK_ENGINES) else "")
+        for having in dict.fromkeys(tuple(_having(precision)) for precision in PRECISIONS)
+        for *others, last in [[precision for precision in PRECISIONS if tuple(_having(precision)) == having]]
     ]
 )
 
@@ -107,10 +144,14 @@ class EngineOptions:
     """
 
     engine: Annotated[str, Option(ENGINE_HELP)] = "onnx"
-    precision: Annotated[str, Option(PRECISION_HELP)] = "f32"
+    precision: Annotated[str, Option(PRECISION_HELP)] = "fp32"
     threads: Annotated[int, Option("CPU threads of one inference.", least=1, most=64)] = 1
+    # What engines that are built beforehand must have been built for:
+    rows: int = 1  # of one call, at most
+    newest: int = 1  # spectra of a context that get masks; 0: all
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "precision", FORMERLY.get(self.precision, self.precision))
         if self.engine not in ENGINES:
             raise EngineError(f"unknown engine {self.engine!r}; allowed are {', '.join(ENGINES)}")
         chosen = ENGINES[self.engine]

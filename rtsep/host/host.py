@@ -121,7 +121,8 @@ class Host:
         """What should be known first, in one line, or nothing."""
         left = " and ".join(self.supervisor.left_behind)
         behind = f"the {left} did not end and was left behind" if left else ""
-        return warning(self.rig, self.watch, self.supervisor) or behind or self.store.failure or self.late_masks.advice
+        said = warning(self.rig, self.watch, self.supervisor) or behind or self.store.failure
+        return said or self.rig.scheduler.notice or self.late_masks.advice
 
     def snapshot(self) -> Snapshot:
         """Give what was to be seen when the watch looked last, or before the sound what there is.

@@ -9,7 +9,8 @@ from rtsep.core.budget import Budget, default_compute
 from rtsep.core.presets import plan
 from rtsep.core.spec import BUNDLED, WindowSpec
 from rtsep.engine.base import Engine
-from rtsep.engine.registry import EngineOptions, open_engine
+from rtsep.engine.fallback import FallbackEngine
+from rtsep.engine.registry import ENGINES, EngineOptions, open_engine
 from rtsep.engine.timing import pass_time_s
 from rtsep.host.late_masks import warning
 from rtsep.host.options import LiveOptions
@@ -66,7 +67,14 @@ def choose_model(options: LiveOptions, rate: int) -> LiveModel:
 def _holding(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:
     """The model with the fewest threads that hold, of those that may be taken; with the most if none do."""
     found = _built(stored, replace(options, threads=options.threads or 1), rate)
-    if options.threads or found.holds or stored.spec.kind == "stateful" or (os.cpu_count() or 1) < STEM_THREADS:
+    on_cpu = "cpu" in ENGINES[options.engine].devices  # else threads are the standby's
+    if (
+        options.threads
+        or found.holds
+        or not on_cpu
+        or stored.spec.kind == "stateful"
+        or (os.cpu_count() or 1) < STEM_THREADS
+    ):
         return found
     found.engine.close()
     return _built(stored, replace(options, threads=STEM_THREADS), rate)
@@ -75,18 +83,35 @@ def _holding(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:
 def _built(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:
     playable = stored.live(options.lookahead, options.context)
     window = plan(playable.spec, rate, options.latency, options.hop, options.mask_interval, options.lookahead)
-    engine = open_engine(playable, EngineOptions(options.engine, options.precision, options.threads))
+    decks = max(1, len(options.deck))  # each a row of every pass
+    chosen = EngineOptions(options.engine, options.precision, options.threads, decks, options.lookahead + 1)
+    engine = open_engine(playable, chosen)
     block = options.block or USUAL_BLOCK
     compute = default_compute(playable.spec, window, block) if options.compute is None else options.compute
     budget = Budget(window, block, compute, playable.spec.kind == "stateful")
-    decks = max(1, len(options.deck))  # each a row of every pass
     try:
         engine.warmup(playable.spec.context, decks)
         taken = 0.0 if options.freewheel else pass_time_s(engine, budget.interval_s, decks)
+        if "cpu" not in ENGINES[options.engine].devices:
+            engine = _with_standby(engine, playable, options, budget, decks)
     except BaseException:
         engine.close()
         raise
     return LiveModel(engine, window, budget, taken)
+
+
+def _with_standby(engine: Engine, playable: StoredModel, options: LiveOptions, budget: Budget, decks: int) -> Engine:
+    """An engine on a card, with one on the CPU beside it that goes on where the card fails in the middle of a set."""
+    threads = max(options.threads, min(STEM_THREADS, os.cpu_count() or 1))
+    standby = open_engine(playable, EngineOptions(threads=threads))
+    try:
+        standby.warmup(playable.spec.context, decks)
+        taken = 0.0 if options.freewheel else pass_time_s(standby, budget.interval_s, decks)
+        late = f"masks come late: {_ms(taken)} for one, {_ms(budget.room_s)} are there"
+        return FallbackEngine(engine, standby, "" if budget.holds(taken) else late)
+    except BaseException:
+        standby.close()
+        raise
 
 
 def _why(found: LiveModel, refused: list[str]) -> str:

@@ -41,7 +41,7 @@ class LiveOptions:
     block: Annotated[int, Option("Frames of a block; 0: the device's own.")] = 0
     channels: Annotated[tuple[int, int], Option("Input channels of the device, from 1.")] = (1, 2)
     engine: Annotated[str, Option(ENGINE_HELP)] = "onnx"
-    precision: Annotated[str, Option(PRECISION_HELP)] = "f32"
+    precision: Annotated[str, Option(PRECISION_HELP)] = "fp32"
     threads: Annotated[
         int, Option("CPU threads of one inference; 0: one, or two where one does not hold.", least=0, most=64)
     ] = 0

@@ -72,6 +72,7 @@ def host_report(host: Host, command: str = "live") -> dict[str, Any]:
         "stale_masks": int(pipeline["stale_masks"]),
         "skipped_masks": scheduler.skipped,
         "state_resets": scheduler.state_resets,
+        "engine_failures": int(bool(scheduler.notice)),
         **{name: sum(deck[name] for deck in decks) for name in SUMS},
         "output_underflows": int(outputs["underflows"]),
         "output_frames_missed": int(outputs["missed"]),

@@ -54,7 +54,7 @@ class Rig:
     """
 
     def __init__(self, engine: Engine, clock: Clock, settings: HostSettings) -> None:
-        self.model, self.provider, self.clock, self.settings = engine.spec, engine.provider, clock, settings
+        self.model, self.clock, self.settings = engine.spec, clock, settings
         self.stems = {deck.name: self.model.stems for deck in settings.decks}
         rate, window = clock.spec.sample_rate, settings.window
         self.device_io = self._open_device_io()
@@ -67,6 +67,11 @@ class Rig:
             self.pipeline = open_pipeline(window, self.device_io, memories, deck_stages, self.mixer, stages)
             self.scheduler = InferenceScheduler(engine, window, self.pipeline)
             self._opened.pop_all()
+
+    @property
+    def provider(self) -> str:
+        """What infers, in words for people."""
+        return self.scheduler.provider
 
     @property
     def audio(self) -> AudioSpec:

@@ -13,6 +13,7 @@ from rtsep.core.system import Policy, set_thread_policy
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, post, wait_until
 from rtsep.dsp.spectrogram_ring import RESERVE_HOPS, SpectrogramRing, gather
 from rtsep.engine.base import Engine, Float32
+from rtsep.engine.fallback import keep_warm, notice
 from rtsep.engine.graph import magnitudes_shape, masks_shape
 from rtsep.engine.slots import slots
 from rtsep.host.deck import give_mask, take_nonfinite
@@ -21,6 +22,7 @@ from rtsep.host.histogram import histogram, record
 from rtsep.host.pipeline import Pipeline
 from rtsep.host.realtime import rest_s
 
+WARM_NS = 50_000_000  # without an inference, after which an engine is kept warm: longer than any mask interval
 RESET_HOPS = RESERVE_HOPS // 2  # further behind than this, a stateful engine starts anew
 
 
@@ -70,6 +72,17 @@ class InferenceScheduler:
         self._wake = int(pipeline.state[0]["infer_wake"])
         self._next = 0  # the next hop to infer at
         self._given = np.full(len(pipeline.decks), -1)  # hop of the last masks of each deck
+        self._worked_ns = 0  # when the engine did something last
+
+    @property
+    def provider(self) -> str:
+        """What infers, in words for people."""
+        return self._engine.provider
+
+    @property
+    def notice(self) -> str:
+        """What happened to the engine, where another goes on in its place; else empty."""
+        return notice(self._engine)
 
     def warm_up(self) -> None:
         """Make the engine warm for all decks, and compile all that the first call would.
@@ -106,6 +119,9 @@ class InferenceScheduler:
             hops = self._await_frames(self._next)
             if hops > self._next:
                 self._infer_due(hops - 1)
+            elif clock_ns() - self._worked_ns > WARM_NS:  # the device is away, or sends nothing
+                keep_warm(self._engine)
+                self._worked_ns = clock_ns()
 
     def _await_frames(self, done: int) -> int:
         """See `_await_frames`, of the last deck: the signal path fills the decks' in order."""
@@ -152,6 +168,7 @@ class InferenceScheduler:
         taken = time.perf_counter_ns() - started
         record(self.times, taken)
         self.inferences += 1
+        self._worked_ns = clock_ns()
         if self._window.ahead:
             self._await_taken()
         for number, deck in enumerate(self._pipeline.decks):

@@ -30,7 +30,7 @@ def open_pool(
     jobs: int,
     engine: str = "onnx",
     threads: int = 0,
-    precision: str = "f32",
+    precision: str = "fp32",
 ) -> list[Engine]:
     """Open engines that keep so many threads busy with so many files.
 

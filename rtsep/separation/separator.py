@@ -56,7 +56,7 @@ class Separator:
         *,
         engine: str = "onnx",
         threads: int = 0,
-        precision: str = "f32",
+        precision: str = "fp32",
         refinement: Refinement | None = None,
     ) -> None:
         if isinstance(checkpoint_dir, bool):  # Spleeter's order: MWF, multiprocess

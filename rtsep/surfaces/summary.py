@@ -49,6 +49,8 @@ def summary(report: dict[str, Any]) -> RenderableType:
     )
     if report["state_resets"]:
         masks.append(f"; the model fell behind and began anew {report['state_resets']} times", "yellow")
+    if report["engine_failures"]:
+        masks.append("; the engine failed, and another went on", "yellow")
     lines: list[RenderableType] = [latency_text(report["latency_ms"]), sound, masks, Text(), _times(report["times"])]
     recorded = [deck["recorded"] for deck in report["decks"] if deck["recorded"]]
     lines += [Text()] * bool(recorded) + [_recorded([Path(path) for path in paths]) for paths in recorded]

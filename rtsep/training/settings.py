@@ -68,9 +68,11 @@ class Optimisation:
     carry: float = 0.0  # probability that an example begins with what a causal network remembers of one before
     presets: tuple[str, ...] = ("exact",)  # whose analysis windows the network hears, drawn by batch
     freeze_norms: bool = False  # batch normalisation keeps its statistics, as Spleeter's checkpoints want
-    precision: str = "f32"  # or bf16: automatic mixed precision
+    precision: str = "fp32"  # or bf16: automatic mixed precision
 
     def __post_init__(self) -> None:
+        if self.precision == "f32":  # as settings and checkpoints of before have it
+            object.__setattr__(self, "precision", "fp32")
         for name, low, high in (
             ("steps", 1, 100_000_000),
             ("batch", 1, 4096),
@@ -84,7 +86,7 @@ class Optimisation:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(f"optimisation.{name} = {value} is out of range; allowed are {low:g} to {high:g}")
-        for name, allowed in (("schedule", ("cosine", "constant")), ("precision", ("f32", "bf16"))):
+        for name, allowed in (("schedule", ("cosine", "constant")), ("precision", ("fp32", "bf16"))):
             value = getattr(self, name)
             if value not in allowed:
                 raise ConfigError(f"optimisation.{name} = {value!r}; allowed are {', '.join(allowed)}")

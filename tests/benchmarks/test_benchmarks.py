@@ -69,7 +69,7 @@ def test_jitter_sees_both_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_throughput_by_engine_and_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throughput, "ENGINES", (("onnx", "f32"),))
+    monkeypatch.setattr(throughput, "ENGINES", (("onnx", "fp32"),))
     figures = kept("throughput", tmp_path, monkeypatch, throughput.measure)
     assert figures["rows"][0]["times_real_time"] > 0.0
     assert figures["commands"][0]["song_s"] == throughput.QUICK_SONG_S
@@ -94,7 +94,7 @@ def test_cost_of_a_hop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_inference_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inference, "ENGINES", (("onnx", "f32"),))
+    monkeypatch.setattr(inference, "ENGINES", (("onnx", "fp32"),))
     (row,) = kept("inference", tmp_path, monkeypatch, inference.measure)["rows"]
     assert row["inference_time"]["count"] > 50
     assert row["mask_every_ms"] == pytest.approx(1000 * 256 / 48000, rel=1e-5)

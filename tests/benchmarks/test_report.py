@@ -133,7 +133,7 @@ FIGURES: dict[str, dict[str, Any]] = {
         "made": [{"format": "wav", "workers": 2, "examples_per_s": 119.4}],
         "learnt": [
             {
-                "device": "a GPU", "precision": "f32", "batch": 32, "workers": 15, "examples_per_s": 290.0,
+                "device": "a GPU", "precision": "fp32", "batch": 32, "workers": 15, "examples_per_s": 290.0,
                 "idle": 0.42,
             }
         ],
@@ -152,7 +152,7 @@ FIGURES: dict[str, dict[str, Any]] = {
         "rows": [
             {
                 "files": files, "seconds": 30.0, "original_s": 8.0, "original_all_s": [8.0],
-                "ours": {"onnx f32": {"median_s": 1.0, "times_faster": 8.0, "times_real_time": 30.0}},
+                "ours": {"onnx fp32": {"median_s": 1.0, "times_faster": 8.0, "times_real_time": 30.0}},
             }
             for files in (1, 6)
         ],
@@ -197,7 +197,7 @@ def test_every_section_and_plot_is_rendered(tmp_path: Path) -> None:
     assert "`cost` was measured with CPU two." in text
     assert "p99 under a third of the model's hop of 2.00 ms. Found:" in text
     assert "of the time between two masks the p99 is 40 % at most." in text
-    assert "| a GPU | f32 | 32 | 15 | 290.0 | 42.0 % | 500.0 |" in text
+    assert "| a GPU | fp32 | 32 | 15 | 290.0 | 42.0 % | 500.0 |" in text
     assert "| `m` | `46` | 2 | 15.0 of 21.2 | 23.2 (2) | 0.21 % | 0.50 | 0.70 | 1 / 0 | 2 / 0 | 80 % | 120 s |" in text
     assert "| `m` | `46` | 4.00 (+9.00) | 4.25 (+9.25) |" in text
     assert "| `m` | 2 | 0.20 | 0.50 | 2.50 | 3.00 | 50 % | 0.21 % | 3.21 % | 3 |" in text

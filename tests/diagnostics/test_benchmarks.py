@@ -45,7 +45,7 @@ def test_jitter() -> None:
 
 
 def test_throughput() -> None:
-    found = bench.throughput("streaming-2stems", "exact", 3.0, "identity", 1, "f32")
+    found = bench.throughput("streaming-2stems", "exact", 3.0, "identity", 1, "fp32")
     validate(found)
     assert len(found["all_times_real_time"]) == bench.RUNS
     low, middle, high = sorted(found["all_times_real_time"])

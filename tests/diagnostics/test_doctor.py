@@ -44,7 +44,7 @@ def test_it_looks_at_everything_here() -> None:
     findings = examine()
     assert len({finding.subject for finding in findings}) == len(doctor.LOOKS)
     assert all(finding.state and "\n" not in finding.state + finding.cure for finding in findings)
-    assert found("engine onnx") == Finding("engine onnx", "ONNX Runtime, f32", needed=True)
+    assert found("engine onnx") == Finding("engine onnx", "ONNX Runtime, fp32", needed=True)
     assert {f"engine {name}" for name in ENGINES} <= {finding.subject for finding in findings}
     assert found("models").state.startswith("spleeter-2stems-ahead, spleeter-2stems-live")
 
@@ -68,11 +68,11 @@ def test_a_missing_library(
 
 
 def test_a_precision_that_the_processor_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def probe(engine: RegisteredEngine, precision: str = "f32") -> str:
-        return "" if precision == "f32" else "bf16 needs AMX; use f32"
+    def probe(engine: RegisteredEngine, precision: str = "fp32") -> str:
+        return "" if precision == "fp32" else "bf16 needs AMX; use fp32"
 
     monkeypatch.setattr(RegisteredEngine, "probe", probe)
-    assert found("engine openvino") == Finding("engine openvino", "OpenVINO, f32; bf16 needs AMX")
+    assert found("engine openvino") == Finding("engine openvino", "OpenVINO, fp32; bf16 needs AMX")
 
 
 def test_no_portaudio(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from rtsep.engine.openvino import OpenVinoEngine  # noqa: E402
 def test_starter_parity_in_two_rows() -> None:
     model = find("streaming-2stems")
     engines = OnnxEngine(model), OpenVinoEngine(model)
-    assert engines[1].provider == "OpenVINO CPU f32, 1 thread"
+    assert engines[1].provider == "OpenVINO CPU fp32, 1 thread"
     sounds = [music(24, seed=seed) for seed in range(2)]
     found = []
     for engine in engines:

@@ -27,7 +27,7 @@ def test_each_name_opens_its_engine() -> None:
     assert open_engine(model, EngineOptions("onnx", threads=2)).provider == "ONNX Runtime CPU, 2 threads"
     assert open_engine(model, EngineOptions("identity")).provider == "identity, no network"
     pytest.importorskip("openvino")
-    assert open_engine(model, EngineOptions("openvino", threads=2)).provider == "OpenVINO CPU f32, 2 threads"
+    assert open_engine(model, EngineOptions("openvino", threads=2)).provider == "OpenVINO CPU fp32, 2 threads"
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -53,10 +53,11 @@ def test_an_unknown_engine_names_the_allowed() -> None:
 
 
 def test_precision_and_threads_that_cannot_be() -> None:
-    with pytest.raises(EngineError, match="precision is 'bf16'; ONNX Runtime has f32; engine openvino has bf16 too"):
+    with pytest.raises(EngineError, match="precision is 'bf16'; ONNX Runtime has fp32; engine openvino has bf16 too"):
         EngineOptions(precision="bf16")
-    with pytest.raises(EngineError, match=r"precision is 'int4'; OpenVINO has f32, bf16$"):
+    with pytest.raises(EngineError, match=r"precision is 'int4'; OpenVINO has fp32, bf16$"):
         EngineOptions("openvino", "int4")
+    assert EngineOptions(precision="f32") == EngineOptions(precision="fp32"), "as settings of before have it"
     with pytest.raises(EngineError, match="threads is 0; it must be 1 or more"):
         EngineOptions(threads=0)
 
@@ -86,7 +87,7 @@ def test_a_library_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_what_people_read_follows_the_table() -> None:
-    assert (registry.ENGINE_HELP, registry.PRECISION_HELP) == ("onnx, or openvino.", "f32, or bf16 with openvino.")
+    assert (registry.ENGINE_HELP, registry.PRECISION_HELP) == ("onnx, or openvino.", "fp32, or bf16 with openvino.")
     for kind in (EngineOptions, LiveOptions):
         hints = get_type_hints(kind, include_extras=True)
         helps = [hints[name].__metadata__[0].help for name in ("engine", "precision")]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from rtsep.engine.base import Engine
-from rtsep.engine.registry import EngineOptions, open_engine
-from rtsep.errors import ModelError, SpecError
+from rtsep.engine.fallback import FallbackEngine
+from rtsep.engine.graph import magnitudes_shape, masks_shape
+from rtsep.engine.identity import IdentityEngine
+from rtsep.engine.registry import ENGINES, EngineOptions, open_engine
+from rtsep.errors import EngineError, ModelError, SpecError
 from rtsep.host import model_choice as model_choice
 from rtsep.host.model_choice import LiveModel, choose_model
 from rtsep.host.options import LiveOptions
@@ -120,3 +125,28 @@ def test_two_threads_where_one_does_not_hold(
 def test_threads_that_are_asked_for_are_taken(taking: Callable[[dict[str, float]], None]) -> None:
     taking({BEST: 0.030})
     assert not chosen(model=BEST, threads=1).holds
+
+
+@pytest.mark.parametrize(
+    ("taken_s", "remark"), [(0.010, ""), (0.030, "masks come late: 30 ms for one, 15 ms are there")]
+)
+def test_an_engine_on_a_card_has_one_on_the_cpu_beside_it(
+    taking: Callable[[dict[str, float]], None], monkeypatch: pytest.MonkeyPatch, taken_s: float, remark: str
+) -> None:
+    entry = replace(ENGINES["identity"], devices=("cuda",))
+    monkeypatch.setitem(ENGINES, "identity", entry)
+    taking({BEST: taken_s, CHEAP: 0.001})
+    found = chosen(model=BEST)
+    assert isinstance(found.engine, FallbackEngine)
+    assert found.engine.provider == "identity, no network" and found.engine.notice == ""
+    masks = np.zeros(masks_shape(found.engine.spec, 0), np.float32)
+    monkeypatch.setattr(IdentityEngine, "infer", lost)
+    found.engine.infer(np.ones(magnitudes_shape(found.engine.spec, 0), np.float32), masks)
+    assert masks.std() > 0.0
+    assert found.engine.provider.startswith("ONNX Runtime CPU, ")
+    assert found.engine.notice == f"the card is lost; {found.engine.provider} goes on{f', {remark}' * bool(remark)}"
+    found.engine.close()
+
+
+def lost(*arguments: object) -> None:
+    raise EngineError("the card is lost")

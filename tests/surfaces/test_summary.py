@@ -24,6 +24,7 @@ def report(**changes: Any) -> dict[str, Any]:
         "inferences": 112_500,
         "stale_masks": 0,
         "state_resets": 0,
+        "engine_failures": 0,
         "cpu_s": 123.4,
         "decks": [{"recorded": []}],
         "times": dict.fromkeys(times, PERCENTILES),
@@ -65,6 +66,10 @@ def test_a_model_that_fell_behind() -> None:
     text = " ".join(printed(summary(report(stale_masks=8, state_resets=2))))
     assert "8 stale in 112500 hops" in text
     assert "began anew 2 times" in text
+
+
+def test_an_engine_that_failed() -> None:
+    assert "the engine failed, and another went on" in " ".join(printed(summary(report(engine_failures=1))))
 
 
 def test_where_the_stems_are() -> None:
