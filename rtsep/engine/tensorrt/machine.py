@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from rtsep.engine.graph import magnitudes_shape, masks_shape
 from rtsep.engine.tensorrt import driver
 from rtsep.engine.tensorrt.driver import Cuda, Driver, Gpu
 from rtsep.engine.tensorrt.family import CURE, FAMILIES, named
-from rtsep.engine.tensorrt.manifest import BuiltEngine, find_built
+from rtsep.engine.tensorrt.manifest import BuiltEngine, Timing, find_built
 from rtsep.errors import EngineError, one_line
 from rtsep.model.store import StoredModel
 
 if TYPE_CHECKING:
     from rtsep.engine.tensorrt.engine import TensorRtEngine
+
+PASSES = 1000  # that are timed of an engine that was built
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,32 @@ def open_tensorrt(model: StoredModel, precision: str, rows: int, newest: int) ->
         raise EngineError(told.missing)
     built = find_built(model, precision, model.spec.context, rows, told.gpus[0].sm, newest)
     return open_engine(built)
+
+
+def timed(built: BuiltEngine) -> Timing:
+    """Time passes of one row on the first GPU, one after the other, there and back.
+
+    Args:
+        built: what is timed.
+
+    Raises:
+        EngineError: for what is missing or does not work.
+    """
+    engine = open_engine(built)
+    try:
+        frames = built.key.context
+        engine.warmup(frames)
+        magnitudes = np.random.default_rng(0).random(magnitudes_shape(engine.spec, frames), np.float32)
+        masks = np.zeros(masks_shape(engine.spec, frames), np.float32)
+        times_ms = []
+        for _ in range(PASSES):
+            started = time.perf_counter()
+            engine.infer(magnitudes, masks)
+            times_ms.append(1000.0 * (time.perf_counter() - started))
+    finally:
+        engine.close()
+    p50, p99 = np.percentile(times_ms, (50, 99))
+    return Timing(PASSES, round(float(p50), 4), round(float(p99), 4), round(max(times_ms), 4))
 
 
 def open_engine(built: BuiltEngine) -> TensorRtEngine:
