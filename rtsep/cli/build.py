@@ -24,7 +24,7 @@ EPILOG = (
     "  rtsep build spleeter:4stems --for sm86,sm89,sm120\n\n"
     "  rtsep build --list"
 )
-MUSIC_CALLS = 8  # contexts that are compared and calibrated on
+CALLS = {"windowed": 16, "stateful": 1024}  # of music, half to scale 8 bits by and half to compare on
 
 Model = Annotated[Optional[str], typer.Argument(help="A model's name or path; see `rtsep models`.")]  # noqa: UP045
 Precision = Annotated[str, typer.Option(help="fp32, tf32, fp16, bf16, int8 or fp8.")]
@@ -77,7 +77,7 @@ def build(
     if not all(gpus):
         raise EngineError("there is no NVIDIA GPU here; name those to build for, as in: --for sm86,sm89,sm120")
     options = BuildOptions(precision, context or 0, batch, newest, library or "")
-    build_engines(find(model), gpus, options, card, samples=_music, say=say)
+    build_engines(find(model), gpus, options, card, samples=music, say=say)
 
 
 def _gpus(targets: Sequence[str] | None) -> list[str]:
@@ -94,17 +94,22 @@ def _card() -> str:
     return gpus[0].sm if gpus else ""
 
 
-def _music(model: StoredModel) -> list[NDArray[np.float32]]:
+def music(model: StoredModel) -> list[NDArray[np.float32]]:
     """What a model is given of the demo song."""
     from rtsep.audio.readers import open_audio
+    from rtsep.audio.sources import resampled, to_channels
     from rtsep.demo import SONG
-    from rtsep.separation.heard import heard
+    from rtsep.separation.heard import heard_magnitudes
 
+    spec = model.spec
     song = open_audio(SONG)
     try:
-        return heard(model.spec, song.read(song.frames), song.sample_rate, MUSIC_CALLS)
+        sound = resampled(song.read(song.frames), song.sample_rate, spec.sample_rate)
     finally:
         song.close()
+    calls = CALLS[spec.kind]
+    spread = (sound.shape[1] // spec.hop - spec.context) // calls if spec.kind == "windowed" else 1
+    return heard_magnitudes(spec, to_channels(sound, spec.channels), every=max(1, spread))[:calls]
 
 
 def _list() -> None:

@@ -30,6 +30,7 @@ COMMANDS = (
     ("live",),
     ("demo",),
     ("separate",),
+    ("build",),
     ("devices",),
     ("models",),
     ("models", "pull"),

@@ -139,13 +139,13 @@ def installed() -> list[Family]:
     raise EngineError(f"neither {title} nor {other} is installed; {CURE}")
 
 
-def family_for(gpu: str, card: str = "", name: str = "") -> Family:
-    """Give the family that builds for a capability and runs there.
+def families_for(gpu: str, card: str = "", name: str = "") -> list[Family]:
+    """Give the families that build for a capability and run there, the first of them the one to take.
 
     Args:
         gpu: the capability, as `sm89`.
         card: that of the card at hand; "" for none.
-        name: of the family that it must be; "" for the first that can.
+        name: of the family that it must be; "" for all that are installed.
 
     Raises:
         EngineError: where none that is installed can.
@@ -153,9 +153,8 @@ def family_for(gpu: str, card: str = "", name: str = "") -> Family:
     if not CAPABILITY.fullmatch(gpu):
         raise EngineError(f"GPU {gpu!r:.100}; it must be a compute capability, as sm89 (`nvidia-smi` tells it as 8.9)")
     choice = [named(name)] if name else installed()
-    for family in choice:
-        if gpu in (family.capabilities() if family.ahead else (card,)):
-            return family
+    if found := [one for one in choice if gpu in (one.capabilities() if one.ahead else (card,))]:
+        return found
     raise EngineError(f"no engine can be built for {gpu} here: {'; '.join(_reason(family, card) for family in choice)}")
 
 

@@ -61,11 +61,6 @@ class EngineKey:
         words += ["--newest", str(self.newest)] if self.newest != 1 else []
         return " ".join([*words, "--for", self.gpu])
 
-    def differences(self, other: EngineKey) -> list[str]:
-        """Name the parts that differ, as they are called in manifests."""
-        ours, theirs = asdict(self), asdict(other)
-        return [part for part in ours if ours[part] != theirs[part]]
-
 
 def as_used(model: StoredModel, context: int = 0, newest: int = 1) -> StoredModel:
     """Give a model as it runs on a GPU: as live use plays it, or for whole files.

@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rtsep.core.records import RecordError, convert
 from rtsep.core.spec import ModelSpec
-from rtsep.engine.tensorrt.family import FAMILIES, family_for
+from rtsep.engine.tensorrt.family import FAMILIES, families_for
 from rtsep.engine.tensorrt.key import EngineKey, engines_folder, key_of
 from rtsep.errors import EngineError, ModelError
 from rtsep.model.store import StoredModel
@@ -202,26 +202,30 @@ def find_built(
         EngineError: where it was not built, was built of or for something else, or is damaged: with the command that
             builds it.
     """
-    wanted = key_of(model, precision, context, newest, rows, gpu, family_for(gpu, gpu, family))
+    libraries = families_for(gpu, gpu, family)
+    wanted = {one.name: key_of(model, precision, context, newest, rows, gpu, one) for one in libraries}
+    first = wanted[libraries[0].name]
     fitting: list[tuple[int, Path]] = []
     why = [f"no engine of {model.name} was built for {gpu} with {precision}, context {context}"]
     for folder in folders(f"{model.name}-"):
         try:
             key = read_manifest(folder).key
         except EngineError as error:
-            if folder.name.startswith(wanted.folder_name.rpartition("-")[0]):
+            if folder.name.startswith(f"{model.name}-{precision}-{context}-{gpu}-"):
                 why.append(f"the engine {folder.name} is damaged: {error}")
             continue
-        if key.rows >= rows and replace(key, rows=rows) == wanted:
+        if any(getattr(key, part) != getattr(first, part) for part in SAME):
+            continue
+        if stale := staleness(key, wanted.get(key.family, first)):
+            why.append(f"the engine {folder.name} {stale}")
+        else:
             fitting.append((key.rows, folder))
-        elif all(getattr(key, part) == getattr(wanted, part) for part in SAME):
-            why.append(f"the engine {folder.name} {staleness(key, wanted)}")
     for _, folder in sorted(fitting):
         try:
             return open_built(folder)
         except EngineError as error:
             why.append(f"the engine {folder.name} is damaged: {error}")
-    raise EngineError(f"{why[-1]}; build it with: {wanted.command(model)}")
+    raise EngineError(f"{why[-1]}; build it with: {first.command(model)}")
 
 
 def staleness(key: EngineKey, wanted: EngineKey) -> str:

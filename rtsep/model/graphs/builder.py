@@ -97,6 +97,15 @@ class GraphBuilder:
         """
         return self.add(name, "Pad", values, self.integers(f"rows/before {count}", 0, 0, count, 0, 0, 0, 0, 0))
 
+    def append_to(self, model: onnx.ModelProto) -> None:
+        """Put all nodes and constants behind those of a model.
+
+        Args:
+            model: changed in place.
+        """
+        model.graph.node.extend(self._nodes)
+        model.graph.initializer.extend(self._constants.values())
+
     def model(self, inputs: dict[str, Shape], outputs: dict[str, Shape]) -> onnx.ModelProto:
         """Give the model of all nodes.
 
