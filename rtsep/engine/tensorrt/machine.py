@@ -24,13 +24,13 @@ class Machine:
     library: Any  # the module tensorrt_rtx or tensorrt
 
 
-def missing(probe: Callable[[], Driver] = driver.probe) -> str:
+def missing(probe: Callable[[], Driver] | None = None) -> str:
     """Say in one line what this machine lacks to run engines on a GPU, and the cure; empty where it lacks nothing.
 
     Args:
-        probe: looks for the driver.
+        probe: looks for the driver; None: `driver.probe`.
     """
-    if told := probe().missing:
+    if told := (probe or driver.probe)().missing:
         return told
     lacking = [] if importlib.util.find_spec("pycuda") else ["pycuda"]
     if not any(family.installed for family in FAMILIES.values()):
