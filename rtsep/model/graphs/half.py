@@ -92,10 +92,10 @@ def half_nodes(graph: onnx.ModelProto) -> set[int]:
     after: set[str] = set()  # values that come of half nodes
     before: set[str] = set()  # values that half nodes take
     for place, node in enumerate(nodes):
-        if place in heavy or node.op_type in LIGHT and after & set(node.input):
+        if place in heavy or (node.op_type in LIGHT and after & set(node.input)):
             after |= set(node.output)
     for place, node in reversed(list(enumerate(nodes))):
-        if place in heavy or node.op_type in LIGHT and before & set(node.output):
+        if place in heavy or (node.op_type in LIGHT and before & set(node.output)):
             before |= set(node.input)
     between = {
         place

@@ -12,7 +12,7 @@ from rtsep.errors import ModelError
 from rtsep.model.graphs.calibration import ranges
 from rtsep.model.graphs.constants import drop_unused, folded, raise_opset
 from rtsep.model.graphs.half import HALVES, halved
-from rtsep.model.graphs.quantization import EIGHTS, OPSET, PERCENTILES, quantised, quantised_values
+from rtsep.model.graphs.quantization import OPSET, PERCENTILES, quantised, quantised_values
 
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8", "fp8")
 
