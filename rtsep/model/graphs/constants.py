@@ -31,6 +31,8 @@ def folded(graph: onnx.ModelProto) -> onnx.ModelProto:
     for node in made.graph.node:
         if node.op_type == "Constant":
             arrays[node.output[0]] = _value(node)
+        elif node.op_type == "Identity" and node.input[0] in arrays:  # an exporter's, for two that are equal
+            arrays[node.output[0]] = arrays[node.input[0]]
         elif node.op_type == "Cast" and node.input[0] in arrays:
             kind = helper.tensor_dtype_to_np_dtype(node.attribute[0].i)
             arrays[node.output[0]] = arrays[node.input[0]].astype(kind)

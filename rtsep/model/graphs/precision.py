@@ -25,7 +25,8 @@ def at_precision(
     Args:
         graph: float32; it stays as it is.
         precision: one of `PRECISIONS`. fp32 and tf32 are the same graph: how products are rounded then is the
-            compiler's choice. int8 and fp8 are 8 bits for the convolutions with most of the weights and fp16 for the rest.
+            compiler's choice. int8 and fp8 are 8 bits for the convolutions with most of the weights, and fp16 for the
+            rest.
         samples: magnitudes (batch, channels, frames, bins) of music, which 8 bits are scaled by.
 
     Raises:
