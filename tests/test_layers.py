@@ -34,13 +34,14 @@ LAYERS = (  # each package imports only from itself and from those before it
 )
 LAYER = {package: number for number, package in enumerate(LAYERS)}
 FOREIGN = {  # modules of others, and where alone they may be imported
-    "torch": ("model.networks", "model.embed", "training", "cli.train"),
+    "torch": ("model.networks", "model.embed", "training", "cli.train", "diagnostics.laboratory.peers.pytorch"),
     "onnx": ("model",),
     "safetensors": ("model",),
     "onnxruntime": ("engine", "diagnostics"),
     "openvino": ("engine", "diagnostics"),
     "tensorrt": ("engine",),
     "pycuda": ("engine",),
+    "pynvml": ("diagnostics.laboratory.hardware",),
     "sounddevice": ("host.device", "host.portaudio"),
     "pedalboard": ("corpus",),
     "pyworld": ("corpus",),
