@@ -53,8 +53,8 @@ def gpu(
 ) -> None:
     """Latency of a hop in its parts, by engine and all that changes it; with or without a card.
 
-    Every option with commas is swept, all with all. A hop goes through transform, engine and inverse at the pace of live
-    use, and again back to back; then after pauses. Peers, measured alike where they are installed: torch,
+    Every option with commas is swept, all with all. A hop goes through transform, engine and inverse at the pace of
+    live use, and again back to back; then after pauses. Peers, measured alike where they are installed: torch,
     torch-compile and torch-graph (a card), onnx-cuda, onnx-tensorrt, torch-cpu, torch-compile-cpu.
     """
     from rtsep.diagnostics.laboratory import report as reports
@@ -66,7 +66,7 @@ def gpu(
     values = {name: parse_numbers(text, name.replace("_", "-"), int) for name, text in told.items()}
     values |= {"model": split_commas(model), "preset": split_commas(latency)}
     wanted = _cases(values, split_commas(engine), split_commas(precision))
-    protocol = Protocol(hops, seconds, float("inf"), pauses if pause else 0, pause, cold, sdr)
+    protocol = Protocol(hops, hops, seconds, float("inf"), pauses if pause else 0, pause, cold, sdr)
     if report:
         from rtsep.host.report import check_writable
 

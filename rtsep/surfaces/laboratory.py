@@ -18,7 +18,7 @@ COLOURS = {"faster": "green", "slower": "red"}
 
 
 def report_tables(report: dict[str, Any]) -> RenderableType:
-    """Lay out a report: its cases by number, a hop of each at both paces, its parts, what else there is, what is absent.
+    """Lay out a report: its cases by number, a hop of each at both paces, its parts, all else, and what is absent.
 
     Args:
         report: as `diagnostics.laboratory.report` keeps it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import soundfile
@@ -25,6 +25,20 @@ Float32 = NDArray[np.float32]
 # timings, where it has them. `hop` is all of it.
 STAGES = ("stft", "gather", "upload", "inference", "download", "engine", "inverse", "hop")
 DECK_OFFSET_S = 7.0  # decks play other parts of the song
+
+
+@runtime_checkable
+class PartClock(Protocol):
+    """What an engine's own clock is, its attribute `times`: how long the parts of its passes took on the card."""
+
+    passes: int  # ever timed
+
+    def newest_ns(self, passes: int) -> dict[str, int]:
+        """Give the parts `upload`, `inference` and `download` of the newest passes together, in nanoseconds.
+
+        Args:
+            passes: how many.
+        """
 
 
 def song(sample_rate: int, channels: int) -> Float32:
@@ -77,6 +91,8 @@ class Chain:
     def __init__(self, engine: Engine, window: WindowSpec, decks: int = 1, sound: Float32 | None = None) -> None:
         model = engine.spec
         self.engine, self.window = engine, window
+        clock = getattr(engine, "times", None)
+        self._clock: PartClock | None = clock if isinstance(clock, PartClock) else None
         self.slots = slots(model, window)
         self.hop = 0
         self.times_ns = dict.fromkeys(STAGES, 0)  # of the newest hop; 0: not done
@@ -123,10 +139,12 @@ class Chain:
             for row, ring in zip(rows, self._rings, strict=True):
                 self._real[row] = True
                 times["gather"] += _gather(ring, self.hop, self.slots.frame_stride, self._magnitudes[row])
+            before = self._clock.passes if self._clock else 0
             called = time.perf_counter_ns()
             self.engine.infer(self._magnitudes, self._masks, self._real)
             times["engine"] = time.perf_counter_ns() - called
-            times.update(parts_ns(self.engine))
+            if self._clock:
+                times.update(self._clock.newest_ns(self._clock.passes - before))
         for row, stream in zip(rows, self.streams, strict=True):
             masks = self._masks[row, :, :, self.slots.frame]
             times["inverse"] += _synthesise(stream, masks, due, self._stems)
@@ -144,13 +162,3 @@ def _cut(sound: Float32, hop: int) -> Float32:
     """Cut sound (channels, frames) into (hops, channels, hop)."""
     channels, frames = sound.shape
     return np.ascontiguousarray(sound[:, : frames // hop * hop].reshape(channels, -1, hop).transpose(1, 0, 2))
-
-
-def parts_ns(engine: Any) -> dict[str, int]:
-    """Give what an engine's own clock says of its newest call; empty for an engine that has none.
-
-    Args:
-        engine: one that has the attribute `parts_ns`, nanoseconds by `upload`, `inference` and `download`.
-    """
-    found: dict[str, int] = getattr(engine, "parts_ns", {})
-    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,8 @@ ENDLESS = 1 << 62
 class Protocol:
     """How a case is measured; what is 0 or False is left out."""
 
-    hops: int = 2000  # with masks, at the pace of live use and again back to back
+    hops: int = 2000  # with masks, at the pace of live use
+    back_to_back: int = 2000  # again, without a pace
     seconds: float = 0.0  # at the pace of live use instead: a soak
     most_s: float = float("inf")  # that the hops at either pace may take
     pauses: int = 2
@@ -30,12 +32,15 @@ class Protocol:
     sdr: bool = True
 
 
-def measure(case: Case, protocol: Protocol) -> dict[str, Any]:
+def measure(
+    case: Case, protocol: Protocol, on_step: Callable[[dict[str, Any]], None] = lambda found: None
+) -> dict[str, Any]:
     """Measure a case.
 
     Args:
         case: what is run.
         protocol: how it is measured.
+        on_step: hears what is known so far, before anything that takes long.
 
     Returns:
         What JSON says of it.
@@ -46,7 +51,7 @@ def measure(case: Case, protocol: Protocol) -> dict[str, Any]:
     stored = case.stored()
     window = case.window(stored)
     budget = Budget(window, BLOCK, default_compute(stored.spec, window, BLOCK))
-    hop_s = window.hop / window.sample_rate
+    hop_s, allowed_s = window.hop / window.sample_rate, budget.allowed_s
     found: dict[str, Any] = {"case": case.to_dict()}
     if protocol.cold:
         found["cold_start"] = cold_start.cold_start(case)
@@ -63,24 +68,27 @@ def measure(case: Case, protocol: Protocol) -> dict[str, Any]:
             "mask_interval": window.mask_interval,
             "rows": chain.slots.rows(case.decks),
             "mask_every_ms": round(1e3 * budget.interval_s, 4),
-            "deadline_ms": round(1e3 * budget.allowed_s, 4),
+            "deadline_ms": round(1e3 * allowed_s, 4),
         }
         if (build_s := getattr(engine, "build_s", None)) is not None:
             found["build_s"] = build_s  # an engine that was built beforehand: its manifest says it
         if protocol.sdr:
             found["sdr_db"] = quality.sdr_db(case, engine)
             chain = Chain(engine, window, case.decks)
-        play_hops(chain, SETTLING, 0.0, budget.allowed_s, protocol.most_s)
+        on_step(found)
+        play_hops(chain, SETTLING, 0.0, allowed_s, protocol.most_s)
         with hardware.watched() as card:
             soak = protocol.seconds > 0.0
             hops, until_s = (ENDLESS, protocol.seconds) if soak else (protocol.hops, protocol.most_s)
             if hops:
-                found["live"] = play_hops(chain, hops, hop_s, budget.allowed_s, until_s).to_dict()
-                found["back_to_back"] = play_hops(
-                    chain, protocol.hops, 0.0, budget.allowed_s, protocol.most_s
-                ).to_dict()
+                found["live"] = play_hops(chain, hops, hop_s, allowed_s, until_s).to_dict()
+                on_step(found)
+            if protocol.back_to_back:
+                taken = play_hops(chain, protocol.back_to_back, 0.0, allowed_s, protocol.most_s)
+                found["back_to_back"] = taken.to_dict()
+                on_step(found)
             if protocol.pauses:
-                found["after_pause"] = after_pauses(chain, protocol.pauses, protocol.pause_s, hop_s, budget.allowed_s)
+                found["after_pause"] = after_pauses(chain, protocol.pauses, protocol.pause_s, hop_s, allowed_s)
         if card:
             found["card"] = card
         return found

@@ -54,6 +54,7 @@ def measure_all(
     wanted: Iterable[Case],
     protocol: Protocol,
     on_row: Callable[[dict[str, Any]], None] = lambda row: None,
+    on_step: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> None:
     """Measure cases into a report; one that cannot be had is listed with its reason, and the others go on.
 
@@ -62,10 +63,11 @@ def measure_all(
         wanted: the cases.
         protocol: how each is measured.
         on_row: hears of each row, and of each that is absent, when it is there.
+        on_step: hears of a row that grows, see `measure`.
     """
     for case in wanted:
         try:
-            row = measure(case, protocol)
+            row = measure(case, protocol, on_step)
             report["rows"].append(row)
         except RtsepError as error:
             row = {"case": case.to_dict(), "reason": str(error)}

@@ -6,9 +6,11 @@ one stream, each part between events; in half precision the towers of a U-Net ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -56,6 +58,22 @@ class Pass:
     graph: Any = None
 
 
+class _Events:
+    """The clock of a card's parts; see `PartClock`."""
+
+    def __init__(self) -> None:
+        self.passes = 0
+        self._newest: deque[list[int]] = deque(maxlen=64)  # rows of a call
+
+    def read(self, events: Sequence[Any]) -> None:
+        self.passes += 1
+        self._newest.append([int(one.elapsed_time(two) * 1e6) for one, two in pairwise(events)])
+
+    def newest_ns(self, passes: int) -> dict[str, int]:
+        columns = zip(*list(self._newest)[-passes:], strict=True) if passes else ()
+        return dict(zip(PARTS, map(sum, columns), strict=False))
+
+
 class TorchEngine:
     """A network as it stands, eager; see `Engine` for the protocol.
 
@@ -83,7 +101,7 @@ class TorchEngine:
             network.towers = nn.ModuleList(_Half(tower, HALVES[precision]) for tower in network.towers)
         torch.set_num_threads(threads)
         self.spec = model.spec
-        self.parts_ns: dict[str, int] = {}
+        self.times = _Events() if device == "cuda" else None
         self._card = device == "cuda"
         where = torch.cuda.get_device_name() if self._card else f"CPU, {threads_in_words(threads)}"
         self.provider = f"{self.title} {torch.__version__} {precision}, {where}"
@@ -114,7 +132,6 @@ class TorchEngine:
         rows = check_call(self.spec, magnitudes, masks, real)
         frames = magnitudes.shape[2]
         groups = [(row, [row]) for row in rows] if self.spec.states else [(len(rows), rows)] if rows else []
-        told: list[list[Any]] = []
         for key, group in groups:
             taken = self._pass(key, frames)
             buffer = taken.host_in.numpy()
@@ -124,11 +141,8 @@ class TorchEngine:
             out = taken.host_out.numpy()
             for i, row in enumerate(group):
                 masks[row] = out[i]
-            told += [taken.events] if taken.events else []
-        self.parts_ns = {
-            part: sum(int(events[i].elapsed_time(events[i + 1]) * 1e6) for events in told)
-            for i, part in enumerate(PARTS if told else ())
-        }
+            if self.times and taken.events:
+                self.times.read(taken.events)
 
     def reset(self, row: int | None = None) -> None:
         """Set the states of one row, or of all, to zero."""
