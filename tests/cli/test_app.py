@@ -40,6 +40,8 @@ COMMANDS = (
     ("bench", "latency"),
     ("bench", "jitter"),
     ("bench", "throughput"),
+    ("bench", "gpu"),
+    ("bench", "compare"),
 )
 
 

@@ -13,9 +13,9 @@ from rtsep.diagnostics.laboratory.chain import Chain
 from rtsep.dsp.denormals import without_denormals
 from rtsep.engine.base import Engine
 
-COMPARED = 16  # masks
-SKIPPED_S = 4.0  # of the song, that the networks have heard something
-SPACING_S = 0.5  # from one mask that is compared to the next; a stateful model makes those between too
+COMPARED = 12  # masks
+SKIPPED_S = 2.0  # of the song, that the networks have heard something
+SPACING_S = 0.25  # from one mask that is compared to the next; a stateful model makes those between too
 
 Spectra = NDArray[np.complex64]  # (masks, stems, channels, bins)
 
