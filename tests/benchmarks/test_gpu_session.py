@@ -73,7 +73,8 @@ def test_a_session_without_time_says_so(tmp_path: Path) -> None:
 
 def test_what_a_machine_lacks_is_named_before_anything_is_imported(tmp_path: Path) -> None:
     code = (
-        "import sys; from benchmarks import gpu_session as s; assert not any(n.startswith('rtsep') for n in sys.modules);"
+        "import sys; from benchmarks import gpu_session as s;"
+        "assert not any(name.startswith('rtsep') for name in sys.modules);"
         f"s.NEEDED = ('numpy', 'no_such_thing'); sys.argv = ['s', '--out', {str(tmp_path)!r}]; s.main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
