@@ -44,7 +44,7 @@ def test_stems_sum_to_the_delayed_sound() -> None:
     chain = Chain(engine, window, 1, sound)
     heard = []
     for _ in range(60):
-        assert chain.play()
+        chain.play()
         heard.append(chain._stems.sum(0))
     mix, late = np.concatenate(heard, 1), window.latency.total
     assert error_db(mix[:, late:], sound[:, : mix.shape[1] - late]) < -120.0
