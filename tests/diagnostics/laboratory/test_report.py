@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from benchmarks.gpu_models import model as narrow_model
 from rtsep.diagnostics.laboratory import report as reports
 from rtsep.diagnostics.laboratory.case import Case
 from rtsep.diagnostics.laboratory.measurement import Protocol
@@ -43,7 +44,7 @@ def test_the_schema_is_strict() -> None:
 def test_cases_are_measured_and_those_that_cannot_be_are_told(tmp_path: Path) -> None:
     found = reports.new_report(["rtsep", f"--report={tmp_path}/a.json", "-m", "/home/me/models/m"], SHORT)
     heard: list[dict[str, Any]] = []
-    model = "streaming-2stems"
+    model, _ = narrow_model(2, tmp_path / "models", narrow=True)
     wanted = [Case(model, "onnx"), Case(model, "identity", decks=2), Case("nosuch"), Case(model, context=3)]
     reports.measure_all(found, wanted, SHORT, heard.append)
     validate(found)
