@@ -17,6 +17,7 @@ HEAD = """# Benchmarks
 This page is written by `python -m benchmarks` (an hour; `--quick` to see that it runs, `--only NAME` for one
 part, `--render` to write the page from the kept figures). The figures lie beside it as JSON in `benchmarks/results/`.
 `rtsep bench latency`, `jitter` and `throughput` measure a few of the same things on any machine, without JACK.
+`rtsep bench gpu` and `python -m benchmarks.gpu_session` measure engines on a card, or off it: docs/gpu.md.
 `python -m benchmarks.soak` has no part of this page: it runs the host for two hours (`--seconds`, `--quick`) under all
 that happens to one, accounts for every frame, and ends with 1 where a promise was broken; `--card`: on the virtual
 card.

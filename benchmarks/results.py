@@ -6,22 +6,18 @@ import argparse
 import datetime
 import json
 import os
-import platform
-import shutil
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep import __version__
+from rtsep.diagnostics.machine import machine
 from rtsep.dsp.native import clock_ns, kernel, semaphore, sleep_until
 from rtsep.host.histogram import histogram, percentiles, record
 from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime
@@ -30,63 +26,7 @@ Figures = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).parent / "results"
-LIBRARIES = ("numpy", "numba", "onnxruntime", "openvino", "sounddevice")
 STALL_S, QUICK_STALL_S, STALL_STEP_NS = 2.0, 0.1, 1_000_000
-
-
-def machine() -> dict[str, str]:
-    """The computer and the programs on it, in words."""
-    cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    fields = dict(line.split(":", 1) for line in cpu.splitlines() if ":" in line)
-    fields = {name.strip(): value.strip() for name, value in fields.items()}
-    guest = ", a virtual machine" if "hypervisor" in fields.get("flags", "").split() else ""
-    family = f" (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else ""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "CPU": f"{fields.get('model name', platform.processor())}{family}{guest}",
-        "cores": str(os.cpu_count()),
-        "memory": f"{memory:.0f} GiB",
-        "system": f"{_distribution()}, {platform.system()} {platform.release()} {_preemption()}".strip(),
-        "Python": platform.python_version(),
-        "libraries": ", ".join(f"{name} {_version(name)}" for name in LIBRARIES),
-        "sound server": _jack(),
-        "rtsep": f"{__version__}{_revision()}",
-    }
-
-
-def _distribution() -> str:
-    try:
-        return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
-    except OSError:
-        return "unknown"
-
-
-def _preemption() -> str:
-    return " ".join(word for word in platform.version().split() if word.startswith("PREEMPT"))
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "none"
-
-
-def _jack() -> str:
-    if not shutil.which("jackd"):
-        return "none"
-    shown = subprocess.run(["jackd", "--version"], capture_output=True, text=True, check=False).stdout.split("\n")
-    found = [line for line in shown if line.startswith("jackdmp version")]
-    return f"jackd2 {found[0].split()[2]}, dummy driver" if found else "jackd"
-
-
-def _revision() -> str:
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return f", commit {done.stdout.strip()}" if done.returncode == 0 else ""
 
 
 @kernel

@@ -34,7 +34,7 @@ LAYERS = (  # each package imports only from itself and from those before it
 )
 LAYER = {package: number for number, package in enumerate(LAYERS)}
 FOREIGN = {  # modules of others, and where alone they may be imported
-    "torch": ("model.networks", "model.embed", "training", "cli.train"),
+    "torch": ("model.networks", "model.embed", "training", "cli.train", "diagnostics.laboratory.peers.pytorch"),
     "onnx": ("model",),
     "safetensors": ("model",),
     "onnxruntime": ("engine", "diagnostics", "model.graphs.calibration"),
@@ -42,6 +42,7 @@ FOREIGN = {  # modules of others, and where alone they may be imported
     "tensorrt": ("engine.tensorrt",),
     "tensorrt_rtx": ("engine.tensorrt",),
     "pycuda": ("engine.tensorrt",),
+    "pynvml": ("diagnostics.laboratory.hardware",),
     "sounddevice": ("host.device", "host.portaudio"),
     "pedalboard": ("corpus",),
     "pyworld": ("corpus",),

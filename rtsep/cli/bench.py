@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rtsep.cli import laboratory
 from rtsep.cli.evaluate import (
     Changes,
     Jobs,
@@ -29,6 +30,8 @@ from rtsep.core.spec import DEFAULT_MODEL
 from rtsep.engine.registry import EngineOptions
 
 app = typer.Typer(help="Measure this machine.", no_args_is_help=True, rich_markup_mode="rich")
+app.command("gpu", epilog=laboratory.EPILOG)(laboratory.gpu)
+app.command("compare", epilog=laboratory.COMPARE_EPILOG)(laboratory.compare)
 
 
 @app.command("latency", epilog="Example:\n\n  rtsep bench latency --rate 48000 --block 128 --report latency.json")

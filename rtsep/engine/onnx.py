@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU, the default engine."""
+"""ONNX Runtime on the CPU, the default engine; its other providers are measured only."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ from rtsep.core.system import Policy, set_thread_policy, thread_policy
 from rtsep.engine.base import Float32
 from rtsep.engine.graph import GraphValue, check_graph
 from rtsep.engine.io_binding import IOBindingEngine, Plan, threads_in_words
-from rtsep.errors import ModelError, one_line
+from rtsep.errors import EngineError, ModelError, one_line
 from rtsep.model.store import StoredModel
 
+CPU, PROVIDER = "CPUExecutionProvider", "ExecutionProvider"
 SILENT = 4  # log severity: what goes wrong is raised, not logged
+
+
+def providers() -> list[str]:
+    """Name what this ONNX Runtime was built for."""
+    found: list[str] = onnxruntime.get_available_providers()
+    return found
 
 
 @dataclass(frozen=True)
@@ -38,17 +45,20 @@ class OnnxEngine(IOBindingEngine):
         threads: of one inference, 1 or more; with 1 the calling thread does all the work.
         beside: an engine of the same model and threads, whose weights this one shares; both may be
             called at once.
+        provider: what runs it; whatever that cannot run the CPU does.
 
     Raises:
-        EngineError: for fewer threads than 1.
+        EngineError: for fewer threads than 1, and for a provider that does not work here.
         ModelError: where the file is no graph or does not match its spec.
     """
 
-    def __init__(self, model: StoredModel, threads: int = 1, beside: OnnxEngine | None = None) -> None:
-        super().__init__(model.spec, f"ONNX Runtime CPU, {threads_in_words(threads)}")
+    def __init__(
+        self, model: StoredModel, threads: int = 1, beside: OnnxEngine | None = None, provider: str = CPU
+    ) -> None:
+        super().__init__(model.spec, f"ONNX Runtime {provider.removesuffix(PROVIDER)}, {threads_in_words(threads)}")
         self._options = onnxruntime.RunOptions()
         self._options.log_severity_level = SILENT
-        self._parts: list[GraphPart] = beside._parts if beside else _load(model, threads)
+        self._parts: list[GraphPart] = beside._parts if beside else _load(model, threads, provider)
         others = len(self._parts) - 1
         self._pool = ThreadPoolExecutor(others, "rtsep-stems") if others else None
 
@@ -98,8 +108,8 @@ class OnnxEngine(IOBindingEngine):
             self._pool.shutdown()
 
 
-def _load(model: StoredModel, threads: int) -> list[GraphPart]:
-    graphs = model.graphs(threads)
+def _load(model: StoredModel, threads: int, provider: str) -> list[GraphPart]:
+    graphs = model.graphs(threads if provider == CPU else 1)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = max(1, threads // len(graphs))
     options.inter_op_num_threads = 1
@@ -110,9 +120,13 @@ def _load(model: StoredModel, threads: int) -> list[GraphPart]:
     parts = []
     for stems, graph in graphs:
         try:
-            session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(graph, options, providers=list(dict.fromkeys((provider, CPU))))
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise ModelError(f"{model.path} is no ONNX model that can run here ({one_line(error)})") from error
+        if provider not in session.get_providers():  # it falls back without an error
+            raise EngineError(
+                f"ONNX Runtime cannot use {provider} here; its libraries are missing or of other versions"
+            )
         check_graph(model, _values(session.get_inputs()), _values(session.get_outputs()), stems)
         parts.append(GraphPart(session, stems))
     return parts

@@ -41,6 +41,8 @@ COMMANDS = (
     ("bench", "latency"),
     ("bench", "jitter"),
     ("bench", "throughput"),
+    ("bench", "gpu"),
+    ("bench", "compare"),
 )
 
 
