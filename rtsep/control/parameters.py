@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from types import MappingProxyType
@@ -30,7 +30,7 @@ class Parameter:
         ParameterError: for an unknown taper, or a fader of another range than a fader's.
     """
 
-    path: str  # in `TABLE` "{deck}" and "{stem}" stand for names
+    path: str  # in `TABLE` "{deck}", "{stem}" and "{bus}" stand for names
     unit: str
     low: float
     high: float
@@ -130,25 +130,44 @@ def _switch(path: str, label: str) -> Parameter:
     return Parameter(path, "switch", 0.0, 1.0, 0.0, label, "switch")
 
 
+def _send(path: str, label: str) -> Parameter:
+    return replace(_fader(path, label), default=SILENCE_DB)
+
+
+SEND_BUSES = ("reverb", "delay")
+MACROS = 8
 TABLE: tuple[Parameter, ...] = (
     _fader("decks/{deck}/stems/{stem}/gain_db", "Gain"),
     Parameter("decks/{deck}/stems/{stem}/pan", "", -1.0, 1.0, 0.0, "Pan", step=0.05),
     _switch("decks/{deck}/stems/{stem}/mute", "Mute"),
     _switch("decks/{deck}/stems/{stem}/solo", "Solo"),
+    *(
+        row
+        for bus in SEND_BUSES
+        for row in (
+            _send(f"decks/{{deck}}/stems/{{stem}}/sends/{bus}_db", f"Send {bus}"),
+            _switch(f"decks/{{deck}}/stems/{{stem}}/sends/{bus}_pre", f"Send {bus} before the fader"),
+        )
+    ),
     _fader("decks/{deck}/gain_db", "Deck"),
     _switch("decks/{deck}/acapella", "Acapella"),
     _switch("decks/{deck}/instrumental", "Instrumental"),
     _switch("decks/{deck}/bypass", "Bypass"),
+    _fader("buses/{bus}/gain_db", "Bus"),
+    _switch("buses/{bus}/mute", "Mute"),
     _fader("master/gain_db", "Master"),
+    Parameter("tempo_bpm", "bpm", 20.0, 300.0, 120.0, "Tempo"),
+    *(Parameter(f"macros/{n}", "", 0.0, 1.0, 0.0, f"Macro {n}", step=0.05) for n in range(1, MACROS + 1)),
 )
 OF_THE_MASTER_BEFORE = re.compile(r"master/(acapella|instrumental|bypass)")
 
 
-def parameters(decks: Mapping[str, tuple[str, ...]]) -> Mapping[str, Parameter]:
+def parameters(decks: Mapping[str, tuple[str, ...]], buses: Sequence[str] = SEND_BUSES) -> Mapping[str, Parameter]:
     """List all parameters of a rig, by path.
 
     Args:
         decks: the stems of each deck, by its name.
+        buses: the names of the others, those for sends and the groups.
 
     Raises:
         ParameterError: for a deck whose name no path can have in it.
@@ -158,8 +177,9 @@ def parameters(decks: Mapping[str, tuple[str, ...]]) -> Mapping[str, Parameter]:
     for row in TABLE:
         for deck, stems in decks.items() if "{deck}" in row.path else (("", ()),):
             for stem in stems if "{stem}" in row.path else ("",):
-                path = row.path.replace("{deck}", deck).replace("{stem}", stem)
-                found[path] = replace(row, path=path)
+                for bus in buses if "{bus}" in row.path else ("",):
+                    path = row.path.replace("{deck}", deck).replace("{stem}", stem).replace("{bus}", bus)
+                    found[path] = replace(row, path=path)
     return MappingProxyType(found)
 
 

@@ -34,6 +34,7 @@ class Snapshot:
     running_s: float  # sound that has been played, in seconds
     latency_ms: dict[str, float | None]  # in ms, by part, None where nobody knows; "total" is of those that are known
     decks: tuple[DeckSnapshot, ...]
+    buses: dict[str, float]  # peaks of send buses and groups, linear, by name
     peaks: dict[str, float]  # linear: "mix", the master
     parameters: dict[str, float]  # every value, by path in full
     late_masks: int

@@ -8,7 +8,6 @@ from contextlib import ExitStack, suppress
 from types import TracebackType
 
 from rtsep.control.actions import Actions, Argument
-from rtsep.control.parameters import parameters
 from rtsep.control.paths import deck_prefix
 from rtsep.control.publisher import Publisher
 from rtsep.control.snapshot import Snapshot
@@ -20,7 +19,7 @@ from rtsep.host.clock import Clock
 from rtsep.host.device_io import LARGEST_BLOCK, RUNNING, STOPPED
 from rtsep.host.engine_thread import EngineThread
 from rtsep.host.late_masks import LateMasks
-from rtsep.host.mixer import set_parameters
+from rtsep.host.mix_settings import mix_parameters, set_parameters
 from rtsep.host.pipeline import Pipeline, run_pipeline, warm_up
 from rtsep.host.realtime import lock_memory, priorities, quiet_python, unlock_memory
 from rtsep.host.rig import HostSettings, Rig
@@ -85,7 +84,7 @@ class Host:
     def __init__(self, engine_thread: EngineThread, clock: Clock, settings: HostSettings) -> None:
         self.rig = rig = Rig(engine_thread.engine, clock, settings)
         prefix = deck_prefix(rig.stems)
-        self.store, self.actions = Store(parameters(rig.stems), prefix), Actions(prefix)
+        self.store, self.actions = Store(mix_parameters(rig.layout), prefix), Actions(prefix)
         self.publisher = Publisher()
         self.ended = threading.Event()  # set by the action `quit`
         self.actions.register("quit", self.ended.set)
@@ -185,7 +184,7 @@ class Host:
             )
 
     def _turn(self, change: Change) -> None:
-        set_parameters(self.rig.mixer, self.rig.stems, self.store.values())
+        set_parameters(self.rig.mixer.settings, self.rig.layout, self.store.values())
 
     def _judge(self) -> None:
         if not self.rig.settings.freewheel:

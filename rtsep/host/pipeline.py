@@ -18,7 +18,7 @@ from rtsep.dsp.ring import RingMemory, playable, readable, writable, write
 from rtsep.host.deck import DeckMemory, separate_hop, take_hop, take_mask
 from rtsep.host.device_io import POLL_NS, PRIMING, RUNNING, STOPPED, DeviceIO
 from rtsep.host.histogram import histogram, record
-from rtsep.host.mixer import Mixer, mix_deck, mix_master, retarget
+from rtsep.host.mixer import Mixer, begin_mix, mix_buses, mix_deck, mix_master
 from rtsep.host.stage import Stage, run_stages
 
 STATE = np.dtype(
@@ -44,8 +44,9 @@ class Pipeline(NamedTuple):
     device: NDArray[np.void]  # (1,) of the callback's STATE
     outputs: RingMemory
     decks: tuple[DeckMemory, ...]  # all of one type, so that kernels can count them through
-    deck_stages: tuple[tuple[Any, ...], ...]  # what the stems of each go through, its faders last
+    deck_stages: tuple[tuple[Any, ...], ...]  # what stems and dry sound of each go through, its faders last
     mixer: Mixer
+    bus_stages: tuple[Any, ...]  # what all buses go through, their faders last
     stages: tuple[Any, ...]  # what the mix goes through, the master's fader last
     hop_times: NDArray[np.void]  # histogram, without the wait for masks
     mask_ages: NDArray[np.void]  # histogram
@@ -59,6 +60,7 @@ def open_pipeline(
     decks: tuple[DeckMemory, ...],
     deck_stages: tuple[tuple[Stage, ...], ...],
     mixer: Mixer,
+    bus_stages: tuple[Stage, ...],
     stages: tuple[Stage, ...],
 ) -> Pipeline:
     """Make a signal path between the callback's rings, ready for `warm_up`.
@@ -67,8 +69,9 @@ def open_pipeline(
         window: how the model is run.
         device_io: the callback's side.
         decks: one or more.
-        deck_stages: what the stems of each go through.
+        deck_stages: what the stems and the dry sound of each go through.
         mixer: of these decks.
+        bus_stages: what all buses go through.
         stages: what the mix goes through.
 
     Thread: any, before the sound starts; not real-time safe (allocates).
@@ -86,6 +89,7 @@ def open_pipeline(
         decks=decks,
         deck_stages=deck_stages,
         mixer=mixer,
+        bus_stages=bus_stages,
         stages=stages,
         hop_times=histogram(),
         mask_ages=histogram(),
@@ -176,8 +180,8 @@ def _mix_decks(pipeline: Pipeline) -> None:
     for stages in literal_unroll(deck_stages):
         deck = pipeline.decks[number]
         separate_hop(deck)
-        run_stages(stages, deck.stems)
-        mix_deck(pipeline.mixer, number, deck.stems, deck.dry, pipeline.mixed)
+        run_stages(stages, deck.sound)
+        mix_deck(pipeline.mixer, number, deck.sound, pipeline.mixed)
         number += 1  # noqa: SIM113 (numba knows no enumerate here)
 
 
@@ -208,9 +212,10 @@ def run_pipeline(pipeline: Pipeline) -> None:
             taken = _take_masks(pipeline)
         waited = clock_ns() - waited
         _count(pipeline, made, due)
-        retarget(pipeline.mixer)
-        pipeline.mixed[:, :] = 0.0
+        begin_mix(pipeline.mixer, pipeline.mixed)
         _mix_decks(pipeline)
+        run_stages(pipeline.bus_stages, pipeline.mixer.buses)
+        mix_buses(pipeline.mixer, pipeline.mixed)
         run_stages(pipeline.stages, pipeline.mixer.mix)
         mix_master(pipeline.mixer, pipeline.mixed)
         write(pipeline.outputs, pipeline.mixed)
