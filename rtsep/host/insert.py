@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from rtsep.dsp.native import clock_ns, kernel, load_acquire, post_shared, store_
 from rtsep.dsp.triple_buffer import publish, take, triple_buffer
 from rtsep.host.device_io import RUNNING
 from rtsep.host.histogram import histogram, record
-from rtsep.host.insert_memory import BACK, NOTHING, OK, SLOTS, WET, get, head_at, holds, put, slot_bytes
+from rtsep.host.insert_memory import BACK, NOTHING, OK, SLOTS, WET, get, holds, put, slot_bytes
 from rtsep.host.stage import stage
 
 FADE_S = 0.010  # of every change: to dry and back, and from one delay to another
@@ -43,7 +43,7 @@ ROW = np.dtype(
         ("old_wet", np.int64),
         ("old", np.int64),
         ("tap_left", np.int64),  # frames of the way from the old tap
-        ("abandoned", np.int64),  # 1: freewheel is not to wait for it
+        ("abandoned", np.int64),  # `slots` that nothing will come back from
         ("sent", np.int64),  # counts, in hops
         ("dry", np.int64),  # that were played dry though they had been sent
         ("unsound", np.int64),  # of these, what came and could not be sound
@@ -138,15 +138,15 @@ def plan_insert(insert: Insert, latency: int, links: Sequence[RowLink | None], s
         insert: whose rows.
         latency: of all of them, in frames; with a chain `slack` hops and the most that one of them reports.
         links: of each row, None for one without a chain.
-        slack: hops after which a hop comes back, 1 to 15.
+        slack: hops after which a hop comes back, 1 to 8.
 
     Raises:
         ValueError: for what its lines cannot hold.
 
     Thread: one at a time; not real-time safe (Python).
     """
-    if len(links) != len(insert.rows) or not 1 <= slack < SLOTS:
-        raise ValueError(f"{len(links)} links, slack {slack}; allowed are {len(insert.rows)}, 1 to {SLOTS - 1}")
+    if len(links) != len(insert.rows) or not 1 <= slack <= SLOTS // 2:
+        raise ValueError(f"{len(links)} links, slack {slack}; allowed are {len(insert.rows)}, 1 to {SLOTS // 2}")
     if not 0 <= latency <= largest_latency(insert):
         raise ValueError(f"latency {latency} frames; allowed are 0 to {largest_latency(insert)}")
     back = int(insert.control[0]["back"])
@@ -236,7 +236,11 @@ def _await(insert: Insert, number: int, due: int) -> None:
     back = row[0].slots + SLOTS * slot_bytes(channels, frames)
     deadline = clock_ns() + PATIENCE_NS
     while not holds(back, due, channels, frames):
-        if load_acquire(row, "abandoned") or load_acquire(insert.device, "phase") != RUNNING or clock_ns() > deadline:
+        if (
+            load_acquire(row, "abandoned") == row[0].slots
+            or load_acquire(insert.device, "phase") != RUNNING
+            or clock_ns() > deadline
+        ):
             return
         wait_shared_until(row[0].head + BACK, clock_ns() + POLL_NS)
 
@@ -246,7 +250,16 @@ def _receive(insert: Insert, number: int) -> bool:
     """Take what comes back for a row into `back`, and count; whether it is wet sound."""
     state, row = insert.state[0], insert.rows[number]
     due = state.hop - state.slack
-    if row.slots == 0 or due < row.first:
+    if row.slots == 0:
+        return False
+    if row.abandoned == row.slots:
+        row.first = state.hop + 1
+        row.dry += 1
+        row.dry_run += 1
+        return False
+    if due < row.first:
+        row.dry += row.dry_run > 0
+        row.dry_run += row.dry_run > 0
         return False
     if insert.device[0].freewheel:
         _await(insert, number, due)
@@ -351,9 +364,9 @@ def counts(insert: Insert, row: int) -> dict[str, int]:
     return {name: int(insert.rows[row][name]) for name in ("sent", "dry", "unsound", "dry_run", "last_run")}
 
 
-def abandon(insert: Insert, row: int, abandoned: Any = True) -> None:
-    """Say whether freewheel is to wait for a row's process no more.
+def abandon(insert: Insert, row: int, slots: int) -> None:
+    """Say that nothing will come back from some slots, where freewheel would wait for it; 0 takes that back.
 
     Thread: any; not real-time safe (Python).
     """
-    insert.rows["abandoned"][row] = int(bool(abandoned))
+    insert.rows["abandoned"][row] = slots

@@ -1,7 +1,7 @@
 """The memory that the signal path shares with a process of effects: for each row, slots to it and slots back.
 
-A slot carries the number of its hop, written last and read before and after its sound: what is torn, old or written over
-is not there. Nothing in here is trusted: the other side may have written anything, anywhere.
+A slot carries the number of its hop, written last and read before and after its sound: what is torn, old or written
+over is not there. Nothing in here is trusted: the other side may have written anything, anywhere.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ HEAD = np.dtype(
         ("row", np.int64),  # that it is working on, or -1
         ("effect", np.int64),  # of that row's chain, or -1
         ("since_ns", np.int64),  # when it began with it
+        ("built_row", np.int64),  # the same of what is being built or turned beside
+        ("built_effect", np.int64),
         ("failed_row", np.int64),  # the last that was not OK, and why
         ("failed_effect", np.int64),
         ("failure", np.int64),
@@ -49,7 +51,8 @@ SLOT = np.dtype(
     ],
     align=True,
 )
-SLOT_BYTES, BACK = SLOT.itemsize, 8  # of the record; where in HEAD `back` lies
+HEAD_BYTES, SLOT_BYTES = HEAD.itemsize, SLOT.itemsize  # of the records
+BACK = 8  # where in HEAD `back` lies; `work` comes first
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class InsertLayout:
     @property
     def size(self) -> int:
         """Of all of it, in bytes."""
-        return HEAD.itemsize + self.rows * self.row_bytes
+        return HEAD_BYTES + self.rows * self.row_bytes
 
 
 @inlined
@@ -102,14 +105,14 @@ class InsertMemory:
         self._map = mmap.mmap(self.descriptor, layout.size)
         self._bytes = np.frombuffer(self._map, np.uint8)
         self.address = self._bytes.ctypes.data
-        self.head: NDArray[np.void] = self._bytes[: HEAD.itemsize].view(HEAD)
+        self.head: NDArray[np.void] = self._bytes[:HEAD_BYTES].view(HEAD)
 
     def row_address(self, row: int) -> int:
         """Where the slots of a row begin.
 
         Thread: any; not real-time safe (Python).
         """
-        return self.address + HEAD.itemsize + row * self.layout.row_bytes
+        return self.address + HEAD_BYTES + row * self.layout.row_bytes
 
     def clear(self) -> None:
         """Forget what is in it, for another process; the signal path may go on sending meanwhile.
@@ -117,9 +120,9 @@ class InsertMemory:
         Thread: any, while no process has it; not real-time safe (Python).
         """
         self.head[0] = np.zeros((), HEAD)
-        self.head["row"] = self.head["effect"] = self.head["failed_row"] = -1
+        self.head["row"] = self.head["effect"] = self.head["built_row"] = self.head["failed_row"] = -1
         stride = self.layout.slot_bytes
-        slots = self._bytes[HEAD.itemsize :].reshape(-1, stride)
+        slots = self._bytes[HEAD_BYTES:].reshape(-1, stride)
         slots[:, :8] = 0xFF  # hop -1
 
     def close(self) -> None:
@@ -159,15 +162,6 @@ def sound_at(address: int, channels: int, hop: int) -> Any:
     Thread: any, within kernels; real-time safe.
     """
     return numba.carray(pointer_at(address + SLOT_BYTES), (channels, hop), np.float32)
-
-
-@kernel
-def head_at(address: int) -> Any:
-    """Give the HEAD record at an address, as an array of one.
-
-    Thread: any, within kernels; real-time safe.
-    """
-    return numba.carray(pointer_at(address), (1,), HEAD)
 
 
 @kernel
@@ -248,5 +242,7 @@ def newest(slots: int, channels: int, frames: int) -> int:
     """
     found = -1
     for place in range(SLOTS):
-        found = max(found, load_acquire(slot_at(slots + place * slot_bytes(channels, frames)), "hop"))
+        hop = load_acquire(slot_at(slots + place * slot_bytes(channels, frames)), "hop")
+        if hop % SLOTS == place:
+            found = max(found, hop)
     return found
