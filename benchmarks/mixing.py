@@ -25,7 +25,7 @@ MixStages = tuple[Faders, Strips, Faders, Faders]
 
 def mix_stages(mixer: Mixer) -> MixStages:
     """What a hop goes through: switches and faders of the deck, the buses' faders, the master's."""
-    return strip_switches(mixer, 0), strip_faders(mixer, 0), bus_faders(mixer), master_fader(mixer)
+    return strip_switches(mixer, 0), strip_faders(mixer), bus_faders(mixer), master_fader(mixer)
 
 
 @kernel

@@ -64,7 +64,9 @@ class DeckSettings:
         return self.file.path.name if self.file else f"input {','.join(map(str, self.channels))}"
 
 
-def open_deck(model: ModelSpec, window: WindowSpec, deck_input: DeckInput, behind: int) -> DeckMemory:
+def open_deck(
+    model: ModelSpec, window: WindowSpec, deck_input: DeckInput, behind: int, sound: NDArray[np.float32]
+) -> DeckMemory:
     """Make a silent deck with equal masks.
 
     Args:
@@ -72,11 +74,11 @@ def open_deck(model: ModelSpec, window: WindowSpec, deck_input: DeckInput, behin
         window: how it is run.
         deck_input: where its sound comes from.
         behind: frames that stages add which its dry sound does not go through, by which it is delayed too.
+        sound: (S + 1, C, hop), where its stems and its dry sound go.
 
     Thread: any, before the sound starts; not real-time safe (allocates).
     """
     stems, channels, hop = len(model.stems), model.channels, window.hop
-    sound = np.zeros((stems + 1, channels, hop), np.float32)
     state = np.zeros(1, STATE)
     state["taken"] = state["nonfinite_mask_hop"] = -1
     return DeckMemory(
@@ -179,7 +181,7 @@ class Deck:
         window: how the model is run.
         deck_input: where its sound comes from.
         memory: as kernels see it.
-        stages: what its stems and its dry sound go through, the faders last.
+        stages: what its stems go through before their inserts, the switches last.
         player: of its file.
         recorder: of its stems.
 

@@ -18,6 +18,7 @@ from rtsep.host.device_io import LARGEST_BLOCK
 from rtsep.host.engine_thread import EngineThread
 from rtsep.host.host import Host
 from rtsep.host.jack import JackClock, input_names, output_names
+from rtsep.host.mix_layout import MixLayout, parse_groups
 from rtsep.host.model_choice import LiveModel, choose_model
 from rtsep.host.null_clock import NULL, NULL_BLOCK, NullClock
 from rtsep.host.options import LiveOptions
@@ -52,7 +53,9 @@ def open_host(options: LiveOptions) -> Host:
         written = tuple(folder / f"{stem}.wav" for folder in folders.values() if folder for stem in model.stems)
         for reader in readers.values():
             keep_source(reader.path, written)
-        routes = parse_routes(options.route, {deck.name: model.stems for deck in decks}, model.channels)
+        stems = {deck.name: model.stems for deck in decks}
+        layout = MixLayout(stems, parse_groups(options.group, stems))
+        routes = parse_routes(options.route, stems, model.channels, layout.own_buses)
         clock = _clock(options, decks, output, rate, routes)
         settings = HostSettings(
             window=found[0].window,
@@ -67,6 +70,7 @@ def open_host(options: LiveOptions) -> Host:
                 )
                 for deck in decks
             ),
+            groups=layout.groups,
             compute=options.compute,
             freewheel=options.freewheel,
             note=found[0].note,

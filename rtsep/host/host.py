@@ -84,7 +84,8 @@ class Host:
     def __init__(self, engine_thread: EngineThread, clock: Clock, settings: HostSettings) -> None:
         self.rig = rig = Rig(engine_thread.engine, clock, settings)
         prefix = deck_prefix(rig.stems)
-        self.store, self.actions = Store(mix_parameters(rig.layout), prefix), Actions(prefix)
+        self._mixed = mix_parameters(rig.layout)
+        self.store, self.actions = Store(self._mixed, prefix), Actions(prefix)
         self.publisher = Publisher()
         self.ended = threading.Event()  # set by the action `quit`
         self.actions.register("quit", self.ended.set)
@@ -184,7 +185,8 @@ class Host:
             )
 
     def _turn(self, change: Change) -> None:
-        set_parameters(self.rig.mixer.settings, self.rig.layout, self.store.values())
+        if change.path in self._mixed:
+            set_parameters(self.rig.mixer.settings, self.rig.layout, self.store.values())
 
     def _judge(self) -> None:
         if not self.rig.settings.freewheel:

@@ -48,6 +48,19 @@ class MixLayout:
         return tuple((deck, stem) for deck, stems in self.decks.items() for stem in stems)
 
     @cached_property
+    def rows(self) -> tuple[Source, ...]:
+        """What goes through the inserts of strips: the stems of a deck, its dry sound (no stem), the next deck's."""
+        return tuple((deck, stem) for deck, stems in self.decks.items() for stem in (*stems, ""))
+
+    def rows_of(self, deck: str) -> slice:
+        """Where the stems and the dry sound of a deck lie among the rows.
+
+        Thread: any; not real-time safe (Python).
+        """
+        first = next(n for n, (owner, _) in enumerate(self.rows) if owner == deck)
+        return slice(first, first + len(self.decks[deck]) + 1)
+
+    @cached_property
     def own_buses(self) -> tuple[str, ...]:
         """Those with faders at `buses/`: send buses and groups."""
         return (*SEND_BUSES, *self.groups)

@@ -27,7 +27,10 @@ WET, DRY = 0, 1  # what a deck's bus has: its stems, or its input
 
 
 class Mixer(NamedTuple):
-    """A mixer as kernels see it; S stems of all decks, D decks, B buses (the decks' first), C channels."""
+    """A mixer as kernels see it; S stems of all decks, D decks, B buses (the decks' first), C channels.
+
+    Faders have R = S + D rows: the stems of a deck, its dry sound, those of the next.
+    """
 
     settings: MixSettings
     first: NDArray[np.int64]  # (D + 1,) the first stem of each deck
@@ -35,8 +38,8 @@ class Mixer(NamedTuple):
     home: NDArray[np.int64]  # (S,) the bus of each strip
     ramp: int  # frames
     switches: NDArray[np.void]  # (S, C) of RAMP, as all that follow
-    faders: NDArray[np.void]  # (S, C)
-    sends: NDArray[np.void]  # (S, send buses, 2, C)
+    faders: NDArray[np.void]  # (R, C)
+    sends: NDArray[np.void]  # (R, send buses, 2, C)
     grouped: NDArray[np.void]  # (S, C) the way to a group, which is shut while the deck is bypassed
     blends: NDArray[np.void]  # (D, 2, C) WET and DRY of a deck's bus
     bus_faders: NDArray[np.void]  # (B, C)
@@ -67,8 +70,8 @@ def open_mixer(layout: MixLayout, channels: int, routes: Sequence[Route], sample
         home=np.array(layout.homes, np.int64),
         ramp=max(1, int(RAMP_S * sample_rate)),
         switches=open_ramps(strips, channels),
-        faders=open_ramps(strips, channels),
-        sends=open_ramps(*settings.sends.shape[1:], channels),
+        faders=open_ramps(strips + decks, channels),
+        sends=open_ramps(strips + decks, *settings.sends.shape[2:], channels),
         grouped=open_ramps(strips, channels),
         blends=open_ramps(decks, 2, channels),
         bus_faders=open_ramps(buses, channels),
@@ -78,6 +81,7 @@ def open_mixer(layout: MixLayout, channels: int, routes: Sequence[Route], sample
         meters=open_meters(layout, routes, channels, sample_rate, hop),
     )
     set_parameters(settings, layout, default_settings(layout))
+    mixer.faders["target"] = 1.0  # of dry sounds for good
     retarget(mixer)
     ramps = mixer.switches, mixer.faders, mixer.sends, mixer.grouped, mixer.blends, mixer.bus_faders, mixer.master_fader
     for one in ramps:
@@ -93,14 +97,13 @@ def strip_switches(mixer: Mixer, deck: int) -> Faders:
     return Faders(mixer.switches[mixer.first[deck] : mixer.first[deck + 1]])
 
 
-def strip_faders(mixer: Mixer, deck: int) -> Strips:
-    """Give faders and sends of one deck's stems, as a stage behind their inserts.
+def strip_faders(mixer: Mixer) -> Strips:
+    """Give faders and sends of all decks' stems, as a stage behind their inserts.
 
     Thread: any, before the sound starts; not real-time safe (Python).
     """
-    own = slice(mixer.first[deck], mixer.first[deck + 1])
     decks = len(mixer.blends)
-    return Strips(mixer.faders[own], mixer.sends[own], mixer.buses[decks : decks + mixer.sends.shape[1]])
+    return Strips(mixer.faders, mixer.sends, mixer.buses[decks : decks + mixer.sends.shape[1]])
 
 
 def bus_faders(mixer: Mixer) -> Faders:
@@ -170,11 +173,11 @@ def _retarget_deck(mixer: Mixer, deck: int, front: int) -> None:
             side = strip.pan if channel == 0 else -strip.pan
             balance = 1.0 - max(0.0, side) if channels == 2 else 1.0
             aim(mixer.switches[stem, channel], 1.0 if sounding else 0.0, frames)
-            aim(mixer.faders[stem, channel], strip.gain * balance, frames)
+            aim(mixer.faders[stem + deck, channel], strip.gain * balance, frames)
             aim(mixer.grouped[stem, channel], wet, frames)
             for bus in range(mixer.sends.shape[1]):
                 for place in (POST, PRE):
-                    aim(mixer.sends[stem, bus, place, channel], settings.sends[front, stem, bus, place], frames)
+                    aim(mixer.sends[stem + deck, bus, place, channel], settings.sends[front, stem, bus, place], frames)
     for channel in range(channels):
         aim(mixer.blends[deck, WET, channel], wet, frames)
         aim(mixer.blends[deck, DRY, channel], 1.0 - wet, frames)

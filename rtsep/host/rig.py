@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import numpy as np
+
 from rtsep.audio.writers import StemWriter
 from rtsep.core.budget import Budget, wanted_compute
 from rtsep.core.spec import AudioSpec, Latency, WindowSpec
@@ -16,6 +18,7 @@ from rtsep.host.clock import Clock
 from rtsep.host.deck import Deck, DeckSettings, file_length, open_deck
 from rtsep.host.delay import Delay, delay
 from rtsep.host.device_io import LARGEST_BLOCK, RUNNING, DeckInput, DeviceIO, InputSettings, open_device_io
+from rtsep.host.insert import Insert, open_insert
 from rtsep.host.mix_layout import MixLayout, Strip
 from rtsep.host.mixer import bus_faders, master_fader, open_mixer, strip_faders, strip_switches
 from rtsep.host.pipeline import open_pipeline
@@ -37,6 +40,7 @@ class HostSettings:
     routes: tuple[Route, ...]
     decks: tuple[DeckSettings, ...] = (DeckSettings(),)
     groups: Mapping[str, tuple[Strip, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    inserts: bool = False  # whether strips, buses and the master have places for chains of effects
     compute: int | None = None
     stages: tuple[Stage, ...] = ()  # what the mix goes through before the master's fader
     freewheel: bool = False  # files without pacing, JACK freewheel: every mask is fresh
@@ -64,12 +68,23 @@ class Rig:
         self.device_io = self._open_device_io()
         self.layout = MixLayout(self.stems, settings.groups)
         self.mixer = open_mixer(self.layout, self.model.channels, settings.routes, rate, window.hop)
+        self._sound = np.zeros((len(self.layout.rows), self.model.channels, window.hop), np.float32)
+        self.inserts = self._open_inserts()
         self._latency = Latency()
         with ExitStack() as self._opened:  # recordings that were begun, should anything be lacking
             self.decks = tuple(self._open_deck(number) for number in range(len(settings.decks)))
             memories, deck_stages = tuple(deck.memory for deck in self.decks), tuple(deck.stages for deck in self.decks)
-            bus_stages, stages = (bus_faders(self.mixer),), (*settings.stages, master_fader(self.mixer))
-            self.pipeline = open_pipeline(window, self.device_io, memories, deck_stages, self.mixer, bus_stages, stages)
+            self.pipeline = open_pipeline(
+                window,
+                self.device_io,
+                memories,
+                deck_stages,
+                self.mixer,
+                self._sound,
+                (*self.inserts[:1], strip_faders(self.mixer)),
+                (*self.inserts[1:2], bus_faders(self.mixer)),
+                (*settings.stages, *self.inserts[2:], master_fader(self.mixer)),
+            )
             self.scheduler = InferenceScheduler(engine, window, self.pipeline)
             self._opened.pop_all()
 
@@ -83,7 +98,8 @@ class Rig:
     def latency(self) -> Latency:
         """Every part of the way from a deck's input to the output, in frames, as it is now or was last."""
         if int(self.device_io.state[0]["phase"]) == RUNNING:  # decks are in time, and so are buses
-            stages = total_latency((self.device_io, self.decks[0], *self.pipeline.bus_stages, *self.pipeline.stages))
+            behind = *self.pipeline.strip_stages, *self.pipeline.bus_stages, *self.pipeline.stages
+            stages = total_latency((self.device_io, self.decks[0], *behind))
             self._latency = Latency(device=self.clock.latency) + stages
         return self._latency
 
@@ -103,6 +119,12 @@ class Rig:
     def budget(self) -> Budget:
         """The time that a mask may take, as it is now."""
         return Budget(self.settings.window, self.audio.block, self.device_io.latency.compute)
+
+    def _open_inserts(self) -> tuple[Insert, ...]:
+        """Those of the strips, the buses and the master; none where none are wanted."""
+        levels = (len(self.layout.rows), len(self.layout.buses), 1) if self.settings.inserts else ()
+        rate, hop = self.clock.spec.sample_rate, self.settings.window.hop
+        return tuple(open_insert(self.device_io.state, rows, self.model.channels, hop, rate) for rows in levels)
 
     def _open_device_io(self) -> DeviceIO:
         settings, spec = self.settings, self.clock.spec
@@ -137,9 +159,9 @@ class Rig:
         if settings.record:
             recorder, tap = self._open_recorder(f"recorder{of_deck}", settings, deck_input)
             of_stems = (tap, *of_stems)
-        memory = open_deck(self.model, self.settings.window, deck_input, total_latency(of_stems).total)
-        before = (StemStages(of_stems),) if of_stems else ()
-        stages = (*before, strip_switches(self.mixer, number), strip_faders(self.mixer, number))
+        behind, own = total_latency(of_stems).total, self.layout.rows_of(settings.name)
+        memory = open_deck(self.model, self.settings.window, deck_input, behind, self._sound[own])
+        stages = (*((StemStages(of_stems),) if of_stems else ()), strip_switches(self.mixer, number))
         return Deck(settings, self.settings.window, deck_input, memory, stages, player, recorder)
 
     def _in_time(self, settings: DeckSettings) -> tuple[Delay, ...]:

@@ -35,16 +35,16 @@ def parse_routes(
 
     Thread: any; not real-time safe (Python).
     """
-    known = {name: ("", bus) for bus in buses for name in (f"buses/{bus}", bus)}
-    known |= {f"{deck}/{stem}": (deck, stem) for deck, stems in decks.items() for stem in (*stems, MIX)}
+    known = {f"{deck}/{stem}": (deck, stem) for deck, stems in decks.items() for stem in (*stems, MIX)}
     if len(decks) == 1:
         known |= {place[1]: place for place in known.values()}
     known[MIX] = ("", MIX)
+    known = {name: ("", bus) for bus in buses for name in (f"buses/{bus}", bus)} | known
     routes = []
     for text in [word for entry in texts for word in entry.split()] or [f"{MIX}=1,2" if channels > 1 else f"{MIX}=1"]:
         source, equals, numbers = text.partition("=")
         if source not in known:
-            short = [name for name in known if not name.startswith("buses/") and (len(decks) > 1 or "/" not in name)]
+            short = [name for name in known if "/" not in name or (len(decks) > 1 and not name.startswith("buses/"))]
             raise RouteError(f"route {text!r}: there is no stem {source!r}; choose from {', '.join(short)}")
         parts = numbers.split(",")
         if not equals or not all(part.isdecimal() and 0 < int(part) <= 256 for part in parts) or len(parts) > channels:

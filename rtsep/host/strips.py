@@ -1,4 +1,4 @@
-"""The end of a deck's strips, behind their inserts: sends before the faders, the faders, sends behind them."""
+"""The end of all strips, behind their inserts: sends before the faders, the faders, sends behind them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ POST, PRE = 0, 1  # where a send is taken: behind the fader, or before it
 
 
 class Strips(NamedTuple):
-    """A stage: faders and sends of one deck's stems; its dry sound, the last row, passes as it is.
+    """A stage: faders and sends of all decks' stems; the ramps of a dry sound, behind its deck's stems, rest.
 
     Thread: any; not real-time safe (Python).
     """
 
-    faders: NDArray[np.void]  # (S, C) of RAMP
-    sends: NDArray[np.void]  # (S, send buses, 2, C) of RAMP: POST and PRE
+    faders: NDArray[np.void]  # (R, C) of RAMP, R strips and dry sounds
+    sends: NDArray[np.void]  # (R, send buses, 2, C) of RAMP: POST and PRE
     buses: NDArray[np.float32]  # (send buses, C, hop), added to
 
     @property
@@ -36,16 +36,16 @@ def run_strips(strips: Strips, block: NDArray[np.float32]) -> None:
 
     Args:
         strips: their ramps go on; their buses are added to.
-        block: (S + 1, channels, hop), in place.
+        block: (R, channels, hop), in place.
 
     Thread: the pipeline's; real-time safe.
     """
-    stems, channels = strips.faders.shape
-    for stem in range(stems):
+    rows, channels = strips.faders.shape
+    for row in range(rows):
         for channel in range(channels):
-            sound = block[stem, channel]
+            sound = block[row, channel]
             for bus in range(len(strips.buses)):
-                add(strips.sends[stem, bus, PRE, channel], sound, strips.buses[bus, channel])
-            scale(strips.faders[stem, channel], sound)
+                add(strips.sends[row, bus, PRE, channel], sound, strips.buses[bus, channel])
+            scale(strips.faders[row, channel], sound)
             for bus in range(len(strips.buses)):
-                add(strips.sends[stem, bus, POST, channel], sound, strips.buses[bus, channel])
+                add(strips.sends[row, bus, POST, channel], sound, strips.buses[bus, channel])

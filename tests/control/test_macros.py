@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtsep.control.macros import MacroTarget, Macros
+from rtsep.control.macros import Macros, MacroTarget
 from rtsep.control.parameters import Parameter, parameters
 from rtsep.control.store import Change, Store
 from rtsep.errors import ParameterError

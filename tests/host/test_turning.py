@@ -41,7 +41,7 @@ def level(mixer: Mixer) -> float:
     sound, out = np.ones((3, 2, HOP), np.float32), np.zeros((HOP, 2), np.float32)
     for _ in range(4):
         sound[0], sound[1] = 0.5, 0.25
-        mix_hop(mixer, [sound], out)
+        mix_hop(mixer, sound, out)
     return float(out[-1, 0])
 
 

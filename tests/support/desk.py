@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -34,12 +34,15 @@ RAMP = RATE // 100  # 10 ms
 LEVELS = (0.5, 0.25, 0.125)  # constant stems
 
 
-def mix_hop(mixer: Mixer, sounds: Sequence[Float32], out: Float32) -> None:
-    """Mix a hop: each deck's stems and dry sound (stems + 1, channels, hop), in place, to (hop, outputs)."""
+def mix_hop(mixer: Mixer, sound: Float32, out: Float32) -> None:
+    """Mix a hop of stems and dry sound, deck by deck (rows, channels, hop), in place, to (hop, outputs)."""
     begin_mix(mixer, out)
-    for deck, sound in enumerate(sounds):
-        run_stages((strip_switches(mixer, deck), strip_faders(mixer, deck)), sound)
-        mix_deck(mixer, deck, sound, out)
+    decks = [sound[a + deck : b + deck + 1] for deck, (a, b) in enumerate(pairwise(mixer.first))]
+    for deck, own in enumerate(decks):
+        run_stages((strip_switches(mixer, deck),), own)
+    run_stages((strip_faders(mixer),), sound)
+    for deck, own in enumerate(decks):
+        mix_deck(mixer, deck, own, out)
     run_stages((bus_faders(mixer),), mixer.buses)
     mix_buses(mixer, out)
     run_stages((master_fader(mixer),), mixer.mix)
@@ -93,7 +96,7 @@ class Desk:
     def hop(self, stems: Float32, dry: Float32) -> Float32:
         """As the signal path mixes one: (hop, outputs)."""
         out, first = np.zeros((HOP, self.outputs), np.float32), self.mixer.first
-        mix_hop(self.mixer, [np.stack([*stems[a:b], dry]) for a, b in pairwise(first)], out)
+        mix_hop(self.mixer, np.stack([row for a, b in pairwise(first) for row in (*stems[a:b], dry)]), out)
         return out
 
     def settled(self, deck: str = "a", /, **settings: float) -> list[float]:
