@@ -1,1 +1,1 @@
-"""Chains of effects: what they are, what runs them in a process of its own, and the scan of plugins."""
+"""Effects: chains of plugins in processes of their own, who keeps these, and the scan of plugins."""
