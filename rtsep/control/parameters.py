@@ -18,7 +18,7 @@ from rtsep.errors import ParameterError
 SILENCE_DB = -60.0  # a fader at its lower end is shut
 # A mixing desk's fader: position and dB; half of the way is for the last 10 dB below unity and what lies above.
 FADER = ((0.0, SILENCE_DB), (0.25, -30.0), (0.5, -10.0), (0.75, 0.0), (1.0, 12.0))
-TAPERS = ("linear", "switch", "fader")
+TAPERS = ("linear", "switch", "fader", "log")  # log: as frequencies are, the same ratio over the same way
 DIGITS = 9  # values that come of a position or a step are rounded so: -6.3 dB comes back as -6.3
 
 
@@ -27,7 +27,7 @@ class Parameter:
     """One knob or switch. A switch has the unit "switch" and the values 0 and 1.
 
     Raises:
-        ParameterError: for an unknown taper, or a fader of another range than a fader's.
+        ParameterError: for an unknown taper, a fader of another range than a fader's, or "log" down to 0.
     """
 
     path: str  # in `TABLE` "{deck}", "{stem}" and "{bus}" stand for names
@@ -45,6 +45,8 @@ class Parameter:
             raise ParameterError(f"{self.path}: taper {self.taper!r} is unknown; choose from {', '.join(TAPERS)}")
         if self.taper == "fader" and (self.low, self.high) != (FADER[0][1], FADER[-1][1]):
             raise ParameterError(f"{self.path}: a fader goes from {FADER[0][1]:g} to {FADER[-1][1]:g} dB")
+        if self.taper == "log" and self.low <= 0.0:
+            raise ParameterError(f"{self.path}: a range of ratios begins above 0, not at {self.low:g}")
 
     def check(self, value: float) -> float:
         """Check a value, and give it as a float.
@@ -65,6 +67,8 @@ class Parameter:
             ParameterError: see `Parameter.check`.
         """
         number = self.check(value)
+        if self.taper == "log":
+            return math.log(number / self.low) / math.log(self.high / self.low)
         return _along(tuple((level, position) for position, level in self._curve), number)
 
     def from_normalised(self, position: float) -> float:
@@ -78,6 +82,8 @@ class Parameter:
             raise ParameterError(f"{self.path}: position {place:g} is out of range; allowed are 0 to 1")
         if self.taper == "switch":
             return self.high if place >= 0.5 else self.low
+        if self.taper == "log":
+            return self._within(self.low * (self.high / self.low) ** place)
         return self._within(_along(self._curve, place))
 
     def stepped(self, value: float, steps: float) -> float:
