@@ -43,10 +43,6 @@ class ConfigError(RtsepError):
     """A settings file that cannot be read, or an entry that is unknown or of the wrong type."""
 
 
-class EffectError(RtsepError):
-    """A plugin or a chain that is missing, fails, or asks for what cannot be."""
-
-
 def one_line(error: Exception) -> str:
     """Give a library's error message as one line that is not too long."""
     return " ".join(str(error).split())[:300]

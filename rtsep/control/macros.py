@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtsep.control.parameters import MACROS
+from rtsep.control.paths import ROOTS
 from rtsep.control.store import Change, Store
 from rtsep.errors import ParameterError
 
@@ -50,7 +51,10 @@ class Macros:
 
     def __init__(self, store: Store, targets: Mapping[int, tuple[MacroTarget, ...]]) -> None:
         self._store = store
-        self._targets = {macro_path(number): row for number, row in targets.items()}
+        self._targets = {
+            macro_path(number): tuple(replace(one, path=self._full(one.path)) for one in row)
+            for number, row in targets.items()
+        }
         for path, row in self._targets.items():
             for target in row:
                 if target.path.startswith("macros/"):
@@ -59,6 +63,10 @@ class Macros:
                     _value(store, target, 0.0)
                     _value(store, target, 1.0)
         self.stop: Callable[[], None] = store.subscribe(self._turn)
+
+    def _full(self, path: str) -> str:
+        """As `resolve` does, but for what may not be there yet."""
+        return path if path in self._store.table or path.startswith(ROOTS) else self._store.prefix + path
 
     def _turn(self, change: Change) -> None:
         targets = self._targets.get(change.path, ())

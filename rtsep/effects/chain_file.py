@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from rtsep.control.macros import MacroTarget
 from rtsep.core.config import read_settings
 from rtsep.effects.chain import ChainSettings, EffectSettings
 from rtsep.errors import ConfigError, EffectError
@@ -42,6 +43,7 @@ class ChainFile:
     decks: dict[str, DeckEffects] = field(default_factory=dict)
     buses: dict[str, StripEffects] = field(default_factory=dict)
     master: StripEffects = StripEffects()
+    macros: dict[str, tuple[MacroTarget, ...]] = field(default_factory=dict)  # what each turns, by its number
 
     def chains(self) -> dict[str, ChainSettings]:
         """Give the chains by the path of their strip; `stems/vocals` is that stem of every deck."""
@@ -65,11 +67,26 @@ def read_chains(path: Path) -> dict[str, ChainSettings]:
     Raises:
         ConfigError: for a file that cannot be read, or is not as it must be.
     """
+    return chains_of(ChainFile(**read_settings(path, ChainFile)), path)
+
+
+def chains_of(tables: ChainFile, path: Path) -> dict[str, ChainSettings]:
+    """Give the chains of tables that were read.
+
+    Args:
+        tables: of a file.
+        path: the file.
+
+    Returns:
+        Chains by the path of their strip, with the paths of presets in full.
+
+    Raises:
+        ConfigError: for a preset that lies elsewhere.
+    """
     try:
-        chains = ChainFile(**read_settings(path, ChainFile)).chains()
         return {
             strip: ChainSettings(tuple(_with_preset(effect, path) for effect in chain.effects))
-            for strip, chain in chains.items()
+            for strip, chain in tables.chains().items()
         }
     except EffectError as error:
         raise ConfigError(f"{path}: {error}") from error

@@ -30,8 +30,12 @@ NULL_RATE = 48000
 LEAST_BLOCK = 16  # frames
 
 
-def open_host(options: LiveOptions) -> Host:
+def open_host(options: LiveOptions, inserts: bool = False) -> Host:
     """Find model, devices and files, fit them together, and build the host.
+
+    Args:
+        options: what is played, and how; who attaches the effects reads their file.
+        inserts: whether there are to be places for chains of effects.
 
     Raises:
         RtsepError: for every lack, of the kind of what is lacking.
@@ -71,6 +75,7 @@ def open_host(options: LiveOptions) -> Host:
                 for deck in decks
             ),
             groups=layout.groups,
+            inserts=inserts,
             compute=options.compute,
             freewheel=options.freewheel,
             note=found[0].note,

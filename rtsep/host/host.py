@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from types import TracebackType
+from typing import Protocol
 
 from rtsep.control.actions import Actions, Argument
 from rtsep.control.paths import deck_prefix
 from rtsep.control.publisher import Publisher
-from rtsep.control.snapshot import Snapshot
+from rtsep.control.snapshot import ChainSnapshot, Snapshot
 from rtsep.control.store import Change, Store
 from rtsep.core.system import Policy, policy_of, set_thread_policy
 from rtsep.errors import DeviceError, RtsepError
@@ -66,6 +68,27 @@ class Closing(Worker):
         self._clock.close()
 
 
+class Effects(Protocol):
+    """What a host knows of those who keep chains in its inserts.
+
+    Thread: any; not real-time safe (Python).
+    """
+
+    @property
+    def notice(self) -> str:
+        """What went wrong lately, in one line, or nothing."""
+
+    @property
+    def faults(self) -> list[str]:
+        """What went wrong, the newest last, each in a line."""
+
+    def seen(self) -> tuple[ChainSnapshot, ...]:
+        """Give what is to be seen of all chains.
+
+        Thread: any; not real-time safe (locks).
+        """
+
+
 class Host:
     """`with Host(engine_thread, clock, settings) as host:` plays until the block is left.
 
@@ -90,6 +113,8 @@ class Host:
         self.ended = threading.Event()  # set by the action `quit`
         self.actions.register("quit", self.ended.set)
         self.supervisor = Supervisor()
+        self.effects: Effects | None = None
+        self.before_sound: list[Callable[[], None]] = []  # done once block and priorities are known
         self.late_masks = LateMasks(rig.pipeline, rig.scheduler.times, lambda: rig.budget)
         self.watch = Watch(clock, rig.device_io, self._publish, self._judge)
         self._engine_thread, self._signal_path = engine_thread, SignalPath(rig.pipeline)
@@ -119,7 +144,9 @@ class Host:
         """What should be known first, in one line, or nothing."""
         left = " and ".join(self.supervisor.left_behind)
         behind = f"the {left} did not end and was left behind" if left else ""
-        return warning(self.rig, self.watch, self.supervisor) or behind or self.store.failure or self.late_masks.advice
+        effects = self.effects.notice if self.effects else ""
+        lines = warning(self.rig, self.watch, self.supervisor), behind, self.store.failure, effects
+        return next((line for line in lines if line), self.late_masks.advice)
 
     def snapshot(self) -> Snapshot:
         """Give what was to be seen when the watch looked last, or before the sound what there is.
@@ -129,7 +156,12 @@ class Host:
         return self.publisher.latest or self._snapshot()
 
     def _snapshot(self) -> Snapshot:
-        return snapshot(self.rig, self.watch, self.store.values(), self.finished, self.warning)
+        return snapshot(self.rig, self.watch, self.store.values(), self.finished, self.warning, self.chains)
+
+    @property
+    def chains(self) -> tuple[ChainSnapshot, ...]:
+        """The chains that have effects."""
+        return self.effects.seen() if self.effects else ()
 
     # Running -----------------------------------------------------------------------------------
 
@@ -162,6 +194,8 @@ class Host:
             callback = rig.device_io.state[0]
             ours = priorities(policy_of(int(callback["scheduler"]), int(callback["priority"])))
             self._signal_path.policy, rig.scheduler.policy = ours.pipeline, ours.inference
+        for work in self.before_sound:
+            work()
         self._engine_thread.begin(rig.scheduler.run)
         self.supervisor.start(self._signal_path)
         # It needs the GIL once more, which others may hold.

@@ -32,6 +32,9 @@ class LiveOptions:
     group: Annotated[
         tuple[str, ...], Option("Buses of several stems, as `beat=drums,bass`, or `beat=a/drums,b/drums` of decks.")
     ] = ()
+    effects: Annotated[
+        Path | None, Option("Chains of effects of strips, buses and master, a TOML file; see docs/effects.md.")
+    ] = None
     record: Annotated[
         Path | None, Option("Write every stem to this folder, of several decks each to one of its own in it.")
     ] = None

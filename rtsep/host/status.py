@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rtsep.control.snapshot import MIX, DeckSnapshot, Snapshot
+from rtsep.control.snapshot import MIX, ChainSnapshot, DeckSnapshot, Snapshot
 from rtsep.core.latency import latency_report
 from rtsep.host.deck import Deck
 from rtsep.host.device_io import LARGEST_BLOCK
@@ -16,7 +16,14 @@ from rtsep.host.watch import Watch
 SILENT_S = 5.0  # an input that is all zeros for longer is told of
 
 
-def snapshot(rig: Rig, watch: Watch, values: Mapping[str, float], finished: bool, said: str) -> Snapshot:
+def snapshot(
+    rig: Rig,
+    watch: Watch,
+    values: Mapping[str, float],
+    finished: bool,
+    said: str,
+    effects: tuple[ChainSnapshot, ...] = (),
+) -> Snapshot:
     """Give what is to be seen now.
 
     Args:
@@ -25,6 +32,7 @@ def snapshot(rig: Rig, watch: Watch, values: Mapping[str, float], finished: bool
         values: of all parameters.
         finished: whether nothing more will come.
         said: one line, or nothing.
+        effects: chains that have effects.
 
     Thread: one at a time; not real-time safe (Python).
     """
@@ -45,6 +53,7 @@ def snapshot(rig: Rig, watch: Watch, values: Mapping[str, float], finished: bool
         ),
         buses={bus: peaks["", bus] for bus in rig.layout.own_buses},
         peaks={MIX: peaks["", MIX]},
+        effects=effects,
         parameters=dict(values),
         late_masks=int(pipeline["late_masks"]),
         stale_masks=int(pipeline["stale_masks"]),

@@ -141,8 +141,8 @@ def test_steps_have_a_size_and_stop_at_the_ends() -> None:
 
 
 def test_a_taper_is_known_and_fits() -> None:
-    with pytest.raises(ParameterError, match=r"taper 'log' is unknown; choose from linear, switch, fader"):
-        Parameter("x", "Hz", 20.0, 20000.0, 1000.0, "X", "log")
+    with pytest.raises(ParameterError, match=r"taper 'bent' is unknown; choose from linear, switch, fader, log"):
+        Parameter("x", "Hz", 20.0, 20000.0, 1000.0, "X", "bent")
     with pytest.raises(ParameterError, match="-60 to 12 dB"):
         Parameter("x", "dB", -24.0, 24.0, 0.0, "X", "fader")
 

@@ -48,6 +48,7 @@ def snapshot(*decks: DeckSnapshot, **changes: Any) -> Snapshot:
         "decks": decks,
         "buses": dict.fromkeys(SEND_BUSES, 0.0),
         "peaks": {MIX: 0.1},
+        "effects": (),
         "parameters": {path: row.default for path, row in table.items()},
         "late_masks": 0,
         "stale_masks": 0,
