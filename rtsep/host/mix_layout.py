@@ -38,9 +38,10 @@ class MixLayout:
             if lost := [f"{deck}/{stem}" for deck, stem in strips if (deck, stem) not in self.strips]:
                 known = ", ".join(f"{deck}/{stem}" for deck, stem in self.strips)
                 raise RouteError(f"group {name}: there is no stem {lost[0]!r}; choose from {known}")
-            if twice := [f"{deck}/{stem}" for deck, stem in strips if (deck, stem) in taken]:
-                raise RouteError(f"group {name}: {twice[0]} is in a group already; a stem goes to one bus")
-            taken.update(strips)
+            for strip in strips:
+                if strip in taken:
+                    raise RouteError(f"group {name}: {'/'.join(strip)} is in a group already; a stem goes to one bus")
+                taken.add(strip)
 
     @cached_property
     def strips(self) -> tuple[Strip, ...]:
