@@ -23,6 +23,7 @@ LAYERS = (  # each package imports only from itself and from those before it
     "separation",
     "control",
     "host",
+    "effects",
     "surfaces",
     "dataset",
     "evaluation",
