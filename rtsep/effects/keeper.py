@@ -26,7 +26,7 @@ from rtsep.host.supervisor import Worker
 
 RACK = "rtsep.effects.rack:Rack"
 LOOK_S = 0.02
-STALL_NS = 500_000_000  # for one hop of one row
+STALL_NS = 1_000_000_000  # for one hop of one row
 BUILD_S = 20.0  # for a plugin to load
 SPARE_S = 10.0  # before another spare is started, where one died
 Order = Callable[[], None]
