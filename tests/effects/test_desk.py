@@ -68,7 +68,9 @@ def test_without_chains_nothing_is_added_to_the_bit(tmp_path: Path) -> None:
     plain, heard = decks_host(tmp_path / "plain", engine, {"a": sound}, WHERE, RATE)
     play(plain)
     assert host.rig.latency == plain.rig.latency and host.rig.latency.effects == 0
-    assert np.array_equal(clock.captured, heard.captured) and desk.keeper.processes == []
+    frames = sound.shape[1] + host.rig.latency.total  # what comes after it ends with the run
+    assert np.abs(heard.captured[:frames]).max() > 0.1 and desk.keeper.processes == []
+    assert np.array_equal(clock.captured[:frames], heard.captured[:frames])
     assert not plain.rig.inserts and plain.chains == ()
 
 
@@ -78,6 +80,7 @@ def test_strips_decks_buses_and_the_master_are_aligned_to_the_frame(tmp_path: Pa
     host.store.set("stems/vocals/sends/reverb_db", 0.0)
     play(host)
     latency, hop = host.rig.latency, host.rig.settings.window.hop
+    assert desk.notice == "" and desk.faults == []
     reported = {one.strip: one.latency for one in desk.seen()}
     assert reported[VOCALS] > 0 and reported["buses/reverb"] > 0 and reported["master"] == 0
     slack = max(1, -(-host.rig.audio.block // hop)) * hop
@@ -103,11 +106,12 @@ def test_the_dry_sound_of_a_deck_is_as_late_as_its_stems(tmp_path: Path) -> None
 def test_a_tail_rings_out_on_mute(tmp_path: Path) -> None:
     """The switch lies before the insert: what is in a delay still comes out."""
     echo = EffectSettings("Delay", values={"delay_seconds": 0.4, "feedback": 0.0, "mix": 1.0})
-    host, clock, _ = effects_host(tmp_path, {"stems/vocals": chain(echo)}, noise(10 * RATE, level=0.3))
+    host, clock, desk = effects_host(tmp_path, {"stems/vocals": chain(echo)}, noise(10 * RATE, level=0.3))
     with host:
         assert until(lambda: host.rig.seconds > 1.0)
         host.store.set_many({"stems/vocals/mute": 1, "stems/accompaniment/mute": 1})
         assert until(lambda: host.finished)
+    assert desk.notice == ""
     last = [int(np.flatnonzero(np.abs(clock.captured[:, channel]) > 1e-4)[-1]) for channel in (0, 2)]
     assert last[1] < 9 * RATE, "it was muted on the way"
     assert last[0] - last[1] == pytest.approx(0.4 * RATE, abs=RATE // 100)
