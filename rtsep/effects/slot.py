@@ -58,6 +58,8 @@ class Slot:
         self._towards = (DRY if bypass else WET) if present else GONE
         self._weights = np.array(self._towards)  # how much of each way is heard at the end of the last hop
         self._from, self._done = self._weights, self._fade  # where the fade began, and how many frames it has gone
+        self._age = self._fade if present else 0  # how many frames it has heard
+        self._wait = 0 if present else effect.latency  # before its fade begins: nothing is late enough yet
         self._ramps: dict[str, tuple[float, float, int]] = {}  # from, to, frames done
         self._ducked: dict[str, float] = {}  # what is set once the effect is not heard
         self._last: tuple[Block, Block] | None = None  # what came out, and the dry of it
@@ -110,14 +112,13 @@ class Slot:
         Returns:
             As many frames.
         """
+        if self._ducked and self._silent:
+            self.finish()
         dry = self._delay.process(block)
         levels = self._next_levels(block.shape[1])
         if self.fault:
             return self._faded(_mixed(levels, block, dry, dry), dry)
-        if self._ducked and self._silent:
-            self.finish()
-        # What comes or goes hears its input begin and end softly: a step in it would come out of a delay much later.
-        fed = block if isinstance(levels, int) or not levels[0].any() else block * (1.0 - levels[0])
+        fed = self._fed(block, levels)
         try:
             wet = self._turned(fed) if self._ramps else self.effect.process(fed)
         except Exception:  # of a library, for which nothing is promised
@@ -129,6 +130,15 @@ class Slot:
         out = _mixed(levels, block, dry, wet)
         self._last = out, dry
         return out
+
+    def _fed(self, block: Block, levels: Levels) -> Block:
+        """What comes or goes hears its input begin and end softly: a step in it would come out of a delay much later."""
+        if self.leaving:
+            return block if isinstance(levels, int) else block * (1.0 - levels[0])
+        if self._age >= self._fade:
+            return block
+        first, self._age = self._age, self._age + block.shape[1]
+        return block * np.minimum(np.arange(first + 1, self._age + 1, dtype=np.float32) / self._fade, 1.0)
 
     @property
     def _silent(self) -> bool:
@@ -144,10 +154,11 @@ class Slot:
     def _next_levels(self, frames: int) -> Levels:
         """How much of each way is heard in the next frames: all of one, by its number, or (3, frames)."""
         if self._goal != self._towards:
-            self._from, self._done, self._towards = self._weights, 0, self._goal
+            self._from, self._done, self._towards = self._weights, -self._wait, self._goal
+            self._wait = 0
         if self._done >= self._fade:
             return self._towards.index(1.0)
-        way = np.minimum(np.arange(self._done + 1, self._done + frames + 1, dtype=np.float32) / self._fade, 1.0)
+        way = np.clip(np.arange(self._done + 1, self._done + frames + 1, dtype=np.float32) / self._fade, 0.0, 1.0)
         levels = self._from[:, None] + (np.array(self._towards) - self._from)[:, None] * way
         self._done += frames
         self._weights = np.array(self._towards) if self._done >= self._fade else levels[:, -1]

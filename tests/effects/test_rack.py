@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from rtsep.effects import rack as rack_module
 from rtsep.effects.catalogue import BUILTINS
 from rtsep.effects.chain import ChainSettings, EffectSettings
-from rtsep.effects.effect import Placeholder
 from rtsep.effects.loop import UnsoundError
 from rtsep.effects.rack import Rack
 from rtsep.effects.running import rising
-from rtsep.effects.slot import FADE_S, RAMP_S
+from rtsep.effects.slot import FADE_S
 from rtsep.host.insert_memory import FAILED, NOT_FINITE, WRONG_LENGTH
 
 pedalboard = pytest.importorskip("pedalboard")
@@ -73,7 +72,9 @@ def whole(sound: Sound, effects: tuple[EffectSettings, ...]) -> Sound:
         plugin: Any = getattr(pedalboard, one.name)()
         for name, value in one.values.items():
             mode = one.name == "LadderFilter" and name == "mode"
-            setattr(plugin, name, list(pedalboard.LadderFilter.Mode.__members__.values())[int(value)] if mode else value)
+            setattr(
+                plugin, name, list(pedalboard.LadderFilter.Mode.__members__.values())[int(value)] if mode else value
+            )
         sound = plugin.process(sound, RATE, buffer_size=8192, reset=True)
     return sound
 
@@ -99,7 +100,9 @@ def test_hop_by_hop_equals_the_whole_file(name: str) -> None:
 
 
 def test_a_long_chain_equals_the_whole_file() -> None:
-    effects = tuple(EffectSettings(name, values=dict(values)) for name, values in STATEFUL.items() if name != "Bitcrush")
+    effects = tuple(
+        EffectSettings(name, values=dict(values)) for name, values in STATEFUL.items() if name != "Bitcrush"
+    )
     rack, sound = Rack(RATE, 2, HOP), noise()
     rack.set_chain(0, ChainSettings(effects))
     expected = whole(sound, effects)
@@ -183,11 +186,7 @@ def test_a_knob_that_would_click_does_not(
         {name: tuple(replace(knob, change="jump") for knob in BUILTINS[name])},
     )
     at_once = knob_step(name, before, after)
-    print(f"{name:18} at once {at_once:.4f} smooth {smooth:.4f}")
     assert smooth < 0.5 * at_once
-
-
-FADED = 2 * 0.25 * (2 * np.pi * 110 / RATE)
 
 
 @pytest.mark.parametrize("edit", ["add", "remove", "bypass", "replace", "move"])
@@ -267,8 +266,7 @@ def test_an_effect_that_fails_is_named_once_and_left_out_without_a_step(
 def test_the_most_effects_stay_where_they_are(numbers: list[int]) -> None:
     row = [numbers[place] for place in rising(numbers)]
     assert row == sorted(row)
-    best = {(): 0} and max((len(r) for r in _rows(numbers)), default=0)
-    assert len(row) == best
+    assert len(row) == max(len(one) for one in _rows(numbers))
 
 
 def _rows(numbers: list[int]) -> Iterator[list[int]]:
@@ -280,7 +278,9 @@ def _rows(numbers: list[int]) -> Iterator[list[int]]:
 
 def random_edit(rack: Rack, rng: np.random.Generator) -> None:
     """One of everything that can be done to a chain."""
-    effects = [EffectSettings(one["name"], values=one["values"], bypass=one["bypass"]) for one in rack.state(0)["effects"]]
+    effects = [
+        EffectSettings(one["name"], values=one["values"], bypass=one["bypass"]) for one in rack.state(0)["effects"]
+    ]
     kind = rng.integers(6)
     if kind == 0 and len(effects) < 6 or not effects:
         effects.insert(int(rng.integers(len(effects) + 1)), random_effect(rng))
@@ -296,9 +296,10 @@ def random_edit(rack: Rack, rng: np.random.Generator) -> None:
     else:
         place = int(rng.integers(len(effects)))
         other = random_effect(rng, effects[place].name)
-        return [rack.set_parameter(0, place, name, value) for name, value in other.values.items()] and (kind, place, other)
+        for name, value in other.values.items():
+            rack.set_parameter(0, place, name, float(value))
+        return
     rack.set_chain(0, ChainSettings(tuple(effects)))
-    return kind, rack.state(0)
 
 
 # what they do to a sine is smooth, and no louder than it: then every step is ours
@@ -330,21 +331,17 @@ def resident_bytes() -> int:
 def test_a_thousand_edits_make_no_step_and_keep_no_memory() -> None:
     rack, rng, sound = Rack(RATE, 2, HOP), np.random.default_rng(1), sine(0.6)
     rack.set_chain(0, chain(EffectSettings("Reverb")))
-    steps, memory, edits = [], [], []
+    steps, memory = [], []
     last = np.zeros((2, 0), np.float32)
     phase = np.arange(sound.shape[1])
     for number in range(1000):
         start = number * 5 * HOP
         part = np.tile(0.25 * np.sin(2 * np.pi * 110 * (start + phase[: 5 * HOP]) / RATE), (2, 1)).astype(np.float32)
-        words = random_edit(rack, rng)
-        edits.append(words)
+        random_edit(rack, rng)
         out = np.concatenate((last, played(rack, part)), axis=1)
         steps.append(steepest(out))
         last = out[:, -2:]
         if number % 100 == 99:
             memory.append(resident_bytes())
-    print("steps", np.percentile(steps, [50, 90, 99, 99.9, 100]), "memory", [m // 1000 for m in memory])
-    for n in np.argsort(steps)[-12:]:
-        print(steps[n], edits[n - 1], edits[n])
-    assert max(steps) < 0.05
+    assert max(steps) < 0.01  # of 0.25; 0.0045 seen, where a limiter begins to work
     assert memory[-1] - memory[2] < 20_000_000
