@@ -92,7 +92,7 @@ def _knobs(plugin: Any) -> Iterator[Knob]:
             continue  # a meter, or what a host sets
         label, change = " ".join(one.name.split())[:60], "ramp" if one.num_steps > CONTINUOUS else "jump"
         low, high = one.range[:2] if one.type is float else (None, None)
-        if one.type is bool:
+        if one.type is bool or (one.num_steps == 2 and (low, high) == (0.0, 1.0)):
             yield Knob(name, "switch", 0.0, 1.0, float(one.raw_value > 0.5), "switch", 1.0, "jump", label=label)
         elif low is not None and high is not None and low < high:
             value = min(max(float(getattr(plugin, name)), low), high)

@@ -132,7 +132,7 @@ class Slot:
         return out
 
     def _fed(self, block: Block, levels: Levels) -> Block:
-        """What comes or goes hears its input begin and end softly: a step in it would come out of a delay much later."""
+        """What comes or goes hears its input begin and end softly: a delay would repeat a step much later."""
         if self.leaving:
             return block if isinstance(levels, int) else block * (1.0 - levels[0])
         if self._age >= self._fade:

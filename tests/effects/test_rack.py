@@ -205,7 +205,7 @@ def test_edits_have_no_step(edit: str) -> None:
     rack.set_chain(0, ChainSettings(before))
     kept = {one.settings.name: one.effect for one in rack._wanted[0]}
     edits = {50: after}
-    out = played(rack, sine(), lambda hop: hop in edits and rack.set_chain(0, ChainSettings(edits[hop])) or None)
+    out = played(rack, sine(), lambda hop: (hop in edits and rack.set_chain(0, ChainSettings(edits[hop]))) or None)
     assert steepest(out[:, 40 * HOP :]) < 2.5 / (FADE_S * RATE) * 0.25 * 2  # a fade's own corner
     for one in rack._wanted[0]:
         assert kept.get(one.settings.name, one.effect) is one.effect  # it has its state
@@ -282,7 +282,7 @@ def random_edit(rack: Rack, rng: np.random.Generator) -> None:
         EffectSettings(one["name"], values=one["values"], bypass=one["bypass"]) for one in rack.state(0)["effects"]
     ]
     kind = rng.integers(6)
-    if kind == 0 and len(effects) < 6 or not effects:
+    if (kind == 0 and len(effects) < 6) or not effects:
         effects.insert(int(rng.integers(len(effects) + 1)), random_effect(rng))
     elif kind == 1:
         del effects[int(rng.integers(len(effects)))]
