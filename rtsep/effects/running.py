@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rtsep.effects.chain import EffectSettings
 from rtsep.effects.effect import Block, Effect
+from rtsep.effects.loop import UnsoundError
 from rtsep.effects.slot import Slot
 
 
@@ -26,36 +27,42 @@ class RunningChain:
     Args:
         rate: in Hz.
         channels: of a block.
+        mark: is called with an effect's place before each call of it.
     """
 
-    def __init__(self, rate: int, channels: int) -> None:
+    def __init__(self, rate: int, channels: int, mark: Callable[[int], None]) -> None:
         self.news: deque[Callable[[], None]] = deque()  # done at the beginning of the next hop
         self.target: tuple[Placed, ...] = ()
         self.slots: list[Slot] = []
-        self._rate, self._channels, self._started = rate, channels, False
+        self._rate, self._channels, self._mark, self._started = rate, channels, mark, False
 
-    def process(self, block: Block) -> tuple[Block, list[tuple[int, str, str]]]:
+    def process(self, block: Block) -> Block:
         """Take one hop.
 
         Args:
             block: (channels, frames), which the chain may keep.
 
         Returns:
-            As many frames; and of each effect that has just failed number, name and reason.
+            As many frames.
+
+        Raises:
+            UnsoundError: for an effect that has just failed, once the others have done the hop.
         """
         while self.news:
             self.news.popleft()()
         if any(slot.gone for slot in self.slots):
             self._arrange()
         self._started = True
-        failed = []
+        failed: Slot | None = None
         for slot in self.slots:
             well = not slot.fault
+            self._mark(slot.place)
             block = slot.process(block)
             if slot.fault and well:
-                number = next((n for n, one in enumerate(self.target, 1) if one.effect is slot.effect), 0)
-                failed.append((number, slot.effect.name, slot.fault))
-        return block, failed
+                failed = slot
+        if failed:
+            raise UnsoundError(failed.place, failed.fault)
+        return block
 
     def aim(self, target: tuple[Placed, ...]) -> None:
         """Go over to other effects; those that are in both stay, or move where they must.
@@ -103,6 +110,8 @@ class RunningChain:
             self.slots.append(slot)
         for one in waiting:
             self._put(one, present)
+        for slot in self.slots:
+            slot.place = place.get(id(slot.effect), -1)
 
     def _put(self, one: Placed, present: set[int]) -> None:
         if id(one.effect) not in present:  # what moves comes when its old slot is gone

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.effects.effect import Block, Effect
-from rtsep.errors import one_line
+from rtsep.host.insert_memory import FAILED, NOT_FINITE, WRONG_LENGTH
 
 FADE_S = 0.01
 RAMP_S = 0.03  # in which a knob gets where it was turned to
@@ -15,6 +15,7 @@ RAMP_S = 0.03  # in which a knob gets where it was turned to
 GONE = (1.0, 0.0, 0.0)  # the input as it is: the effect is not there, nor is its latency
 DRY = (0.0, 1.0, 0.0)  # the input, as late as the effect makes it
 WET = (0.0, 0.0, 1.0)
+Levels = int | NDArray[np.float32]
 
 
 class Delay:
@@ -50,12 +51,15 @@ class Slot:
 
     def __init__(self, effect: Effect, rate: int, channels: int, bypass: bool, present: bool) -> None:
         self.effect, self.bypass, self.leaving = effect, bypass, False
-        self.fault = ""  # why it is left out, one line
+        self.place = -1  # in the chain that is wanted, from 0
+        self.fault = 0  # of `host.insert_memory`: NOT_FINITE, WRONG_LENGTH or FAILED; why it is left out
         self._fade, self._ramp = max(1, round(FADE_S * rate)), max(1, round(RAMP_S * rate))
         self._delay = Delay(channels, effect.latency)
         self._towards = (DRY if bypass else WET) if present else GONE
         self._weights = np.array(self._towards)  # how much of each way is heard at the end of the last hop
         self._from, self._done = self._weights, self._fade  # where the fade began, and how many frames it has gone
+        self._age = self._fade if present else 0  # how many frames it has heard
+        self._wait = 0 if present else effect.latency  # before its fade begins: nothing is late enough yet
         self._ramps: dict[str, tuple[float, float, int]] = {}  # from, to, frames done
         self._ducked: dict[str, float] = {}  # what is set once the effect is not heard
         self._last: tuple[Block, Block] | None = None  # what came out, and the dry of it
@@ -96,7 +100,7 @@ class Slot:
             bypass: whether the aligned input is heard.
         """
         if self.bypass and not bypass:
-            self.fault = ""
+            self.fault = 0
         self.bypass = bypass
 
     def process(self, block: Block) -> Block:
@@ -108,22 +112,33 @@ class Slot:
         Returns:
             As many frames.
         """
-        dry = self._delay.process(block)
-        if self.fault:
-            return self._faded(self._mixed(block, dry, dry), dry)
         if self._ducked and self._silent:
             self.finish()
+        dry = self._delay.process(block)
+        levels = self._next_levels(block.shape[1])
+        if self.fault:
+            return self._faded(_mixed(levels, block, dry, dry), dry)
+        fed = self._fed(block, levels)
         try:
-            wet = self._turned(block) if self._ramps else self.effect.process(block)
-        except Exception as error:
-            return self._fail(f"failed ({one_line(error)})", block, dry)
+            wet = self._turned(fed) if self._ramps else self.effect.process(fed)
+        except Exception:  # of a library, for which nothing is promised
+            return self._fail(FAILED, block, dry)
         if wet.shape != block.shape:
-            return self._fail(f"gave {wet.shape} for a block of {block.shape}", block, dry)
-        if not np.isfinite(wet.sum()):
-            return self._fail("gave sound that is not finite", block, dry)
-        out = self._mixed(block, dry, wet)
+            return self._fail(WRONG_LENGTH, block, dry)
+        if not np.isfinite(wet).all():
+            return self._fail(NOT_FINITE, block, dry)
+        out = _mixed(levels, block, dry, wet)
         self._last = out, dry
         return out
+
+    def _fed(self, block: Block, levels: Levels) -> Block:
+        """What comes or goes hears its input begin and end softly: a delay would repeat a step much later."""
+        if self.leaving:
+            return block if isinstance(levels, int) else block * (1.0 - levels[0])
+        if self._age >= self._fade:
+            return block
+        first, self._age = self._age, self._age + block.shape[1]
+        return block * np.minimum(np.arange(first + 1, self._age + 1, dtype=np.float32) / self._fade, 1.0)
 
     @property
     def _silent(self) -> bool:
@@ -136,20 +151,18 @@ class Slot:
             return GONE
         return DRY if self.bypass or self.fault or self._ducked else WET
 
-    def _mixed(self, direct: Block, dry: Block, wet: Block) -> Block:
+    def _next_levels(self, frames: int) -> Levels:
+        """How much of each way is heard in the next frames: all of one, by its number, or (3, frames)."""
         if self._goal != self._towards:
-            self._from, self._done, self._towards = self._weights, 0, self._goal
+            self._from, self._done, self._towards = self._weights, -self._wait, self._goal
+            self._wait = 0
         if self._done >= self._fade:
-            return (direct, dry, wet)[self._towards.index(1.0)]
-        frames = direct.shape[1]
-        way = np.minimum(np.arange(self._done + 1, self._done + frames + 1, dtype=np.float32) / self._fade, 1.0)
+            return self._towards.index(1.0)
+        way = np.clip(np.arange(self._done + 1, self._done + frames + 1, dtype=np.float32) / self._fade, 0.0, 1.0)
         levels = self._from[:, None] + (np.array(self._towards) - self._from)[:, None] * way
         self._done += frames
-        self._weights = levels[:, -1]
-        if self._done >= self._fade:
-            self._weights = np.array(self._towards)
-        levels = levels.astype(np.float32)
-        return levels[0] * direct + levels[1] * dry + levels[2] * wet
+        self._weights = np.array(self._towards) if self._done >= self._fade else levels[:, -1]
+        return levels.astype(np.float32)
 
     def _turned(self, block: Block) -> Block:
         """A hop in pieces, between which knobs go a step on."""
@@ -165,14 +178,14 @@ class Slot:
             parts.append(self.effect.process(part))
         return np.concatenate(parts, axis=1)
 
-    def _fail(self, reason: str, direct: Block, dry: Block) -> Block:
+    def _fail(self, reason: int, direct: Block, dry: Block) -> Block:
         self.fault, self._ramps = reason, {}
         if self._last:
             out, before = self._last
             self._rest, self._rest_done, self._last = out[:, -1] - before[:, -1], 0, None
         self._weights = np.array([self._weights[0], 1.0 - self._weights[0], 0.0])
         self._from, self._done, self._towards = self._weights, 0, DRY
-        return self._faded(self._mixed(direct, dry, dry), dry)
+        return self._faded(_mixed(self._next_levels(dry.shape[1]), direct, dry, dry), dry)
 
     def _faded(self, out: Block, dry: Block) -> Block:
         """The last difference that the effect made dies away, so that there is no step."""
@@ -184,6 +197,12 @@ class Slot:
         if self._rest_done >= self._fade:
             self._rest = None
         return faded.astype(np.float32)
+
+
+def _mixed(levels: Levels, *ways: Block) -> Block:
+    if isinstance(levels, int):
+        return ways[levels]
+    return levels[0] * ways[0] + levels[1] * ways[1] + levels[2] * ways[2]
 
 
 def _between(first: float, last: float, share: float) -> float:
