@@ -73,7 +73,7 @@ def read_meters(meters: Meters) -> NDArray[np.float32]:
 
 
 @kernel
-def show(meters: Meters, source: int, rows: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+def show(meters: Meters, source: int, rows: NDArray[np.float32], out: NDArray[np.float32]) -> float:
     """Add a source to the outputs that it is routed to, and note its peak.
 
     Args:
@@ -82,9 +82,19 @@ def show(meters: Meters, source: int, rows: NDArray[np.float32], out: NDArray[np
         rows: (C, hop), its sound.
         out: (hop, outputs), added to.
 
+    Returns:
+        The peak of this hop: 0 for silence, which goes nowhere.
+
     Thread: the pipeline's; real-time safe.
     """
     peak = np.float32(0.0)
+    for channel in range(len(rows)):
+        row = rows[channel]
+        for i in range(len(row)):
+            peak = max(peak, abs(row[i]))
+    meters.peaks[source] = max(peak, meters.peaks[source] * meters.fall)
+    if peak == 0.0:
+        return peak
     for channel in range(len(rows)):
         row = rows[channel]
         for route in range(len(meters.routes)):
@@ -92,6 +102,4 @@ def show(meters: Meters, source: int, rows: NDArray[np.float32], out: NDArray[np
             if way.source == source and way.channel == channel:
                 for i in range(len(row)):
                     out[i, way.output] += way.gain * row[i]
-        for i in range(len(row)):
-            peak = max(peak, abs(row[i]))
-    meters.peaks[source] = max(peak, meters.peaks[source] * meters.fall)
+    return peak

@@ -40,6 +40,7 @@ class Mixer(NamedTuple):
     switches: NDArray[np.void]  # (S, C) of RAMP, as all that follow
     faders: NDArray[np.void]  # (R, C)
     sends: NDArray[np.void]  # (R, send buses, 2, C)
+    sending: NDArray[np.int64]  # (R,) 0 where all of a row's sends rest at 0
     grouped: NDArray[np.void]  # (S, C) the way to a group, which is shut while the deck is bypassed
     blends: NDArray[np.void]  # (D, 2, C) WET and DRY of a deck's bus
     bus_faders: NDArray[np.void]  # (B, C)
@@ -72,6 +73,7 @@ def open_mixer(layout: MixLayout, channels: int, routes: Sequence[Route], sample
         switches=open_ramps(strips, channels),
         faders=open_ramps(strips + decks, channels),
         sends=open_ramps(strips + decks, *settings.sends.shape[2:], channels),
+        sending=np.zeros(strips + decks, np.int64),
         grouped=open_ramps(strips, channels),
         blends=open_ramps(decks, 2, channels),
         bus_faders=open_ramps(buses, channels),
@@ -103,7 +105,7 @@ def strip_faders(mixer: Mixer) -> Strips:
     Thread: any, before the sound starts; not real-time safe (Python).
     """
     decks = len(mixer.blends)
-    return Strips(mixer.faders, mixer.sends, mixer.buses[decks : decks + mixer.sends.shape[1]])
+    return Strips(mixer.faders, mixer.sends, mixer.sending, mixer.buses[decks : decks + mixer.sends.shape[1]])
 
 
 def bus_faders(mixer: Mixer) -> Faders:
@@ -169,6 +171,7 @@ def _retarget_deck(mixer: Mixer, deck: int, front: int) -> None:
         sounding = strip.mute == 0 and (strip.solo != 0 or not soloed)
         if switches.acapella or switches.instrumental:
             sounding &= (switches.acapella if mixer.vocal[stem] else switches.instrumental) != 0
+        mixer.sending[stem + deck] = 1  # until it is seen that none is
         for channel in range(channels):
             side = strip.pan if channel == 0 else -strip.pan
             balance = 1.0 - max(0.0, side) if channels == 2 else 1.0
@@ -225,7 +228,8 @@ def mix_buses(mixer: Mixer, out: NDArray[np.float32]) -> None:
     """
     buses, channels, hop = mixer.buses.shape
     for bus in range(buses):
-        show(mixer.meters, len(mixer.vocal) + bus, mixer.buses[bus], out)
+        if show(mixer.meters, len(mixer.vocal) + bus, mixer.buses[bus], out) == 0.0:
+            continue
         for channel in range(channels):
             for i in range(hop):
                 mixer.mix[0, channel, i] += mixer.buses[bus, channel, i]

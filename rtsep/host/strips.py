@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.core.spec import Latency
+from rtsep.dsp.native import kernel
 from rtsep.host.ramps import add, scale
 from rtsep.host.stage import stage
 
@@ -22,6 +23,7 @@ class Strips(NamedTuple):
 
     faders: NDArray[np.void]  # (R, C) of RAMP, R strips and dry sounds
     sends: NDArray[np.void]  # (R, send buses, 2, C) of RAMP: POST and PRE
+    sending: NDArray[np.int64]  # (R,) 0 where all sends rest at 0
     buses: NDArray[np.float32]  # (send buses, C, hop), added to
 
     @property
@@ -42,10 +44,30 @@ def run_strips(strips: Strips, block: NDArray[np.float32]) -> None:
     """
     rows, channels = strips.faders.shape
     for row in range(rows):
+        sending = strips.sending[row] != 0
         for channel in range(channels):
             sound = block[row, channel]
-            for bus in range(len(strips.buses)):
-                add(strips.sends[row, bus, PRE, channel], sound, strips.buses[bus, channel])
+            if sending:
+                _send(strips, row, PRE, channel, sound)
             scale(strips.faders[row, channel], sound)
-            for bus in range(len(strips.buses)):
-                add(strips.sends[row, bus, POST, channel], sound, strips.buses[bus, channel])
+            if sending:
+                _send(strips, row, POST, channel, sound)
+        if sending:
+            strips.sending[row] = _open(strips, row)
+
+
+@kernel
+def _send(strips: Strips, row: int, place: int, channel: int, sound: NDArray[np.float32]) -> None:
+    for bus in range(len(strips.buses)):
+        add(strips.sends[row, bus, place, channel], sound, strips.buses[bus, channel])
+
+
+@kernel
+def _open(strips: Strips, row: int) -> int:
+    """1 where one of a row's sends is open, or on its way; all channels go alike."""
+    for bus in range(len(strips.buses)):
+        for place in (POST, PRE):
+            ramp = strips.sends[row, bus, place, 0]
+            if ramp.left > 0 or ramp.current != 0.0:
+                return 1
+    return 0
