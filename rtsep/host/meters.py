@@ -73,7 +73,7 @@ def read_meters(meters: Meters) -> NDArray[np.float32]:
 
 
 @kernel
-def show(meters: Meters, source: int, rows: NDArray[np.float32], out: NDArray[np.float32]) -> float:
+def show(meters: Meters, source: int, rows: NDArray[np.float32], out: NDArray[np.float32]) -> np.float32:
     """Add a source to the outputs that it is routed to, and note its peak.
 
     Args:
