@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from benchmarks.mixing import mix_hop
+from benchmarks.mixing import MixStages, mix_hop, mix_stages
 from benchmarks.results import Figures, run
 from rtsep.audio.readers import open_audio
 from rtsep.audio.sources import Resampled
@@ -30,7 +30,8 @@ from rtsep.engine.identity import IdentityEngine
 from rtsep.host.deck import DeckSettings
 from rtsep.host.engine_thread import EngineThread
 from rtsep.host.host import Host
-from rtsep.host.mixer import Faders, Mixer, deck_faders, master_fader, open_mixer
+from rtsep.host.mix_layout import MixLayout
+from rtsep.host.mixer import Mixer, open_mixer
 from rtsep.host.null_clock import NullClock
 from rtsep.host.rig import HostSettings
 from rtsep.host.routes import Route
@@ -78,7 +79,7 @@ def plant(window: WindowSpec, seconds: float) -> Plant:
     return Plant(
         open_stream(MODEL, window),
         spectrogram_ring(MODEL, window),
-        open_mixer({"a": STEMS}, 2, ROUTES, window.sample_rate, window.hop),
+        open_mixer(MixLayout({"a": STEMS}), 2, ROUTES, window.sample_rate, window.hop),
         random.uniform(-0.5, 0.5, (2, frames)).astype(np.float32),
         random.random((len(STEMS), 2, MODEL.bins), np.float32),
     )
@@ -89,37 +90,34 @@ def _play(
     stream: Stream,
     ring: SpectrogramRing,
     mixer: Mixer,
-    faders: Faders,
-    master: Faders,
+    stages: MixStages,
     sound: NDArray[np.float32],
     raw: NDArray[np.float32],
-    stems: NDArray[np.float32],
-    dry: NDArray[np.float32],
+    separated: NDArray[np.float32],
     mixed: NDArray[np.float32],
 ) -> None:
-    hop = dry.shape[1]
+    stems, hop = len(separated) - 1, separated.shape[2]
     for i in range(sound.shape[1] // hop):
         analyse(stream, sound[:, i * hop : (i + 1) * hop], next_frame(ring))
         commit(ring)
         set_masks(stream, raw)
-        synthesise(stream, stems)
-        delayed(stream, dry)
-        mix_hop(mixer, faders, master, stems, dry, mixed)
+        synthesise(stream, separated[:stems])
+        delayed(stream, separated[stems])
+        mix_hop(mixer, stages, separated, mixed)
 
 
 def in_a_row(window: WindowSpec, seconds: float, runs: int) -> Figures:
     """Share of one core, by processor time, and growth of memory in KiB from the second run to the last."""
     parts = plant(window, seconds)
-    stems = np.zeros((len(STEMS), 2, window.hop), np.float32)
-    dry = np.zeros((2, window.hop), np.float32)
+    separated = np.zeros((len(STEMS) + 1, 2, window.hop), np.float32)  # and the dry sound
     mixed = np.zeros((window.hop, 2 * len(STEMS)), np.float32)
     ring, mixer = parts.spectrogram_ring, parts.mixer
-    faders, master = deck_faders(mixer, 0), master_fader(mixer)
+    stages = mix_stages(mixer)
     process = psutil.Process()
     shares, memory = [], []
     for _ in range(runs + 1):  # the first one compiles and warms up
         started = time.thread_time()
-        _play(parts.stream, ring, mixer, faders, master, parts.sound, parts.raw, stems, dry, mixed)
+        _play(parts.stream, ring, mixer, stages, parts.sound, parts.raw, separated, mixed)
         shares.append(100.0 * (time.thread_time() - started) / seconds)
         memory.append(process.memory_info().rss / 1024)
     return {

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.endurance import music
-from benchmarks.mixing import mix_hop
+from benchmarks.mixing import mix_hop, mix_stages
 from benchmarks.results import Figures, run
 from rtsep.core.budget import default_compute
 from rtsep.core.presets import plan
@@ -27,7 +27,8 @@ from rtsep.dsp.ring import Ring, read, read_or_silence, write, write_or_skip
 from rtsep.dsp.stft import analyse, delayed, open_stream, synthesise
 from rtsep.host.factory import open_host
 from rtsep.host.histogram import BINS_PER_OCTAVE, histogram, percentiles, record
-from rtsep.host.mixer import deck_faders, master_fader, open_mixer
+from rtsep.host.mix_layout import MixLayout
+from rtsep.host.mixer import open_mixer
 from rtsep.host.options import LiveOptions
 from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime, quiet_python
 from rtsep.host.report import host_report
@@ -57,12 +58,11 @@ class PythonHost:
         self.inputs, self.outputs = Ring(SAMPLE_RATE // 2, 2), Ring(SAMPLE_RATE // 2, 2)
         self._stream = open_stream(model, self.window)
         decks = {"a": model.stems}
-        self._mixer = open_mixer(decks, 2, parse_routes([], decks, 2), SAMPLE_RATE, hop)
-        self._faders = deck_faders(self._mixer, 0), master_fader(self._mixer)
+        self._mixer = open_mixer(MixLayout(decks), 2, parse_routes([], decks, 2), SAMPLE_RATE, hop)
+        self._stages = mix_stages(self._mixer)
         self._magnitudes = np.zeros((2, model.bins), np.float32)
         self._interleaved = np.zeros((hop, 2), np.float32)
-        self._stems = np.zeros((len(model.stems), 2, hop), np.float32)
-        self._dry = np.zeros((2, hop), np.float32)
+        self._sound = np.zeros((len(model.stems) + 1, 2, hop), np.float32)
         self._mixed = np.zeros((hop, 2), np.float32)
         self._signal = np.ascontiguousarray(music(SONG).T)
         self._place = 0
@@ -106,9 +106,9 @@ class PythonHost:
 
     def _hop(self) -> None:
         analyse(self._stream, np.ascontiguousarray(self._interleaved.T), self._magnitudes)
-        synthesise(self._stream, self._stems)
-        delayed(self._stream, self._dry)
-        mix_hop(self._mixer, *self._faders, self._stems, self._dry, self._mixed)
+        synthesise(self._stream, self._sound[:-1])
+        delayed(self._stream, self._sound[-1])
+        mix_hop(self._mixer, self._stages, self._sound, self._mixed)
 
     def __enter__(self) -> Self:
         self._worker.start()

@@ -6,22 +6,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.dsp.native import kernel
-from rtsep.host.mixer import Faders, Mixer, mix_deck, mix_master, move_faders, retarget
+from rtsep.host.faders import Faders, move_faders
+from rtsep.host.mixer import (
+    Mixer,
+    begin_mix,
+    bus_faders,
+    master_fader,
+    mix_buses,
+    mix_deck,
+    mix_master,
+    strip_faders,
+    strip_switches,
+)
+from rtsep.host.strips import Strips, run_strips
+
+MixStages = tuple[Faders, Strips, Faders, Faders]
+
+
+def mix_stages(mixer: Mixer) -> MixStages:
+    """What a hop goes through: switches and faders of the deck, the buses' faders, the master's."""
+    return strip_switches(mixer, 0), strip_faders(mixer), bus_faders(mixer), master_fader(mixer)
 
 
 @kernel
-def mix_hop(
-    mixer: Mixer,
-    deck: Faders,
-    master: Faders,
-    stems: NDArray[np.float32],
-    dry: NDArray[np.float32],
-    out: NDArray[np.float32],
-) -> None:
-    """Mix the stems (stems, channels, hop), which go through their faders in place, to (hop, outputs)."""
-    out[:, :] = 0.0
-    retarget(mixer)
-    move_faders(deck, stems)
-    mix_deck(mixer, 0, stems, dry, out)
+def mix_hop(mixer: Mixer, stages: MixStages, sound: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    """Mix stems and dry sound (stems + 1, channels, hop), which go through their stages in place, to (hop, outputs)."""
+    switches, strips, buses, master = stages
+    begin_mix(mixer, out)
+    move_faders(switches, sound)
+    run_strips(strips, sound)
+    mix_deck(mixer, 0, sound, out)
+    move_faders(buses, mixer.buses)
+    mix_buses(mixer, out)
     move_faders(master, mixer.mix)
     mix_master(mixer, out)

@@ -35,6 +35,10 @@ class ParameterError(RtsepError):
     """An unknown parameter path, or a value outside its range."""
 
 
+class EffectError(RtsepError):
+    """A chain that cannot be, or an effect or a plugin that is unknown, not accepted, or fails."""
+
+
 class ConfigError(RtsepError):
     """A settings file that cannot be read, or an entry that is unknown or of the wrong type."""
 

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from rtsep import __version__
-from rtsep.cli import bench, build, corpus, evaluate, live, models, separate, system, train
+from rtsep.cli import bench, build, corpus, effects, evaluate, live, models, separate, system, train
 from rtsep.cli.options import print_error
 from rtsep.cli.output import discard, is_lost
 from rtsep.cli.stop_requests import INTERRUPTED, requests
@@ -71,6 +71,7 @@ app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("build", epilog=build.EPILOG)(build.build)
 app.command("train", epilog=train.EPILOG)(train.train)
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(effects.app, name="effects")
 app.add_typer(models.models_app, name="models")
 app.add_typer(models.import_app, name="import")
 app.add_typer(bench.app, name="bench")

@@ -18,6 +18,7 @@ from rtsep.errors import DeviceError, RtsepError
 from rtsep.host.options import LiveOptions
 
 if TYPE_CHECKING:
+    from rtsep.effects.live_settings import LiveEffects
     from rtsep.host.host import Host
 
 LIVE_EPILOG = (
@@ -39,14 +40,17 @@ def live(
     config: Annotated[Optional[Path], typer.Option(help="A TOML file with these settings.")] = None,  # noqa: UP045
 ) -> None:
     """Separate sound while it plays."""
-    if config:
-        from rtsep.core.config import read_settings
+    from rtsep.effects.live_settings import LiveEffects, read_effects, read_live_file
 
-        for name, value in read_settings(config, LiveOptions).items():
+    effects = LiveEffects()
+    if config:
+        settings, effects = read_live_file(config)
+        for name, value in settings.items():
             source = context_of_call.get_parameter_source(name)
             if source is None or source.name != "COMMANDLINE":  # what the command line says goes first
                 chosen[name] = value
-    play(LiveOptions(**chosen), seconds, report)
+    options = LiveOptions(**chosen)
+    play(options, seconds, report, read_effects(options.effects, effects))
 
 
 @dataclass_options(LiveOptions, output="auto", record=Path("stems/demo"), latency="23")
@@ -57,16 +61,19 @@ def demo(
     """Play a song, take the voice out of it live, and keep the stems."""
     options = LiveOptions(input=str(song or DEMO), **chosen)
     assert options.record
-    play(options, None, options.record / "report.json")
+    from rtsep.effects.live_settings import LiveEffects, read_effects
+
+    play(options, None, options.record / "report.json", read_effects(options.effects, LiveEffects()))
 
 
-def play(options: LiveOptions, seconds: float | None, report: Path | None) -> None:
+def play(options: LiveOptions, seconds: float | None, report: Path | None, effects: LiveEffects) -> None:
     """Run a host to its end, show it, keep its report, and print what it says of itself.
 
     Args:
         options: what is played, and how.
         seconds: to stop after; None for the end of the file, or never.
         report: the JSON file to write.
+        effects: chains and macros.
 
     Raises:
         RtsepError: for what cannot be played.
@@ -87,7 +94,7 @@ def play(options: LiveOptions, seconds: float | None, report: Path | None) -> No
             )
             output.attempt(status.start)
             try:
-                host = _started(options, foreign)
+                host = _started(options, foreign, effects)
             finally:
                 output.attempt(status.stop)
             ending = Ending(host, report, output, others)
@@ -100,13 +107,14 @@ def play(options: LiveOptions, seconds: float | None, report: Path | None) -> No
         ending.run()
 
 
-def _started(options: LiveOptions, foreign: ForeignLines) -> Host:
+def _started(options: LiveOptions, foreign: ForeignLines, effects: LiveEffects) -> Host:
     """A host that plays; from here on a request to stop is a flag."""
     from rtsep.host.factory import open_host
 
     try:
-        host = open_host(options)
+        host = open_host(options, effects.wanted)
         try:
+            _attach(host, effects)
             host.__enter__()
             requests.hold()
         except KeyboardInterrupt as stop:  # between the two lines, too; where nothing runs any more this does nothing
@@ -118,6 +126,14 @@ def _started(options: LiveOptions, foreign: ForeignLines) -> Host:
             raise DeviceError(f"{error} (what the drivers said: {foreign.found})") from error
         raise
     return host
+
+
+def _attach(host: Host, effects: LiveEffects) -> None:
+    try:
+        effects.attach(host)
+    except RtsepError as error:  # threads of the host run already
+        host.__exit__(type(error), error, None)
+        raise
 
 
 def _show(host: Host, seconds: float | None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from rtsep.errors import ParameterError
 SILENCE_DB = -60.0  # a fader at its lower end is shut
 # A mixing desk's fader: position and dB; half of the way is for the last 10 dB below unity and what lies above.
 FADER = ((0.0, SILENCE_DB), (0.25, -30.0), (0.5, -10.0), (0.75, 0.0), (1.0, 12.0))
-TAPERS = ("linear", "switch", "fader")
+TAPERS = ("linear", "switch", "fader", "log")  # log: as frequencies are, the same ratio over the same way
 DIGITS = 9  # values that come of a position or a step are rounded so: -6.3 dB comes back as -6.3
 
 
@@ -27,10 +27,10 @@ class Parameter:
     """One knob or switch. A switch has the unit "switch" and the values 0 and 1.
 
     Raises:
-        ParameterError: for an unknown taper, or a fader of another range than a fader's.
+        ParameterError: for an unknown taper, a fader of another range than a fader's, or "log" down to 0.
     """
 
-    path: str  # in `TABLE` "{deck}" and "{stem}" stand for names
+    path: str  # in `TABLE` "{deck}", "{stem}" and "{bus}" stand for names
     unit: str
     low: float
     high: float
@@ -45,6 +45,8 @@ class Parameter:
             raise ParameterError(f"{self.path}: taper {self.taper!r} is unknown; choose from {', '.join(TAPERS)}")
         if self.taper == "fader" and (self.low, self.high) != (FADER[0][1], FADER[-1][1]):
             raise ParameterError(f"{self.path}: a fader goes from {FADER[0][1]:g} to {FADER[-1][1]:g} dB")
+        if self.taper == "log" and self.low <= 0.0:
+            raise ParameterError(f"{self.path}: a range of ratios begins above 0, not at {self.low:g}")
 
     def check(self, value: float) -> float:
         """Check a value, and give it as a float.
@@ -65,6 +67,8 @@ class Parameter:
             ParameterError: see `Parameter.check`.
         """
         number = self.check(value)
+        if self.taper == "log":
+            return math.log(number / self.low) / math.log(self.high / self.low)
         return _along(tuple((level, position) for position, level in self._curve), number)
 
     def from_normalised(self, position: float) -> float:
@@ -78,6 +82,8 @@ class Parameter:
             raise ParameterError(f"{self.path}: position {place:g} is out of range; allowed are 0 to 1")
         if self.taper == "switch":
             return self.high if place >= 0.5 else self.low
+        if self.taper == "log":
+            return self._within(self.low * (self.high / self.low) ** place)
         return self._within(_along(self._curve, place))
 
     def stepped(self, value: float, steps: float) -> float:
@@ -130,25 +136,44 @@ def _switch(path: str, label: str) -> Parameter:
     return Parameter(path, "switch", 0.0, 1.0, 0.0, label, "switch")
 
 
+def _send(path: str, label: str) -> Parameter:
+    return replace(_fader(path, label), default=SILENCE_DB)
+
+
+SEND_BUSES = ("reverb", "delay")
+MACROS = 8
 TABLE: tuple[Parameter, ...] = (
     _fader("decks/{deck}/stems/{stem}/gain_db", "Gain"),
     Parameter("decks/{deck}/stems/{stem}/pan", "", -1.0, 1.0, 0.0, "Pan", step=0.05),
     _switch("decks/{deck}/stems/{stem}/mute", "Mute"),
     _switch("decks/{deck}/stems/{stem}/solo", "Solo"),
+    *(
+        row
+        for bus in SEND_BUSES
+        for row in (
+            _send(f"decks/{{deck}}/stems/{{stem}}/sends/{bus}_db", f"Send {bus}"),
+            _switch(f"decks/{{deck}}/stems/{{stem}}/sends/{bus}_pre", f"Send {bus} before the fader"),
+        )
+    ),
     _fader("decks/{deck}/gain_db", "Deck"),
     _switch("decks/{deck}/acapella", "Acapella"),
     _switch("decks/{deck}/instrumental", "Instrumental"),
     _switch("decks/{deck}/bypass", "Bypass"),
+    _fader("buses/{bus}/gain_db", "Bus"),
+    _switch("buses/{bus}/mute", "Mute"),
     _fader("master/gain_db", "Master"),
+    Parameter("tempo_bpm", "bpm", 20.0, 300.0, 120.0, "Tempo"),
+    *(Parameter(f"macros/{n}", "", 0.0, 1.0, 0.0, f"Macro {n}", step=0.05) for n in range(1, MACROS + 1)),
 )
 OF_THE_MASTER_BEFORE = re.compile(r"master/(acapella|instrumental|bypass)")
 
 
-def parameters(decks: Mapping[str, tuple[str, ...]]) -> Mapping[str, Parameter]:
+def parameters(decks: Mapping[str, tuple[str, ...]], buses: Sequence[str] = SEND_BUSES) -> Mapping[str, Parameter]:
     """List all parameters of a rig, by path.
 
     Args:
         decks: the stems of each deck, by its name.
+        buses: the names of the others, those for sends and the groups.
 
     Raises:
         ParameterError: for a deck whose name no path can have in it.
@@ -158,8 +183,9 @@ def parameters(decks: Mapping[str, tuple[str, ...]]) -> Mapping[str, Parameter]:
     for row in TABLE:
         for deck, stems in decks.items() if "{deck}" in row.path else (("", ()),):
             for stem in stems if "{stem}" in row.path else ("",):
-                path = row.path.replace("{deck}", deck).replace("{stem}", stem)
-                found[path] = replace(row, path=path)
+                for bus in buses if "{bus}" in row.path else ("",):
+                    path = row.path.replace("{deck}", deck).replace("{stem}", stem).replace("{bus}", bus)
+                    found[path] = replace(row, path=path)
     return MappingProxyType(found)
 
 

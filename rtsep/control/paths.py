@@ -1,4 +1,7 @@
-"""The grammar of paths: `decks/<deck>/...`, `buses/<bus>/...`, `master/...`; short ones where there is one deck."""
+"""The grammar of paths: `decks/<deck>/...`, `buses/<bus>/...`, `master/...`; short ones where there is one deck.
+
+Of the whole rig there are `macros/<n>` and `tempo_bpm`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Collection, Iterable
 
 from rtsep.errors import ParameterError
 
-ROOTS = ("decks/", "buses/", "master/")
+ROOTS = ("decks/", "buses/", "master/", "macros/")
 DECK_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 LONGEST = 120  # characters of a path that are looked at and shown; no path of ours has so many
 
@@ -22,6 +25,25 @@ def check_deck_names(names: Iterable[str]) -> None:
     for name in names:
         if not DECK_NAME.fullmatch(name):
             raise ParameterError(f"deck {name[:LONGEST]!r}: a deck's name is 1 to 32 letters, digits, '-' and '_'")
+
+
+def check_bus_names(names: Iterable[str], taken: Collection[str]) -> None:
+    """Check what buses are called.
+
+    Args:
+        names: of the buses.
+        taken: names that mean something else.
+
+    Raises:
+        ParameterError: for a name that no path can have in it, or that is taken.
+    """
+    for name in names:
+        if not DECK_NAME.fullmatch(name):
+            raise ParameterError(f"group {name[:LONGEST]!r}: its name must be 1 to 32 letters, digits, '-' and '_'")
+        if name in taken:
+            raise ParameterError(
+                f"group {name!r}: another thing has this name; choose one that is none of {', '.join(sorted(taken))}"
+            )
 
 
 def deck_prefix(decks: Collection[str]) -> str:

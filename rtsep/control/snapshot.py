@@ -23,6 +23,19 @@ class DeckSnapshot:
 
 
 @dataclass(frozen=True)
+class ChainSnapshot:
+    """The effects of one strip, bus or the master."""
+
+    strip: str  # its path
+    effects: tuple[str, ...]  # names
+    bypassed: tuple[bool, ...]
+    latency: int  # that the chain reports, in frames
+    sent: int  # hops
+    dry: int  # of these, played without effects
+    unsound: int  # of these, as what came back could not be sound
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """A whole rig."""
 
@@ -34,7 +47,9 @@ class Snapshot:
     running_s: float  # sound that has been played, in seconds
     latency_ms: dict[str, float | None]  # in ms, by part, None where nobody knows; "total" is of those that are known
     decks: tuple[DeckSnapshot, ...]
+    buses: dict[str, float]  # peaks of send buses and groups, linear, by name
     peaks: dict[str, float]  # linear: "mix", the master
+    effects: tuple[ChainSnapshot, ...]  # chains that have effects
     parameters: dict[str, float]  # every value, by path in full
     late_masks: int
     stale_masks: int

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 from rtsep.control.parameters import Parameter, lookup
 from rtsep.errors import ParameterError
@@ -21,12 +22,22 @@ class Change:
     origin: str  # the surface that turned it, as "terminal"; empty where nobody says
 
 
+@dataclass(frozen=True)
+class TableChange:
+    """Parameters have come or gone; one that is in both is another one now."""
+
+    added: tuple[str, ...]  # paths in full
+    removed: tuple[str, ...]
+
+
 Listener = Callable[[Change], None]
+TableListener = Callable[[TableChange], None]
 Turn = Callable[[float], float]  # the value of before to the one wanted
+Untold = tuple[Change | TableChange, Mapping[object, Callable[..., None]]]  # and who is to hear of it
 
 
 class Store:
-    """Values by path; every change is checked, and told to all listeners in one order.
+    """Values by path; every change is checked, and told to all listeners in one order. Parameters come and go.
 
     Any thread may call anything here. Changes are told one by one, by one thread at a time and without a
     lock: by the one that made them or, while another is telling, by that one. So a listener may turn knobs
@@ -39,12 +50,15 @@ class Store:
     """
 
     def __init__(self, table: Mapping[str, Parameter], prefix: str = "") -> None:
-        self.table, self.prefix = table, prefix
+        self.table: Mapping[str, Parameter] = MappingProxyType(dict(table))  # as it is now; replaced, never changed
+        self.prefix = prefix
+        self.generation = 0  # how often parameters have come or gone
         self.failure = ""  # one line, of the last listener that raised; the others were told all the same
         self._lock = threading.Lock()  # never held while a listener is called
         self._values = {path: row.default for path, row in table.items()}
         self._listeners: Mapping[object, Listener] = {}  # replaced, never changed
-        self._untold: deque[tuple[Change, Mapping[object, Listener]]] = deque()
+        self._table_listeners: Mapping[object, TableListener] = {}
+        self._untold: deque[Untold] = deque()
         self._telling = False
 
     def row(self, path: str) -> Parameter:
@@ -63,7 +77,9 @@ class Store:
         """
         row = self.row(path)
         with self._lock:
-            return self._values[row.path]
+            if row.path in self._values:
+                return self._values[row.path]
+        return self.get(path)  # it has gone meanwhile: say so
 
     def normalised(self, path: str) -> float:
         """Give a value as a position from 0 to 1; see `Parameter.normalised`.
@@ -101,12 +117,12 @@ class Store:
         Raises:
             ParameterError: for an unknown path, one that is given twice, or a value out of its range.
         """
-        turns: dict[str, Turn] = {}
+        turns: dict[Parameter, Turn] = {}
         for path, value in values.items():
             row = self.row(path)
-            if row.path in turns:
+            if row in turns:
                 raise ParameterError(f"{row.path} is given twice, in full and short; leave one of them out")
-            turns[row.path] = partial(_to, row.check(value))
+            turns[row] = partial(_to, row.check(value))
         self._turn(turns, origin)
 
     def set_normalised(self, path: str, position: float, origin: str = "") -> None:
@@ -121,7 +137,7 @@ class Store:
             ParameterError: for an unknown path, or a position out of its range.
         """
         row = self.row(path)
-        self._turn({row.path: partial(_to, row.from_normalised(position))}, origin)
+        self._turn({row: partial(_to, row.from_normalised(position))}, origin)
 
     def toggle(self, path: str, origin: str = "") -> None:
         """Turn a switch to its other side.
@@ -136,7 +152,7 @@ class Store:
         row = self.row(path)
         if row.unit != "switch":
             raise ParameterError(f"{row.path} is no switch; give it a value, {row.low:g} to {row.high:g} {row.unit}")
-        self._turn({row.path: lambda old: 1.0 - old}, origin)
+        self._turn({row: lambda old: 1.0 - old}, origin)
 
     def step(self, path: str, steps: float, origin: str = "") -> None:
         """Turn one knob by some steps of its own, no further than its end; see `Parameter.stepped`.
@@ -150,7 +166,53 @@ class Store:
             ParameterError: for an unknown path, or steps that are no number.
         """
         row = self.row(path)
-        self._turn({row.path: lambda old: row.stepped(old, steps)}, origin)
+        self._turn({row: lambda old: row.stepped(old, steps)}, origin)
+
+    def add(self, rows: Iterable[Parameter], values: Mapping[str, float] = MappingProxyType({})) -> None:
+        """Take in more parameters, at their defaults or at the values that are given.
+
+        Args:
+            rows: the parameters.
+            values: by path in full, of some of them.
+
+        Raises:
+            ParameterError: for a path that there is, or a value that is none of the rows'; nothing is added then.
+        """
+        self.edit((), rows, values)
+
+    def remove(self, prefix: str) -> None:
+        """Forget the parameters behind a path, as `decks/a/stems/vocals/effects`, and their values."""
+        self.edit((prefix,), ())
+
+    def edit(
+        self, removed: Sequence[str], rows: Iterable[Parameter], values: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
+        """Forget parameters and take in others, at one moment.
+
+        Args:
+            removed: paths, behind which all are forgotten.
+            rows: what comes.
+            values: by path in full, of some of these.
+
+        Raises:
+            ParameterError: for a path that there is, or a value that is none of the rows'; nothing is changed then.
+        """
+        new = {row.path: row for row in rows}
+        if strange := next((path for path in values if path not in new), None):
+            raise ParameterError(f"{strange} is none of the parameters that are added")
+        fresh = {path: row.check(values.get(path, row.default)) for path, row in new.items()}
+        with self._lock:
+            gone = tuple(path for path in self.table if any(f"{path}/".startswith(f"{one}/") for one in removed))
+            kept = {path: row for path, row in self.table.items() if path not in gone}
+            if twice := next((path for path in new if path in kept), None):
+                raise ParameterError(f"there is a parameter {twice} already")
+            if not gone and not new:
+                return
+            self.table = MappingProxyType({**kept, **new})
+            self._values = {**{path: self._values[path] for path in kept}, **fresh}
+            self.generation += 1
+            self._untold.append((TableChange(tuple(new), gone), self._table_listeners))
+        self._tell()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Tell a listener of every change from now on, whichever thread makes it.
@@ -171,13 +233,37 @@ class Store:
 
         return unsubscribe
 
-    def _turn(self, turns: Mapping[str, Turn], origin: str) -> None:
+    def subscribe_table(self, listener: TableListener) -> Callable[[], None]:
+        """Tell a listener whenever parameters come or go, in one order with the changes of their values.
+
+        Args:
+            listener: see `subscribe`.
+
+        Returns:
+            What ends that.
+        """
+        token = object()
         with self._lock:
-            wanted = {path: turn(self._values[path]) for path, turn in turns.items()}
-            for path, value in wanted.items():
-                if value != self._values[path]:
-                    self._values[path] = value
-                    self._untold.append((Change(path, value, origin), self._listeners))
+            self._table_listeners = {**self._table_listeners, token: listener}
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._table_listeners = {key: one for key, one in self._table_listeners.items() if key is not token}
+
+        return unsubscribe
+
+    def _turn(self, turns: Mapping[Parameter, Turn], origin: str) -> None:
+        with self._lock:
+            gone = next((row.path for row in turns if self.table.get(row.path) != row), None)
+            if gone is None:
+                wanted = {row.path: turn(self._values[row.path]) for row, turn in turns.items()}
+                for path, value in wanted.items():
+                    if value != self._values[path]:
+                        self._values[path] = value
+                        self._untold.append((Change(path, value, origin), self._listeners))
+        if gone is not None:
+            self.row(gone)  # says that it is unknown
+            raise ParameterError(f"{gone} has just become another parameter; turn it again")
         self._tell()
 
     def _tell(self) -> None:
@@ -193,21 +279,26 @@ class Store:
             self._telling = False
             raise
 
-    def _next(self) -> tuple[Change, Mapping[object, Listener]] | None:
+    def _next(self) -> Untold | None:
         """What is told next; when there is nothing, nobody is telling, in the same moment."""
         with self._lock:
             self._telling = bool(self._untold)
             return self._untold.popleft() if self._untold else None
 
-    def _tell_one(self, change: Change, listeners: Mapping[object, Listener]) -> None:
+    def _tell_one(self, change: Change | TableChange, listeners: Mapping[object, Callable[..., None]]) -> None:
         for token, listener in listeners.items():
-            if token not in self._listeners:  # it has ended meanwhile
+            if token not in self._listeners and token not in self._table_listeners:  # it has ended meanwhile
                 continue
             try:
                 listener(change)
             except Exception as error:
                 name = getattr(listener, "__qualname__", type(listener).__name__)
-                self.failure = f"{name} failed at {change.path} = {change.value:g} ({type(error).__name__}: {error})"
+                what = (
+                    f"{change.path} = {change.value:g}"
+                    if isinstance(change, Change)
+                    else "parameters that came or went"
+                )
+                self.failure = f"{name} failed at {what} ({type(error).__name__}: {error})"
 
 
 def _to(value: float, _before: float) -> float:

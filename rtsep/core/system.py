@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass, replace
+from platform import machine
 from typing import Any
 
 OTHER, FIFO, ROUND_ROBIN = 0, 1, 2  # sched(7)
@@ -27,6 +28,7 @@ class System:
     semaphores: bool  # unnamed POSIX semaphores with sem_clockwait; else a native poll
     thread_policy: bool  # sched_setscheduler and setpriority of one thread; else threads stay as they are
     locked_memory: bool  # mlockall
+    futex: int = 0  # number of the system call that waits on a word of shared memory; 0: none, a native poll
 
 
 _POSIX = System(clock=getattr(time, "CLOCK_MONOTONIC", 1), semaphores=False, thread_policy=False, locked_memory=False)
@@ -35,6 +37,9 @@ SYSTEMS = {  # by sys.platform; any other is taken for a bare POSIX system
     "darwin": replace(_POSIX, clock=getattr(time, "CLOCK_UPTIME_RAW", 8)),
     "win32": replace(_POSIX, clock=None),
 }
+
+
+FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}  # by platform.machine(), of Linux
 
 
 def _libc() -> Any:
@@ -46,7 +51,8 @@ def _here(platform: str, portable: bool) -> System:
     row = SYSTEMS.get(platform, _POSIX)
     if portable:
         return replace(_POSIX, clock=row.clock)
-    return replace(row, semaphores=row.semaphores and hasattr(_libc(), "sem_clockwait"))  # glibc 2.30
+    semaphores = row.semaphores and hasattr(_libc(), "sem_clockwait")  # glibc 2.30
+    return replace(row, semaphores=semaphores, futex=FUTEX.get(machine(), 0) if row.thread_policy else 0)
 
 
 PORTABLE = os.environ.get("RTSEP_PORTABLE", "0") != "0"

@@ -253,6 +253,34 @@ def wait_until(semaphore: int, deadline_ns: int) -> bool:
 
 
 @kernel
+def post_shared(semaphore: int) -> None:
+    """Wake the other process that waits on a semaphore in shared memory.
+
+    Args:
+        semaphore: address of an int64; whatever stands in it does no harm.
+
+    Thread: any; real-time safe.
+    """
+    waits.shared_post(semaphore)
+
+
+@kernel
+def wait_shared_until(semaphore: int, deadline_ns: int) -> bool:
+    """Wait for posts of another process, and take all there are; it may wake without one.
+
+    Args:
+        semaphore: address of an int64 in shared memory, 0 at first.
+        deadline_ns: of the monotonic clock, in nanoseconds.
+
+    Returns:
+        False if the deadline passed.
+
+    Thread: any; not real-time safe (waits).
+    """
+    return waits.shared_wait(semaphore, deadline_ns)
+
+
+@kernel
 def sleep_until(semaphore: int, deadline_ns: int) -> None:
     """Sleep on a semaphore of one's own that nobody posts.
 

@@ -173,6 +173,61 @@ def _sem_wait(typingctx: Any, semaphore: Any, deadline_ns: Any) -> Any:
 init, post, wait = (_sem_init, _sem_post, _sem_wait) if HERE.semaphores else (_poll_init, _poll_post, _poll_wait)
 
 
+# Semaphores between processes. A sem_t has fields that glibc trusts, and it ends the process where they are strange; a
+# counter that is a futex has none: the kernel looks at its value alone, whatever the other side has written over it.
+_FUTEX_WAKE, _FUTEX_WAIT_BITSET, _ANYONE = 1, 9, 0xFFFFFFFF
+
+
+def _futex(builder: Any, address: Any, operation: int, value: int, deadline: Any) -> None:
+    kind = ir.FunctionType(_I64, [_I64], var_arg=True)
+    syscall = cgutils.get_or_insert_function(builder.module, kind, "syscall")
+    words = (_I64(HERE.futex), address, _I64(operation), _I64(value), deadline, _I64(0), _I64(_ANYONE))
+    builder.call(syscall, words)
+
+
+@intrinsic
+def _futex_wake(typingctx: Any, semaphore: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _futex(builder, arguments[0], _FUTEX_WAKE, 1, _I64(0))
+        return context.get_dummy_value()
+
+    return types.none(types.int64), codegen
+
+
+@intrinsic
+def _futex_wait(typingctx: Any, semaphore: Any, deadline_ns: Any) -> Any:
+    """Sleep while the low half of the counter is 0, until a deadline at the latest."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        deadline = builder.ptrtoint(_timespec(builder, arguments[1]), _I64)
+        _futex(builder, arguments[0], _FUTEX_WAIT_BITSET, 0, deadline)
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64), codegen
+
+
+@register_jitable
+def _futex_post(semaphore: int) -> None:
+    _add(semaphore, 1)
+    _futex_wake(semaphore)
+
+
+@register_jitable
+def _wait_futex(semaphore: int, deadline_ns: int) -> bool:
+    while True:
+        posts = _add(semaphore, 0)
+        if posts > 0:
+            return _swap_if(semaphore, posts, 0)  # all of them: who wakes looks for all that there is to do
+        if clock_ns() >= deadline_ns:
+            return False
+        _futex_wait(semaphore, deadline_ns)
+        if posts < 0:  # written over
+            _swap_if(semaphore, posts, 0)
+
+
+shared_post, shared_wait = (_futex_post, _wait_futex) if HERE.futex else (_poll_post, _poll_wait)
+
+
 @intrinsic
 def scheduler(typingctx: Any) -> Any:
     """Read the calling thread's scheduler, by the system's number; 0 where threads have none of their own.

@@ -42,6 +42,7 @@ class DeckMemory(NamedTuple):
     raw_masks: NDArray[np.float32]  # (3, S, C, F)
     interleaved: NDArray[np.float32]  # (hop, C)
     block: NDArray[np.float32]  # (C, hop)
+    sound: NDArray[np.float32]  # (S + 1, C, hop): the two that follow
     stems: NDArray[np.float32]  # (S, C, hop)
     dry: NDArray[np.float32]  # (C, hop)
 
@@ -63,14 +64,17 @@ class DeckSettings:
         return self.file.path.name if self.file else f"input {','.join(map(str, self.channels))}"
 
 
-def open_deck(model: ModelSpec, window: WindowSpec, deck_input: DeckInput, behind: int) -> DeckMemory:
+def open_deck(
+    model: ModelSpec, window: WindowSpec, deck_input: DeckInput, behind: int, sound: NDArray[np.float32]
+) -> DeckMemory:
     """Make a silent deck with equal masks.
 
     Args:
         model: what is played.
         window: how it is run.
         deck_input: where its sound comes from.
-        behind: frames that its stages add, by which its dry sound is delayed too.
+        behind: frames that stages add which its dry sound does not go through, by which it is delayed too.
+        sound: (S + 1, C, hop), where its stems and its dry sound go.
 
     Thread: any, before the sound starts; not real-time safe (allocates).
     """
@@ -87,8 +91,9 @@ def open_deck(model: ModelSpec, window: WindowSpec, deck_input: DeckInput, behin
         raw_masks=np.full((3, stems, channels, model.bins), 1.0, np.float32),
         interleaved=np.zeros((hop, channels), np.float32),
         block=np.zeros((channels, hop), np.float32),
-        stems=np.zeros((stems, channels, hop), np.float32),
-        dry=np.zeros((channels, hop), np.float32),
+        sound=sound,
+        stems=sound[:stems],
+        dry=sound[stems],
     )
 
 
@@ -149,7 +154,7 @@ def give_mask(deck: DeckMemory, hop: int, masks: NDArray[np.float32]) -> None:
 
 @kernel
 def separate_hop(deck: DeckMemory) -> None:
-    """Make the next hop of the stems, and of the input that belongs to them behind the deck's stages.
+    """Make the next hop of the stems, and of the input that belongs to them behind the stages of stems alone.
 
     Thread: the pipeline's; real-time safe.
     """
@@ -176,7 +181,7 @@ class Deck:
         window: how the model is run.
         deck_input: where its sound comes from.
         memory: as kernels see it.
-        stages: what its stems go through, the faders last.
+        stages: what its stems go through before their inserts, the switches last.
         player: of its file.
         recorder: of its stems.
 

@@ -19,6 +19,7 @@ from rtsep.host.device_io import LARGEST_BLOCK
 from rtsep.host.engine_thread import EngineThread
 from rtsep.host.host import Host
 from rtsep.host.jack import JackClock, input_names, output_names
+from rtsep.host.mix_layout import MixLayout, parse_groups
 from rtsep.host.model_choice import LiveModel, choose_model
 from rtsep.host.null_clock import NULL, NULL_BLOCK, NullClock
 from rtsep.host.options import LiveOptions
@@ -30,8 +31,12 @@ NULL_RATE = 48000
 LEAST_BLOCK = 16  # frames
 
 
-def open_host(options: LiveOptions) -> Host:
+def open_host(options: LiveOptions, inserts: bool = False) -> Host:
     """Find model, devices and files, fit them together, and build the host.
+
+    Args:
+        options: what is played, and how; who attaches the effects reads their file.
+        inserts: whether there are to be places for chains of effects.
 
     Raises:
         RtsepError: for every lack, of the kind of what is lacking.
@@ -53,7 +58,9 @@ def open_host(options: LiveOptions) -> Host:
         written = tuple(folder / f"{stem}.wav" for folder in folders.values() if folder for stem in model.stems)
         for reader in readers.values():
             keep_source(reader.path, written)
-        routes = parse_routes(options.route, {deck.name: model.stems for deck in decks}, model.channels)
+        stems = {deck.name: model.stems for deck in decks}
+        layout = MixLayout(stems, parse_groups(options.group, stems))
+        routes = parse_routes(options.route, stems, model.channels, layout.own_buses)
         clock = _clock(options, decks, output, rate, routes)
         settings = HostSettings(
             window=found[0].window,
@@ -68,6 +75,8 @@ def open_host(options: LiveOptions) -> Host:
                 )
                 for deck in decks
             ),
+            groups=layout.groups,
+            inserts=inserts,
             compute=options.compute,
             freewheel=options.freewheel,
             note=found[0].note,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from types import TracebackType
+from typing import Protocol
 
 from rtsep.control.actions import Actions, Argument
-from rtsep.control.parameters import parameters
 from rtsep.control.paths import deck_prefix
 from rtsep.control.publisher import Publisher
-from rtsep.control.snapshot import Snapshot
+from rtsep.control.snapshot import ChainSnapshot, Snapshot
 from rtsep.control.store import Change, Store
 from rtsep.core.system import Policy, policy_of, set_thread_policy, thread_policy
 from rtsep.errors import DeviceError, RtsepError
@@ -20,7 +21,7 @@ from rtsep.host.clock import Clock
 from rtsep.host.device_io import LARGEST_BLOCK, RUNNING, STOPPED
 from rtsep.host.engine_thread import EngineThread
 from rtsep.host.late_masks import LateMasks
-from rtsep.host.mixer import set_parameters
+from rtsep.host.mix_settings import mix_parameters, set_parameters
 from rtsep.host.pipeline import Pipeline, run_pipeline, warm_up
 from rtsep.host.realtime import lock_memory, priorities, quiet_python, unlock_memory
 from rtsep.host.rig import HostSettings, Rig
@@ -67,6 +68,27 @@ class Closing(Worker):
         self._clock.close()
 
 
+class Effects(Protocol):
+    """What a host knows of those who keep chains in its inserts.
+
+    Thread: any; not real-time safe (Python).
+    """
+
+    @property
+    def notice(self) -> str:
+        """What went wrong lately, in one line, or nothing."""
+
+    @property
+    def faults(self) -> list[str]:
+        """What went wrong, the newest last, each in a line."""
+
+    def seen(self) -> tuple[ChainSnapshot, ...]:
+        """Give what is to be seen of all chains.
+
+        Thread: any; not real-time safe (locks).
+        """
+
+
 class Host:
     """`with Host(engine_thread, clock, settings) as host:` plays until the block is left.
 
@@ -85,11 +107,14 @@ class Host:
     def __init__(self, engine_thread: EngineThread, clock: Clock, settings: HostSettings) -> None:
         self.rig = rig = Rig(engine_thread.engine, clock, settings)
         prefix = deck_prefix(rig.stems)
-        self.store, self.actions = Store(parameters(rig.stems), prefix), Actions(prefix)
+        self._mixed = mix_parameters(rig.layout)
+        self.store, self.actions = Store(self._mixed, prefix), Actions(prefix)
         self.publisher = Publisher()
         self.ended = threading.Event()  # set by the action `quit`
         self.actions.register("quit", self.ended.set)
         self.supervisor = Supervisor()
+        self.effects: Effects | None = None
+        self.before_sound: list[Callable[[], None]] = []  # done once block and priorities are known
         self.late_masks = LateMasks(rig.pipeline, rig.scheduler.times, lambda: rig.budget)
         self.watch = Watch(clock, rig.device_io, self._publish, self._judge)
         self._engine_thread, self._signal_path = engine_thread, SignalPath(rig.pipeline)
@@ -121,8 +146,9 @@ class Host:
         """What should be known first, in one line, or nothing."""
         left = " and ".join(self.supervisor.left_behind)
         behind = f"the {left} did not end and was left behind" if left else ""
-        said = warning(self.rig, self.watch, self.supervisor) or behind or self.store.failure
-        return said or self.rig.scheduler.notice or self.late_masks.advice
+        notices = self.rig.scheduler.notice, self.effects.notice if self.effects else ""
+        lines = warning(self.rig, self.watch, self.supervisor), behind, self.store.failure, *notices
+        return next((line for line in lines if line), self.late_masks.advice)
 
     def snapshot(self) -> Snapshot:
         """Give what was to be seen when the watch looked last, or before the sound what there is.
@@ -132,7 +158,12 @@ class Host:
         return self.publisher.latest or self._snapshot()
 
     def _snapshot(self) -> Snapshot:
-        return snapshot(self.rig, self.watch, self.store.values(), self.finished, self.warning)
+        return snapshot(self.rig, self.watch, self.store.values(), self.finished, self.warning, self.chains)
+
+    @property
+    def chains(self) -> tuple[ChainSnapshot, ...]:
+        """The chains that have effects."""
+        return self.effects.seen() if self.effects else ()
 
     # Running -----------------------------------------------------------------------------------
 
@@ -163,6 +194,8 @@ class Host:
             if lock_memory():
                 self._cleanup.callback(unlock_memory)
             self._follow_callback()
+        for work in self.before_sound:
+            work()
         self._engine_thread.begin(rig.scheduler.run)
         self.supervisor.start(self._signal_path)
         # It needs the GIL once more, which others may hold.
@@ -186,7 +219,8 @@ class Host:
             )
 
     def _turn(self, change: Change) -> None:
-        set_parameters(self.rig.mixer, self.rig.stems, self.store.values())
+        if change.path in self._mixed:
+            set_parameters(self.rig.mixer.settings, self.rig.layout, self.store.values())
 
     def _judge(self) -> None:
         if not self.rig.settings.freewheel:

@@ -29,6 +29,12 @@ class LiveOptions:
     model: Annotated[str, Option("A model's name or path; the best that holds here, if none is given.", "-m")] = ""
     latency: Annotated[str, Option("exact, or ms of window: 46, 23, 12, 6, 3.", "-l")] = "23"
     route: Annotated[tuple[str, ...], Option("Outputs, as `vocals=1,2 mix=3,4`, or `a/vocals=1,2` of decks.")] = ()
+    group: Annotated[
+        tuple[str, ...], Option("Buses of several stems, as `beat=drums,bass`, or `beat=a/drums,b/drums` of decks.")
+    ] = ()
+    effects: Annotated[
+        Path | None, Option("Chains of effects of strips, buses and master, a TOML file; see docs/effects.md.")
+    ] = None
     record: Annotated[
         Path | None, Option("Write every stem to this folder, of several decks each to one of its own in it.")
     ] = None

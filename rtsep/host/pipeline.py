@@ -18,7 +18,7 @@ from rtsep.dsp.ring import RingMemory, playable, readable, writable, write
 from rtsep.host.deck import DeckMemory, separate_hop, take_hop, take_mask
 from rtsep.host.device_io import POLL_NS, PRIMING, RUNNING, STOPPED, DeviceIO
 from rtsep.host.histogram import histogram, record
-from rtsep.host.mixer import Mixer, mix_deck, mix_master, retarget
+from rtsep.host.mixer import Mixer, begin_mix, mix_buses, mix_deck, mix_master
 from rtsep.host.stage import Stage, run_stages
 
 STATE = np.dtype(
@@ -44,8 +44,11 @@ class Pipeline(NamedTuple):
     device: NDArray[np.void]  # (1,) of the callback's STATE
     outputs: RingMemory
     decks: tuple[DeckMemory, ...]  # all of one type, so that kernels can count them through
-    deck_stages: tuple[tuple[Any, ...], ...]  # what the stems of each go through, its faders last
+    deck_stages: tuple[tuple[Any, ...], ...]  # what stems and dry sound of each go through, its switches last
     mixer: Mixer
+    sound: NDArray[np.float32]  # (R, C, hop) stems and dry sound of the first deck, of the next, ...
+    strip_stages: tuple[Any, ...]  # what all of it goes through, the faders last
+    bus_stages: tuple[Any, ...]  # what all buses go through, their faders last
     stages: tuple[Any, ...]  # what the mix goes through, the master's fader last
     hop_times: NDArray[np.void]  # histogram, without the wait for masks
     mask_ages: NDArray[np.void]  # histogram
@@ -59,6 +62,9 @@ def open_pipeline(
     decks: tuple[DeckMemory, ...],
     deck_stages: tuple[tuple[Stage, ...], ...],
     mixer: Mixer,
+    sound: NDArray[np.float32],
+    strip_stages: tuple[Stage, ...],
+    bus_stages: tuple[Stage, ...],
     stages: tuple[Stage, ...],
 ) -> Pipeline:
     """Make a signal path between the callback's rings, ready for `warm_up`.
@@ -67,8 +73,11 @@ def open_pipeline(
         window: how the model is run.
         device_io: the callback's side.
         decks: one or more.
-        deck_stages: what the stems of each go through.
+        deck_stages: what the stems and the dry sound of each go through.
         mixer: of these decks.
+        sound: (R, C, hop), of which each deck has its rows.
+        strip_stages: what the rows of all decks go through then.
+        bus_stages: what all buses go through.
         stages: what the mix goes through.
 
     Thread: any, before the sound starts; not real-time safe (allocates).
@@ -86,6 +95,9 @@ def open_pipeline(
         decks=decks,
         deck_stages=deck_stages,
         mixer=mixer,
+        sound=sound,
+        strip_stages=strip_stages,
+        bus_stages=bus_stages,
         stages=stages,
         hop_times=histogram(),
         mask_ages=histogram(),
@@ -169,16 +181,30 @@ def _count(pipeline: Pipeline, made: int, due: int) -> None:
 
 
 @kernel
-def _mix_decks(pipeline: Pipeline) -> None:
-    """Separate a hop of every deck, send it through the deck's stages and mix it."""
+def _separate_decks(pipeline: Pipeline) -> None:
+    """Separate a hop of every deck, and send it through the deck's stages."""
     number = 0
     deck_stages = pipeline.deck_stages  # of as many kinds as there are decks
     for stages in literal_unroll(deck_stages):
         deck = pipeline.decks[number]
         separate_hop(deck)
-        run_stages(stages, deck.stems)
-        mix_deck(pipeline.mixer, number, deck.stems, deck.dry, pipeline.mixed)
+        run_stages(stages, deck.sound)
         number += 1  # noqa: SIM113 (numba knows no enumerate here)
+
+
+@kernel
+def _mix(pipeline: Pipeline) -> None:
+    """Mix a hop of everything."""
+    mixer, out = pipeline.mixer, pipeline.mixed
+    begin_mix(mixer, out)
+    _separate_decks(pipeline)
+    run_stages(pipeline.strip_stages, pipeline.sound)
+    for deck in range(len(pipeline.decks)):
+        mix_deck(mixer, deck, pipeline.decks[deck].sound, out)
+    run_stages(pipeline.bus_stages, mixer.buses)
+    mix_buses(mixer, out)
+    run_stages(pipeline.stages, mixer.mix)
+    mix_master(mixer, out)
 
 
 @kernel
@@ -208,11 +234,7 @@ def run_pipeline(pipeline: Pipeline) -> None:
             taken = _take_masks(pipeline)
         waited = clock_ns() - waited
         _count(pipeline, made, due)
-        retarget(pipeline.mixer)
-        pipeline.mixed[:, :] = 0.0
-        _mix_decks(pipeline)
-        run_stages(pipeline.stages, pipeline.mixer.mix)
-        mix_master(pipeline.mixer, pipeline.mixed)
+        _mix(pipeline)
         write(pipeline.outputs, pipeline.mixed)
         store_release(pipeline.state, "hops", hop + 1)
         record(pipeline.hop_times, clock_ns() - started - waited)

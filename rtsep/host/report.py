@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rtsep import __version__
+from rtsep.control.snapshot import ChainSnapshot
 from rtsep.core.latency import latency_report
 from rtsep.errors import FileError
 from rtsep.host.deck import Deck
@@ -83,6 +84,8 @@ def host_report(host: Host, command: str = "live") -> dict[str, Any]:
         "clock_gaps": int(device["clock_gaps"]),
         "clock_gap_s": round(int(device["clock_gap_ns"]) / 1e9, 3),
         "decks": decks,
+        "effects": [_chain_report(chain) for chain in host.chains],
+        "effect_faults": list(host.effects.faults) if host.effects else [],
         "times": {
             "callback_interval": percentiles(rig.device_io.intervals).to_dict(),
             "hop_time": percentiles(rig.pipeline.hop_times).to_dict(),
@@ -92,6 +95,17 @@ def host_report(host: Host, command: str = "live") -> dict[str, Any]:
         "cpu_s": round(host.cpu_s, 3),
         "cpu_cores": round(host.cpu_s / rig.seconds, 4) if rig.seconds else 0.0,
         "warning": host.warning,
+    }
+
+
+def _chain_report(chain: ChainSnapshot) -> dict[str, Any]:
+    return {
+        "strip": chain.strip,
+        "effects": list(chain.effects),
+        "latency_frames": chain.latency,
+        "hops": chain.sent,
+        "dry_hops": chain.dry,
+        "unsound_hops": chain.unsound,
     }
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
 
 from rtsep.audio.writers import StemWriter
 from rtsep.core.budget import Budget, wanted_compute
@@ -14,13 +18,15 @@ from rtsep.host.clock import Clock
 from rtsep.host.deck import Deck, DeckSettings, file_length, open_deck
 from rtsep.host.delay import Delay, delay
 from rtsep.host.device_io import LARGEST_BLOCK, RUNNING, DeckInput, DeviceIO, InputSettings, open_device_io
-from rtsep.host.mixer import deck_faders, master_fader, open_mixer
+from rtsep.host.insert import Insert, open_insert
+from rtsep.host.mix_layout import MixLayout, Strip
+from rtsep.host.mixer import bus_faders, master_fader, open_mixer, strip_faders, strip_switches
 from rtsep.host.pipeline import open_pipeline
 from rtsep.host.player import PACE_S, Player, ring_frames
 from rtsep.host.recorder import Recorder, RecordTap, record_tap
 from rtsep.host.routes import Route
 from rtsep.host.scheduler import InferenceScheduler
-from rtsep.host.stage import Stage, total_latency
+from rtsep.host.stage import Stage, StemStages, total_latency
 
 RING_S = 0.5  # capacity of the rings to and from the signal path, at the least
 FREEWHEEL_PACE_S = 0.001
@@ -33,6 +39,8 @@ class HostSettings:
     window: WindowSpec
     routes: tuple[Route, ...]
     decks: tuple[DeckSettings, ...] = (DeckSettings(),)
+    groups: Mapping[str, tuple[Strip, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    inserts: bool = False  # whether strips, buses and the master have places for chains of effects
     compute: int | None = None
     stages: tuple[Stage, ...] = ()  # what the mix goes through before the master's fader
     freewheel: bool = False  # files without pacing, JACK freewheel: every mask is fresh
@@ -58,13 +66,25 @@ class Rig:
         self.stems = {deck.name: self.model.stems for deck in settings.decks}
         rate, window = clock.spec.sample_rate, settings.window
         self.device_io = self._open_device_io()
-        self.mixer = open_mixer(self.stems, self.model.channels, settings.routes, rate, window.hop)
+        self.layout = MixLayout(self.stems, settings.groups)
+        self.mixer = open_mixer(self.layout, self.model.channels, settings.routes, rate, window.hop)
+        self._sound = np.zeros((len(self.layout.rows), self.model.channels, window.hop), np.float32)
+        self.inserts = self._open_inserts()
         self._latency = Latency()
         with ExitStack() as self._opened:  # recordings that were begun, should anything be lacking
             self.decks = tuple(self._open_deck(number) for number in range(len(settings.decks)))
             memories, deck_stages = tuple(deck.memory for deck in self.decks), tuple(deck.stages for deck in self.decks)
-            stages = (*settings.stages, master_fader(self.mixer))
-            self.pipeline = open_pipeline(window, self.device_io, memories, deck_stages, self.mixer, stages)
+            self.pipeline = open_pipeline(
+                window,
+                self.device_io,
+                memories,
+                deck_stages,
+                self.mixer,
+                self._sound,
+                (*self.inserts[:1], strip_faders(self.mixer)),
+                (*self.inserts[1:2], bus_faders(self.mixer)),
+                (*settings.stages, *self.inserts[2:], master_fader(self.mixer)),
+            )
             self.scheduler = InferenceScheduler(engine, window, self.pipeline)
             self._opened.pop_all()
 
@@ -82,8 +102,9 @@ class Rig:
     @property
     def latency(self) -> Latency:
         """Every part of the way from a deck's input to the output, in frames, as it is now or was last."""
-        if int(self.device_io.state[0]["phase"]) == RUNNING:
-            stages = total_latency((self.device_io, self.decks[0], *self.pipeline.stages))  # decks are in time
+        if int(self.device_io.state[0]["phase"]) == RUNNING:  # decks are in time, and so are buses
+            behind = *self.pipeline.strip_stages, *self.pipeline.bus_stages, *self.pipeline.stages
+            stages = total_latency((self.device_io, self.decks[0], *behind))
             self._latency = Latency(device=self.clock.latency) + stages
         return self._latency
 
@@ -104,6 +125,12 @@ class Rig:
         """The time that a mask may take, as it is now."""
         stateful = self.model.kind == "stateful"
         return Budget(self.settings.window, self.audio.block, self.device_io.latency.compute, stateful)
+
+    def _open_inserts(self) -> tuple[Insert, ...]:
+        """Those of the strips, the buses and the master; none where none are wanted."""
+        levels = (len(self.layout.rows), len(self.layout.buses), 1) if self.settings.inserts else ()
+        rate, hop = self.clock.spec.sample_rate, self.settings.window.hop
+        return tuple(open_insert(self.device_io.state, rows, self.model.channels, hop, rate) for rows in levels)
 
     def _open_device_io(self) -> DeviceIO:
         settings, spec = self.settings, self.clock.spec
@@ -131,14 +158,16 @@ class Rig:
         settings, deck_input = self.settings.decks[number], self.device_io.inputs[number]
         of_deck = "" if len(self.settings.decks) == 1 else f" of deck {settings.name}"
         player = recorder = None
-        stages: tuple[Stage, ...] = (*settings.stages, *self._in_time(settings), deck_faders(self.mixer, number))
+        of_stems: tuple[Stage, ...] = (*settings.stages, *self._in_time(settings))
         if settings.file:
             pace_s = FREEWHEEL_PACE_S if self.settings.freewheel else PACE_S
             player = Player(f"player{of_deck}", settings.file, deck_input, pace_s, settings.loop)
         if settings.record:
             recorder, tap = self._open_recorder(f"recorder{of_deck}", settings, deck_input)
-            stages = (tap, *stages)
-        memory = open_deck(self.model, self.settings.window, deck_input, total_latency(stages).total)
+            of_stems = (tap, *of_stems)
+        behind, own = total_latency(of_stems).total, self.layout.rows_of(settings.name)
+        memory = open_deck(self.model, self.settings.window, deck_input, behind, self._sound[own])
+        stages = (*((StemStages(of_stems),) if of_stems else ()), strip_switches(self.mixer, number))
         return Deck(settings, self.settings.window, deck_input, memory, stages, player, recorder)
 
     def _in_time(self, settings: DeckSettings) -> tuple[Delay, ...]:

@@ -8,7 +8,7 @@ path runs them in order, natively.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numba import literal_unroll
@@ -80,6 +80,34 @@ def run_stages(stages: tuple[Any, ...], block: NDArray[np.float32]) -> None:
     """
     for one in literal_unroll(stages):
         process(one, block)
+
+
+class StemStages(NamedTuple):
+    """A stage of stages that leave a deck's dry sound alone, the last row; it is delayed elsewhere.
+
+    Thread: any; not real-time safe (Python).
+    """
+
+    stages: tuple[Any, ...]  # at least one
+
+    @property
+    def latency(self) -> Latency:
+        """What they add up to."""
+        return total_latency(self.stages)
+
+
+@stage(StemStages)
+def run_stem_stages(of_stems: StemStages, block: NDArray[np.float32]) -> None:
+    """Run them on all rows but the last.
+
+    Args:
+        of_stems: the stages.
+        block: (stems + 1, channels, hop), in place.
+
+    Thread: the pipeline's; real-time safe.
+    """
+    for one in literal_unroll(of_stems.stages):  # `run_stages` within itself would crash
+        process(one, block[: len(block) - 1])
 
 
 def total_latency(stages: Iterable[Stage]) -> Latency:

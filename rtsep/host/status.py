@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rtsep.control.snapshot import MIX, DeckSnapshot, Snapshot
+from rtsep.control.snapshot import MIX, ChainSnapshot, DeckSnapshot, Snapshot
 from rtsep.core.latency import latency_report
 from rtsep.host.deck import Deck
 from rtsep.host.device_io import LARGEST_BLOCK
-from rtsep.host.mixer import read_meters
+from rtsep.host.meters import read_meters
 from rtsep.host.rig import Rig
 from rtsep.host.supervisor import Supervisor
 from rtsep.host.watch import Watch
@@ -16,7 +16,14 @@ from rtsep.host.watch import Watch
 SILENT_S = 5.0  # an input that is all zeros for longer is told of
 
 
-def snapshot(rig: Rig, watch: Watch, values: Mapping[str, float], finished: bool, said: str) -> Snapshot:
+def snapshot(
+    rig: Rig,
+    watch: Watch,
+    values: Mapping[str, float],
+    finished: bool,
+    said: str,
+    effects: tuple[ChainSnapshot, ...] = (),
+) -> Snapshot:
     """Give what is to be seen now.
 
     Args:
@@ -25,13 +32,13 @@ def snapshot(rig: Rig, watch: Watch, values: Mapping[str, float], finished: bool
         values: of all parameters.
         finished: whether nothing more will come.
         said: one line, or nothing.
+        effects: chains that have effects.
 
     Thread: one at a time; not real-time safe (Python).
     """
     audio, pipeline = rig.audio, rig.pipeline.state[0]
-    peaks = [0.0 if watch.lost else float(peak) for peak in read_meters(rig.mixer)]
-    buses = peaks[-len(rig.decks) - 1 : -1]
-    count = len(rig.model.stems)
+    shown = [0.0 if watch.lost else float(peak) for peak in read_meters(rig.mixer.meters)]
+    peaks = dict(zip(rig.layout.sources, shown, strict=True))
     return Snapshot(
         model=rig.model.name,
         device=rig.clock.name,
@@ -41,10 +48,12 @@ def snapshot(rig: Rig, watch: Watch, values: Mapping[str, float], finished: bool
         running_s=rig.seconds,
         latency_ms=latency_report(rig.latency, audio.sample_rate)["latency_ms"],
         decks=tuple(
-            _deck_snapshot(rig, deck, [*peaks[i * count : (i + 1) * count], buses[i]])
-            for i, deck in enumerate(rig.decks)
+            _deck_snapshot(rig, deck, {name: peak for (owner, name), peak in peaks.items() if owner == deck.name})
+            for deck in rig.decks
         ),
-        peaks={MIX: peaks[-1]},
+        buses={bus: peaks["", bus] for bus in rig.layout.own_buses},
+        peaks={MIX: peaks["", MIX]},
+        effects=effects,
         parameters=dict(values),
         late_masks=int(pipeline["late_masks"]),
         stale_masks=int(pipeline["stale_masks"]),
@@ -96,14 +105,14 @@ def _deck_warning(rig: Rig, deck: Deck) -> str:
     return f"{deck.settings.source} has been silent for {seconds:.0f} s; is anything connected to it?"
 
 
-def _deck_snapshot(rig: Rig, deck: Deck, peaks: list[float]) -> DeckSnapshot:
+def _deck_snapshot(rig: Rig, deck: Deck, peaks: dict[str, float]) -> DeckSnapshot:
     return DeckSnapshot(
         name=deck.name,
         stems=rig.model.stems,
         source=deck.settings.source,
         position_s=deck.player.position_s if deck.player else None,
         length_s=deck.player.seconds if deck.player else None,
-        peaks=dict(zip((*rig.model.stems, MIX), peaks, strict=True)),
+        peaks=peaks,
         finished=deck.tail is not None and deck.tail >= rig.latency.total,
         silent_s=0.0 if deck.settings.file else deck.silent / rig.audio.sample_rate,
         warning=_deck_warning(rig, deck),

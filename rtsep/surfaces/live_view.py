@@ -66,7 +66,7 @@ def warnings(now: Snapshot) -> list[str]:
 
 def _parts(now: Snapshot, values: Mapping[str, float], view: View, folded: bool) -> list[Text | Table]:
     alive = view.age_s <= STALE_S and not now.device_lost
-    names = {DECK, MIX, *(stem for deck in now.decks for stem in deck.stems)}
+    names = {DECK, MIX, *_used_buses(now, values), *(stem for deck in now.decks for stem in deck.stems)}
     several, width = len(now.decks) > 1, min(NAME_CELLS, max(map(len, names)))
     parts: list[Text | Table] = [*_head(now), Text()]
     for number, deck in enumerate(now.decks):
@@ -75,8 +75,9 @@ def _parts(now: Snapshot, values: Mapping[str, float], view: View, folded: bool)
             parts.append(_heading(deck, values, lit))
         parts.append(_strips(deck, values, width, lit, alive, several, folded and not lit))
     master = _grid(width)
+    _add_buses(master, now, values, alive)
     master.add_row("", Text(MIX, "bold"), meter(now.peaks[MIX] * alive), "", gain_text(values["master/gain_db"]))
-    parts += [master, Text(), latency_text(now.latency_ms), _counters(now)]
+    parts += [master, Text(), latency_text(now.latency_ms), _counters(now), *_chains(now)]
     if view.age_s > QUIET_S:
         parts.append(Text(f"no news of the sound for {view.age_s:.0f} s", "bold red"))
     parts += [Text(line, "bold red") for line in (*warnings(now), view.said) if line]
@@ -121,6 +122,37 @@ def _strips(
     if several or level_db:  # one deck at 0 dB is the mix
         table.add_row("", Text(DECK, "bold"), meter(deck.peaks[MIX] * alive), "", gain_text(level_db))
     return table
+
+
+def _used_buses(now: Snapshot, values: Mapping[str, float]) -> list[str]:
+    """Send buses and groups where something is heard, or was turned."""
+    floor = 10.0 ** (METER_FLOOR_DB / 20.0)
+    turned = {bus for bus in now.buses if values[f"buses/{bus}/gain_db"] or values[f"buses/{bus}/mute"]}
+    return [bus for bus, peak in now.buses.items() if peak >= floor or bus in turned]
+
+
+def _add_buses(table: Table, now: Snapshot, values: Mapping[str, float], alive: bool) -> None:
+    for bus in _used_buses(now, values):
+        mute = Text("M", LIT["mute"] if values[f"buses/{bus}/mute"] else "dim")
+        table.add_row(
+            "", Text(bus, "bold"), meter(now.buses[bus] * alive), mute, gain_text(values[f"buses/{bus}/gain_db"])
+        )
+
+
+def _chains(now: Snapshot) -> list[Text]:
+    """One line about all effects; what is bypassed is dim."""
+    if not now.effects:
+        return []
+    line, several = Text("effects  "), len(now.decks) > 1
+    for chain in now.effects:
+        name = chain.strip.removeprefix("decks/") if several else chain.strip.rpartition("/")[2]
+        line.append(f"{name.replace('/stems/', '/')} ", "bold")
+        for effect, bypassed in zip(chain.effects, chain.bypassed, strict=True):
+            line.append(f"{effect} ", "dim" if bypassed else "")
+        line.append("  ")
+    if dry := sum(chain.dry for chain in now.effects):
+        line.append(f"{dry} block{'s' * (dry > 1)} dry", "yellow")
+    return [line]
 
 
 def meter(peak: float) -> Text:

@@ -52,9 +52,20 @@ def summary(report: dict[str, Any]) -> RenderableType:
     if report["engine_failures"]:
         masks.append("; the engine failed, and another went on", "yellow")
     lines: list[RenderableType] = [latency_text(report["latency_ms"]), sound, masks, Text(), _times(report["times"])]
+    lines[3:3] = [_chain(chain) for chain in report["effects"]]
+    lines[3:3] = [
+        Text.assemble("effects  ", (line, "yellow"), overflow="fold") for line in report["effect_faults"][-3:]
+    ]
     recorded = [deck["recorded"] for deck in report["decks"] if deck["recorded"]]
     lines += [Text()] * bool(recorded) + [_recorded([Path(path) for path in paths]) for paths in recorded]
     return Group(*lines)
+
+
+def _chain(chain: dict[str, Any]) -> Text:
+    text = Text.assemble("effects  ", f"{chain['strip']}: {', '.join(chain['effects'])}", overflow="fold")
+    if chain["dry_hops"]:
+        text.append(f"; {chain['dry_hops']} of {chain['hops']} blocks dry", "yellow")
+    return text
 
 
 def _recorded(paths: list[Path]) -> Text:

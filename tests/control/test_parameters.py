@@ -11,6 +11,7 @@ from rtsep.errors import ParameterError
 
 STEMS = ("vocals", "drums")
 OTHERS = ("drums", "bass", "other")
+SENDS = ("reverb_db", "reverb_pre", "delay_db", "delay_pre")
 ALL = parameters({"a": STEMS, "b": OTHERS})
 ONE = parameters({"main": STEMS})
 PREFIX = deck_prefix({"main": STEMS})
@@ -21,7 +22,12 @@ def test_every_stem_has_its_strip_every_deck_its_switches_and_the_master_is_ther
         *(f"decks/a/stems/{stem}/{name}" for stem in STEMS for name in ("gain_db", "pan", "mute", "solo")),
         *(f"decks/b/stems/{stem}/{name}" for stem in OTHERS for name in ("gain_db", "pan", "mute", "solo")),
         *(f"decks/{deck}/{name}" for deck in "ab" for name in ("gain_db", "acapella", "instrumental", "bypass")),
+        *(f"decks/a/stems/{stem}/sends/{send}" for stem in STEMS for send in SENDS),
+        *(f"decks/b/stems/{stem}/sends/{send}" for stem in OTHERS for send in SENDS),
+        *(f"buses/{bus}/{name}" for bus in ("reverb", "delay") for name in ("gain_db", "mute")),
+        *(f"macros/{n}" for n in range(1, 9)),
         "master/gain_db",
+        "tempo_bpm",
     }
     assert all(path == row.path for path, row in ALL.items())
 
@@ -135,8 +141,8 @@ def test_steps_have_a_size_and_stop_at_the_ends() -> None:
 
 
 def test_a_taper_is_known_and_fits() -> None:
-    with pytest.raises(ParameterError, match=r"taper 'log' is unknown; choose from linear, switch, fader"):
-        Parameter("x", "Hz", 20.0, 20000.0, 1000.0, "X", "log")
+    with pytest.raises(ParameterError, match=r"taper 'bent' is unknown; choose from linear, switch, fader, log"):
+        Parameter("x", "Hz", 20.0, 20000.0, 1000.0, "X", "bent")
     with pytest.raises(ParameterError, match="-60 to 12 dB"):
         Parameter("x", "dB", -24.0, 24.0, 0.0, "X", "fader")
 

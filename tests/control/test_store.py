@@ -81,7 +81,7 @@ def test_with_one_deck_short_paths_do_and_changes_are_told_in_full() -> None:
     ]
     assert store.get("stems/vocals/gain_db") == store.get("decks/main/stems/vocals/gain_db") == -7.0
     assert store.normalised("acapella") == 1.0
-    assert all(path.startswith(("decks/main/", "master/")) for path in store.values())
+    assert all(path.startswith(("decks/main/", "buses/", "master/", "macros/", "tempo_bpm")) for path in store.values())
 
 
 def test_toggle_turns_a_switch_and_nothing_else(store: Store, heard: list[Change]) -> None:

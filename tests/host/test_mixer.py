@@ -3,88 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtsep.control.parameters import parameters
-from rtsep.host.mixer import (
-    Mixer,
-    deck_faders,
-    linear,
-    master_fader,
-    mix_deck,
-    mix_master,
-    open_mixer,
-    read_meters,
-    retarget,
-    set_parameters,
-)
+from rtsep.host.mix_settings import linear
 from rtsep.host.routes import Route, parse_routes
-from rtsep.host.stage import run_stages
-from tests.support.signals import Float32, error_db, noise
-
-STEMS = ("vocals", "drums", "bass")
-ONE: dict[str, tuple[str, ...]] = {"a": STEMS}
-TWO: dict[str, tuple[str, ...]] = {"a": STEMS, "b": ("vocals", "rest")}
-RATE, HOP = 48000, 256
-RAMP = RATE // 100  # 10 ms
-LEVELS = (0.5, 0.25, 0.125)  # constant stems
-
-
-class Desk:
-    """A mixer whose settings are kept by path, driven hop by hop."""
-
-    def __init__(
-        self,
-        routes: tuple[Route, ...] = (Route("mix", (1, 2)),),
-        outputs: int = 2,
-        channels: int = 2,
-        decks: dict[str, tuple[str, ...]] = ONE,
-    ) -> None:
-        self.mixer: Mixer = open_mixer(decks, channels, routes, RATE, HOP)
-        self.outputs, self.channels, self.decks = outputs, channels, decks
-        self.stages = [(deck_faders(self.mixer, deck),) for deck in range(len(decks))]
-        self.master = (master_fader(self.mixer),)
-        self.values = {path: row.default for path, row in parameters(decks).items()}
-
-    def turn(self, deck: str = "a", /, **settings: float) -> None:
-        """`turn(vocals_mute=1)`; a deck's switches and the master's fader without a stem."""
-        for name, value in settings.items():
-            stem, _, knob = name.partition("_")
-            place = f"decks/{deck}/stems/{stem}/{knob}" if stem in self.decks[deck] else f"decks/{deck}/{name}"
-            place = "master/gain_db" if name == "gain_db" else place.replace("deck_gain_db", "gain_db")
-            assert place in self.values
-            self.values[place] = value
-        set_parameters(self.mixer, self.decks, self.values)
-
-    def play(self, hops: int, stems: Float32 | None = None, dry: Float32 | None = None) -> Float32:
-        """Constant stems, or the given ones (stems of all decks, channels, frames): (outputs, frames)."""
-        count = sum(len(names) for names in self.decks.values())
-        if stems is None:
-            stems = np.ones((count, self.channels, hops * HOP), np.float32)
-            stems *= np.resize(np.array(LEVELS, np.float32), count).reshape(-1, 1, 1)
-        dry = np.zeros_like(stems[0]) if dry is None else dry
-        blocks = []
-        for start in range(0, hops * HOP, HOP):
-            part = slice(start, start + HOP)
-            blocks.append(self.hop(stems[:, :, part].copy(), np.ascontiguousarray(dry[:, part])).T)
-        return np.concatenate(blocks, axis=1)
-
-    def hop(self, stems: Float32, dry: Float32) -> Float32:
-        """As the signal path mixes one: (hop, outputs)."""
-        out = np.zeros((HOP, self.outputs), np.float32)
-        retarget(self.mixer)
-        for deck, stages in enumerate(self.stages):
-            own = stems[self.mixer.first[deck] : self.mixer.first[deck + 1]]
-            run_stages(stages, own)
-            mix_deck(self.mixer, deck, own, dry, out)
-        run_stages(self.master, self.mixer.mix)
-        mix_master(self.mixer, out)
-        return out
-
-    def settled(self, **settings: float) -> list[float]:
-        """What the outputs stand at some time after a change."""
-        self.turn(**settings)
-        out = self.play(4)[:, -1]
-        return [round(float(value), 6) for value in out]
-
+from tests.support.desk import HOP, LEVELS, ONE, RAMP, RATE, TWO, Desk
+from tests.support.signals import error_db, noise
 
 WHOLE = sum(LEVELS)
 
@@ -239,17 +161,17 @@ def test_a_mono_model_needs_no_routes_either() -> None:
 def test_meters_show_peaks_and_fall_at_20_db_a_second() -> None:
     desk = Desk()
     desk.play(1)
-    assert read_meters(desk.mixer) == pytest.approx([*LEVELS, WHOLE, WHOLE])
+    assert desk.meters() == pytest.approx([*LEVELS, WHOLE, WHOLE])
     silence = np.zeros((3, 2, HOP), np.float32)
     hops = RATE // HOP
     for _ in range(hops):
         desk.play(1, silence)
     fallen = 10.0 ** (-20.0 * hops * HOP / RATE / 20.0)
-    assert read_meters(desk.mixer) == pytest.approx([level * fallen for level in (*LEVELS, WHOLE, WHOLE)], rel=1e-3)
+    assert desk.meters() == pytest.approx([level * fallen for level in (*LEVELS, WHOLE, WHOLE)], rel=1e-3)
     loud = silence.copy()
     loud[1, 1, 17] = -0.9
     desk.play(1, loud)
-    assert read_meters(desk.mixer)[1] == pytest.approx(0.9)
+    assert desk.meters()[1] == pytest.approx(0.9)
 
 
 def test_meters_stand_behind_the_fader() -> None:
@@ -257,7 +179,7 @@ def test_meters_stand_behind_the_fader() -> None:
     desk.settled(vocals_mute=1)
     for _ in range(2000):
         desk.play(1)
-    meters = read_meters(desk.mixer)
+    meters = desk.meters()
     assert meters[0] < 1e-6 and meters[3] == meters[4] == pytest.approx(0.375)
 
 
@@ -322,4 +244,4 @@ def test_the_meters_of_two_decks() -> None:
     for _ in range(2000):
         desk.play(1)
     # the stems of all decks, each deck's bus, the master
-    assert read_meters(desk.mixer) == pytest.approx([0.5, 0.25, 0.125, 0.0, 0.25, A, 0.25, A + 0.25], abs=1e-6)
+    assert desk.meters() == pytest.approx([0.5, 0.25, 0.125, 0.0, 0.25, A, 0.25, A + 0.25], abs=1e-6)

@@ -13,9 +13,10 @@ from rtsep.dsp.ring import read
 from rtsep.engine.identity import IdentityEngine
 from rtsep.host.delay import Delay, delay
 from rtsep.host.device_io import InputSettings, open_device_io
+from rtsep.host.faders import Faders
 from rtsep.host.host import Host
-from rtsep.host.mixer import RAMP, Faders
 from rtsep.host.null_clock import NullClock
+from rtsep.host.ramps import open_ramps
 from rtsep.host.recorder import record_tap
 from rtsep.host.stage import run_stages, total_latency
 from tests.support.engines import stateful_spec
@@ -53,7 +54,7 @@ def test_stages_run_in_their_order_in_place() -> None:
 
 def test_latencies_add_up_by_name() -> None:
     assert total_latency(()) == Latency()
-    assert total_latency((delay(5, 1, 2), Faders(np.zeros((1, 2), RAMP)), delay(7, 2, 2))) == Latency(effects=12)
+    assert total_latency((delay(5, 1, 2), Faders(open_ramps(1, 2)), delay(7, 2, 2))) == Latency(effects=12)
 
 
 @pytest.mark.parametrize("preset", ["exact", "23", "3"])

@@ -11,48 +11,37 @@ from rtsep.control.parameters import parameters
 from rtsep.control.paths import deck_prefix
 from rtsep.control.store import Store
 from rtsep.errors import ParameterError
-from rtsep.host.mixer import (
-    Mixer,
-    deck_faders,
-    master_fader,
-    mix_deck,
-    mix_master,
-    open_mixer,
-    retarget,
-    set_parameters,
-)
+from rtsep.host.mix_layout import MixLayout
+from rtsep.host.mix_settings import mix_parameters, set_parameters
+from rtsep.host.mixer import Mixer, open_mixer
 from rtsep.host.routes import Route
-from rtsep.host.stage import run_stages
+from tests.support.desk import mix_hop
 
 DECKS = {"a": ("vocals", "drums")}
-PATHS = tuple(parameters(DECKS))
+LAYOUT = MixLayout(DECKS)
+PATHS = tuple(mix_parameters(LAYOUT))
 HOP = 256
 
 
 @pytest.fixture
 def mixer() -> Mixer:
-    return open_mixer(DECKS, 2, (Route("mix", (1, 2)),), 48000, HOP)
+    return open_mixer(LAYOUT, 2, (Route("mix", (1, 2)),), 48000, HOP)
 
 
 @pytest.fixture
 def store(mixer: Mixer) -> Store:
     """A store that a mixer listens to, as the host's does."""
     store = Store(parameters(DECKS), deck_prefix(DECKS))
-    store.subscribe(lambda change: set_parameters(mixer, DECKS, store.values()))
+    store.subscribe(lambda change: set_parameters(mixer.settings, LAYOUT, store.values()))
     return store
 
 
 def level(mixer: Mixer) -> float:
     """What the mixer makes of two stems at 0.5 and 0.25, when all ramps are over."""
-    stems, dry = np.zeros((2, 2, HOP), np.float32), np.ones((2, HOP), np.float32)
+    sound, out = np.ones((3, 2, HOP), np.float32), np.zeros((HOP, 2), np.float32)
     for _ in range(4):
-        out = np.zeros((HOP, 2), np.float32)
-        stems[0], stems[1] = 0.5, 0.25
-        retarget(mixer)
-        run_stages((deck_faders(mixer, 0),), stems)
-        mix_deck(mixer, 0, stems, dry, out)
-        run_stages((master_fader(mixer),), mixer.mix)
-        mix_master(mixer, out)
+        sound[0], sound[1] = 0.5, 0.25
+        mix_hop(mixer, sound, out)
     return float(out[-1, 0])
 
 
@@ -103,8 +92,12 @@ def test_every_path_is_heard(mixer: Mixer, store: Store, path: str) -> None:
         "instrumental": 0.25,
         "bypass": 1.0,
         "master/gain_db": 0.75 * 10**0.6,
+        "stems/vocals/sends/reverb_db": 0.75 + 0.5 * 10**0.6,
+        "stems/vocals/sends/delay_db": 0.75 + 0.5 * 10**0.6,
+        "stems/drums/sends/reverb_db": 0.75 + 0.25 * 10**0.6,
+        "stems/drums/sends/delay_db": 0.75 + 0.25 * 10**0.6,
     }
-    assert level(mixer) == pytest.approx(wanted[path.removeprefix("decks/a/")])
+    assert level(mixer) == pytest.approx(wanted.get(path.removeprefix("decks/a/"), 0.75)), "others act on sends alone"
 
 
 def test_an_unknown_path_suggests_the_nearest(store: Store) -> None:
@@ -151,7 +144,7 @@ def test_two_threads_toggle_at_the_same_time(mixer: Mixer) -> None:
     told: list[float] = []
 
     def slow_listener(change: object) -> None:
-        set_parameters(mixer, DECKS, store.values())
+        set_parameters(mixer.settings, LAYOUT, store.values())
         if not told:
             second.start()
             second.join(10.0)  # it does not wait for the one that is telling

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rtsep.control.actions import Actions, Argument
-from rtsep.control.parameters import parameters
+from rtsep.control.parameters import SEND_BUSES, parameters
 from rtsep.control.paths import deck_prefix
 from rtsep.control.publisher import Publisher
 from rtsep.control.snapshot import MIX, DeckSnapshot, Snapshot
@@ -46,7 +46,9 @@ def snapshot(*decks: DeckSnapshot, **changes: Any) -> Snapshot:
         "running_s": 3.0,
         "latency_ms": {**LATENCY_MS, "total": 29.025},
         "decks": decks,
+        "buses": dict.fromkeys(SEND_BUSES, 0.0),
         "peaks": {MIX: 0.1},
+        "effects": (),
         "parameters": {path: row.default for path, row in table.items()},
         "late_masks": 0,
         "stale_masks": 0,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from rtsep.control.snapshot import MIX, DeckSnapshot, Snapshot
+from rtsep.control.snapshot import MIX, ChainSnapshot, DeckSnapshot, Snapshot
 from rtsep.surfaces.live_view import View, clock_text, meter, render, warnings
 from tests.support.rigs import LATENCY_MS, STEMS, deck_snapshot, snapshot
 
@@ -55,6 +56,28 @@ def test_the_view_of_one_deck_is_this() -> None:
         "a acapella   i instrumental   b bypass",
         "1-4 mute   shift 1-4 solo   + - level   ← → seek   q end",
     ]
+
+
+def test_buses_are_shown_where_they_are_in_use() -> None:
+    quiet = snapshot(buses={"reverb": 0.0, "delay": 0.0005})
+    assert "reverb" not in "".join(screen(quiet)) and "delay" not in "".join(screen(quiet))
+    used = screen(snapshot(buses={"reverb": 0.1, "delay": 0.0}))
+    assert used[7] == f"   reverb  {'━' * 24}{'─' * 12}  -20.0  M     +0.0 dB" and "   mix" in used[8]
+    assert len(used) == len(screen(quiet)) + 1
+    turned = screen(quiet, turned={"buses/delay/gain_db": -6.0})
+    assert "delay" in turned[7] and "-6.0 dB" in turned[7]
+
+
+def test_effects_are_one_line() -> None:
+    vocals = ChainSnapshot("decks/main/stems/vocals", ("Reverb", "Compressor"), (False, True), 0, 100, 0, 0)
+    master = ChainSnapshot("master", ("Limiter",), (False,), 64, 100, 3, 0)
+    assert not [line for line in screen(snapshot()) if line.startswith("effects")]
+    (line,) = [line for line in screen(snapshot(effects=(vocals,))) if line.startswith("effects")]
+    assert line.split() == ["effects", "vocals", "Reverb", "Compressor"]
+    (line,) = [line for line in screen(snapshot(effects=(vocals, master))) if line.startswith("effects")]
+    assert line.endswith("master Limiter   3 blocks dry")
+    two = snapshot(deck_snapshot("a"), deck_snapshot("b"), effects=(replace(vocals, strip="decks/b/stems/vocals"),))
+    assert any(line.startswith("effects  b/vocals Reverb") for line in screen(two))
 
 
 def test_the_view_of_two_decks_is_this() -> None:

@@ -27,6 +27,8 @@ def report(**changes: Any) -> dict[str, Any]:
         "engine_failures": 0,
         "cpu_s": 123.4,
         "decks": [{"recorded": []}],
+        "effects": [],
+        "effect_faults": [],
         "times": dict.fromkeys(times, PERCENTILES),
     }
     return {**dict.fromkeys(FAULT_WORDS, 0), **clean, **changes}
@@ -103,3 +105,12 @@ def test_the_table_of_presets_fits_80_columns() -> None:
 def test_a_part_that_nobody_knows_is_said() -> None:
     text = latency_text({"device": None, "block": 5.3, "window": 16.0, "total": 21.3}).plain
     assert text == "latency  21.3 ms + device unknown = block 5.3 + window 16.0 + device unknown"
+
+
+def test_effects_and_what_went_wrong_with_them() -> None:
+    chain = {"strip": "master", "effects": ["Limiter", "ZamCompX2"], "hops": 900, "dry_hops": 0}
+    assert not any("effects" in line for line in printed(summary(report())))
+    assert "effects  master: Limiter, ZamCompX2" in printed(summary(report(effects=[chain])))
+    fault = "ZamCompX2 on the master crashed; bypassed, 3 blocks dry"
+    said = printed(summary(report(effects=[{**chain, "dry_hops": 3}], effect_faults=[fault])))
+    assert f"effects  {fault}" in said and "effects  master: Limiter, ZamCompX2; 3 of 900 blocks dry" in said

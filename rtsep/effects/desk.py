@@ -1,0 +1,299 @@
+"""The desk of the effects: chains by strip, as the store, the actions and the snapshots have them."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from dataclasses import asdict, replace
+from functools import partial
+from itertools import accumulate
+from types import MappingProxyType
+from typing import Any
+
+from rtsep.control.actions import Argument
+from rtsep.control.paths import resolve
+from rtsep.control.snapshot import ChainSnapshot
+from rtsep.control.store import Change
+from rtsep.effects.chain import ChainSettings, EffectSettings
+from rtsep.effects.keeper import BUILD_S, RACK, Keeper
+from rtsep.effects.places import placed, places
+from rtsep.effects.rows import Level
+from rtsep.effects.tables import chain_rows, chain_values, knobs_of, sounding
+from rtsep.errors import EffectError
+from rtsep.host.host import Host
+from rtsep.host.insert import counts
+
+TEMPO, TEMPO_ORIGIN = "tempo_bpm", "tempo"
+NOTICE_S = 10.0
+KNOB = re.compile(r"(?P<strip>.+)/effects/(?P<number>\d+)/(?P<name>[^/]+)")
+STRIP, NUMBER, NAME = Argument("strip", str), Argument("number", int), Argument("name", str)
+
+
+class EffectsDesk:
+    """Chains of a host. Any thread may call; what is changed is heard a moment later, by a crossfade.
+
+    A chain that cannot be built is told of in `notice`, and the one before comes back.
+
+    Args:
+        host: with inserts; not yet playing.
+        chains: by the path of their strip, as a file has them.
+        rack: see `Keeper`.
+
+    Raises:
+        EffectError: for a strip that there is not, or a host without inserts.
+        RtsepError: for what an effect's knobs cannot be turned to.
+    """
+
+    def __init__(
+        self, host: Host, chains: Mapping[str, ChainSettings] = MappingProxyType({}), rack: str = RACK
+    ) -> None:
+        rig = host.rig
+        if not rig.inserts:
+            raise EffectError("this host has no places for effects; begin with `--effects FILE`")
+        rows = places(rig.layout)
+        self._host, self._store = host, host.store
+        self._rows = {place.path: number for number, place in enumerate(rows) if place.path}
+        self._chains: dict[str, ChainSettings] = {}
+        self._lock = threading.RLock()
+        self._notice, self._noticed_s = "", 0.0
+        sizes = [len(insert.rows) for insert in rig.inserts]
+        firsts = accumulate(sizes, initial=0)
+        self._levels = [Level(insert, first) for insert, first in zip(rig.inserts, firsts, strict=False)]
+        self.keeper = Keeper(self._levels, [one.words for one in rows], rig.clock.spec.sample_rate, self._tell, rack)
+        wanted = placed(chains, rig.layout)
+        self._first = [self._set(path, chain) for path, chain in wanted.items()]
+        host.supervisor.start(self.keeper)
+        host.effects = self
+        host.before_sound.append(self._prepare)
+        self._store.subscribe(self._turn)
+        for name, function, arguments in (
+            ("add", self.add, (STRIP, NAME)),
+            ("remove", self.remove, (STRIP, NUMBER)),
+            ("move", self.move, (STRIP, NUMBER, Argument("to", int))),
+            ("replace", self.replace, (STRIP, NUMBER, NAME)),
+            ("copy", self.copy, (STRIP, Argument("to", str))),
+            ("bypass", self.bypass, (STRIP, NUMBER)),
+            ("switch_on", self.switch_on, (STRIP,)),
+        ):
+            host.actions.register(f"effects/{name}", function, arguments)
+
+    # What is done ------------------------------------------------------------------------------
+
+    def add(self, strip: str, name: str) -> None:
+        """Put an effect behind those of a strip.
+
+        Raises:
+            EffectError: for an effect that is not known.
+        """
+        self._edit(strip, lambda effects: (*effects, _known(name)))
+
+    def remove(self, strip: str, number: int) -> None:
+        """Take an effect away.
+
+        Raises:
+            EffectError: for a number that there is not.
+        """
+        self._edit(strip, lambda effects: _without(effects, number))
+
+    def move(self, strip: str, number: int, to: int) -> None:
+        """Bring an effect to another place of its chain.
+
+        Raises:
+            EffectError: for a number that there is not.
+        """
+
+        def moved(effects: tuple[EffectSettings, ...]) -> tuple[EffectSettings, ...]:
+            _at(effects, to)
+            others = _without(effects, number)
+            return (*others[: to - 1], _at(effects, number), *others[to - 1 :])
+
+        self._edit(strip, moved)
+
+    def replace(self, strip: str, number: int, name: str) -> None:
+        """Put another effect in the place of one.
+
+        Raises:
+            EffectError: for a number that there is not, or an effect that is not known.
+        """
+
+        def replaced(effects: tuple[EffectSettings, ...]) -> tuple[EffectSettings, ...]:
+            _at(effects, number)
+            return (*effects[: number - 1], _known(name), *effects[number:])
+
+        self._edit(strip, replaced)
+
+    def copy(self, strip: str, to: str) -> None:
+        """Give another strip the chain of one, in place of its own.
+
+        Raises:
+            EffectError: for a strip that there is not.
+        """
+        chain = self.chain(strip)
+        self._edit(to, lambda _: chain.effects)
+
+    def bypass(self, strip: str, number: int) -> None:
+        """Turn the bypass of an effect to its other side.
+
+        Raises:
+            ParameterError: for an effect that there is not.
+        """
+        self._store.toggle(f"{self._path(strip)}/effects/{number}/bypass")
+
+    def switch_on(self, strip: str) -> None:
+        """Play again what was left out of a strip's chain.
+
+        Raises:
+            ParameterError: for a strip that there is not.
+        """
+        self._watch(self.keeper.switch_on(self._rows[self._path(strip)]))
+
+    # What is there -----------------------------------------------------------------------------
+
+    def chain(self, strip: str) -> ChainSettings:
+        """Give the chain of a strip as it is now; times in beats are kept as such.
+
+        Raises:
+            ParameterError: for a strip that there is not.
+        """
+        path = self._path(strip)
+        with self._lock:
+            return self._chains.get(path, ChainSettings())
+
+    @property
+    def notice(self) -> str:
+        """What went wrong last, for some seconds, in one line; else nothing."""
+        return self._notice if time.monotonic() - self._noticed_s < NOTICE_S else ""
+
+    @property
+    def faults(self) -> list[str]:
+        """What went wrong, the newest last, each in a line."""
+        return self.keeper.faults
+
+    def seen(self) -> tuple[ChainSnapshot, ...]:
+        """Give what is to be seen of all chains."""
+        with self._lock:
+            chains = dict(self._chains)
+        return tuple(self._seen(path, chain) for path, chain in chains.items())
+
+    def _seen(self, path: str, chain: ChainSettings) -> ChainSnapshot:
+        row = self._rows[path]
+        level = next(one for one in reversed(self._levels) if one.first <= row)
+        counted = counts(level.insert, row - level.first)
+        return ChainSnapshot(
+            strip=path,
+            effects=tuple(effect.name for effect in chain.effects),
+            bypassed=tuple(effect.bypass for effect in chain.effects),
+            latency=self.keeper.rows[row].latency,
+            sent=counted["sent"],
+            dry=counted["dry"],
+            unsound=counted["unsound"],
+        )
+
+    # How it is done ----------------------------------------------------------------------------
+
+    def _path(self, strip: str) -> str:
+        return resolve(self._rows, strip, self._store.prefix, "strip")
+
+    def _edit(self, strip: str, change: Callable[[tuple[EffectSettings, ...]], tuple[EffectSettings, ...]]) -> None:
+        path = self._path(strip)
+        with self._lock:
+            self._set(path, ChainSettings(change(self._chains.get(path, ChainSettings()).effects)))
+
+    def _set(self, path: str, chain: ChainSettings) -> Future[int]:
+        """Show a chain in the store, and have it built; where that fails the one before comes back."""
+        with self._lock:
+            before = self._chains.get(path, ChainSettings())
+            played = sounding(chain, self._store.get(TEMPO))
+            self._show(path, chain)
+            isolated = any(effect.isolate for effect in chain.effects)
+            built = self.keeper.set_chain(self._rows[path], asdict(played) if chain.effects else None, isolated)
+        built.add_done_callback(partial(self._built, path, chain, before))
+        return built
+
+    def _show(self, path: str, chain: ChainSettings) -> None:
+        prefix = f"{path}/effects"
+        rows = chain_rows(chain, prefix)
+        self._store.edit((prefix,), rows, chain_values(chain, prefix, rows, self._store.get(TEMPO)))
+        self._chains = {name: one for name, one in {**self._chains, path: chain}.items() if one.effects}
+
+    def _built(self, path: str, chain: ChainSettings, before: ChainSettings, built: Future[int]) -> None:
+        if not (error := built.exception()):
+            return
+        self._tell(f"effects on {path}: {error}")
+        with self._lock:
+            if self._chains.get(path, ChainSettings()) is chain:
+                self._show(path, before)
+
+    def _turn(self, change: Change) -> None:
+        """A knob was turned: tell the process, and keep it."""
+        if change.path == TEMPO:
+            self._follow_tempo(change.value)
+        found = KNOB.fullmatch(change.path)
+        if not found or found["strip"] not in self._rows:
+            return
+        path, place, name = found["strip"], int(found["number"]) - 1, found["name"]
+        with self._lock:
+            effects = self._chains.get(path, ChainSettings()).effects
+            if not place < len(effects):
+                return
+            one = effects[place]
+            if name == "bypass":
+                one = replace(one, bypass=bool(change.value))
+            elif change.origin != TEMPO_ORIGIN:  # else it stays in beats
+                one = replace(one, values={**one.values, name: change.value})
+            self._chains[path] = ChainSettings((*effects[:place], one, *effects[place + 1 :]))
+            self._watch(self.keeper.set_parameter(self._rows[path], place, name, change.value))
+
+    def _follow_tempo(self, tempo_bpm: float) -> None:
+        with self._lock:
+            chains = dict(self._chains)
+        turned: dict[str, float] = {}
+        for path, chain in chains.items():
+            prefix = f"{path}/effects"
+            values = chain_values(chain, prefix, chain_rows(chain, prefix), tempo_bpm)
+            in_beats = {
+                f"{prefix}/{number}/{name}"
+                for number, effect in enumerate(chain.effects, 1)
+                for name, value in effect.values.items()
+                if isinstance(value, str)
+            }
+            turned |= {knob: value for knob, value in values.items() if knob in in_beats}
+        if turned:
+            self._store.set_many(turned, TEMPO_ORIGIN)
+
+    def _watch(self, asked: Future[Any]) -> None:
+        asked.add_done_callback(lambda told: self._tell(str(told.exception())) if told.exception() else None)
+
+    def _tell(self, line: str) -> None:
+        self._notice, self._noticed_s = line, time.monotonic()
+
+    def _prepare(self) -> None:
+        """Before the sound: hops of a burst are answered in a burst, and chains are there from its first frame."""
+        rig = self._host.rig
+        slack = max(1, -(-rig.audio.block // rig.settings.window.hop))
+        for number in range(len(self._levels)):
+            self.keeper.set_slack(number, slack)
+        policy = rig.scheduler.policy
+        if policy.realtime:
+            self.keeper.set_priority(policy.priority)
+        wait(self._first, BUILD_S)
+
+
+def _known(name: str) -> EffectSettings:
+    effect = EffectSettings(name)
+    knobs_of(effect)
+    return effect
+
+
+def _at(effects: tuple[EffectSettings, ...], number: int) -> EffectSettings:
+    if not 1 <= number <= len(effects):
+        raise EffectError(f"there is no effect {number}; the chain has {len(effects)}, counted from 1")
+    return effects[number - 1]
+
+
+def _without(effects: tuple[EffectSettings, ...], number: int) -> tuple[EffectSettings, ...]:
+    _at(effects, number)
+    return (*effects[: number - 1], *effects[number:])

@@ -1,0 +1,86 @@
+"""What is told of faults, once they are over, and who is too slow: from what rows have counted."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from rtsep.effects.faults import NOBODY, Blame
+from rtsep.effects.rows import Rows
+
+WINDOW_S = 1.0
+FEW = 20  # hops in a window that say nothing
+
+
+@dataclass
+class _Fault:
+    words: str
+    rows: Sequence[int]
+    before: list[int]  # dry blocks of each row until then
+
+
+class FaultLog:
+    """Keeps what went wrong, and tells it once its rows are wet again, or will not be.
+
+    Args:
+        rows: all of them.
+        tell: is called with each fault, in one line.
+    """
+
+    def __init__(self, rows: Rows, tell: Callable[[str], None]) -> None:
+        self.lines: deque[str] = deque(maxlen=100)
+        self._rows, self._tell = rows, tell
+        self._open: list[_Fault] = []
+
+    def add(self, words: str, rows: Sequence[int]) -> None:
+        """Keep a fault that has just been found in some rows."""
+        counted = [self._rows.counted(row) for row in rows]
+        self._open.append(_Fault(words, rows, [dry - run for _, dry, run in counted]))
+
+    def look(self) -> None:
+        """Tell what is over."""
+        waiting, self._open = self._open, []
+        for fault in waiting:
+            counted = [self._rows.counted(row) for row in fault.rows]
+            ends = (self._rows[row].off or self._rows[row].chain is None for row in fault.rows)
+            if all(end or not run for end, (_, _, run) in zip(ends, counted, strict=True)):
+                dry = max((now[1] - then for now, then in zip(counted, fault.before, strict=True)), default=0)
+                line = f"{fault.words}, {dry} block{'' if dry == 1 else 's'} dry"
+                self.lines.append(line)
+                self._tell(line)
+            else:
+                self._open.append(fault)
+
+
+@dataclass
+class Pace:
+    """Finds who keeps a process from being in time: who is most often seen at work while most blocks are dry."""
+
+    rows: Rows
+    _seen: Counter[Blame] = field(default_factory=Counter)
+    _since: float = field(default_factory=time.monotonic)
+    _before: dict[int, tuple[int, int]] = field(default_factory=dict)  # sent and dry, by row
+
+    def see(self, working: Blame) -> None:
+        """Note what a process works on just now."""
+        self._seen[working] += 1
+
+    def too_slow(self, processes: Iterable[Hashable]) -> list[tuple[Hashable, Blame]]:
+        """Give the processes that were too slow in a window that has just ended, and why: nobody, where one rests."""
+        now = time.monotonic()
+        if now - self._since < WINDOW_S:
+            return []
+        counted = {row: self.rows.counted(row)[:2] for row in self.rows.chains}
+        before, seen = self._before, self._seen
+        self._since, self._before, self._seen = now, counted, Counter()
+        found = []
+        for key in processes:
+            rows = [row for row in self.rows.of(key) if row in before and row in counted]
+            sent, dry = (sum(counted[row][i] - before[row][i] for row in rows) for i in (0, 1))
+            of_process = {one: times for one, times in seen.items() if one.row in (*rows, NOBODY)}
+            guilty = max(of_process, key=lambda one: of_process[one], default=None)
+            if guilty and sent > FEW and dry > sent / 2:
+                found.append((key, guilty))
+        return found

@@ -1,0 +1,133 @@
+"""A process of effects, `python -m rtsep.effects.process`.
+
+Commands come on its standard input, answers go out, and the sound goes through shared memory: it plays on a thread of
+its own, while plugins are built on the main thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from rtsep.core.system import HERE, keep_freed_memory, lock_memory
+from rtsep.effects.loop import Loop, RackLike
+from rtsep.effects.messages import READY, Answer, Command, encode, read_command
+from rtsep.errors import RtsepError, one_line
+from rtsep.host.insert_memory import InsertLayout, InsertMemory
+from rtsep.host.realtime import SWITCH_INTERVAL_S
+
+PR_SET_PDEATHSIG = 1
+
+
+def _die_with(parent: int) -> bool:
+    """End this process when its parent does, where the system can do that; whether the parent still lives."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    return os.getppid() == parent
+
+
+def _answers() -> int:
+    """The pipe to the parent, which nothing else may write to: plugins print."""
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    return answers
+
+
+class Desk:
+    """Follows commands; what fails is said in the answer."""
+
+    def __init__(self, rack: RackLike, memory: InsertMemory, loop: Loop) -> None:
+        self._rack, self._memory, self._loop = rack, memory, loop
+
+    def follow(self, command: Command) -> Answer:
+        """Do what a command says."""
+        head = self._memory.head
+        head["built_effect"], head["built_row"] = -1, command.row
+        try:
+            state = getattr(self, f"_{command.kind}")(command)
+            latency = self._rack.latency(command.row)
+            return Answer(command.number, latency, state)
+        except RtsepError as error:
+            return Answer(command.number, error=str(error))
+        except Exception as error:
+            return Answer(command.number, error=f"{type(error).__name__}: {one_line(error)}")
+        finally:
+            head["built_row"] = -1
+
+    def _chain(self, command: Command) -> None:
+        self._rack.set_chain(command.row, command.chain)
+        self._loop.active[command.row] = command.chain is not None
+
+    def _parameter(self, command: Command) -> None:
+        self._rack.set_parameter(command.row, command.effect, command.name, command.value)
+
+    def _state(self, command: Command) -> Any:
+        return self._rack.state(command.row)
+
+    def _priority(self, command: Command) -> None:
+        if command.value and self._loop.native_id and HERE.thread_policy:
+            os.sched_setscheduler(self._loop.native_id, os.SCHED_FIFO, os.sched_param(command.value))
+            lock_memory()
+
+    def _ping(self, command: Command) -> None:
+        pass
+
+
+def _open_rack(settings: dict[str, Any], memory: InsertMemory) -> RackLike:
+    main_thread, head, layout = threading.get_ident(), memory.head, memory.layout
+
+    def mark(row: int, effect: int) -> None:
+        """Note what is about to be called, for who finds this process dead."""
+        head["built_effect" if threading.get_ident() == main_thread else "effect"] = effect
+
+    module, _, name = settings["rack"].partition(":")
+    rack: RackLike = getattr(importlib.import_module(module), name)(
+        layout.sample_rate, layout.channels, layout.hop, mark
+    )
+    return rack
+
+
+def _quieten() -> None:
+    """As the host's own process, but for good."""
+    keep_freed_memory()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+
+def main() -> None:
+    """Run until the parent closes the pipe or dies."""
+    settings = json.loads(sys.argv[1])
+    answers, parent = _answers(), settings["parent"]
+    if not _die_with(parent):
+        return
+    try:
+        memory = InsertMemory(InsertLayout(**settings["layout"]), settings["descriptor"])
+        rack = _open_rack(settings, memory)
+        loop = Loop(memory, rack, settings["priority"], lambda: os.getppid() != parent)
+        loop.warm_up()
+        _quieten()
+        loop.start()
+    except Exception as error:
+        os.write(answers, encode(Answer(READY, error=f"cannot begin ({type(error).__name__}: {one_line(error)})")))
+        return
+    desk = Desk(rack, memory, loop)
+    os.write(answers, encode(Answer(READY)))
+    for line in sys.stdin.buffer:
+        answer = memoryview(encode(desk.follow(read_command(line))))
+        while answer:
+            answer = answer[os.write(answers, answer) :]
+        gc.collect(0)
+    os._exit(0)  # plugins are not asked
+
+
+if __name__ == "__main__":
+    main()

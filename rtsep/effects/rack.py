@@ -1,0 +1,198 @@
+"""The rack: the chains of all rows, as they run in the effects process, built and changed while they play.
+
+One thread, the loop's, calls `process`; another, the process's main one, everything else. What is built is handed to
+the loop through a queue, and taken at the beginning of a hop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rtsep.core.records import RecordError, convert
+from rtsep.effects.catalogue import checked
+from rtsep.effects.chain import ChainSettings, EffectSettings
+from rtsep.effects.effect import Block, Effect, Placeholder, open_effect
+from rtsep.effects.records import Records
+from rtsep.effects.running import Placed, RunningChain
+from rtsep.errors import EffectError
+
+TEMPO_BPM = 120.0  # of times in beats that nobody has made numbers
+
+
+@dataclass(frozen=True)
+class Missing:
+    """An effect in whose place nothing but the sound is."""
+
+    row: int
+    effect: int
+    name: str
+    reason: str  # one line
+
+
+def _unmarked(row: int, effect: int) -> None:
+    pass
+
+
+class Rack:
+    """Chains by row; rows and effects are counted from 0.
+
+    Args:
+        sample_rate: in Hz.
+        channels: of a block.
+        hop: frames of a block.
+        mark: is called with row and effect before each call of one.
+        records: of the scan; None: the user's, read anew for each plugin.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        channels: int,
+        hop: int,
+        mark: Callable[[int, int], None] = _unmarked,
+        records: Records | None = None,
+    ) -> None:
+        self._rate, self._channels, self._hop = sample_rate, channels, hop
+        self._mark, self._records = mark, records
+        self._wanted: dict[int, tuple[Placed, ...]] = {}
+        self._running: dict[int, RunningChain] = {}
+
+    def process(self, row: int, block: Block) -> Block:
+        """Take one hop of a row through its chain; the loop's thread.
+
+        Args:
+            row: which; one without a chain passes the sound.
+            block: (channels, frames), which stays as it is.
+
+        Returns:
+            As many frames, `latency(row)` later.
+
+        Raises:
+            UnsoundError: once for an effect that fails; from then on it is left out, without a step.
+        """
+        sound = np.array(block, np.float32)
+        running = self._running.get(row)
+        return sound if running is None else running.process(sound)
+
+    def set_chain(self, row: int, chain: ChainSettings | Mapping[str, Any] | None) -> int:
+        """Build a chain and hand it over; effects that stay keep their state, wherever they go.
+
+        Args:
+            row: which.
+            chain: what is wanted, as settings or in plain values; an effect that cannot be opened is a placeholder,
+                and among `missing`. None takes the chain away at once, for a row that is not played any more.
+
+        Returns:
+            The latency of the row from now on, in frames.
+
+        Raises:
+            EffectError: for a chain that is none.
+        """
+        if chain is None:
+            self._wanted.pop(row, None)
+            self._running.pop(row, None)
+            return 0
+        if not isinstance(chain, ChainSettings):
+            try:
+                chain = convert(chain, ChainSettings)
+            except RecordError as error:
+                raise EffectError(f"the chain of row {row}: {error}") from error
+        running = self._running.get(row) or RunningChain(self._rate, self._channels, partial(self._mark, row))
+        left = list(self._wanted.get(row, ()))
+        kept = [_take(left, wanted) for wanted in chain.effects]
+        kept = [one or _take(left, wanted, alike=True) for one, wanted in zip(kept, chain.effects, strict=True)]
+        turns: list[tuple[Effect, str, float]] = []
+        placed = []
+        for number, (one, wanted) in enumerate(zip(kept, chain.effects, strict=True)):
+            if one is None or (changes := _changes(one, wanted)) is None:
+                placed.append(self._opened(row, number, wanted))
+            else:
+                placed.append(Placed(one.effect, wanted))
+                turns += [(one.effect, name, one.effect.raw(name, value)) for name, value in changes.items()]
+        self._wanted[row] = tuple(placed)
+        running.news.append(partial(running.aim, self._wanted[row]))
+        running.news.extend(partial(running.turn, *turn) for turn in turns)
+        self._running[row] = running
+        return self.latency(row)
+
+    def set_parameter(self, row: int, effect: int, name: str, value: float) -> int:
+        """Turn a knob.
+
+        Args:
+            row: which chain.
+            effect: which of it.
+            name: the parameter's; "bypass" is one of every effect.
+            value: in the parameter's unit.
+
+        Returns:
+            The latency of the row from now on, in frames.
+
+        Raises:
+            EffectError: for an effect or a parameter that is not there, or a value out of its range.
+        """
+        wanted = self._wanted.get(row, ())
+        if not 0 <= effect < len(wanted):
+            raise EffectError(f"row {row} has {len(wanted)} effects; there is no effect {effect}")
+        one = wanted[effect]
+        if name == "bypass":
+            settings = replace(one.settings, bypass=bool(value))
+        else:
+            settings = replace(one.settings, values={**one.settings.values, name: value})
+            if not isinstance(one.effect, Placeholder):
+                checked(one.effect.name, one.effect.knobs, {name: value})
+        own = [each.settings for each in wanted]
+        return self.set_chain(row, ChainSettings((*own[:effect], settings, *own[effect + 1 :])))
+
+    def latency(self, row: int) -> int:
+        """Give the latency of a row's chain in frames, bypassed effects included."""
+        return sum(one.effect.latency for one in self._wanted.get(row, ()))
+
+    def state(self, row: int) -> dict[str, Any]:
+        """Give plain values from which a row's chain can be made again, with the states of its plugins."""
+        return asdict(ChainSettings(tuple(one.effect.settings(one.settings) for one in self._wanted.get(row, ()))))
+
+    def missing(self, row: int) -> tuple[Missing, ...]:
+        """Give the effects of a row that could not be opened."""
+        return tuple(
+            Missing(row, place, one.effect.name, one.effect.reason)
+            for place, one in enumerate(self._wanted.get(row, ()))
+            if isinstance(one.effect, Placeholder)
+        )
+
+    def _opened(self, row: int, place: int, wanted: EffectSettings) -> Placed:
+        self._mark(row, place)
+        try:
+            return Placed(open_effect(wanted, self._rate, self._hop, self._channels, self._records), wanted)
+        except EffectError as error:
+            return Placed(Placeholder(wanted.name, str(error)), wanted)
+
+
+def _take(left: list[Placed], wanted: EffectSettings, alike: bool = False) -> Placed | None:
+    """Take an effect out of those of before: the one with these settings, or one of the same kind."""
+    for one in left:
+        if one.settings == wanted or (alike and one.settings.source == wanted.source):
+            left.remove(one)
+            return one
+    return None
+
+
+def _changes(one: Placed, wanted: EffectSettings) -> Mapping[str, float] | None:
+    """The knobs that must be turned for other settings; None where the effect must be made anew."""
+    before = one.settings
+    if isinstance(one.effect, Placeholder):
+        return {} if before == wanted else None
+    if (before.state, before.preset) != (wanted.state, wanted.preset):
+        return None
+    knobs = one.effect.knobs
+    units, defaults = {name: knob.unit for name, knob in knobs.items()}, {n: knob.default for n, knob in knobs.items()}
+    try:
+        old, new = ({**defaults, **each.numbers(TEMPO_BPM, units)} for each in (before, wanted))
+        changes = {name: value for name, value in checked(wanted.name, knobs, new).items() if value != old[name]}
+    except EffectError:
+        return None  # opening it says why
+    return None if any(knobs[name].change == "anew" for name in changes) else changes

@@ -1,0 +1,139 @@
+"""A chain that plays: its slots, and how they come and go when another chain is wanted."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rtsep.effects.chain import EffectSettings
+from rtsep.effects.effect import Block, Effect
+from rtsep.effects.loop import UnsoundError
+from rtsep.effects.slot import Slot
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An effect of a chain, and what is wanted of it."""
+
+    effect: Effect
+    settings: EffectSettings
+
+
+class RunningChain:
+    """The slots of one row; only `news` is touched by the thread that builds.
+
+    Args:
+        rate: in Hz.
+        channels: of a block.
+        mark: is called with an effect's place before each call of it.
+    """
+
+    def __init__(self, rate: int, channels: int, mark: Callable[[int], None]) -> None:
+        self.news: deque[Callable[[], None]] = deque()  # done at the beginning of the next hop
+        self.target: tuple[Placed, ...] = ()
+        self.slots: list[Slot] = []
+        self._rate, self._channels, self._mark, self._started = rate, channels, mark, False
+
+    def process(self, block: Block) -> Block:
+        """Take one hop.
+
+        Args:
+            block: (channels, frames), which the chain may keep.
+
+        Returns:
+            As many frames.
+
+        Raises:
+            UnsoundError: for an effect that has just failed, once the others have done the hop.
+        """
+        while self.news:
+            self.news.popleft()()
+        if any(slot.gone for slot in self.slots):
+            self._arrange()
+        self._started = True
+        failed: Slot | None = None
+        for slot in self.slots:
+            well = not slot.fault
+            self._mark(slot.place)
+            block = slot.process(block)
+            if slot.fault and well:
+                failed = slot
+        if failed:
+            raise UnsoundError(failed.place, failed.fault)
+        return block
+
+    def aim(self, target: tuple[Placed, ...]) -> None:
+        """Go over to other effects; those that are in both stay, or move where they must.
+
+        Args:
+            target: what is wanted.
+        """
+        self.target = target
+        self._arrange()
+        for slot in self.slots:
+            for one in target:
+                if one.effect is slot.effect:
+                    slot.switch(one.settings.bypass)
+
+    def turn(self, effect: Effect, name: str, raw: float) -> None:
+        """Turn a knob of one of the effects; of one that has left meanwhile, nothing.
+
+        Args:
+            effect: which.
+            name: of the parameter.
+            raw: where to; see `Effect.raw`.
+        """
+        for slot in self.slots:
+            if slot.effect is effect:
+                slot.turn(name, raw)
+
+    def _arrange(self) -> None:
+        """Drop what is gone, begin to fade out what leaves or moves, and put in what is new or has moved."""
+        for slot in self.slots:
+            if slot.gone:
+                slot.finish()
+        slots = [slot for slot in self.slots if not slot.gone]
+        place = {id(one.effect): number for number, one in enumerate(self.target)}
+        known = [slot for slot in slots if id(slot.effect) in place and not slot.leaving]
+        staying = {id(known[n]) for n in rising([place[id(slot.effect)] for slot in known])}
+        for slot in slots:
+            slot.leaving = id(slot) not in staying
+        present = {id(slot.effect) for slot in slots}
+        self.slots, waiting = [], deque(self.target)
+        for slot in slots:
+            if not slot.leaving:
+                while waiting[0].effect is not slot.effect:
+                    self._put(waiting.popleft(), present)
+                waiting.popleft()
+            self.slots.append(slot)
+        for one in waiting:
+            self._put(one, present)
+        for slot in self.slots:
+            slot.place = place.get(id(slot.effect), -1)
+
+    def _put(self, one: Placed, present: set[int]) -> None:
+        if id(one.effect) not in present:  # what moves comes when its old slot is gone
+            bypass = one.settings.bypass
+            self.slots.append(Slot(one.effect, self._rate, self._channels, bypass, not self._started))
+
+
+def rising(numbers: Sequence[int]) -> list[int]:
+    """Give the places of a longest rising row among numbers that are all different.
+
+    Args:
+        numbers: any.
+    """
+    ends: list[int] = []  # the place of the smallest number that a row of each length ends in
+    before: list[int] = []
+    for place, number in enumerate(numbers):
+        length = bisect_left([numbers[end] for end in ends], number)
+        before.append(ends[length - 1] if length else -1)
+        ends[length : length + 1] = [place]
+    row: list[int] = []
+    place = ends[-1] if ends else -1
+    while place >= 0:
+        row.append(place)
+        place = before[place]
+    return row[::-1]

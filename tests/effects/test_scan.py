@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import platform
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rtsep.effects.records import Record, Records, digest, merged, read_records, write_records
+from rtsep.effects.scan import _read, candidates, scan
+from rtsep.errors import EffectError
+from tests.support.plugins import bad_plugin, real_plugin
+
+pytest.importorskip("pedalboard")
+pytestmark = pytest.mark.slow
+on_this_machine = pytest.mark.skipif(
+    platform.machine() != "x86_64" or platform.system() != "Linux", reason="bundles are made for x86-64 Linux"
+)
+
+
+@on_this_machine
+def test_a_folder_of_good_and_bad_files(tmp_path: Path) -> None:
+    shutil.copytree(real_plugin("ZamComp"), tmp_path / "inner" / "ZamComp.vst3")
+    for way in ("crashes", "hangs", "ends"):
+        bad_plugin(tmp_path, way)
+    (tmp_path / "fake.vst3").write_text("no plugin")
+    (tmp_path / "notes.txt").write_text("no plugin, nor called one")
+    paths = candidates([tmp_path])
+    assert [path.name for path in paths] == ["crashes.vst3", "ends.vst3", "fake.vst3", "hangs.vst3", "ZamComp.vst3"]
+    found = {Path(one.path).name: one for one, known in scan(paths, Records(), limit_s=12.0) if not known}
+    reasons = {name: one.reason for name, one in found.items() if one.status == "refused"}
+    assert reasons.pop("fake.vst3").startswith("fake.vst3 is no plugin (")
+    assert reasons == {
+        "crashes.vst3": "crashed (SIGSEGV)",
+        "hangs.vst3": "did not answer within 12 s",
+        "ends.vst3": "ended with 7 before it answered",
+    }
+    good = found["ZamComp.vst3"]
+    assert good.status == "accepted"
+    (plugin,) = good.plugins
+    assert (plugin.name, plugin.channels, plugin.latency) == ("ZamComp", 1, {"44100": 0, "48000": 0})
+    knobs = {knob.name: knob for knob in plugin.knobs}
+    assert (knobs["threshold_db"].low, knobs["threshold_db"].high, knobs["threshold_db"].unit) == (-80.0, 0.0, "dB")
+    assert "gain_reduction_db" not in knobs  # a meter
+    assert set(plugin.cpu_us) == {"64", "256", "1024"}
+    known = merged(Records(), {one.path: one for one in found.values()})
+    write_records(known, tmp_path / "plugins.json")
+    assert read_records(tmp_path / "plugins.json") == known
+    assert all(again for _, again in scan(paths, known, limit_s=1.0))  # nothing is opened twice
+
+
+def record(path: Path, status: str = "accepted", name: str = "Comp") -> Record:
+    from rtsep.effects.records import Description
+
+    accepted = status == "accepted"
+    plugins = (Description(name),) if accepted else ()
+    return Record(
+        str(path), digest(path), "accepted" if accepted else "refused", "" if accepted else "crashed", plugins
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path.resolve() / "comp.vst3"
+    path.write_bytes(b"plugin")
+    return path
+
+
+def test_only_what_was_accepted_is_found(file: Path, tmp_path: Path) -> None:
+    records = Records({str(file): record(file)})
+    assert records.find("Comp")[0].path == str(file)
+    assert records.find("Comp", str(file))[1].name == "Comp"
+    with pytest.raises(EffectError, match="Other is no plugin that was scanned"):
+        records.find("Other")
+    with pytest.raises(EffectError, match=r"has not been scanned; run `rtsep effects scan .*x\.vst3` if you trust it"):
+        records.find("Comp", str(tmp_path / "x.vst3"))
+    refused = Records({str(file): record(file, "refused")})
+    with pytest.raises(EffectError, match=r"the scan refused .*comp\.vst3: crashed"):
+        refused.find("Comp", str(file))
+
+
+def test_a_plugin_that_changed_must_be_scanned_again(file: Path) -> None:
+    records = Records({str(file): record(file)})
+    file.write_bytes(b"another")
+    with pytest.raises(EffectError, match=r"comp\.vst3 is not what was scanned"):
+        records.find("Comp")
+    file.unlink()
+    with pytest.raises(EffectError, match="is missing; install the plugin again"):
+        records.find("Comp")
+
+
+def test_a_bundle_is_known_by_all_its_files_and_their_names(tmp_path: Path) -> None:
+    bundle = tmp_path / "a.vst3"
+    (bundle / "Contents").mkdir(parents=True)
+    (bundle / "Contents" / "a.so").write_bytes(b"code")
+    first = digest(bundle)
+    (bundle / "Contents" / "a.so").rename(bundle / "Contents" / "b.so")
+    second = digest(bundle)
+    (bundle / "more").write_bytes(b"")
+    assert len({first, second, digest(bundle)}) == 3
+
+
+def test_two_of_one_name_need_a_path(file: Path) -> None:
+    other = file.with_name("other.vst3")
+    other.write_bytes(b"other")
+    records = Records({str(one): record(one) for one in (file, other)})
+    with pytest.raises(EffectError, match="the name of several plugins"):
+        records.find("Comp")
+    assert records.find("Comp", str(other))[0].path == str(other)
+
+
+def test_damaged_records_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "plugins.json"
+    assert read_records(path) == Records()
+    for text in ("{", '{"format": 1, "files": {"x": {"path": 3}}}'):
+        path.write_text(text)
+        with pytest.raises(EffectError, match="is damaged"):
+            read_records(path)
+    path.write_text('{"format": 0, "files": 3}')
+    assert read_records(path) == Records()  # of another release
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'{"plugins": [{"name": 3}]}', b'{"plugins": []}', b"\xff"])
+def test_what_a_child_says_is_not_believed(text: bytes) -> None:
+    assert _read(text).error
+    assert not _read(text).plugins
+
+
+def test_a_link_within_a_folder_is_not_followed(tmp_path: Path, file: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "round").symlink_to(folder, target_is_directory=True)
+    assert candidates([folder]) == []
+    with pytest.raises(EffectError, match="does not exist"):
+        candidates([tmp_path / "nowhere"])
