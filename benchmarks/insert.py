@@ -1,4 +1,4 @@
-"""Inserts: late blocks in a process of their own beside a thread of the main process, with the GIL held 30 ms at a time.
+"""Inserts: late blocks in a process of their own beside a thread of the main one, with the GIL held 30 ms at a time.
 
 A native clock sends a hop of 256 frames at 48 kHz through an insert, whose work is Pedalboard's compressor and reverb.
 The rival does the same work, on the same memory and the same loop, on a thread of this process.
