@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.core.system import FIFO, Policy, set_thread_policy
+from rtsep.dsp.denormals import without_denormals
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, post_shared, wait_shared_until
 from rtsep.host.insert_memory import (
     BACK,
@@ -122,12 +122,12 @@ class Loop(threading.Thread):
         memory: shared with the signal path.
         rack: does the work.
         priority: of FIFO; 0 for none.
-        orphaned: says whether the parent has died.
+        ended: says when it is over.
     """
 
-    def __init__(self, memory: InsertMemory, rack: RackLike, priority: int, orphaned: Callable[[], bool]) -> None:
+    def __init__(self, memory: InsertMemory, rack: RackLike, priority: int, ended: Callable[[], bool]) -> None:
         super().__init__(name="effects", daemon=True)
-        self._memory, self._rack, self._priority, self._orphaned = memory, rack, priority, orphaned
+        self._memory, self._rack, self._priority, self._ended = memory, rack, priority, ended
         layout = memory.layout
         self._shape = (layout.channels, layout.hop)
         self.active = np.zeros(layout.rows, np.bool_)  # rows that have a chain
@@ -144,16 +144,19 @@ class Loop(threading.Thread):
         next_row(self._memory.address, *self._shape, self._served[:0], self.active[:0], 0)
 
     def run(self) -> None:
-        """Play until the parent has died."""
+        """Play until it is over."""
         if self._priority:
             set_thread_policy(Policy(FIFO, self._priority))
+        with without_denormals():
+            self._loop()
+
+    def _loop(self) -> None:
         head, (channels, frames) = self._memory.head, self._shape
-        while not self._orphaned():
+        while not self._ended():
             head["passes"] += 1
             row = next_row(self._memory.address, channels, frames, self._served, self.active, _now() + LOOK_NS)
             if row >= 0:
                 self._play(row)
-        os._exit(0)
 
     def _play(self, row: int) -> None:
         head, slots = self._memory.head, self._memory.row_address(row)

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from typing import Any
 
 from rtsep.core.system import HERE, keep_freed_memory, lock_memory
@@ -31,6 +32,13 @@ def _die_with(parent: int) -> bool:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     return os.getppid() == parent
+
+
+def _end_with(parent: int) -> bool:
+    """End this process, whatever its other thread does, when its parent has died."""
+    if os.getppid() != parent:
+        os._exit(0)
+    return False
 
 
 def _answers() -> int:
@@ -112,7 +120,7 @@ def main() -> None:
     try:
         memory = InsertMemory(InsertLayout(**settings["layout"]), settings["descriptor"])
         rack = _open_rack(settings, memory)
-        loop = Loop(memory, rack, settings["priority"], lambda: os.getppid() != parent)
+        loop = Loop(memory, rack, settings["priority"], partial(_end_with, parent))
         loop.warm_up()
         _quieten()
         loop.start()

@@ -258,13 +258,13 @@ def _receive(insert: Insert, number: int) -> bool:
 
 @stage(Insert)
 def run_insert(insert: Insert, block: NDArray[np.float32]) -> None:
-    """Send a hop of all rows, and give what is due.
+    """Send a hop of all rows, and give what is due; in freewheel, once it is there.
 
     Args:
         insert: goes on.
         block: (rows, channels, hop), in place.
 
-    Thread: the pipeline's; real-time safe (in freewheel it waits).
+    Thread: the pipeline's; real-time safe.
     """
     _take_plan(insert)
     _keep(insert, block)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rtsep.host.insert import abandon, largest_latency, plan_insert
-from rtsep.host.insert_memory import FAILED, HEAD, MOST_SLACK, SLOT, SLOTS, InsertLayout, put
+from rtsep.host.insert_memory import FAILED, HEAD, MOST_SLACK, SLOT, SLOTS, InsertLayout, holds, put
 from tests.support.effects import CHANNELS, FADE, HOP, RATE, ByHand, Played
 from tests.support.signals import Float32, late, sine
 
@@ -208,28 +208,29 @@ def test_freewheel_waits_for_its_work_but_not_for_a_process_that_is_given_up() -
     hand = ByHand(played)
     hand.plan(HOP, (0,))
 
-    def answer() -> None:
-        for hop in range(20):
-            while int(hand.memory.head["work"][0]) <= 0:
+    def answer(hops: range) -> None:
+        for hop in hops:
+            while not holds(hand.memory.row_address(0), hop, CHANNELS, HOP):
                 time.sleep(0.001)
-            hand.memory.head["work"] = 0
-            time.sleep(0.002)
             hand.answer(hop=hop)
+
+    def answer_twenty_and_die() -> None:
+        answer(range(20))
         time.sleep(0.05)
         abandon(played.insert, 0, hand.link(0).slots)
 
-    thread = threading.Thread(target=answer)
-    thread.start()
-    played.play(40)
-    thread.join()
-    assert played.error(0, HOP, 2.0, end=21 * HOP) == 0.0
-    assert played.error(0, HOP, start=21 * HOP + FADE) == 0.0
-    assert played.counted()["dry"] == 40 - 21
-    abandon(played.insert, 0, 0)
-    for _ in range(10):
-        threading.Timer(0.002, hand.answer, kwargs={"hop": played.hop}).start()
-        played.play()
+    for work, hops in ((answer_twenty_and_die, 40), (lambda: answer(range(40, 50)), 11)):
+        thread = threading.Thread(target=work)
+        abandon(played.insert, 0, 0)
+        thread.start()
+        played.play(hops)
+        thread.join()
+        if hops == 40:
+            assert played.error(0, HOP, 2.0, end=21 * HOP) == 0.0
+            assert played.error(0, HOP, start=21 * HOP + FADE) == 0.0
+            assert played.counted()["dry"] == 40 - 21
     assert played.counted()["dry_run"] == 0
+    assert played.error(0, HOP, 2.0, 44 * HOP, 51 * HOP) == 0.0
 
 
 def test_latencies_that_cannot_be_are_refused() -> None:
