@@ -18,7 +18,7 @@ FEW = 20  # hops in a window that say nothing
 class _Fault:
     words: str
     rows: Sequence[int]
-    dry: int = 0
+    before: list[int]  # dry blocks of each row until then
 
 
 class FaultLog:
@@ -36,17 +36,18 @@ class FaultLog:
 
     def add(self, words: str, rows: Sequence[int]) -> None:
         """Keep a fault that has just been found in some rows."""
-        self._open.append(_Fault(words, rows))
+        counted = [self._rows.counted(row) for row in rows]
+        self._open.append(_Fault(words, rows, [dry - run for _, dry, run in counted]))
 
     def look(self) -> None:
         """Tell what is over."""
         waiting, self._open = self._open, []
         for fault in waiting:
-            runs = [self._rows.counted(row)[2] for row in fault.rows]
-            fault.dry = max([fault.dry, *runs])
+            counted = [self._rows.counted(row) for row in fault.rows]
             ends = (self._rows[row].off or self._rows[row].chain is None for row in fault.rows)
-            if all(end or not run for end, run in zip(ends, runs, strict=True)):
-                line = f"{fault.words}, {fault.dry} block{'' if fault.dry == 1 else 's'} dry"
+            if all(end or not run for end, (_, _, run) in zip(ends, counted, strict=True)):
+                dry = max((now[1] - then for now, then in zip(counted, fault.before, strict=True)), default=0)
+                line = f"{fault.words}, {dry} block{'' if dry == 1 else 's'} dry"
                 self.lines.append(line)
                 self._tell(line)
             else:

@@ -6,30 +6,27 @@ where a process dies, it takes the chains over at once.
 
 from __future__ import annotations
 
-import os
 import select
 import time
-from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import Any
 
 from rtsep.effects.child import Child
 from rtsep.effects.faults import LEFT_OUT, NOBODY, UNSOUND, Blame, Deaths, blame, ending
 from rtsep.effects.judge import FaultLog, Pace
 from rtsep.effects.messages import Answer
+from rtsep.effects.orders import Orders
+from rtsep.effects.pool import Pool
 from rtsep.effects.rows import SHARED, Level, Rows
 from rtsep.errors import EffectError
-from rtsep.host.insert_memory import InsertLayout, InsertMemory
+from rtsep.host.insert_memory import InsertLayout
 from rtsep.host.supervisor import Worker
 
 RACK = "rtsep.effects.rack:Rack"
 LOOK_S = 0.02
-STALL_NS = 500_000_000  # for one hop of one row
+STALL_NS = 1_000_000_000  # for one hop of one row
 BUILD_S = 20.0  # for a plugin to load
-SPARE_S = 10.0  # before another spare is started, where one died
-Order = Callable[[], None]
 
 
 class Keeper(Worker):
@@ -58,16 +55,8 @@ class Keeper(Worker):
         self.rows = Rows(levels, names)
         self._faults, self._pace, self._deaths = FaultLog(self.rows, tell), Pace(self.rows), Deaths()
         channels, hop = levels[0].insert.back.shape
-        self._layout = InsertLayout(len(names), channels, hop, sample_rate)
-        self._rack, self._priority = rack, priority
-        self._children: dict[Hashable, Child] = {}
-        self._spare: Child | None = None
-        self._spare_due_s = 0.0
-        self._memories: list[InsertMemory] = []  # that no process has; kept, as the sound may still be in them
-        self._orders: deque[tuple[Order, Future[Any]]] = deque()
-        self._wake_out, self._wake_in = os.pipe()
-        for end in (self._wake_out, self._wake_in):
-            os.set_blocking(end, False)
+        self._pool = Pool(InsertLayout(len(names), channels, hop, sample_rate), rack, priority)
+        self._orders = Orders()
 
     # Asked by others ---------------------------------------------------------------------------
 
@@ -77,32 +66,32 @@ class Keeper(Worker):
         It raises EffectError for a chain that cannot be built, or that took its process with it; the row then keeps
         the chain that it had.
         """
-        return self._order(lambda answer: self._set_chain(row, chain, isolated, answer))
+        return self._orders.add(lambda answer: self._set_chain(row, chain, isolated, answer))
 
     def set_parameter(self, row: int, effect: int, name: str, value: Any) -> Future[None]:
         """Turn a knob of an effect; it is kept for a restart."""
-        return self._order(lambda answer: self._set_parameter(row, effect, name, value, answer))
+        return self._orders.add(lambda answer: self._set_parameter(row, effect, name, value, answer))
 
     def state(self, row: int) -> Future[Any]:
         """Ask for a row's chain with its values as they are; it is kept for a restart."""
-        return self._order(lambda answer: self._ask_state(row, answer))
+        return self._orders.add(lambda answer: self._ask_state(row, answer))
 
     def switch_on(self, row: int) -> Future[int]:
         """Play again what was left out of a row's chain."""
-        return self._order(lambda answer: self._switch_on(row, answer))
+        return self._orders.add(lambda answer: self._switch_on(row, answer))
 
     def set_slack(self, level: int, hops: int) -> Future[None]:
         """Let a level's hops come back so many hops later."""
-        return self._order(lambda answer: self._set_slack(level, hops, answer))
+        return self._orders.add(lambda answer: self._set_slack(level, hops, answer))
 
     def set_priority(self, priority: int) -> Future[None]:
         """Give the loops of all processes a priority of FIFO."""
-        return self._order(lambda answer: self._set_priority(priority, answer))
+        return self._orders.add(lambda answer: self._set_priority(priority, answer))
 
     @property
     def processes(self) -> list[int]:
         """The ids of the processes that play."""
-        return [child.process.pid for child in list(self._children.values())]
+        return [child.process.pid for child in list(self._pool.children.values())]
 
     @property
     def faults(self) -> list[str]:
@@ -117,17 +106,7 @@ class Keeper(Worker):
     def stop(self) -> None:
         """Ask it to end, and all processes with it."""
         super().stop()
-        self._wake()
-
-    def _order(self, work: Callable[[Future[Any]], None]) -> Future[Any]:
-        answer: Future[Any] = Future()
-        self._orders.append((lambda: work(answer), answer))
-        self._wake()
-        return answer
-
-    def _wake(self) -> None:
-        with suppress(OSError):
-            os.write(self._wake_in, b".")
+        self._orders.wake()
 
     # The thread --------------------------------------------------------------------------------
 
@@ -136,57 +115,29 @@ class Keeper(Worker):
         try:
             while not self.stopping.is_set():
                 self._sleep()
-                self._follow()
-                for key, child in list(self._children.items()):
+                self._orders.follow()
+                for key, child in list(self._pool.children.items()):
                     child.read()
                     child.write()
                     self._look(key, child)
-                self._look_at_spare()
-                for key, guilty in self._pace.too_slow(list(self._children)):
+                self._pool.look()
+                for key, guilty in self._pace.too_slow(list(self._pool.children)):
                     if guilty == Blame():
-                        self._bury(key, self._children[key], guilty, "stands still")
+                        self._bury(key, self._pool.children[key], guilty, "stands still")
                     else:
                         self._leave_out(guilty, "takes longer than there is time")
                 self._faults.look()
         finally:
             for row in range(len(self.rows)):
                 self.rows.give_up(row)
-            for child in self._all():
-                child.end()
-                child.fail("the effects have ended")
-            while self._orders:
-                self._orders.popleft()[1].set_exception(EffectError("the effects have ended"))
+            self._pool.end("the effects have ended")
+            self._orders.refuse("the effects have ended")
 
     def _sleep(self) -> None:
-        children = self._all()
-        reading = [self._wake_out, *(child.output for child in children)]
+        children = self._pool.all
+        reading = [self._orders.wakes, *(child.output for child in children)]
         writing = [child.input for child in children if child.waits_to_write]
         select.select(reading, writing, [], LOOK_S if children else 10 * LOOK_S)
-        with suppress(BlockingIOError):
-            os.read(self._wake_out, 4096)
-
-    def _follow(self) -> None:
-        while self._orders:
-            order, answer = self._orders.popleft()
-            try:
-                order()
-            except Exception as error:  # as a process that cannot be started
-                if not answer.done():
-                    answer.set_exception(error)
-
-    def _all(self) -> list[Child]:
-        return [*self._children.values(), *([self._spare] if self._spare else [])]
-
-    def _start(self) -> Child:
-        memory = self._memories.pop() if self._memories else InsertMemory(self._layout)
-        return Child(memory, self._rack, self._priority)
-
-    def _child(self, row: int) -> Child:
-        """The process of a row, which is started where there is none."""
-        key = self.rows.key(row)
-        if key not in self._children:
-            self._children[key], self._spare = self._spare or self._start(), None
-        return self._children[key]
 
     # Orders ------------------------------------------------------------------------------------
 
@@ -220,7 +171,7 @@ class Keeper(Worker):
         then: Callable[[int], object] = lambda latency: None,
     ) -> None:
         """Give a row's process its chain and what was turned since; the row is connected once it has them."""
-        child = self._child(row)
+        child = self._pool.child(self.rows.key(row))
         built, last = Future[Answer](), Future[Answer]()
 
         def done(told: Future[Answer]) -> None:
@@ -244,12 +195,10 @@ class Keeper(Worker):
 
     def _leave(self, row: int, key: Hashable) -> None:
         """Take a row's chain from a process; one of its own ends with it."""
-        child = self._children.get(key)
+        child = self._pool.children.get(key)
         if child is not None and key != SHARED:
-            del self._children[key]
-            child.end()
+            self._pool.retire(key)
             child.fail("the chain was taken away")
-            self._memories.append(child.memory)
         elif child is not None:
             child.ask("chain", Future(), row=row, chain=None)
 
@@ -257,7 +206,7 @@ class Keeper(Worker):
         self.rows[row].parameters[effect, name] = value
         asked = Future[Answer]()
         asked.add_done_callback(lambda told: _pass(told, answer, lambda _: None))
-        self._child(row).ask("parameter", asked, row=row, effect=effect, name=name, value=value)
+        self._pool.child(self.rows.key(row)).ask("parameter", asked, row=row, effect=effect, name=name, value=value)
 
     def _ask_state(self, number: int, answer: Future[Any]) -> None:
         row, asked = self.rows[number], Future[Answer]()
@@ -269,7 +218,7 @@ class Keeper(Worker):
             _pass(told, answer, lambda said: said.state)
 
         asked.add_done_callback(kept)
-        self._child(number).ask("state", asked, row=number)
+        self._pool.child(self.rows.key(number)).ask("state", asked, row=number)
 
     def _switch_on(self, row: int, answer: Future[int]) -> None:
         self.rows[row].left_out, self.rows[row].off = frozenset(), False
@@ -281,8 +230,8 @@ class Keeper(Worker):
         answer.set_result(None)
 
     def _set_priority(self, priority: int, answer: Future[None]) -> None:
-        self._priority = priority
-        for child in self._all():
+        self._pool.priority = priority
+        for child in self._pool.all:
             child.ask("priority", Future(), value=priority)
         answer.set_result(None)
 
@@ -309,14 +258,12 @@ class Keeper(Worker):
 
     def _bury(self, key: Hashable, child: Child, guilty: Blame, what: str = "") -> None:
         """A process is dead, or dies here: blame, leave out who did that too often, and let another one take over."""
-        code = child.end()
+        code = self._pool.retire(key)
         words = f"{self.rows.named(guilty)} {what or child.error or ending(code)}"
         rows = self.rows.of(key)
         concerned = rows if guilty.row == NOBODY else [guilty.row]
         for row in rows:
             self.rows.give_up(row)
-        del self._children[key]
-        self._memories.append(child.memory)
         self.restarts += 1
         child.fail(words)  # who built a chain keeps the one before
         if self._deaths.too_many((key, guilty), time.monotonic()):
@@ -342,17 +289,6 @@ class Keeper(Worker):
         else:
             self._send(guilty.row)
         self._faults.add(f"{self.rows.named(guilty)} {what}; {LEFT_OUT}", [guilty.row])
-
-    def _look_at_spare(self) -> None:
-        """Have a process ready, once the others play."""
-        if self._spare is not None:
-            self._spare.read()
-            if self._spare.dead:
-                self._spare.end()
-                self._memories.append(self._spare.memory)
-                self._spare, self._spare_due_s = None, time.monotonic() + SPARE_S
-        elif self._children and time.monotonic() > self._spare_due_s and all(one.ready for one in self._all()):
-            self._spare = self._start()
 
 
 def _pass(told: Future[Answer], answer: Future[Any], part: Callable[[Answer], Any]) -> None:

@@ -23,6 +23,7 @@ from rtsep.host.insert_memory import (
     WRONG_LENGTH,
     InsertMemory,
     get,
+    holds,
     newest,
     put,
     slot_at,
@@ -68,6 +69,9 @@ class RackLike(Protocol):
 @kernel
 def _pending(slots: int, channels: int, frames: int, served: int) -> int:
     """The next hop of a row to be done, or -1; who lags far behind leaves some out before they are written over."""
+    due = served + 1
+    if holds(slots, due, channels, frames) and not holds(slots, due + SLOTS // 2, channels, frames):
+        return due
     last = newest(slots, channels, frames)
     after = last - 1 if last < served else max(served, last - SLOTS // 2)  # numbers grow, but where written over
     found = -1

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from rtsep.core.spec import Latency
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, post_shared, store_release, wait_shared_until
 from rtsep.dsp.triple_buffer import publish, take, triple_buffer
-from rtsep.host.device_io import RUNNING
+from rtsep.host.device_io import LARGEST_BLOCK, RUNNING
 from rtsep.host.histogram import histogram, record
-from rtsep.host.insert_memory import BACK, NOTHING, OK, SLOTS, WET, get, holds, put, slot_bytes
+from rtsep.host.insert_fades import go_dry, mend, play_tap
+from rtsep.host.insert_memory import BACK, MOST_SLACK, NOTHING, OK, SLOTS, WET, get, holds, put, slot_bytes
 from rtsep.host.stage import stage
 
 FADE_S = 0.010  # of every change: to dry and back, and from one delay to another
@@ -100,7 +101,7 @@ def open_insert(device: NDArray[np.void], rows: int, channels: int, hop: int, sa
 
     Thread: any, before the sound starts; not real-time safe (allocates).
     """
-    longest = int(LONGEST_S * sample_rate) + (SLOTS + 2) * hop
+    longest = int(LONGEST_S * sample_rate) + LARGEST_BLOCK + 4 * hop
     frames = 1 << (longest - 1).bit_length()
     state = np.zeros(1, STATE)
     state["slack"], state["fade"] = 1, max(1, int(FADE_S * sample_rate))
@@ -138,15 +139,15 @@ def plan_insert(insert: Insert, latency: int, links: Sequence[RowLink | None], s
         insert: whose rows.
         latency: of all of them, in frames; with a chain `slack` hops and the most that one of them reports.
         links: of each row, None for one without a chain.
-        slack: hops after which a hop comes back, 1 to 8.
+        slack: hops after which a hop comes back, 1 to `MOST_SLACK`.
 
     Raises:
         ValueError: for what its lines cannot hold.
 
     Thread: one at a time; not real-time safe (Python).
     """
-    if len(links) != len(insert.rows) or not 1 <= slack <= SLOTS // 2:
-        raise ValueError(f"{len(links)} links, slack {slack}; allowed are {len(insert.rows)}, 1 to {SLOTS // 2}")
+    if len(links) != len(insert.rows) or not 1 <= slack <= MOST_SLACK:
+        raise ValueError(f"{len(links)} links, slack {slack}; allowed are {len(insert.rows)}, 1 to {MOST_SLACK}")
     if not 0 <= latency <= largest_latency(insert):
         raise ValueError(f"latency {latency} frames; allowed are 0 to {largest_latency(insert)}")
     back = int(insert.control[0]["back"])
@@ -174,34 +175,7 @@ def _take_plan(insert: Insert) -> None:
             if state.hop == 0:
                 row.faded = state.fade if link.slots else 0
             elif resent:
-                _go_dry(insert, number)
-
-
-@kernel
-def _wanted_tap(insert: Insert, number: int) -> int:
-    """How late the row's line is to be heard."""
-    state, row = insert.state[0], insert.rows[number]
-    if row.slots == 0:
-        return state.latency
-    return max(0, state.latency - state.slack * insert.back.shape[1] - row.chain)
-
-
-@kernel
-def _dry_delay(insert: Insert, number: int) -> int:
-    """How late the dry sound is that stands in for the wet."""
-    return insert.state[0].slack * insert.back.shape[1] + insert.rows[number].chain
-
-
-@kernel
-def _go_dry(insert: Insert, number: int) -> None:
-    """Remember how far the wet sound was from the dry one, which goes on; before the hop is in the lines."""
-    state, row = insert.state[0], insert.rows[number]
-    mask = insert.dry.shape[2] - 1
-    at = state.hop * insert.back.shape[1] - 1
-    for channel in range(len(insert.back)):
-        dry = insert.dry[number, channel, (at - _dry_delay(insert, number)) & mask]
-        insert.last[number, channel] = insert.wet[number, channel, at & mask] - dry
-    row.faded, row.left = 0, state.fade
+                go_dry(insert, number)
 
 
 @kernel
@@ -273,65 +247,13 @@ def _receive(insert: Insert, number: int) -> bool:
         if row.chain != chain:
             row.chain = chain
             if row.faded < state.fade:  # its dry sound is heard, and goes on elsewhere
-                _go_dry(insert, number)
+                go_dry(insert, number)
         record(insert.ages, max(0, min(clock_ns() - insert.told[1], 10_000_000_000)))
         return True
     row.dry += 1
     row.dry_run += 1
     row.unsound += found != NOTHING
     return False
-
-
-@kernel
-def _mend(insert: Insert, number: int, wet: bool) -> None:
-    """Write the row's next hop into its wet line: what came back, or the dry sound that is as late, without a step."""
-    state, row = insert.state[0], insert.rows[number]
-    channels, frames = insert.back.shape
-    mask = insert.dry.shape[2] - 1
-    start, fade = state.hop * frames, state.fade
-    late = _dry_delay(insert, number)
-    for channel in range(channels):
-        faded, left = row.faded, row.left
-        last = insert.last[number, channel]
-        for i in range(frames):
-            out = insert.back[channel, i]
-            if not wet or faded < fade:
-                dry = insert.dry[number, channel, (start + i - late) & mask]
-                dry += last * np.float32(left / fade)
-                left = max(0, left - 1)
-                if wet:
-                    faded += 1
-                    dry += (out - dry) * np.float32(faded / fade)
-                out = dry
-            insert.wet[number, channel, (start + i) & mask] = out
-    if wet:
-        row.faded = min(fade, row.faded + frames)
-    row.left = max(0, row.left - frames)
-
-
-@kernel
-def _play(insert: Insert, number: int, block: NDArray[np.float32]) -> None:
-    """Give the row's hop at its tap, or on the way from an old tap to a new one."""
-    state, row = insert.state[0], insert.rows[number]
-    channels, frames = insert.back.shape
-    mask = insert.dry.shape[2] - 1
-    start, fade = state.hop * frames, state.fade
-    is_wet, tap = int(row.slots != 0), _wanted_tap(insert, number)
-    if row.tap_left == 0 and (row.tap != tap or row.tap_wet != is_wet):
-        if state.hop > state.slack:  # else there was only silence
-            row.old, row.old_wet, row.tap_left = row.tap, row.tap_wet, fade
-        row.tap, row.tap_wet = tap, is_wet
-    new = insert.wet[number] if row.tap_wet else insert.dry[number]
-    old = insert.wet[number] if row.old_wet else insert.dry[number]
-    for channel in range(channels):
-        left = row.tap_left
-        for i in range(frames):
-            heard = new[channel, (start + i - row.tap) & mask]
-            if left > 0:
-                left -= 1
-                heard += (old[channel, (start + i - row.old) & mask] - heard) * np.float32(left / fade)
-            block[channel, i] = heard
-    row.tap_left = max(0, row.tap_left - frames)
 
 
 @stage(Insert)
@@ -350,9 +272,9 @@ def run_insert(insert: Insert, block: NDArray[np.float32]) -> None:
         row = insert.rows[number]
         wet = _receive(insert, number)
         if not wet and row.faded > 0 and insert.state[0].hop >= insert.state[0].slack:  # before that nothing is due
-            _go_dry(insert, number)
-        _mend(insert, number, wet)
-        _play(insert, number, block[number])
+            go_dry(insert, number)
+        mend(insert, number, wet)
+        play_tap(insert, number, block[number])
     store_release(insert.state, "hop", insert.state[0].hop + 1)
 
 

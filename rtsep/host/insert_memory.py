@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 
 from rtsep.dsp.native import fence, fence_release, inlined, kernel, load_acquire, pointer_at, store_release
 
-SLOTS = 16  # hops that a process may be behind before it leaves some out
+SLOTS = 128  # hops that are kept each way; a process that is behind by half of them leaves some out
+MOST_SLACK = SLOTS // 2
 LOUDEST = np.float32(1000.0)  # 60 dB over full scale: no sound
 OK, NOT_FINITE, WRONG_LENGTH, FAILED = 0, 1, 2, 3  # what a process says of a hop
 NOTHING, UNSOUND, WET = 0, 1, 2  # what comes back
@@ -102,6 +104,7 @@ class InsertMemory:
     def __init__(self, layout: InsertLayout, descriptor: int | None = None) -> None:
         self.layout = layout
         self.descriptor = _unnamed(layout.size) if descriptor is None else descriptor
+        weakref.finalize(self, os.close, self.descriptor)
         self._map = mmap.mmap(self.descriptor, layout.size)
         self._bytes = np.frombuffer(self._map, np.uint8)
         self.address = self._bytes.ctypes.data
@@ -124,15 +127,6 @@ class InsertMemory:
         stride = self.layout.slot_bytes
         slots = self._bytes[HEAD_BYTES:].reshape(-1, stride)
         slots[:, :8] = 0xFF  # hop -1
-
-    def close(self) -> None:
-        """Give it back, once no signal path can be in it.
-
-        Thread: any; not real-time safe (Python).
-        """
-        del self.head, self._bytes
-        self._map.close()
-        os.close(self.descriptor)
 
 
 def _unnamed(size: int) -> int:

@@ -41,6 +41,11 @@ def test_the_null_clock_and_the_signal_path_ask_nothing_of_the_c_library(
     assert found["signal path"] == {}
 
 
+def test_an_insert_asks_nothing_of_the_c_library(library: Path, tmp_path: Path) -> None:
+    """While what it sends comes back, and while its process is dead."""
+    assert played(library, "insert", "streaming-2stems", tmp_path)["signal path"] == {}
+
+
 @pytest.mark.jack
 def test_the_callback_of_a_device_asks_nothing_of_the_c_library(
     library: Path, tmp_path: Path, card: CardFactory

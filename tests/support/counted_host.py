@@ -1,21 +1,30 @@
 """A host in a process of its own, that tells what its native threads ask of the C library while it plays.
 
-`python -m tests.support.counted_host null|card MODEL FOLDER` prints a JSON object: thread to calls of each kind.
+`python -m tests.support.counted_host null|card|insert MODEL FOLDER` prints a JSON object: thread to calls of each kind.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 
+from rtsep.core.presets import plan
+from rtsep.effects.keeper import Keeper
+from rtsep.effects.rows import Level
+from rtsep.engine.base import Engine
 from rtsep.engine.registry import open_engine
 from rtsep.host.host import Host
+from rtsep.host.insert import counts, open_insert
 from rtsep.host.jack_callbacks import CALLBACKS, jack_process
 from rtsep.model import store
 from tests.support.allocation_counter import AllocationCounter, Calls, difference
+from tests.support.effects import PATIENCE_S, chain, device, gain
+from tests.support.effects_rack import RACK
 from tests.support.hosts import card_host, file_host, until
 from tests.support.signals import noise
 
@@ -50,8 +59,30 @@ def count(host: Host, counter: AllocationCounter) -> dict[str, Calls]:
     return {name: difference(calls, after[name]) for name, calls in before.items() if name in after}
 
 
+def count_insert(engine: Engine, counter: AllocationCounter, folder: Path) -> None:
+    """With an insert on the stems: wet, dry since its process was killed, and wet again."""
+    stems = engine.spec.stems
+    insert = open_insert(device(), len(stems), 2, plan(engine.spec, 48000, "23").hop, 48000)
+    keeper = Keeper([Level(insert)], stems, 48000, rack=RACK)
+    keeper.start()
+    try:
+        keeper.set_chain(0, chain(gain(0.5))).result(PATIENCE_S)
+        host, _ = file_host(folder, engine, noise(3 * 48000), 48000, routes=ROUTES, freewheel=False, loop=True,
+                            stages=(insert,))  # fmt: skip
+        threading.Timer(SECONDS / 4, lambda: os.kill(keeper.processes[0], signal.SIGKILL)).start()
+        found = count(host, counter)
+        assert counts(insert, 0)["sent"] > 100 and counts(insert, 0)["dry"] > 0
+        print(json.dumps(found))
+    finally:
+        keeper.stop()
+        keeper.join()
+
+
 def main(output: str, model: str, folder: Path) -> None:
     engine, counter = open_engine(store.find(model)), AllocationCounter()
+    if output == "insert":
+        count_insert(engine, counter, folder)
+        return
     if output == "card":
         counted = SimpleNamespace(address=counter.put_between(jack_process.address))
         CALLBACKS["jack_set_process_callback"] = counted

@@ -1,0 +1,53 @@
+"""Orders from any thread to the one that keeps the processes; each has a future with what became of it."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any
+
+from rtsep.errors import EffectError
+
+Work = Callable[[Future[Any]], None]
+
+
+class Orders:
+    """A queue that wakes who sleeps on `wakes`, a socket."""
+
+    def __init__(self) -> None:
+        self.wakes, self._wake = socket.socketpair()
+        for end in (self.wakes, self._wake):
+            end.setblocking(False)
+        self._waiting: deque[tuple[Work, Future[Any]]] = deque()
+
+    def add(self, work: Work) -> Future[Any]:
+        """Have something done: it is called with the future that it has to fulfil."""
+        answer: Future[Any] = Future()
+        self._waiting.append((work, answer))
+        self.wake()
+        return answer
+
+    def wake(self) -> None:
+        """Wake who sleeps."""
+        with suppress(OSError):
+            self._wake.send(b".")
+
+    def follow(self) -> None:
+        """Do what waits, in order; the keeper's thread."""
+        with suppress(BlockingIOError):
+            self.wakes.recv(4096)
+        while self._waiting:
+            work, answer = self._waiting.popleft()
+            try:
+                work(answer)
+            except Exception as error:  # as a process that cannot be started
+                if not answer.done():
+                    answer.set_exception(error)
+
+    def refuse(self, why: str) -> None:
+        """Do nothing of what waits."""
+        while self._waiting:
+            self._waiting.popleft()[1].set_exception(EffectError(why))
