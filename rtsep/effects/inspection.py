@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from rtsep.effects.catalogue import Knob
+from rtsep.effects.catalogue import Change, Knob
 from rtsep.effects.effect import latency_of, open_plugin, settle
 from rtsep.effects.latency import TIME, decide, doubtful, hear
 from rtsep.effects.records import Description
@@ -90,7 +90,8 @@ def _knobs(plugin: Any) -> Iterator[Knob]:
     for name, one in plugin.parameters.items():
         if not one.is_automatable or not PLAIN.fullmatch(name):
             continue  # a meter, or what a host sets
-        label, change = " ".join(one.name.split())[:60], "ramp" if one.num_steps > CONTINUOUS else "jump"
+        label = " ".join(one.name.split())[:60]
+        change: Change = "ramp" if one.num_steps > CONTINUOUS else "jump"
         low, high = one.range[:2] if one.type is float else (None, None)
         if one.type is bool or (one.num_steps == 2 and (low, high) == (0.0, 1.0)):
             yield Knob(name, "switch", 0.0, 1.0, float(one.raw_value > 0.5), "switch", 1.0, "jump", label=label)
