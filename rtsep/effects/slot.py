@@ -202,7 +202,8 @@ class Slot:
 def _mixed(levels: Levels, *ways: Block) -> Block:
     if isinstance(levels, int):
         return ways[levels]
-    return levels[0] * ways[0] + levels[1] * ways[1] + levels[2] * ways[2]
+    mixed: Block = levels[0] * ways[0] + levels[1] * ways[1] + levels[2] * ways[2]
+    return mixed
 
 
 def _between(first: float, last: float, share: float) -> float:
