@@ -29,7 +29,7 @@ Limit = Annotated[float, typer.Option(min=1.0, max=600.0, help="Seconds that a p
 def scan_plugins(
     places: Annotated[Optional[list[Path]], typer.Argument(help="Folders and files; else this system's own.")] = None,  # noqa: UP045
     again: Annotated[bool, typer.Option("--again", help="Also what is known, as plugins refused before.")] = False,
-    limit: Limit = 30.0,
+    limit: Limit = 60.0,
 ) -> None:
     """Open each plugin in a process of its own, and keep what it is; chains may then name it."""
     _need_pedalboard()
@@ -64,7 +64,7 @@ def list_effects() -> None:
 
 
 @app.command("describe", epilog="Examples:\n\n  rtsep effects describe Reverb\n\n  rtsep effects describe ZamCompX2")
-def describe_effect(plugin: Plugin, limit: Limit = 30.0) -> None:
+def describe_effect(plugin: Plugin, limit: Limit = 60.0) -> None:
     """Print an effect's parameters with units and ranges, its latency, channels and cost."""
     from rtsep.effects.catalogue import BUILTINS
 
@@ -86,7 +86,7 @@ def describe_effect(plugin: Plugin, limit: Limit = 30.0) -> None:
 def edit_plugin(
     plugin: Plugin,
     preset: Annotated[Optional[Path], typer.Option(help="Read before, if it exists, and written at the end.")] = None,  # noqa: UP045
-    limit: Limit = 30.0,
+    limit: Limit = 60.0,
 ) -> None:
     """Open a plugin's own window, in a process of its own."""
     from rtsep.effects.editor import has_display
@@ -97,7 +97,7 @@ def edit_plugin(
             f"{described.name}: there is no display for its window (DISPLAY is not set); "
             f"`rtsep effects describe` has its parameters"
         )
-    command = [sys.executable, "-m", "rtsep.effects.editor", record.path, described.name]
+    command = [sys.executable, "-m", "rtsep.effects.editor", record.path, described.name, str(described.channels)]
     done = subprocess.run([*command, *([str(preset)] if preset else [])], stderr=subprocess.PIPE, check=False)
     if done.returncode:
         words = done.stderr.decode(errors="replace").strip().splitlines()[-1:]

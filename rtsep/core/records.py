@@ -81,6 +81,9 @@ def _unknown(entries: Any, kind: Any, place: str) -> Iterator[tuple[str, type, s
             for inner in typing.get_args(member)[:1]:
                 for number, value in enumerate(entries):
                     yield from _unknown(value, inner, f"{place.removesuffix('.')}[{number}].")
+        elif isinstance(entries, Mapping) and typing.get_origin(member) is dict:
+            for name, value in entries.items():
+                yield from _unknown(value, typing.get_args(member)[1], f"{place}{name}.")
         elif isinstance(entries, Mapping) and dataclasses.is_dataclass(member):
             known = _fields(typing.cast(type, member))
             for name, value in entries.items():

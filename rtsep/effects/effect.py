@@ -101,7 +101,7 @@ class BuiltIn:
         import pedalboard
 
         self.name, self._rate, self._hop = name, rate, hop
-        self.knobs = {knob.name: knob for knob in BUILTINS[name]}
+        self.knobs: Mapping[str, Knob] = {knob.name: knob for knob in BUILTINS[name]}
         self._plugin: Any = getattr(pedalboard, name)()
         first = {knob.name: knob.default for knob in self.knobs.values()} | checked(name, self.knobs, values)
         for knob, value in first.items():
@@ -156,7 +156,7 @@ class HostedPlugin:
         self, settings: EffectSettings, path: Path, description: Description, rate: int, hop: int, channels: int
     ) -> None:
         self.name, self._rate, self._hop = settings.name, rate, hop
-        self.knobs = {knob.name: knob for knob in description.knobs}
+        self.knobs: Mapping[str, Knob] = {knob.name: knob for knob in description.knobs}
         self._mono = description.channels == 1
         values = checked(self.name, self.knobs, settings.numbers(120.0, {}))
         self._plugins = [open_plugin(path, self.name) for _ in range(channels if self._mono else 1)]

@@ -17,16 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from rtsep.effects.catalogue import Knob
+from rtsep.effects.catalogue import Change, Knob
 from rtsep.effects.effect import latency_of, open_plugin, settle
-from rtsep.effects.latency import TIME, decide, hear
+from rtsep.effects.latency import TIME, decide, doubtful, hear
 from rtsep.effects.records import Description
 from rtsep.errors import EffectError, one_line
 
 RATES = (44_100, 48_000)
 HOP = 256
 BLOCKS = (64, 256, 1024)
-REPEATS = 200
+REPEATS = 50
 PLAIN = re.compile(r"[A-Za-z0-9_]{1,64}")  # what a path of the store may hold
 CONTINUOUS = 100  # more steps than that are none
 MOST_WORDS = 64
@@ -90,7 +90,8 @@ def _knobs(plugin: Any) -> Iterator[Knob]:
     for name, one in plugin.parameters.items():
         if not one.is_automatable or not PLAIN.fullmatch(name):
             continue  # a meter, or what a host sets
-        label, change = " ".join(one.name.split())[:60], "ramp" if one.num_steps > CONTINUOUS else "jump"
+        label = " ".join(one.name.split())[:60]
+        change: Change = "ramp" if one.num_steps > CONTINUOUS else "jump"
         low, high = one.range[:2] if one.type is float else (None, None)
         if one.type is bool or (one.num_steps == 2 and (low, high) == (0.0, 1.0)):
             yield Knob(name, "switch", 0.0, 1.0, float(one.raw_value > 0.5), "switch", 1.0, "jump", label=label)
@@ -111,14 +112,16 @@ def _latency(plugin: Any, knobs: tuple[Knob, ...], rate: int, channels: int) -> 
     def process(block: Any) -> Any:
         return plugin.process(block, rate, buffer_size=HOP, reset=False)
 
-    first = hear(process, rate, HOP, channels)
+    reported, first = latency_of(plugin), hear(process, rate, HOP, channels)
+    if not doubtful(reported, first):
+        return decide(reported, first, first)
     before = {knob.name: plugin.parameters[knob.name].raw_value for knob in knobs if TIME.search(knob.name)}
     for number, name in enumerate(before):
         plugin.parameters[name].raw_value = (0.37 + 0.21 * number) % 1.0
     turned = hear(process, rate, HOP, channels) if before else first
     for name, raw in before.items():
         plugin.parameters[name].raw_value = raw
-    return decide(latency_of(plugin), first, turned)
+    return decide(reported, first, turned)
 
 
 def _cpu_us(plugin: Any, frames: int, channels: int) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from rtsep.effects.effect import Block
 
 LONGEST_S = 0.5  # that is looked for
-NOISE_S = 1.0
+NOISE_S = 0.5
 NULL_DB = -40.0  # what is left of noise that went through unchanged but later
 TIME = re.compile(r"delay|time|pre|look|_ms$|_s$")  # knobs that may be the delay which was measured
 
@@ -47,6 +47,16 @@ def hear(process: Callable[[Block], Block], rate: int, hop: int, channels: int) 
     gain = float(out[frames:] @ late) / float(late @ late)
     rest = float(np.square(out[frames:] - gain * late).sum())
     return Heard(frames, 10.0 * float(np.log10(rest / power)) if rest else -np.inf)
+
+
+def doubtful(reported: int, first: Heard) -> bool:
+    """Say whether noise came out unchanged, but not where it was reported.
+
+    Args:
+        reported: by the plugin, in frames.
+        first: as the plugin comes.
+    """
+    return first.rest_db <= NULL_DB and first.frames != reported
 
 
 def decide(reported: int, first: Heard, turned: Heard) -> tuple[int, str]:

@@ -18,7 +18,7 @@ from rtsep.core.records import RecordError, convert
 from rtsep.effects.records import Description, Record, Records, digest
 from rtsep.errors import EffectError
 
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 MAX_ANSWER = 20_000_000
 SUFFIXES = (".vst3", ".component")
 FOLDERS = {  # where plugins are

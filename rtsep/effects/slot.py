@@ -162,7 +162,7 @@ class Slot:
         levels = self._from[:, None] + (np.array(self._towards) - self._from)[:, None] * way
         self._done += frames
         self._weights = np.array(self._towards) if self._done >= self._fade else levels[:, -1]
-        return levels.astype(np.float32)
+        return np.asarray(levels, np.float32)
 
     def _turned(self, block: Block) -> Block:
         """A hop in pieces, between which knobs go a step on."""
@@ -196,13 +196,14 @@ class Slot:
         faded = out + self._rest[:, None] * np.maximum(1.0 - frames / self._fade, 0.0)
         if self._rest_done >= self._fade:
             self._rest = None
-        return faded.astype(np.float32)
+        return np.asarray(faded, np.float32)
 
 
 def _mixed(levels: Levels, *ways: Block) -> Block:
     if isinstance(levels, int):
         return ways[levels]
-    return levels[0] * ways[0] + levels[1] * ways[1] + levels[2] * ways[2]
+    mixed: Block = levels[0] * ways[0] + levels[1] * ways[1] + levels[2] * ways[2]
+    return mixed
 
 
 def _between(first: float, last: float, share: float) -> float:

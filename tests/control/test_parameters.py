@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -222,3 +223,13 @@ def test_a_deck_has_a_plain_name(name: str) -> None:
 
 def test_names_of_decks_that_are_fine() -> None:
     assert all(f"decks/{name}/bypass" in parameters({name: STEMS}) for name in ("1", "A", "deck-1", "left_2", "x" * 32))
+
+
+def test_a_range_of_ratios_goes_the_same_way_for_each_octave() -> None:
+    row = Parameter("x", "Hz", 20.0, 20_480.0, 640.0, "X", "log", 10.0)
+    assert row.normalised(640.0) == pytest.approx(0.5)
+    assert row.from_normalised(0.1) == pytest.approx(40.0)
+    assert (row.from_normalised(0.0), row.from_normalised(1.0)) == (20.0, 20_480.0)
+    assert row.stepped(20.0, 2) == 40.0
+    with pytest.raises(ParameterError, match="x: a range of ratios begins above 0, not at 0"):
+        replace(row, low=0.0)

@@ -194,3 +194,14 @@ def test_what_the_dataclass_itself_refuses() -> None:
     with pytest.raises(ModelError, match=r"^count is -1; it must not be negative$"):
         convert({"name": "one", "count": -1}, Outer)
     assert refused({"name": "one", "gain_db": 30.0}).endswith("; a gain of 30.0 dB is too much")
+
+
+@dataclass(frozen=True)
+class Named:
+    tables: dict[str, Inner] = field(default_factory=dict)
+
+
+def test_an_unknown_name_in_a_table_by_name_is_an_error() -> None:
+    assert convert({"tables": {"a": {"file": "x"}}}, Named).tables["a"].file == "x"
+    with pytest.raises(RecordError, match=r"unknown key 'tables\.a\.fil'; did you mean 'tables\.a\.file'"):
+        convert({"tables": {"a": {"fil": "x"}}}, Named)

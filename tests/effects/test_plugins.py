@@ -20,7 +20,7 @@ pedalboard = pytest.importorskip("pedalboard")
 pytestmark = pytest.mark.slow
 SETTINGS: dict[str, dict[str, float]] = {
     "ZamCompX2": {"threshold_db": -30.0, "ratio": 6.0, "attack_ms": 5.0, "makeup_db": 6.0},
-    "ZamGateX2": {"threshold_db": -18.0},
+    "ZamGateX2": {"threshold_db": -24.0},
     "ZaMultiCompX2": {"threshold_1_db": -40.0, "zamcomp_1_on": 1.0, "ratio1": 6.0},
     "ZamComp": {"threshold_db": -30.0, "ratio": 6.0},  # mono
     "ZamEQ2": {"boost_cut_1_db": 9.0},  # mono
@@ -33,7 +33,7 @@ def records() -> Records:
     for name in SETTINGS:
         real_plugin(name)
     paths = [(VST3 / f"{name}.vst3").resolve() for name in SETTINGS]
-    return merged(Records(), {one.path: one for one, _ in scan(paths, Records())})
+    return merged(Records(), {one.path: one for one, _ in scan(paths, Records(), limit_s=200.0)})
 
 
 def whole(name: str, sound: Sound, mono: bool) -> Sound:
@@ -92,6 +92,7 @@ def test_a_preset_of_the_plugins_own(records: Records, tmp_path: Path) -> None:
     plugin: Any = pedalboard.load_plugin(str(VST3 / "ZamCompX2.vst3"))
     for knob, value in SETTINGS["ZamCompX2"].items():
         setattr(plugin, knob, value)
+    plugin.process(np.zeros((2, HOP), np.float32), RATE, buffer_size=HOP, reset=False)  # it hears of its knobs
     preset = tmp_path / "hard.vstpreset"
     preset.write_bytes(plugin.preset_data)
     rack, sound = Rack(RATE, 2, HOP, records=records), noise()
@@ -129,7 +130,7 @@ def test_a_plugins_knob_is_turned_without_a_step(records: Records) -> None:
     out = played(rack, sine(), lambda hop: edit(rack, hop))
     gain_db = level_db(out[:, -20 * HOP :], sine()[:, -20 * HOP :])
     assert gain_db == pytest.approx(12.0, abs=0.1)
-    assert steepest(out[:, 60 * HOP :]) < 0.05  # 0.75 at once
+    assert steepest(out[:, 60 * HOP :]) < 0.1  # 0.75 at once
 
 
 def test_a_value_out_of_range_is_said(records: Records) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rtsep.effects import effect as effect_module
 from rtsep.effects import rack as rack_module
 from rtsep.effects.catalogue import BUILTINS
 from rtsep.effects.chain import ChainSettings, EffectSettings
@@ -57,7 +58,7 @@ def sine(seconds: float = 1.0, hz: float = 110.0) -> Sound:
     return np.tile(0.25 * np.sin(2 * np.pi * hz * np.arange(frames) / RATE), (2, 1)).astype(np.float32)
 
 
-def played(rack: Rack, sound: Sound, edit: Callable[[int], None] = lambda hop: None) -> Sound:
+def played(rack: Rack, sound: Sound, edit: Callable[[int], object] = lambda hop: None) -> Sound:
     """A sound through row 0, hop by hop."""
     out = []
     for hop in range(sound.shape[1] // HOP):
@@ -181,7 +182,7 @@ def test_a_knob_that_would_click_does_not(
     smooth = knob_step(name, before, after)
     monkeypatch.setattr("rtsep.effects.slot.Slot.turn", lambda slot, knob, raw: slot.effect.turn(knob, raw))
     monkeypatch.setitem(
-        rack_module.open_effect.__globals__,
+        vars(effect_module),
         "BUILTINS",
         {name: tuple(replace(knob, change="jump") for knob in BUILTINS[name])},
     )
