@@ -4,8 +4,8 @@
     python -m benchmarks.effects faults --seconds 600 --card
     python -m benchmarks.effects endurance --quick
 
-Each keeps its figures as `effects_edits.json` and so on. What was promised and not kept is printed, a line for each; then
-the exit status is 1.
+Each keeps its figures as `effects_edits.json` and so on. What was promised and not kept is printed, a line for each;
+then the exit status is 1.
 """
 
 from __future__ import annotations
@@ -42,5 +42,6 @@ def main(part: str) -> list[str]:
 
 if __name__ == "__main__":
     chosen = [sys.argv.pop(1)] if len(sys.argv) > 1 and sys.argv[1] in PARTS else list(PARTS)
-    if any([main(part) for part in chosen]):  # all of them, whatever one finds
+    found = [main(part) for part in chosen]
+    if any(found):
         sys.exit(1)

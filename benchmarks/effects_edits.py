@@ -30,6 +30,7 @@ from benchmarks.effects_rig import (
 from benchmarks.results import Figures
 from rtsep.effects.chain import ChainSettings, EffectSettings
 from rtsep.effects.desk import EffectsDesk
+from rtsep.effects.places import places
 from rtsep.errors import RtsepError
 from rtsep.host.host import Host
 
@@ -59,15 +60,19 @@ class Editor:
     """Edits chains by chance, as surfaces do.
 
     Args:
-        desk: of a host that plays.
+        host: that plays.
+        desk: its own.
         watcher: is told what is edited.
         seed: of all that it does.
     """
 
-    def __init__(self, desk: EffectsDesk, watcher: Watcher, seed: int) -> None:
+    def __init__(self, host: Host, desk: EffectsDesk, watcher: Watcher, seed: int) -> None:
         self.done: Counter[str] = Counter()
         self.refused: list[str] = []
-        self._desk, self._watcher, self._chance = desk, watcher, np.random.default_rng(seed)
+        self.log: list[tuple[float, str]] = []  # when, and what
+        paths = [place.path for place in places(host.rig.layout)]
+        self._rows = {strip: [paths.index(path) for path in paths if path and path.endswith(strip)] for strip in STRIPS}
+        self._host, self._desk, self._watcher, self._chance = host, desk, watcher, np.random.default_rng(seed)
 
     def edit(self) -> None:
         """Do one thing."""
@@ -86,31 +91,28 @@ class Editor:
             "copy": (target,),
         }
         changed = target if way == "copy" else strip
-        self._watcher.hush(self.rows(changed), EDIT_S)
+        self._watcher.hush(self._rows[changed], EDIT_S)
         try:
             if way == "knob":
                 self._turn(strip, number)
             else:
-                self._desk._host.actions.run(f"effects/{way}", strip, *words[way])
+                self._host.actions.run(f"effects/{way}", strip, *words[way])
         except RtsepError as error:
             self.refused.append(f"{way} on {strip}: {error}")
-        self._watcher.hush(self.rows(changed), EDIT_S)
+        self._watcher.hush(self._rows[changed], EDIT_S)
+        self.log.append((time.monotonic(), f"{way} {strip} {words.get(way, number)}"))
         self.done[way] += 1
-
-    def rows(self, strip: str) -> list[int]:
-        """The row of a strip among those of all inserts."""
-        return [self._desk._rows[self._desk._path(strip)]]
 
     def _turn(self, strip: str, number: int) -> None:
         name = self._desk.chain(strip).effects[number - 1].name
         knob, (low, high) = list(KNOBS[name].items())[int(self._chance.integers(len(KNOBS[name])))]
-        self._desk._store.set(f"{strip}/effects/{number}/{knob}", float(self._chance.uniform(low, high)), "benchmark")
+        self._host.store.set(f"{strip}/effects/{number}/{knob}", float(self._chance.uniform(low, high)), "benchmark")
 
     def clear(self) -> float:
         """Take everything away; seconds until the keeper has done all that was asked of it."""
         for strip in STRIPS:
             while self._desk.chain(strip).effects:
-                self._watcher.hush(self.rows(strip), EDIT_S)
+                self._watcher.hush(self._rows[strip], EDIT_S)
                 self._desk.remove(strip, 1)
         asked = time.monotonic()
         self._desk.keeper.set_slack(0, 1).result(PATIENCE_S)
@@ -135,11 +137,11 @@ def measure(quick: bool = False, seconds: float | None = None, seed: int = 0, ca
     edits = max(1, round(length * EDITS_A_SECOND))
     ears = sine()
     with play_on(card, "mix=1,2", ears, length + 30.0, _prepare) as (rig, desk):
-        silent_db = desk._store.get(SEND)
-        desk._store.set(SEND, -6.0)
+        silent_db = rig.host.store.get(SEND)
+        rig.host.store.set(SEND, -6.0)
         with Watcher(rig.host.rig.inserts) as watcher, Sampler(desk) as sampler:
-            editor = Editor(desk, watcher, seed)
-            due = time.monotonic()
+            editor = Editor(rig.host, desk, watcher, seed)
+            began_s, due = time.monotonic() - ears.felt[0]["frames"] / RATE, time.monotonic()
             for _ in range(edits):
                 editor.edit()
                 due += length / edits
@@ -147,8 +149,9 @@ def measure(quick: bool = False, seconds: float | None = None, seed: int = 0, ca
             took = time.monotonic() - due + length
             lag = editor.clear()
             blocks, memory = watcher.report(), sampler.report()
-        desk._store.set(SEND, silent_db)
+        rig.host.store.set(SEND, silent_db)
         back = _is_back(rig)
+        steepest_s = float(ears.felt[0]["steepest_at"]) / RATE
         found = {
             "seconds": length,
             "card": card,
@@ -157,13 +160,18 @@ def measure(quick: bool = False, seconds: float | None = None, seed: int = 0, ca
             "by_kind": dict(editor.done),
             "refused": editor.refused,
             "faults": desk.faults,
-            "notice": desk._notice,
+            "notice": desk.notice,
             "keeper_lag_s": lag,
             "blocks": blocks,
             "memory": memory,
             "back": back,
             **{name: float(ears.felt[0][name]) for name in ("steepest", "peak")},
-            "steepest_at_s": int(ears.felt[0]["steepest_at"]) / RATE,
+            "steepest_at_s": steepest_s,
+            "steepest_after": [
+                f"{steepest_s - when_s + began_s:.3f} s after: {what}"
+                for when_s, what in editor.log
+                if 0.0 < steepest_s - when_s + began_s < 0.5
+            ],
             **rig.finish(),
         }
     return found | {"broken": judge(found)}

@@ -1,7 +1,7 @@
 """Four stems with three effects each and a reverb on a send, for ten minutes, with the GIL held 30 ms at a time.
 
-The chains run in the effects process, as they do for users; then, for a part of the time, the same chains on a thread of
-the main process, the rival. Dry blocks and dropouts of both, and processor time by process.
+The chains run in the effects process, as they do for users; then, for a part of the time, the same chains on a thread
+of the main process, the rival. Dry blocks and dropouts of both, and processor time by process.
 
     python -m benchmarks.effects endurance --seconds 600
 """

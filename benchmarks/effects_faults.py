@@ -10,8 +10,6 @@ their place. The faulty strip is dry, in its place, for as many blocks as the ke
 
 from __future__ import annotations
 
-import os
-import signal
 import tempfile
 import time
 from dataclasses import dataclass
@@ -35,18 +33,19 @@ WAYS: dict[str, dict[str, Any]] = {  # of the rack; what they do, they do at the
     "loop": {"name": "loop", "at": 40},
     "sleep": {"name": "sleep", "at": 40, "seconds": 0.2, "always": True},
     "nan": {"name": "nan", "at": 40},
-    "killed": {"name": "gain", "factor": 1.0},  # by us
+    "kill": {"name": "kill", "at": 40},  # by -9
 }
 TOLD = {  # what the keeper must say
     "segfault": "segfault on vocals crashed",
-    "loop": "loop on vocals stands still",
+    "loop": "loop on vocals hangs",
     "sleep": "sleep on vocals takes longer than there is time",
     "nan": "nan on vocals gives what is no sound",
-    "killed": "was killed",
+    "kill": "was killed",
 }
 FAULTY, OTHERS = 0, (1, 2, 3)  # of the strips
 ALONE = 4  # of five faults so many are in a process of their own
 TURN = {"name": "gain", "factor": -1.0}
+SETTLE_S = 0.3
 RECOVERY_S = 20.0  # the longest that a strip may take until it is wet again, or is left out
 FADE_BLOCKS = 6  # a dry run, as it is heard, has a fade to each side, and blocks that are cut
 ROUTES = " ".join(f"{stem}={2 * i + 1},{2 * i + 2}" for i, stem in enumerate(STEMS))
@@ -75,19 +74,19 @@ class Bench:
 
     def inject(self, number: int, way: str, alone: bool) -> Figures:
         """Give the faulty strip an effect that goes wrong in a moment, wait until all is over, and say what was."""
+        self.keeper.set_chain(FAULTY, {"effects": [TURN]}).result(PATIENCE_S)  # whatever the one before has left
+        _until(lambda: not self.running_dry())
+        time.sleep(SETTLE_S)
         faults, before, dropouts = len(self.keeper.faults), self.rig.ears.look(), self.rig.dropouts()
         dry = [self.dry(row) for row in range(len(STEMS))]
         once = str(self.folder / f"{number}")
         chain = {"effects": [TURN, {**WAYS[way], **({} if way == "sleep" else {"once": once})}]}
         began = time.monotonic()
         self.keeper.set_chain(FAULTY, chain, alone).result(PATIENCE_S)
-        if way == "killed":
-            time.sleep(0.3)
-            os.kill(self.keeper._pool.children[self.keeper.rows.key(FAULTY)].process.pid, signal.SIGKILL)
         told = self._told(faults, way)
         recovered = told and self._recovered()
         seconds = time.monotonic() - began
-        time.sleep(0.3)  # until what was heard is in the ears
+        time.sleep(SETTLE_S)  # until what was heard is in the ears
         after = self.rig.ears.look()
         heard = {name: [int(value) for value in after[name] - before[name]] for name in ("dry", "between", "strayed")}
         return {

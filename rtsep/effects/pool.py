@@ -70,6 +70,7 @@ class Pool:
         for child in self.all:
             child.end()
             child.fail(why)
+            self._memories.append(child.memory)  # the sound may still write to it
         self.children, self.spare = {}, None
 
     def _start(self) -> Child:

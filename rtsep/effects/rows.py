@@ -111,6 +111,12 @@ class Rows:
             level, place = self._place(row)
             abandon(level.insert, place, link.slots)
 
+    def answering(self, row: int) -> int:
+        """Where a row's hops go while a process answers them, else 0: it is dead, or has not built the chain yet."""
+        level, place = self._place(row)
+        link = self._rows[row].link
+        return link.slots if link and link.slots != level.insert.rows["abandoned"][place] else 0
+
     def exclude(self, guilty: Blame) -> None:
         """Leave out an effect, or where it is not known which, the row's chain."""
         row = self._rows[guilty.row]
