@@ -34,10 +34,20 @@ class FaultLog:
         self._rows, self._tell = rows, tell
         self._open: list[_Fault] = []
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there are faults that are not over."""
+        return bool(self._open)
+
     def add(self, words: str, rows: Sequence[int]) -> None:
         """Keep a fault that has just been found in some rows."""
         counted = [self._rows.counted(row) for row in rows]
         self._open.append(_Fault(words, rows, [dry - run for _, dry, run in counted]))
+
+    def say(self, line: str) -> None:
+        """Keep and tell what is no matter of blocks."""
+        self.lines.append(line)
+        self._tell(line)
 
     def look(self) -> None:
         """Tell what is over."""
@@ -47,9 +57,7 @@ class FaultLog:
             ends = (self._rows[row].off or self._rows[row].chain is None for row in fault.rows)
             if all(end or not run for end, (_, _, run) in zip(ends, counted, strict=True)):
                 dry = max((now[1] - then for now, then in zip(counted, fault.before, strict=True)), default=0)
-                line = f"{fault.words}, {dry} block{'' if dry == 1 else 's'} dry"
-                self.lines.append(line)
-                self._tell(line)
+                self.say(f"{fault.words}, {dry} block{'' if dry == 1 else 's'} dry")
             else:
                 self._open.append(fault)
 
