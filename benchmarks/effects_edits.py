@@ -9,6 +9,7 @@ taken away, and the sound must be the input again, as late as the host says.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 
@@ -205,3 +206,12 @@ def judge(found: Figures) -> list[str]:
     if not back["dry"] or back["wet"] + back["between"] + back["strayed"]:
         broken.append(f"without chains the mix is not the input, as late as is said: {back}")
     return broken + memory_broken(found["memory"], found["seconds"])
+
+
+def main() -> bool:
+    """The command line of this part; whether all promises were kept."""
+    return command("edits", measure, str(__doc__), SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(not main())

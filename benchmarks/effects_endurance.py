@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,18 @@ import numpy as np
 import psutil
 
 from benchmarks.effects_ears import Ears
-from benchmarks.effects_rig import MOST_DRY, RATE, STEMS, Rig, Sampler, Watcher, broken_sound, memory_broken, play_on
+from benchmarks.effects_rig import (
+    MOST_DRY,
+    RATE,
+    STEMS,
+    Rig,
+    Sampler,
+    Watcher,
+    broken_sound,
+    command,
+    memory_broken,
+    play_on,
+)
 from benchmarks.results import Figures
 from rtsep.effects.chain import ChainSettings, EffectSettings
 from rtsep.effects.desk import EffectsDesk
@@ -179,3 +191,12 @@ def judge(found: Figures) -> list[str]:
     if own["blocks"]["dry_share"] > MOST_DRY:
         broken.append(f"{100 * own['blocks']['dry_share']:.2f} % of the blocks were dry; {100 * MOST_DRY:g} % may be")
     return broken
+
+
+def main() -> bool:
+    """The command line of this part; whether all promises were kept."""
+    return command("endurance", measure, str(__doc__), SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(not main())

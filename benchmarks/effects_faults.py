@@ -10,6 +10,7 @@ their place. The faulty strip is dry, in its place, for as many blocks as the ke
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.effects_ears import Ears
-from benchmarks.effects_rig import BLOCK, MOST_DRY, PATIENCE_S, RATE, STEMS, Rig, broken_sound, play_on
+from benchmarks.effects_rig import BLOCK, MOST_DRY, PATIENCE_S, RATE, STEMS, Rig, broken_sound, command, play_on
 from benchmarks.results import Figures
 from rtsep.effects.desk import EffectsDesk
 from rtsep.effects.keeper import Keeper
@@ -212,3 +213,12 @@ def judge(found: Figures) -> list[str]:
             f"without faults {100 * found['calm']['dry_share']:.2f} %"
         )
     return broken
+
+
+def main() -> bool:
+    """The command line of this part; whether all promises were kept."""
+    return command("faults", measure, str(__doc__), SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(not main())

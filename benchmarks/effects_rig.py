@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.effects_ears import Ears, HearingClock
 from benchmarks.endurance import echo
 from benchmarks.null_echo import NullEcho
-from benchmarks.results import Figures
+from benchmarks.results import Figures, run
 from rtsep.core.presets import plan
 from rtsep.core.system import FIFO, Policy, set_thread_policy
 from rtsep.dsp.native import clock_ns, kernel, semaphore, sleep_until
@@ -196,6 +197,27 @@ def memory_broken(memory: Figures, seconds: float) -> list[str]:
     """
     grown = {name: one["growth_mib"] for name, one in memory.items() if one["growth_mib"] > GROWTH_MIB}
     return [f"memory of the {name} grew by {mib:.1f} MiB" for name, mib in grown.items() if seconds >= MEMORY_S]
+
+
+def command(part: str, measure: Callable[..., Figures], words: str, seconds: float) -> bool:
+    """Measure one part by the command line's words, and print what was broken, a line for each.
+
+    Args:
+        part: its name.
+        measure: gives its figures.
+        words: what it is.
+        seconds: that it takes where nobody says.
+
+    Returns:
+        Whether all promises were kept.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.effects {part}", description=words.splitlines()[0])
+    parser.add_argument("--seconds", type=float, help=f"how long (default {seconds:.0f})")
+    parser.add_argument("--card", action="store_true", help="on the virtual card rather than the null clock")
+    broken: list[str] = run(f"effects_{part}", measure, parser)["broken"]
+    for line in broken:
+        print(f"{part}: {line}")
+    return not broken
 
 
 @contextlib.contextmanager

@@ -41,7 +41,7 @@ effects = [{ name = "Limiter" }]
 PLAYS = ("live", "-o", "null", "-m", "streaming-2stems", "--freewheel")
 BROKEN = {
     "[stems.vocals": "chain.toml is not TOML: Expected ']'",
-    "[stems.horns]\neffects = [{ name = 'Gain' }]": "effects on stems/horns: there is no such strip; choose from decks/",
+    "[stems.horns]\neffects = [{ name = 'Gain' }]": "effects on stems/horns: there is no such strip; choose from",
     "[stems.vocals]\neffects = [{ nam = 'Gain' }]": "chain.toml: unknown key 'stems.vocals.effects[0].nam'",
     "[stems.vocals]\neffects = [{ name = 'Gain', values = { gian_db = 1.0 } }]": "Gain has no parameter 'gian_db'",
     "[master]\neffects = [{ name = 'Gain', values = { gain_db = 90.0 } }]": "allowed are -60 to 24 dB",
