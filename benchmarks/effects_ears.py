@@ -150,6 +150,7 @@ class Ears:
         self.table, self.share = np.ascontiguousarray(table, np.float32), share
         self.delay = np.zeros(1, np.int64)
         self.ears, self.felt, self.before = np.zeros(strips, EAR), np.zeros(1, TOUCH), np.zeros((2, 2))
+        self.felt["quiet"] = AFTER_SILENCE  # a beginning is no step
         self.deck: Deck | None = None  # whose recording is to be judged
         self._judged = 0
         spare = np.zeros((0, 2 * max(1, strips)), np.float32)

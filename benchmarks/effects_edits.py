@@ -25,6 +25,7 @@ from benchmarks.effects_rig import (
     Sampler,
     Watcher,
     broken_sound,
+    command,
     memory_broken,
     play_on,
 )

@@ -318,4 +318,3 @@ class EffectsDesk:
         for told in self._slacks:
             if self._chains and told.done() and (error := told.exception()):
                 raise error
-

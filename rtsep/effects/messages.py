@@ -18,6 +18,7 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     row: int = 0
     generation: int = 0  # of the row's chain; a parameter of another one is not turned
     chain: Any = None  # plain values; None takes the chain away
+    soft: bool = False  # the sound plays already: a first chain fades in what it hears
     effect: int = 0
     name: str = ""
     value: Any = None

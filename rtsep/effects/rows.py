@@ -114,6 +114,11 @@ class Rows:
         """The rows of a process."""
         return [row for row in self.chains if self.key(row) == key]
 
+    @property
+    def begun(self) -> bool:
+        """Whether the sound plays."""
+        return int(self.levels[0].insert.state[0]["hop"]) > 0
+
     def plan(self) -> None:
         """Tell the signal path where rows go, and how late they are."""
         for level in self.levels:

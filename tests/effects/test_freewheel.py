@@ -16,9 +16,9 @@ from rtsep.engine.identity import IdentityEngine
 from rtsep.host.host import Host
 from rtsep.host.null_clock import NullClock
 from tests.effects import test_plugins
-from tests.effects.test_rack import STATEFUL, level_db, whole
+from tests.effects.test_rack import STATEFUL, level_db, steepest, whole
 from tests.support.engines import stateful_spec
-from tests.support.hosts import decks_host, play
+from tests.support.hosts import decks_host, play, until
 from tests.support.plugins import real_plugin
 from tests.support.signals import Float32, impulse, noise
 
@@ -96,3 +96,23 @@ def test_what_is_printed_is_what_an_impulse_takes(tmp_path: Path, bypass: bool) 
     if bypass:
         around = np.delete(tracks[0], 1000 + latency.total)
         assert around.max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["Delay", "BrickwallLimiter"])
+def test_a_first_effect_comes_without_a_step_while_it_plays(tmp_path: Path, name: str) -> None:
+    """Neither what a delay repeats nor what comes late may begin at once."""
+    frames = 30 * RATE
+    phase = 2.0 * np.pi * 110.0 * np.arange(frames) / RATE
+    sound = (0.5 * np.stack([np.sin(phase), np.cos(phase)])).astype(np.float32)
+    engine = IdentityEngine(stateful_spec(), (SHARE, 1.0 - SHARE))
+    host, clock = decks_host(tmp_path, engine, {"a": sound}, ROUTES, RATE, inserts=True)
+    desk = EffectsDesk(host, {"master": ChainSettings((EffectSettings("Gain", values={"gain_db": 0.0}),))})
+    with host:
+        assert until(lambda: host.rig.seconds > 1.0)
+        desk.add("stems/vocals", name)
+        assert until(lambda: host.finished)
+    assert desk.faults == []
+    heard = clock.captured[RATE // 2 : frames - RATE // 2, :2].T
+    own = SHARE * 0.5 * (2.0 * np.pi * 110.0 / RATE) ** 2
+    assert steepest(heard) < own + 2 * SHARE * 0.5 / 480 + 1e-3, "a step would be up to 0.1"
+    assert any(one.strip.endswith("vocals") and one.sent > 100 for one in desk.seen())
