@@ -206,7 +206,9 @@ class Store:
             raise ParameterError(f"{strange} is none of the parameters that are added")
         fresh = {path: row.check(values.get(path, row.default)) for path, row in new.items()}
         with self._lock:
-            gone = tuple(path for path in self.table if any(f"{path}/".startswith(f"{one}/") for one in removed))
+            gone = dict.fromkeys(
+                path for path in self.table if any(f"{path}/".startswith(f"{one}/") for one in removed)
+            )
             kept = {path: row for path, row in self.table.items() if path not in gone}
             if twice := next((path for path in new if path in kept), None):
                 raise ParameterError(f"there is a parameter {twice} already")
@@ -215,7 +217,7 @@ class Store:
             self.table = MappingProxyType({**kept, **new})
             self._values = {**{path: self._values[path] for path in kept}, **fresh}
             self.generation = generation = self.generation + 1
-            self._untold.append((TableChange(tuple(new), gone), self._table_listeners))
+            self._untold.append((TableChange(tuple(new), tuple(gone)), self._table_listeners))
         self._tell()
         return generation
 

@@ -224,6 +224,9 @@ class Odd:
     def __init__(self, way: str) -> None:
         self.way, self.blocks = way, 0
 
+    def aged(self) -> bool:
+        return False
+
     def process(self, block: Sound) -> Sound:
         self.blocks += 1
         if self.blocks != 10:
