@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
@@ -29,7 +29,7 @@ class TableChange:
 
     added: tuple[str, ...]  # paths in full
     removed: tuple[str, ...]
-    moved: Mapping[str, str] = MappingProxyType({})  # what comes before their names, where they only have other paths
+    moved: Mapping[str, str] = field(default_factory=dict)  # old paths and new of what they belong to
 
 
 Listener = Callable[[Change], None]

@@ -78,13 +78,14 @@ class Rack:
         running = self._running.get(row)
         return sound if running is None else running.process(sound)
 
-    def set_chain(self, row: int, chain: ChainSettings | Mapping[str, Any] | None) -> int:
+    def set_chain(self, row: int, chain: ChainSettings | Mapping[str, Any] | None, again: bool = True) -> int:
         """Build a chain and hand it over; effects that stay keep their state, wherever they go.
 
         Args:
             row: which.
             chain: what is wanted, as settings or in plain values; an effect that cannot be opened is a placeholder,
                 and among `missing`. None takes the chain away at once, for a row that is not played any more.
+            again: whether effects that failed are tried again.
 
         Returns:
             The latency of the row from now on, in frames.
@@ -119,7 +120,7 @@ class Rack:
         if any(isinstance(effect, HostedPlugin) for effect, _, _ in turns):
             self._turned_s[row] = time.monotonic()
         self._wanted[row] = tuple(placed)
-        running.news.append(partial(running.aim, self._played(row)))
+        running.news.append(partial(running.aim, self._played(row), again))
         running.news.extend(partial(running.turn, *turn) for turn in turns)
         self._running[row] = running
         return self.latency(row)
@@ -150,7 +151,7 @@ class Rack:
             if not isinstance(one.effect, Placeholder):
                 checked(one.effect.name, one.effect.knobs, {name: value})
         own = [each.settings for each in wanted]
-        return self.set_chain(row, ChainSettings((*own[:effect], settings, *own[effect + 1 :])))
+        return self.set_chain(row, ChainSettings((*own[:effect], settings, *own[effect + 1 :])), again=False)
 
     def limit(self, row: int, most: int | None) -> None:
         """Play only the effects that are late by no more than so many frames; the others stay open.
@@ -183,7 +184,7 @@ class Rack:
         if left_s > 0.0:
             time.sleep(left_s)
         if any(one.effect.aged() for one in self._wanted.get(row, ())):
-            self.set_chain(row, ChainSettings(tuple(one.settings for one in self._wanted[row])))
+            self.set_chain(row, ChainSettings(tuple(one.settings for one in self._wanted[row])), again=False)
         return asdict(ChainSettings(tuple(one.effect.settings(one.settings) for one in self._wanted.get(row, ()))))
 
     def missing(self, row: int) -> tuple[str, ...]:

@@ -76,11 +76,12 @@ class RunningChain:
             raise UnsoundError(failed.place, failed.fault)
         return block
 
-    def aim(self, target: tuple[Placed, ...]) -> None:
+    def aim(self, target: tuple[Placed, ...], again: bool = False) -> None:
         """Go over to other effects; those that are in both stay, or move where they must.
 
         Args:
             target: what is wanted.
+            again: whether effects that failed are tried again, unless they are bypassed.
         """
         self.gone.append(self.target)
         self.target = target
@@ -89,6 +90,7 @@ class RunningChain:
             for one in target:
                 if one.effect is slot.effect:
                     slot.switch(one.settings.bypass)
+                    slot.fault = 0 if again and not slot.bypass else slot.fault
 
     def turn(self, effect: Effect, name: str, raw: float) -> None:
         """Turn a knob of an effect; one that is not played just now is set at once.
