@@ -29,7 +29,11 @@ Stamp = tuple[int, int, int, int]  # times of a file's last changes, its size an
 
 @dataclass(frozen=True)
 class Description:
-    """A plugin, as its scan found it."""
+    """A plugin, as its scan found it.
+
+    Raises:
+        EffectError: for what no plugin can have.
+    """
 
     name: str
     maker: str = ""

@@ -15,13 +15,17 @@ import pytest
 from rtsep.effects import hosted_plugin
 from rtsep.effects.catalogue import Knob
 from rtsep.effects.chain import ChainSettings, EffectSettings
+from rtsep.effects.effect import Block
 from rtsep.effects.rack import Rack
 from rtsep.effects.records import Description, Record, Records, digest
-from rtsep.effects.slot import Block
 from tests.effects.test_rack import HOP, RATE, played, sine
 
 NAME = "Late"
 KNOBS = (Knob("frames", "", 0.0, 48_000.0, 0.0, change="jump"), Knob("gain", "", 0.0, 1.0, 1.0))
+
+
+def _note(ended_by: list[int]) -> None:
+    ended_by.append(threading.get_ident())
 
 
 class LatePlugin:
@@ -30,14 +34,14 @@ class LatePlugin:
     is_effect, name = True, NAME
 
     def __init__(self) -> None:
-        self._knobs = {
+        self._knobs: dict[str, Any] = {
             "frames": SimpleNamespace(raw_value=0.0, type=float, get_raw_value_for=lambda value: value / 48_000.0),
             "gain": SimpleNamespace(raw_value=1.0, type=float, get_raw_value_for=lambda value: value),
         }
         self.tables = self.given = self.taken = 0
         self._kept = np.zeros((2, 0), np.float32)
         self.ended_by: list[int] = []
-        weakref.finalize(self, lambda by=self.ended_by: by.append(threading.get_ident()))
+        weakref.finalize(self, _note, self.ended_by)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -46,7 +50,7 @@ class LatePlugin:
 
     @property
     def reported_latency_samples(self) -> int:
-        return round(self._knobs["frames"].raw_value * 48_000)
+        return round(float(self._knobs["frames"].raw_value) * 48_000)
 
     @property
     def raw_state(self) -> bytes:

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -164,11 +165,22 @@ def test_what_no_plugin_can_have_is_refused_with_the_reason(told: dict[str, obje
 def test_nothing_is_read_or_hashed_twice_until_it_changes(
     tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known, hashed, reads = tmp_path / "plugins.json", [], []
+    known = tmp_path / "plugins.json"
+    hashed: list[object] = []
+    reads: list[object] = []
     write_records(Records({str(file): record(file)}), known)
     hash_file, load = hashlib.file_digest, json.loads
-    monkeypatch.setattr(hashlib, "file_digest", lambda *args: hashed.append(1) or hash_file(*args))
-    monkeypatch.setattr(json, "loads", lambda text: reads.append(1) or load(text))
+
+    def hashing(content: Any, kind: str) -> Any:
+        hashed.append(kind)
+        return hash_file(content, kind)
+
+    def reading(text: str) -> Any:
+        reads.append(text)
+        return load(text)
+
+    monkeypatch.setattr(hashlib, "file_digest", hashing)
+    monkeypatch.setattr(json, "loads", reading)
     for _ in range(3):
         assert read_records(known).find("Comp") == read_records(known).trusted("Comp")
     assert (len(hashed), len(reads)) == (0, 1), "record() has just hashed it"
