@@ -93,7 +93,6 @@ def test_strips_decks_buses_and_the_master_are_aligned_to_the_frame(tmp_path: Pa
     strip = at - slack - reported["buses/reverb"]
     assert [int(track.argmax()) for track in tracks] == [strip] * 4 + [at] * 4 + [1000 + latency.total] * 2
     assert tracks[8, 1000 + latency.total] == pytest.approx(0.1 * 1.25, rel=1e-3), "both stems, and the send"
-    print(desk.seen())
     assert all(one.dry == 0 and one.sent > 0 for one in desk.seen())
 
 
