@@ -91,7 +91,7 @@ def _value(node: onnx.NodeProto) -> NDArray[Any]:
     """What a Constant node gives."""
     value = helper.get_attribute_value(node.attribute[0])
     if isinstance(value, onnx.TensorProto):
-        return numpy_helper.to_array(value)
+        return np.asarray(numpy_helper.to_array(value))
     return np.asarray(value, np.int64 if node.attribute[0].name.startswith("value_int") else np.float32)
 
 
