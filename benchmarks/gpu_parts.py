@@ -71,7 +71,7 @@ class Session:
     def __init__(self, folder: Path, seconds: float, dry: bool) -> None:
         self.folder, self.dry = folder, dry
         self._ends = time.monotonic() + seconds
-        self._made = tempfile.TemporaryDirectory(prefix="rtsep-models-")
+        self._made = folder  # set anew while it runs: weights are too large to keep
         pause_s = DRY_PAUSE_S if dry else PAUSE_S
         self._protocol = Protocol(
             DRY_HOPS if dry else HOPS, DRY_HOPS if dry else 2000, pauses=1, pause_s=pause_s, cold=False, sdr=False
@@ -81,12 +81,14 @@ class Session:
 
     def run(self) -> None:
         """Do all parts, as far as there is time; a part that fails is said, and the next one begins."""
-        self._part("probe", 5.0, self._probe)
-        for aim in AIMS:
-            self._part(aim.name, aim.budget_s, lambda budget_s, aim=aim: self._latency(aim, budget_s))
-        self._part("offline", 20.0, self._offline)
-        self._part("peers", 15.0, self._peers)
-        self._part("cold start", 15.0, self._cold_start)
+        with tempfile.TemporaryDirectory(prefix="rtsep-models-") as made:
+            self._made = Path(made)
+            self._part("probe", 5.0, self._probe)
+            for aim in AIMS:
+                self._part(aim.name, aim.budget_s, lambda budget_s, aim=aim: self._latency(aim, budget_s))
+            self._part("offline", 20.0, self._offline)
+            self._part("peers", 15.0, self._peers)
+            self._part("cold start", 15.0, self._cold_start)
 
     def all_met(self) -> bool:
         """Say whether every aim was measured and met; in a dry run, whether every part ran."""
@@ -129,7 +131,7 @@ class Session:
         self.found["engine"] = chosen
 
     def _case(self, aim: Aim) -> Case:
-        name, weights = model(aim.stems, Path(self._made.name), self.dry)
+        name, weights = model(aim.stems, self._made, self.dry)
         self.found.setdefault("weights", {})[str(aim.stems)] = weights
         engine = self.found["engine"] or YARDSTICK
         return Case(

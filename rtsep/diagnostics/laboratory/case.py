@@ -20,7 +20,11 @@ SAMPLE_RATE = 44100  # Hz
 
 @dataclass(frozen=True)
 class Case:
-    """A model, what runs it, and how."""
+    """A model, what runs it, and how.
+
+    Raises:
+        SpecError: for a number of decks that cannot be.
+    """
 
     model: str = DEFAULT_MODEL
     engine: str = DEFAULTS.engine  # of the registry, or a peer
