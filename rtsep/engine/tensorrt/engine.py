@@ -49,6 +49,7 @@ class TensorRtEngine(IOBindingEngine):
     def __init__(self, built: BuiltEngine, machine: Machine) -> None:
         super().__init__(built.spec, "")
         self.times = StageTimes()
+        self.build_s = built.manifest.build_s
         self._built, self._library = built, machine.library
         self._family = named(built.key.family)
         self._told = f"{self._family.title} {built.key.version} {built.key.precision} on {machine.gpu.name}"
