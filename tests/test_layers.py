@@ -37,7 +37,7 @@ FOREIGN = {  # modules of others, and where alone they may be imported
     "torch": ("model.networks", "model.embed", "training", "cli.train"),
     "onnx": ("model",),
     "safetensors": ("model",),
-    "onnxruntime": ("engine", "diagnostics"),
+    "onnxruntime": ("engine", "diagnostics", "model.graphs.calibration"),
     "openvino": ("engine", "diagnostics"),
     "tensorrt": ("engine.tensorrt",),
     "tensorrt_rtx": ("engine.tensorrt",),

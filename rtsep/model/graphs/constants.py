@@ -31,6 +31,8 @@ def folded(graph: onnx.ModelProto) -> onnx.ModelProto:
     for node in made.graph.node:
         if node.op_type == "Constant":
             arrays[node.output[0]] = _value(node)
+        elif node.op_type == "Identity" and node.input[0] in arrays:  # an exporter's, for two that are equal
+            arrays[node.output[0]] = arrays[node.input[0]]
         elif node.op_type == "Cast" and node.input[0] in arrays:
             kind = helper.tensor_dtype_to_np_dtype(node.attribute[0].i)
             arrays[node.output[0]] = arrays[node.input[0]].astype(kind)
@@ -89,7 +91,7 @@ def _value(node: onnx.NodeProto) -> NDArray[Any]:
     """What a Constant node gives."""
     value = helper.get_attribute_value(node.attribute[0])
     if isinstance(value, onnx.TensorProto):
-        return numpy_helper.to_array(value)
+        return np.asarray(numpy_helper.to_array(value))
     return np.asarray(value, np.int64 if node.attribute[0].name.startswith("value_int") else np.float32)
 
 

@@ -7,7 +7,6 @@ divisions, ratios), recurrent layers and the states, and the few small convoluti
 
 from __future__ import annotations
 
-import ml_dtypes
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
@@ -15,7 +14,6 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 from rtsep.model.graphs.constants import constants, drop_unused, raise_opset
 
 HALVES = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
-DTYPES = {TensorProto.FLOAT16: np.dtype(np.float16), TensorProto.BFLOAT16: np.dtype(ml_dtypes.bfloat16)}
 OPSETS = {"fp16": 18, "bf16": 22}  # the first that has all of our operators at this precision
 
 HEAVY = ("Conv", "ConvTranspose", "MatMul", "Gemm")
@@ -92,10 +90,10 @@ def half_nodes(graph: onnx.ModelProto) -> set[int]:
     after: set[str] = set()  # values that come of half nodes
     before: set[str] = set()  # values that half nodes take
     for place, node in enumerate(nodes):
-        if place in heavy or node.op_type in LIGHT and after & set(node.input):
+        if place in heavy or (node.op_type in LIGHT and after & set(node.input)):
             after |= set(node.output)
     for place, node in reversed(list(enumerate(nodes))):
-        if place in heavy or node.op_type in LIGHT and before & set(node.output):
+        if place in heavy or (node.op_type in LIGHT and before & set(node.output)):
             before |= set(node.input)
     between = {
         place
@@ -114,4 +112,4 @@ def _float_values(graph: onnx.ModelProto) -> set[str]:
 
 
 def _cast(tensor: onnx.TensorProto, kind: int, name: str) -> onnx.TensorProto:
-    return numpy_helper.from_array(numpy_helper.to_array(tensor).astype(DTYPES[kind]), name)
+    return numpy_helper.from_array(numpy_helper.to_array(tensor).astype(helper.tensor_dtype_to_np_dtype(kind)), name)

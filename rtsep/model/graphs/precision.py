@@ -12,7 +12,7 @@ from rtsep.errors import ModelError
 from rtsep.model.graphs.calibration import ranges
 from rtsep.model.graphs.constants import drop_unused, folded, raise_opset
 from rtsep.model.graphs.half import HALVES, halved
-from rtsep.model.graphs.quantization import EIGHTS, OPSET, PERCENTILES, quantised, quantised_values
+from rtsep.model.graphs.quantization import OPSET, PERCENTILES, quantised, quantised_values
 
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8", "fp8")
 
@@ -25,7 +25,8 @@ def at_precision(
     Args:
         graph: float32; it stays as it is.
         precision: one of `PRECISIONS`. fp32 and tf32 are the same graph: how products are rounded then is the
-            compiler's choice. int8 and fp8 are 8 bits for the convolutions with most of the weights and fp16 for the rest.
+            compiler's choice. int8 and fp8 are 8 bits for the convolutions with most of the weights, and fp16 for the
+            rest.
         samples: magnitudes (batch, channels, frames, bins) of music, which 8 bits are scaled by.
 
     Raises:

@@ -1,7 +1,7 @@
 """Eight bits for the convolutions that have most of the weights: pairs of Q and DQ around them.
 
-A card's compiler takes a convolution between such pairs as one of 8 bits. Weights have a scale for each output, values one
-for all. All is symmetric: zero stays zero, as the compilers want it.
+A card's compiler takes a convolution between such pairs as one of 8 bits. Weights have a scale for each output, values
+one for all. All is symmetric: zero stays zero, as the compilers want it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import ml_dtypes
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -26,14 +25,19 @@ class Eight:
     """Numbers of 8 bits."""
 
     kind: int
-    dtype: np.dtype[np.generic]
     largest: float
     whole: bool
 
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """That of their arrays."""
+        found: np.dtype[np.generic] = helper.tensor_dtype_to_np_dtype(self.kind)
+        return found
+
 
 EIGHTS = {
-    "int8": Eight(TensorProto.INT8, np.dtype(np.int8), 127.0, True),
-    "fp8": Eight(TensorProto.FLOAT8E4M3FN, np.dtype(ml_dtypes.float8_e4m3fn), 448.0, False),
+    "int8": Eight(TensorProto.INT8, 127.0, True),
+    "fp8": Eight(TensorProto.FLOAT8E4M3FN, 448.0, False),
 }
 # Found by measurement, docs/gpu.md: what a value hardly exceeds, and weights below which a convolution stays fp16.
 PERCENTILES = {"int8": 99.99, "fp8": 100.0}

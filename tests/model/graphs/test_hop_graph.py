@@ -154,5 +154,5 @@ def test_what_is_no_number_stays_for_native_code_to_find(tmp_path: Path) -> None
 def test_a_file_that_is_no_graph_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"no graph")
     model = StoredModel(find("streaming-2stems").spec, tmp_path / "x.onnx", "", "path")
-    with pytest.raises(ModelError, match="x.onnx is no ONNX model; export or get it again"):
+    with pytest.raises(ModelError, match=r"x\.onnx is no ONNX model; export or get it again"):
         hop_graph(model, 0)
