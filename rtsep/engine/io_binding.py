@@ -74,6 +74,7 @@ class IOBindingEngine(ABC):
 
     def _drop(self, plan: Plan) -> None:
         """Give back what a library keeps for a plan that is not used any more."""
+        plan.bindings.clear()
 
     @abstractmethod
     def _bind(self, plan: Plan, before: list[Any], after: list[Any]) -> Any:

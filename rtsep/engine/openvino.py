@@ -12,7 +12,6 @@ from rtsep.engine.io_binding import IOBindingEngine, Plan, threads_in_words
 from rtsep.errors import EngineError, ModelError, one_line
 from rtsep.model.store import StoredModel
 
-
 HINTS = {"fp32": "f32"}  # what OpenVINO calls a precision otherwise
 
 

@@ -66,7 +66,7 @@ def _openvino_missing(precision: str) -> str:
 
 
 def _tensorrt(model: StoredModel, options: EngineOptions, count: int) -> list[Engine]:
-    from rtsep.engine.tensorrt.machine import open_tensorrt
+    from rtsep.engine.tensorrt.opening import open_tensorrt
 
     rows = options.rows if model.spec.kind == "windowed" else 1  # a stateful graph takes one
     return [open_tensorrt(model, options.precision, rows, options.newest) for _ in range(count)]

@@ -119,9 +119,9 @@ class InferenceScheduler:
             hops = self._await_frames(self._next)
             if hops > self._next:
                 self._infer_due(hops - 1)
-            elif clock_ns() - self._worked_ns > WARM_NS:  # the device is away, or sends nothing
+            elif time.perf_counter_ns() - self._worked_ns > WARM_NS:  # the device is away, or sends nothing
                 keep_warm(self._engine)
-                self._worked_ns = clock_ns()
+                self._worked_ns = time.perf_counter_ns()
 
     def _await_frames(self, done: int) -> int:
         """See `_await_frames`, of the last deck: the signal path fills the decks' in order."""
@@ -168,7 +168,7 @@ class InferenceScheduler:
         taken = time.perf_counter_ns() - started
         record(self.times, taken)
         self.inferences += 1
-        self._worked_ns = clock_ns()
+        self._worked_ns = started + taken
         if self._window.ahead:
             self._await_taken()
         for number, deck in enumerate(self._pipeline.decks):

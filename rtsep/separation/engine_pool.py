@@ -6,7 +6,8 @@ import os
 
 from rtsep.core.system import processors
 from rtsep.engine.base import Engine
-from rtsep.engine.registry import EngineOptions, open_engines
+from rtsep.engine.own_thread import OwnThreadEngine
+from rtsep.engine.registry import ENGINES, EngineOptions, open_engine, open_engines
 from rtsep.model.store import StoredModel
 from rtsep.separation.options import EXACT, SeparationOptions
 
@@ -41,7 +42,7 @@ def open_pool(
         model: what they run.
         method: what it is for.
         jobs: how many files there are.
-        engine: a name out of `ENGINES`.
+        engine: a name out of `ENGINES`; one engine on a card serves all.
         threads: of all engines together; 0: one for every processor.
         precision: see `EngineOptions`.
 
@@ -54,4 +55,8 @@ def open_pool(
     room = memory() // SONG_BYTES if whole else MOST
     count = max(1, min(threads, MOST, room, threads if segments else jobs))
     model = model if method.preset == EXACT else model.live()
-    return open_engines(model, count, EngineOptions(engine, precision, threads // count))
+    newest = 0 if method.preset == EXACT else 1
+    options = EngineOptions(engine, precision, threads // count, newest=newest)
+    if "cpu" in ENGINES[engine].devices:
+        return open_engines(model, count, options)
+    return [OwnThreadEngine(lambda: open_engine(model, options))]  # a card does one thing after the other

@@ -192,7 +192,7 @@ def test_in_a_host_a_slow_standby_makes_masks_stale_not_sound_late(tmp_path: Pat
 
 
 def test_what_is_heard_is_what_the_two_engines_make(tmp_path: Path) -> None:
-    """Freewheeling: to the sample as with an engine that never fails, as the network of a windowed model is the same."""
+    """Freewheeling, a windowed model: to the sample as with an engine that never fails."""
     sound = noise(RATE)
     heard = []
     for engine in (

@@ -35,8 +35,9 @@ def test_an_entry_is_whole(name: str) -> None:
     entry = ENGINES[name]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert entry.name == name and entry.title and entry.precisions and entry.devices
-    assert (ROOT / "rtsep" / "engine" / f"{name}.py").is_file()
-    assert f"`{name}.py`" in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    package = (ROOT / "rtsep" / "engine" / name).is_dir()
+    assert package or (ROOT / "rtsep" / "engine" / f"{name}.py").is_file()
+    assert f"`{name}{'/' if package else '.py'}`" in (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     brought = project["optional-dependencies"][entry.extra] if entry.extra else project["dependencies"]
     assert not entry.library or any(requirement.startswith(entry.library) for requirement in brought)
     for precision in (*entry.precisions, "f8"):
@@ -53,7 +54,9 @@ def test_an_unknown_engine_names_the_allowed() -> None:
 
 
 def test_precision_and_threads_that_cannot_be() -> None:
-    with pytest.raises(EngineError, match="precision is 'bf16'; ONNX Runtime has fp32; engine openvino has bf16 too"):
+    with pytest.raises(
+        EngineError, match="precision is 'bf16'; ONNX Runtime has fp32; engine openvino or tensorrt has bf16 too"
+    ):
         EngineOptions(precision="bf16")
     with pytest.raises(EngineError, match=r"precision is 'int4'; OpenVINO has fp32, bf16$"):
         EngineOptions("openvino", "int4")
@@ -68,6 +71,16 @@ def test_the_cure_where_a_library_is_missing(monkeypatch: pytest.MonkeyPatch) ->
         open_engine(find("streaming-2stems"), EngineOptions("openvino"))
     assert ENGINES["onnx"].probe() == "ONNX Runtime is not installed; pip install onnxruntime"
     assert ENGINES["identity"].probe() == ""
+
+
+def test_the_driver_is_looked_for_before_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one pycuda does not even install, and TensorRT ends the process."""
+    known = ENGINES["tensorrt"]
+    monkeypatch.setitem(ENGINES, "tensorrt", replace(known, machine=lambda: "there is no NVIDIA driver here; use onnx"))
+    with pytest.raises(EngineError, match=r"^there is no NVIDIA driver here; use onnx$"):
+        open_engine(find("streaming-2stems"), EngineOptions("tensorrt", "fp16"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert replace(known, machine=lambda: "").probe() == "TensorRT is not installed; pip install 'rtsep[gpu]'"
 
 
 def test_a_library_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,12 +100,15 @@ def test_a_library_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_what_people_read_follows_the_table() -> None:
-    assert (registry.ENGINE_HELP, registry.PRECISION_HELP) == ("onnx, or openvino.", "fp32, or bf16 with openvino.")
+    assert registry.ENGINE_HELP == "onnx, openvino, or tensorrt."
+    assert registry.PRECISION_HELP == (
+        "fp32, bf16 with openvino or tensorrt, or tf32, fp16, int8 and fp8 with tensorrt."
+    )
     for kind in (EngineOptions, LiveOptions):
         hints = get_type_hints(kind, include_extras=True)
         helps = [hints[name].__metadata__[0].help for name in ("engine", "precision")]
         assert helps == [registry.ENGINE_HELP, registry.PRECISION_HELP]
-    assert [engine.name for engine in NETWORK_ENGINES] == ["onnx", "openvino"]
+    assert [engine.name for engine in NETWORK_ENGINES] == ["onnx", "openvino", "tensorrt"]
 
 
 def test_live_use_imports_no_torch_and_no_openvino() -> None:

@@ -139,9 +139,9 @@ def test_an_engine_on_a_card_has_one_on_the_cpu_beside_it(
     found = chosen(model=BEST)
     assert isinstance(found.engine, FallbackEngine)
     assert found.engine.provider == "identity, no network" and found.engine.notice == ""
-    masks = np.zeros(masks_shape(found.engine.spec, 0), np.float32)
+    masks = np.zeros(masks_shape(found.engine.spec, 64), np.float32)
     monkeypatch.setattr(IdentityEngine, "infer", lost)
-    found.engine.infer(np.ones(magnitudes_shape(found.engine.spec, 0), np.float32), masks)
+    found.engine.infer(np.ones(magnitudes_shape(found.engine.spec, 64), np.float32), masks)
     assert masks.std() > 0.0
     assert found.engine.provider.startswith("ONNX Runtime CPU, ")
     assert found.engine.notice == f"the card is lost; {found.engine.provider} goes on{f', {remark}' * bool(remark)}"

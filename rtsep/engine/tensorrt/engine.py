@@ -150,6 +150,7 @@ class TensorRtEngine(IOBindingEngine):
             if bound.graph is not None:
                 bound.graph.close()
             bound.context = bound.enqueue = None
+        super()._drop(plan)
         for memory in plan.beside or []:
             self._card.free(memory)
 

@@ -6,17 +6,12 @@ import importlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rtsep.engine.tensorrt import driver
 from rtsep.engine.tensorrt.driver import Cuda, Driver, Gpu
 from rtsep.engine.tensorrt.family import CURE, FAMILIES, named
-from rtsep.engine.tensorrt.manifest import BuiltEngine, find_built
 from rtsep.errors import EngineError, one_line
-from rtsep.model.store import StoredModel
-
-if TYPE_CHECKING:
-    from rtsep.engine.tensorrt.engine import TensorRtEngine
 
 
 @dataclass(frozen=True)
@@ -29,13 +24,13 @@ class Machine:
     library: Any  # the module tensorrt_rtx or tensorrt
 
 
-def missing(probe: Callable[[], Driver] = driver.probe) -> str:
+def missing(probe: Callable[[], Driver] | None = None) -> str:
     """Say in one line what this machine lacks to run engines on a GPU, and the cure; empty where it lacks nothing.
 
     Args:
-        probe: looks for the driver.
+        probe: looks for the driver; None: `driver.probe`.
     """
-    if told := probe().missing:
+    if told := (probe or driver.probe)().missing:
         return told
     lacking = [] if importlib.util.find_spec("pycuda") else ["pycuda"]
     if not any(family.installed for family in FAMILIES.values()):
@@ -60,36 +55,3 @@ def find_machine(family: str) -> Machine:
     except Exception as error:  # an import of it runs the linker, and fails in any way
         raise EngineError(f"pycuda does not work here ({one_line(error)}); {CURE}") from error
     return Machine(found.gpus[0], Cuda(driver.load()), pycuda, named(family).load())
-
-
-def open_tensorrt(model: StoredModel, precision: str, rows: int, newest: int) -> TensorRtEngine:
-    """Open the engine that was built of a model for the card of this machine.
-
-    Args:
-        model: as it is used.
-        precision: of its graph.
-        rows: of one call, at most.
-        newest: how many of a context's spectra get masks; 0: all.
-
-    Raises:
-        EngineError: where there is no card, and where none was built: with the command that builds it.
-    """
-    told = driver.probe()
-    if told.missing:
-        raise EngineError(told.missing)
-    built = find_built(model, precision, model.spec.context, rows, told.gpus[0].sm, newest)
-    return open_engine(built)
-
-
-def open_engine(built: BuiltEngine) -> TensorRtEngine:
-    """Open a built engine on the first GPU.
-
-    Args:
-        built: what it runs.
-
-    Raises:
-        EngineError: for what is missing or does not work.
-    """
-    from rtsep.engine.tensorrt.engine import TensorRtEngine
-
-    return TensorRtEngine(built, find_machine(built.key.family))

@@ -34,7 +34,7 @@ class StageTimes:
         self.passes = 0
 
     def by_stage(self) -> dict[str, NDArray[np.float32]]:
-        """Give the times that are kept, in milliseconds by stage, the oldest first; the engine must not run meanwhile."""
+        """Give the times that are kept, in milliseconds, the oldest first; the engine must not run meanwhile."""
         kept = np.roll(self._times_ms, -(self.passes % PASSES), axis=0) if self.passes > PASSES else self._times_ms
         return {stage: kept[: self.passes, column].copy() for column, stage in enumerate(STAGES)}
 

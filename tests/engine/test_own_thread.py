@@ -1,0 +1,72 @@
+"""An engine that is called from several threads and lives on one."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from rtsep.engine.base import Float32, Real
+from rtsep.engine.graph import magnitudes_shape, masks_shape
+from rtsep.engine.own_thread import OwnThreadEngine
+from rtsep.errors import EngineError
+from tests.support.engines import FrameEngine, is_engine, windowed_spec
+
+
+class Watched(FrameEngine):
+    """Notes which threads it is called on."""
+
+    def __init__(self) -> None:
+        super().__init__(windowed_spec())
+        self.threads = {threading.get_ident()}
+
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
+        self.threads.add(threading.get_ident())
+        super().infer(magnitudes, masks, real)
+
+    def reset(self, row: int | None = None) -> None:
+        self.threads.add(threading.get_ident())
+
+    def close(self) -> None:
+        self.threads.add(threading.get_ident())
+
+
+def test_all_calls_are_on_one_thread_and_give_what_they_give() -> None:
+    opened: list[Watched] = []
+
+    def open_engine() -> Watched:
+        opened.append(Watched())
+        return opened[0]
+
+    engine = is_engine(OwnThreadEngine(open_engine))
+    spec = engine.spec
+    engine.warmup(spec.context, 1)
+    magnitudes = np.random.default_rng(0).random(magnitudes_shape(spec, spec.context), np.float32)
+    wanted = np.zeros(masks_shape(spec, spec.context), np.float32)
+    FrameEngine(spec).infer(magnitudes, wanted)
+
+    def call(number: int) -> None:
+        masks = np.zeros_like(wanted)
+        engine.infer(magnitudes, masks)
+        np.testing.assert_array_equal(masks, wanted)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(call, range(20)))
+    engine.reset()
+    engine.close()
+    engine.close()
+    assert len(opened[0].threads) == 1 and threading.get_ident() not in opened[0].threads
+    assert opened[0].calls == 20
+
+
+def test_what_cannot_be_opened_leaves_no_thread() -> None:
+    before = threading.active_count()
+
+    def fail() -> Watched:
+        raise EngineError("there is no card")
+
+    with pytest.raises(EngineError, match="there is no card"):
+        OwnThreadEngine(fail)
+    assert threading.active_count() == before
