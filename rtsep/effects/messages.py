@@ -28,10 +28,10 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
     number: int
     latency: int = 0  # of the row's chain, in frames
-    latencies: tuple[int, ...] = ()  # that each of its effects adds, were it played
-    missing: tuple[str, ...] = ()  # why effects of it are not there, a line each
     state: Any = None  # a chain with its values as they are
     error: str = ""
+    latencies: tuple[int, ...] = ()  # that each of its effects adds, were it played
+    missing: tuple[str, ...] = ()  # why effects of it are not there, a line each
 
 
 _encoder = msgspec.json.Encoder()
