@@ -16,11 +16,11 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     number: int  # comes back with the answer
     kind: Literal["chain", "parameter", "limit", "state", "policy", "ping"]
     row: int = 0
-    generation: int = 0  # of the row's chain; a parameter of another one is not turned
     chain: Any = None  # plain values; None takes the chain away
     effect: int = 0
     name: str = ""
     value: Any = None
+    generation: int = 0  # of the row's chain; a parameter of another one is not turned
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
