@@ -81,11 +81,12 @@ class Pace:
         if now - self._since < WINDOW_S:
             return []
         counted = {row: self.rows.counted(row)[:2] for row in self.rows.chains}
-        before, seen = self._before, self._seen
+        before, seen, began = self._before, self._seen, self._since
         self._since, self._before, self._seen = now, counted, Counter()
         found = []
         for key in processes:
-            rows = [row for row in self.rows.of(key) if row in before and row in counted]
+            playing = [row for row in self.rows.of(key) if self.rows[row].connected_s <= began]  # others are built yet
+            rows = [row for row in playing if row in before and row in counted]
             sent, dry = (sum(counted[row][i] - before[row][i] for row in rows) for i in (0, 1))
             of_process = {one: times for one, times in seen.items() if one.row in (*rows, NOBODY)}
             guilty = max(of_process, key=lambda one: of_process[one], default=None)
