@@ -80,7 +80,8 @@ class Guard:
         """
         code = self._pool.retire(key)
         words = f"{self._rows.named(guilty)} {what or child.error or ending(code)}"
-        generation, kind = None, None
+        generation: int | None = None
+        kind: tuple[str, str] | None = None
         if guilty.row != NOBODY:
             generation = self._rows[guilty.row].wanted.generation
             if built and guilty.effect != NOBODY:
