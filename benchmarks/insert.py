@@ -59,6 +59,17 @@ class BoardRack:
         """None."""
         return 0
 
+    def latencies(self, row: int) -> tuple[int, ...]:
+        """None."""
+        return ()
+
+    def missing(self, row: int) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def limit(self, row: int, most: int | None) -> None:
+        """Nothing is late."""
+
     def set_chain(self, row: int, chain: Any) -> None:
         """Nothing to build."""
 
@@ -96,7 +107,7 @@ def _play(insert: Insert, seconds: float) -> int:
 @contextlib.contextmanager
 def _process(insert: Insert) -> Iterator[int]:
     """The work in a process; gives its id."""
-    keeper = Keeper([Level(insert)], ["row"], RATE, rack=RACK, priority=BELOW)
+    keeper = Keeper([Level(insert)], ["row"], RATE, rack=RACK, policy=Policy(FIFO, BELOW))
     keeper.start()
     try:
         keeper.set_chain(0, {"effects": [{"name": "compressor and reverb"}]}).result(PATIENCE_S)

@@ -33,6 +33,7 @@ class ChainSnapshot:
     sent: int  # hops
     dry: int  # of these, played without effects
     unsound: int  # of these, as what came back could not be sound
+    latencies: tuple[int, ...] = ()  # that each effect adds, in frames; left out ones too
 
 
 @dataclass(frozen=True)

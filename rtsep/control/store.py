@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
@@ -20,6 +20,7 @@ class Change:
     path: str  # in full
     value: float
     origin: str  # the surface that turned it, as "terminal"; empty where nobody says
+    generation: int = field(default=0, compare=False)  # of the store then: parameters may have come and gone since
 
 
 @dataclass(frozen=True)
@@ -186,13 +187,16 @@ class Store:
 
     def edit(
         self, removed: Sequence[str], rows: Iterable[Parameter], values: Mapping[str, float] = MappingProxyType({})
-    ) -> None:
+    ) -> int:
         """Forget parameters and take in others, at one moment.
 
         Args:
             removed: paths, behind which all are forgotten.
             rows: what comes.
             values: by path in full, of some of these.
+
+        Returns:
+            The generation from which on they are there.
 
         Raises:
             ParameterError: for a path that there is, or a value that is none of the rows'; nothing is changed then.
@@ -207,12 +211,13 @@ class Store:
             if twice := next((path for path in new if path in kept), None):
                 raise ParameterError(f"there is a parameter {twice} already")
             if not gone and not new:
-                return
+                return self.generation
             self.table = MappingProxyType({**kept, **new})
             self._values = {**{path: self._values[path] for path in kept}, **fresh}
-            self.generation += 1
+            self.generation = generation = self.generation + 1
             self._untold.append((TableChange(tuple(new), gone), self._table_listeners))
         self._tell()
+        return generation
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Tell a listener of every change from now on, whichever thread makes it.
@@ -254,13 +259,13 @@ class Store:
 
     def _turn(self, turns: Mapping[Parameter, Turn], origin: str) -> None:
         with self._lock:
-            gone = next((row.path for row in turns if self.table.get(row.path) != row), None)
+            gone = next((row.path for row in turns if self.table.get(row.path) is not row), None)
             if gone is None:
                 wanted = {row.path: turn(self._values[row.path]) for row, turn in turns.items()}
                 for path, value in wanted.items():
                     if value != self._values[path]:
                         self._values[path] = value
-                        self._untold.append((Change(path, value, origin), self._listeners))
+                        self._untold.append((Change(path, value, origin, self.generation), self._listeners))
         if gone is not None:
             self.row(gone)  # says that it is unknown
             raise ParameterError(f"{gone} has just become another parameter; turn it again")

@@ -66,6 +66,7 @@ class EffectSettings:
     preset: str = ""  # a file of the plugin's own (.vstpreset), read before the values are set
     bypass: bool = False
     isolate: bool = False  # in a process of its own
+    barred: bool = False  # not loaded, as it crashed each time: only its settings are there
     state: str = ""  # the plugin's own, in base64; read before preset and values
 
     def __post_init__(self) -> None:

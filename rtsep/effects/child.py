@@ -11,11 +11,12 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import rtsep
+from rtsep.core.system import Policy
 from rtsep.effects.messages import LONGEST_LINE, READY, Answer, Command, encode, read_answer
 from rtsep.errors import EffectError
 from rtsep.host.insert_memory import InsertMemory
@@ -46,13 +47,13 @@ class Child:
     Args:
         memory: is its own from now on.
         rack: `module:class` of what does the work.
-        priority: of FIFO for its loop; 0 for none.
+        policy: how its loop is scheduled.
 
     Raises:
         OSError: when it cannot be started.
     """
 
-    def __init__(self, memory: InsertMemory, rack: str, priority: int) -> None:
+    def __init__(self, memory: InsertMemory, rack: str, policy: Policy) -> None:
         self.memory = memory
         memory.clear()
         layout = memory.layout
@@ -61,7 +62,7 @@ class Child:
             "descriptor": memory.descriptor,
             "layout": {name: getattr(layout, name) for name in ("rows", "channels", "hop", "sample_rate")},
             "rack": rack,
-            "priority": priority,
+            "policy": astuple(policy),
         }
         root = str(Path(rtsep.__file__).parent.parent)
         paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))

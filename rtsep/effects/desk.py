@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import asdict, replace
@@ -17,17 +18,20 @@ from rtsep.control.actions import Argument
 from rtsep.control.paths import resolve
 from rtsep.control.snapshot import ChainSnapshot
 from rtsep.control.store import Change
-from rtsep.effects.chain import ChainSettings, EffectSettings
-from rtsep.effects.keeper import BUILD_S, RACK, Keeper
+from rtsep.core.system import Policy
+from rtsep.effects.chain import ChainSettings
+from rtsep.effects.edits import Effects, known, moved, removed, replaced
+from rtsep.effects.guard import BUILD_S
+from rtsep.effects.keeper import RACK, Keeper
 from rtsep.effects.places import placed, places
 from rtsep.effects.rows import Level
-from rtsep.effects.tables import chain_rows, chain_values, knobs_of, sounding
+from rtsep.effects.tables import LOW_LATENCY, MOST_LATENCY, TABLE, chain_rows, chain_values, sounding
 from rtsep.errors import EffectError
 from rtsep.host.host import Host
 from rtsep.host.insert import counts
 
 TEMPO, TEMPO_ORIGIN = "tempo_bpm", "tempo"
-NOTICE_S = 10.0
+NOTICE_S, NOTICES = 10.0, 3
 KNOB = re.compile(r"(?P<strip>.+)/effects/(?P<number>\d+)/(?P<name>[^/]+)")
 STRIP, NUMBER, NAME = Argument("strip", str), Argument("number", int), Argument("name", str)
 
@@ -58,7 +62,14 @@ class EffectsDesk:
         self._rows = {place.path: number for number, place in enumerate(rows) if place.path}
         self._chains: dict[str, ChainSettings] = {}
         self._lock = threading.RLock()
-        self._notice, self._noticed_s = "", 0.0
+        self._building: dict[str, int] = {}  # the newest edit of a strip that is not built yet
+        self._built: dict[str, ChainSettings] = {}  # the chain of before, while another one is being built
+        self._edits = 0
+        self._shown: dict[str, int] = {}  # generation of the store since which a strip's chain is there
+        self._notices: deque[tuple[float, str]] = deque(maxlen=NOTICES)
+        self._slack, self._policy, self._impossible = 1, Policy(), ""
+        self._slacks: list[Future[None]] = []
+        self._store.add(TABLE)
         sizes = [len(insert.rows) for insert in rig.inserts]
         firsts = accumulate(sizes, initial=0)
         self._levels = [Level(insert, first) for insert, first in zip(rig.inserts, firsts, strict=False)]
@@ -88,7 +99,7 @@ class EffectsDesk:
         Raises:
             EffectError: for an effect that is not known.
         """
-        self._edit(strip, lambda effects: (*effects, _known(name)))
+        self._edit(strip, lambda effects: (*effects, known(name)))
 
     def remove(self, strip: str, number: int) -> None:
         """Take an effect away.
@@ -96,7 +107,7 @@ class EffectsDesk:
         Raises:
             EffectError: for a number that there is not.
         """
-        self._edit(strip, lambda effects: _without(effects, number))
+        self._edit(strip, lambda effects: removed(effects, number))
 
     def move(self, strip: str, number: int, to: int) -> None:
         """Bring an effect to another place of its chain.
@@ -104,13 +115,7 @@ class EffectsDesk:
         Raises:
             EffectError: for a number that there is not.
         """
-
-        def moved(effects: tuple[EffectSettings, ...]) -> tuple[EffectSettings, ...]:
-            _at(effects, to)
-            others = _without(effects, number)
-            return (*others[: to - 1], _at(effects, number), *others[to - 1 :])
-
-        self._edit(strip, moved)
+        self._edit(strip, lambda effects: moved(effects, number, to))
 
     def replace(self, strip: str, number: int, name: str) -> None:
         """Put another effect in the place of one.
@@ -118,12 +123,7 @@ class EffectsDesk:
         Raises:
             EffectError: for a number that there is not, or an effect that is not known.
         """
-
-        def replaced(effects: tuple[EffectSettings, ...]) -> tuple[EffectSettings, ...]:
-            _at(effects, number)
-            return (*effects[: number - 1], _known(name), *effects[number:])
-
-        self._edit(strip, replaced)
+        self._edit(strip, lambda effects: replaced(effects, number, known(name)))
 
     def copy(self, strip: str, to: str) -> None:
         """Give another strip the chain of one, in place of its own.
@@ -164,8 +164,9 @@ class EffectsDesk:
 
     @property
     def notice(self) -> str:
-        """What went wrong last, for some seconds, in one line; else nothing."""
-        return self._notice if time.monotonic() - self._noticed_s < NOTICE_S else ""
+        """What went wrong lately, for some seconds, in one line; else nothing."""
+        since = time.monotonic() - NOTICE_S
+        return "; ".join(line for told_s, line in list(self._notices) if told_s > since)
 
     @property
     def faults(self) -> list[str]:
@@ -190,6 +191,7 @@ class EffectsDesk:
             sent=counted["sent"],
             dry=counted["dry"],
             unsound=counted["unsound"],
+            latencies=self.keeper.rows[row].latencies,
         )
 
     # How it is done ----------------------------------------------------------------------------
@@ -197,7 +199,7 @@ class EffectsDesk:
     def _path(self, strip: str) -> str:
         return resolve(self._rows, strip, self._store.prefix, "strip")
 
-    def _edit(self, strip: str, change: Callable[[tuple[EffectSettings, ...]], tuple[EffectSettings, ...]]) -> None:
+    def _edit(self, strip: str, change: Callable[[Effects], Effects]) -> None:
         path = self._path(strip)
         with self._lock:
             self._set(path, ChainSettings(change(self._chains.get(path, ChainSettings()).effects)))
@@ -205,39 +207,53 @@ class EffectsDesk:
     def _set(self, path: str, chain: ChainSettings) -> Future[int]:
         """Show a chain in the store, and have it built; where that fails the one before comes back."""
         with self._lock:
+            if self._impossible and chain.effects:
+                raise EffectError(self._impossible)
             before = self._chains.get(path, ChainSettings())
             played = sounding(chain, self._store.get(TEMPO))
             self._show(path, chain)
+            self._edits += 1
+            if path not in self._building:
+                self._built[path] = before
+            self._building[path] = self._edits
             isolated = any(effect.isolate for effect in chain.effects)
             built = self.keeper.set_chain(self._rows[path], asdict(played) if chain.effects else None, isolated)
-        built.add_done_callback(partial(self._built, path, chain, before))
+            built.add_done_callback(partial(self._done, path, chain, self._edits))
         return built
 
     def _show(self, path: str, chain: ChainSettings) -> None:
         prefix = f"{path}/effects"
         rows = chain_rows(chain, prefix)
-        self._store.edit((prefix,), rows, chain_values(chain, prefix, rows, self._store.get(TEMPO)))
+        values = chain_values(chain, prefix, rows, self._store.get(TEMPO))
+        self._shown[path] = self._store.edit((prefix,), rows, values)
         self._chains = {name: one for name, one in {**self._chains, path: chain}.items() if one.effects}
 
-    def _built(self, path: str, chain: ChainSettings, before: ChainSettings, built: Future[int]) -> None:
-        if not (error := built.exception()):
-            return
-        self._tell(f"effects on {path}: {error}")
+    def _done(self, path: str, chain: ChainSettings, edit: int, built: Future[int]) -> None:
+        error = built.exception()
+        if error:
+            self._tell(f"effects on {path}: {error}")
         with self._lock:
-            if self._chains.get(path, ChainSettings()) is chain:
-                self._show(path, before)
+            if self._building.get(path) == edit:  # else another one is being built
+                del self._building[path]
+                if error:
+                    self._show(path, self._built[path])
+            elif not error:
+                self._built[path] = chain
 
     def _turn(self, change: Change) -> None:
-        """A knob was turned: tell the process, and keep it."""
+        """A knob was turned: tell the process, and keep it. One whose effect has just left is not turned any more."""
         if change.path == TEMPO:
             self._follow_tempo(change.value)
+        if change.path in (LOW_LATENCY, MOST_LATENCY):
+            most = int(self._store.get(MOST_LATENCY)) if self._store.get(LOW_LATENCY) else None
+            self._watch(self.keeper.limit(most))
         found = KNOB.fullmatch(change.path)
         if not found or found["strip"] not in self._rows:
             return
         path, place, name = found["strip"], int(found["number"]) - 1, found["name"]
         with self._lock:
             effects = self._chains.get(path, ChainSettings()).effects
-            if not place < len(effects):
+            if place >= len(effects) or change.generation < self._shown[path]:
                 return
             one = effects[place]
             if name == "bypass":
@@ -268,32 +284,32 @@ class EffectsDesk:
         asked.add_done_callback(lambda told: self._tell(str(told.exception())) if told.exception() else None)
 
     def _tell(self, line: str) -> None:
-        self._notice, self._noticed_s = line, time.monotonic()
+        self._notices.append((time.monotonic(), line))
 
-    def _prepare(self) -> None:
-        """Before the sound: hops of a burst are answered in a burst, and chains are there from its first frame."""
+    def follow(self) -> None:
+        """Let hops of a burst be answered in a burst, and processes go before others as the inference does."""
         rig = self._host.rig
         slack = max(1, -(-rig.audio.block // rig.settings.window.hop))
-        for number in range(len(self._levels)):
-            self.keeper.set_slack(number, slack)
-        policy = rig.scheduler.policy
-        if policy.realtime:
-            self.keeper.set_priority(policy.priority)
-        wait(self._first, BUILD_S)
+        if slack != self._slack:
+            self._slack = slack
+            self._slacks = [self.keeper.set_slack(number, slack) for number in range(len(self._levels))]
+            self._slacks[0].add_done_callback(self._slackened)
+        if rig.scheduler.policy != self._policy:
+            self._policy = rig.scheduler.policy
+            self.keeper.set_policy(self._policy)
 
+    def _slackened(self, told: Future[None]) -> None:
+        error = told.exception()
+        self._impossible = str(error) if error else ""
+        if error and self._chains:
+            self._tell(str(error))
 
-def _known(name: str) -> EffectSettings:
-    effect = EffectSettings(name)
-    knobs_of(effect)
-    return effect
-
-
-def _at(effects: tuple[EffectSettings, ...], number: int) -> EffectSettings:
-    if not 1 <= number <= len(effects):
-        raise EffectError(f"there is no effect {number}; the chain has {len(effects)}, counted from 1")
-    return effects[number - 1]
-
-
-def _without(effects: tuple[EffectSettings, ...], number: int) -> tuple[EffectSettings, ...]:
-    _at(effects, number)
-    return (*effects[: number - 1], *effects[number:])
+    def _prepare(self) -> None:
+        """Before the sound: chains are there from its first frame."""
+        asked: list[Future[Any]] = [*self._first, *self._slacks]
+        _, late = wait(asked, BUILD_S)
+        if late:
+            self._tell(f"effects are still being loaded after {BUILD_S:g} s; it begins without them")
+        for told in self._slacks:
+            if self._chains and told.done() and (error := told.exception()):
+                raise error

@@ -47,12 +47,20 @@ def effects(chain: Any) -> Sequence[Mapping[str, Any]]:
     return chain.get("effects", ()) if isinstance(chain, Mapping) else ()
 
 
-def without(chain: Any, left_out: Collection[int]) -> Any:
-    """Give a chain in which some effects are bypassed."""
-    if not left_out:
-        return chain
-    kept = [{**one, "bypass": True} if place in left_out else one for place, one in enumerate(effects(chain))]
-    return {**chain, "effects": kept}
+def source(effect: Mapping[str, Any]) -> tuple[str, str]:
+    """What tells two kinds of effect apart, in plain values."""
+    return str(effect.get("name", "")), str(effect.get("path", ""))
+
+
+def without(chain: Any, left_out: Collection[int], barred: Collection[tuple[str, str]] = ()) -> Any:
+    """Give a chain in which some effects are bypassed, and those of some kinds not even loaded."""
+    kept = []
+    for place, one in enumerate(effects(chain)):
+        changes = {"bypass": True} if place in left_out else {}
+        changes |= {"barred": True} if source(one) in barred else {}
+        kept.append({**one, **changes} if changes else one)
+    changed = any(one is not before for one, before in zip(kept, effects(chain), strict=True))
+    return {**chain, "effects": kept} if changed else chain
 
 
 def ending(code: int) -> str:

@@ -34,10 +34,20 @@ class FaultLog:
         self._rows, self._tell = rows, tell
         self._open: list[_Fault] = []
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there are faults that are not over."""
+        return bool(self._open)
+
     def add(self, words: str, rows: Sequence[int]) -> None:
         """Keep a fault that has just been found in some rows."""
         counted = [self._rows.counted(row) for row in rows]
         self._open.append(_Fault(words, rows, [dry - run for _, dry, run in counted]))
+
+    def say(self, line: str) -> None:
+        """Keep and tell what is no matter of blocks."""
+        self.lines.append(line)
+        self._tell(line)
 
     def look(self) -> None:
         """Tell what is over."""
@@ -47,9 +57,7 @@ class FaultLog:
             ends = (self._rows[row].off or self._rows[row].chain is None for row in fault.rows)
             if all(end or not run for end, (_, _, run) in zip(ends, counted, strict=True)):
                 dry = max((now[1] - then for now, then in zip(counted, fault.before, strict=True)), default=0)
-                line = f"{fault.words}, {dry} block{'' if dry == 1 else 's'} dry"
-                self.lines.append(line)
-                self._tell(line)
+                self.say(f"{fault.words}, {dry} block{'' if dry == 1 else 's'} dry")
             else:
                 self._open.append(fault)
 
@@ -73,11 +81,12 @@ class Pace:
         if now - self._since < WINDOW_S:
             return []
         counted = {row: self.rows.counted(row)[:2] for row in self.rows.chains}
-        before, seen = self._before, self._seen
+        before, seen, began = self._before, self._seen, self._since
         self._since, self._before, self._seen = now, counted, Counter()
         found = []
         for key in processes:
-            rows = [row for row in self.rows.of(key) if row in before and row in counted]
+            playing = [row for row in self.rows.of(key) if self.rows[row].connected_s <= began]  # others are built yet
+            rows = [row for row in playing if row in before and row in counted]
             sent, dry = (sum(counted[row][i] - before[row][i] for row in rows) for i in (0, 1))
             of_process = {one: times for one, times in seen.items() if one.row in (*rows, NOBODY)}
             guilty = max(of_process, key=lambda one: of_process[one], default=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -32,7 +32,7 @@ class LiveEffects:
 
     chains: Mapping[str, ChainSettings] = field(default_factory=lambda: MappingProxyType({}))
     macros: Mapping[str, tuple[MacroTarget, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    wanted: bool = False  # whether effects are to be had, if only to be added while it plays
+    wanted: bool = False  # whether there are to be places for chains, if only to add some while it plays
 
     def attach(self, host: Host) -> None:
         """Bring chains and macros to a host that does not play yet.
@@ -72,6 +72,8 @@ def read_live_file(path: Path) -> tuple[dict[str, Any], LiveEffects]:
 def read_effects(path: Path | None, others: LiveEffects) -> LiveEffects:
     """Read a file of effects; what it says of a strip goes before what others say.
 
+    Where there is something to run effects with, they can always be added: places without chains cost nothing.
+
     Args:
         path: the file, or None.
         others: effects that a settings file has.
@@ -84,9 +86,10 @@ def read_effects(path: Path | None, others: LiveEffects) -> LiveEffects:
     if path:
         own = _effects(read_settings(path, ChainFile), path)
         found = LiveEffects({**others.chains, **own.chains}, {**others.macros, **own.macros}, wanted=True)
-    if found.wanted and not importlib.util.find_spec("pedalboard"):
+    installed = importlib.util.find_spec("pedalboard") is not None
+    if found.wanted and not installed:
         raise EffectError("effects need Pedalboard, which is not installed; pip install 'rtsep[plugins]'")
-    return found
+    return replace(found, wanted=installed)
 
 
 def _effects(values: Mapping[str, Any], path: Path) -> LiveEffects:

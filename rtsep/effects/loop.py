@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.core.system import FIFO, Policy, set_thread_policy
+from rtsep.core.system import Policy, set_thread_policy, thread_policy
 from rtsep.dsp.denormals import without_denormals
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, post_shared, wait_shared_until
 from rtsep.host.insert_memory import (
@@ -55,6 +55,15 @@ class RackLike(Protocol):
 
     def latency(self, row: int) -> int:
         """Frames by which the newest hop of a row was late."""
+
+    def latencies(self, row: int) -> Sequence[int]:
+        """Frames that each effect of a row adds, were it played."""
+
+    def missing(self, row: int) -> Sequence[str]:
+        """Why effects of a row are not there, a line each."""
+
+    def limit(self, row: int, most: int | None) -> None:
+        """Play only the effects of a row that add no more than so many frames; None: all."""
 
     def set_chain(self, row: int, chain: Any) -> None:
         """Build a chain and hand it over at a hop's beginning; None takes it away."""
@@ -121,13 +130,14 @@ class Loop(threading.Thread):
     Args:
         memory: shared with the signal path.
         rack: does the work.
-        priority: of FIFO; 0 for none.
+        policy: how it is scheduled; the default: as the process.
         ended: says when it is over.
     """
 
-    def __init__(self, memory: InsertMemory, rack: RackLike, priority: int, ended: Callable[[], bool]) -> None:
+    def __init__(self, memory: InsertMemory, rack: RackLike, policy: Policy, ended: Callable[[], bool]) -> None:
         super().__init__(name="effects", daemon=True)
-        self._memory, self._rack, self._priority, self._ended = memory, rack, priority, ended
+        self._memory, self._rack, self._policy, self._ended = memory, rack, policy, ended
+        self._usual = thread_policy()
         layout = memory.layout
         self._shape = (layout.channels, layout.hop)
         self.active = np.zeros(layout.rows, np.bool_)  # rows that have a chain
@@ -143,10 +153,14 @@ class Loop(threading.Thread):
         post_shared(nobody.ctypes.data)
         next_row(self._memory.address, *self._shape, self._served[:0], self.active[:0], 0)
 
+    def follow(self, policy: Policy) -> None:
+        """Be scheduled otherwise from now on; any thread, once it runs."""
+        set_thread_policy(self._usual if policy == Policy() else policy, self.native_id or 0)
+
     def run(self) -> None:
         """Play until it is over."""
-        if self._priority:
-            set_thread_policy(Policy(FIFO, self._priority))
+        if self._policy != Policy():
+            self.follow(self._policy)
         with without_denormals():
             self._loop()
 

@@ -14,12 +14,13 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     """To a process. Rows and effects are counted from 0."""
 
     number: int  # comes back with the answer
-    kind: Literal["chain", "parameter", "state", "priority", "ping"]
+    kind: Literal["chain", "parameter", "limit", "state", "policy", "ping"]
     row: int = 0
     chain: Any = None  # plain values; None takes the chain away
     effect: int = 0
     name: str = ""
     value: Any = None
+    generation: int = 0  # of the row's chain; a parameter of another one is not turned
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -29,6 +30,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     latency: int = 0  # of the row's chain, in frames
     state: Any = None  # a chain with its values as they are
     error: str = ""
+    latencies: tuple[int, ...] = ()  # that each of its effects adds, were it played
+    missing: tuple[str, ...] = ()  # why effects of it are not there, a line each
 
 
 _encoder = msgspec.json.Encoder()

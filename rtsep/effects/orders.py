@@ -22,12 +22,15 @@ class Orders:
         for end in (self.wakes, self._wake):
             end.setblocking(False)
         self._waiting: deque[tuple[Work, Future[Any]]] = deque()
+        self._ended = ""
 
     def add(self, work: Work) -> Future[Any]:
         """Have something done: it is called with the future that it has to fulfil."""
         answer: Future[Any] = Future()
         self._waiting.append((work, answer))
         self.wake()
+        if self._ended:
+            self.end(self._ended)
         return answer
 
     def wake(self) -> None:
@@ -47,7 +50,11 @@ class Orders:
                 if not answer.done():
                     answer.set_exception(error)
 
-    def refuse(self, why: str) -> None:
-        """Do nothing of what waits."""
-        while self._waiting:
-            self._waiting.popleft()[1].set_exception(EffectError(why))
+    def end(self, why: str) -> None:
+        """Do nothing of what waits, nor of what comes."""
+        self._ended = why
+        for end in (self.wakes, self._wake):
+            end.close()
+        with suppress(IndexError):  # another thread may be at it, too
+            while True:
+                self._waiting.popleft()[1].set_exception(EffectError(why))

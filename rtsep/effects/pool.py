@@ -6,7 +6,9 @@ import time
 from collections.abc import Hashable
 from contextlib import suppress
 
+from rtsep.core.system import Policy
 from rtsep.effects.child import Child
+from rtsep.errors import EffectError
 from rtsep.host.insert_memory import InsertLayout, InsertMemory
 
 SPARE_S = 10.0  # before another spare is started, where one died
@@ -18,11 +20,11 @@ class Pool:
     Args:
         layout: of their memories.
         rack: `module:class` of what does the work in them.
-        priority: of FIFO for their loops; 0 for none.
+        policy: how their loops are scheduled.
     """
 
-    def __init__(self, layout: InsertLayout, rack: str, priority: int) -> None:
-        self.priority = priority
+    def __init__(self, layout: InsertLayout, rack: str, policy: Policy) -> None:
+        self.policy = policy
         self.children: dict[Hashable, Child] = {}
         self.spare: Child | None = None
         self._layout, self._rack = layout, rack
@@ -38,10 +40,13 @@ class Pool:
         """Give the process of a key, which is started where there is none.
 
         Raises:
-            OSError: when it cannot be.
+            EffectError: when it cannot be.
         """
         if key not in self.children:
-            self.children[key], self.spare = self.spare or self._start(), None
+            try:
+                self.children[key], self.spare = self.spare or self._start(), None
+            except OSError as error:
+                raise EffectError(f"no process of effects can be started ({error.strerror})") from error
         return self.children[key]
 
     def retire(self, key: Hashable) -> int:
@@ -66,16 +71,17 @@ class Pool:
                 self.spare = self._start()
 
     def end(self, why: str) -> None:
-        """End all of them."""
+        """End all of them; their memories stay, as the sound may still be in them."""
         for child in self.all:
             child.end()
             child.fail(why)
+            self._memories.append(child.memory)
         self.children, self.spare = {}, None
 
     def _start(self) -> Child:
         memory = self._memories.pop() if self._memories else InsertMemory(self._layout)
         try:
-            return Child(memory, self._rack, self.priority)
+            return Child(memory, self._rack, self.policy)
         except OSError:
             self._memories.append(memory)
             raise

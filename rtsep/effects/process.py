@@ -17,7 +17,7 @@ import threading
 from functools import partial
 from typing import Any
 
-from rtsep.core.system import HERE, keep_freed_memory, lock_memory
+from rtsep.core.system import Policy, keep_freed_memory, lock_memory
 from rtsep.effects.loop import Loop, RackLike
 from rtsep.effects.messages import READY, Answer, Command, encode, read_command
 from rtsep.errors import RtsepError, one_line
@@ -53,15 +53,16 @@ class Desk:
 
     def __init__(self, rack: RackLike, memory: InsertMemory, loop: Loop) -> None:
         self._rack, self._memory, self._loop = rack, memory, loop
+        self._generations: dict[int, int] = {}  # of the chains, by row
 
     def follow(self, command: Command) -> Answer:
         """Do what a command says."""
-        head = self._memory.head
-        head["built_effect"], head["built_row"] = -1, command.row
+        head, rack, row = self._memory.head, self._rack, command.row
+        head["built_effect"], head["built_row"] = -1, row
         try:
             state = getattr(self, f"_{command.kind}")(command)
-            latency = self._rack.latency(command.row)
-            return Answer(command.number, latency, state)
+            latencies, missing = tuple(rack.latencies(row)), tuple(rack.missing(row))
+            return Answer(command.number, rack.latency(row), state, latencies=latencies, missing=missing)
         except RtsepError as error:
             return Answer(command.number, error=str(error))
         except Exception as error:
@@ -70,18 +71,24 @@ class Desk:
             head["built_row"] = -1
 
     def _chain(self, command: Command) -> None:
+        self._rack.limit(command.row, command.value)
         self._rack.set_chain(command.row, command.chain)
         self._loop.active[command.row] = command.chain is not None
+        self._generations[command.row] = command.generation
 
     def _parameter(self, command: Command) -> None:
-        self._rack.set_parameter(command.row, command.effect, command.name, command.value)
+        if self._generations.get(command.row) == command.generation:
+            self._rack.set_parameter(command.row, command.effect, command.name, command.value)
+
+    def _limit(self, command: Command) -> None:
+        self._rack.limit(command.row, command.value)
 
     def _state(self, command: Command) -> Any:
         return self._rack.state(command.row)
 
-    def _priority(self, command: Command) -> None:
-        if command.value and self._loop.native_id and HERE.thread_policy:
-            os.sched_setscheduler(self._loop.native_id, os.SCHED_FIFO, os.sched_param(command.value))
+    def _policy(self, command: Command) -> None:
+        self._loop.follow(policy := Policy(*command.value))
+        if policy.realtime:
             lock_memory()
 
     def _ping(self, command: Command) -> None:
@@ -120,7 +127,7 @@ def main() -> None:
     try:
         memory = InsertMemory(InsertLayout(**settings["layout"]), settings["descriptor"])
         rack = _open_rack(settings, memory)
-        loop = Loop(memory, rack, settings["priority"], partial(_end_with, parent))
+        loop = Loop(memory, rack, Policy(*settings["policy"]), partial(_end_with, parent))
         loop.warm_up()
         _quieten()
         loop.start()

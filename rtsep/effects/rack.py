@@ -7,7 +7,7 @@ the loop through a queue, and taken at the beginning of a hop.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -20,18 +20,10 @@ from rtsep.effects.effect import Block, Effect, Placeholder, open_effect
 from rtsep.effects.records import Records
 from rtsep.effects.running import Placed, RunningChain
 from rtsep.errors import EffectError
+from rtsep.host.alignment import too_slow
 
 TEMPO_BPM = 120.0  # of times in beats that nobody has made numbers
-
-
-@dataclass(frozen=True)
-class Missing:
-    """An effect in whose place nothing but the sound is."""
-
-    row: int
-    effect: int
-    name: str
-    reason: str  # one line
+NOT_LOADED = "crashed each time it was loaded; it is left out until it is switched on again"
 
 
 def _unmarked(row: int, effect: int) -> None:
@@ -61,6 +53,7 @@ class Rack:
         self._mark, self._records = mark, records
         self._wanted: dict[int, tuple[Placed, ...]] = {}
         self._running: dict[int, RunningChain] = {}
+        self._most: dict[int, int | None] = {}  # frames that an effect may add, by row
 
     def process(self, row: int, block: Block) -> Block:
         """Take one hop of a row through its chain; the loop's thread.
@@ -112,10 +105,10 @@ class Rack:
             if one is None or (changes := _changes(one, wanted)) is None:
                 placed.append(self._opened(row, number, wanted))
             else:
-                placed.append(Placed(one.effect, wanted))
+                placed.append(Placed(one.effect, wanted, number))
                 turns += [(one.effect, name, one.effect.raw(name, value)) for name, value in changes.items()]
         self._wanted[row] = tuple(placed)
-        running.news.append(partial(running.aim, self._wanted[row]))
+        running.news.append(partial(running.aim, self._played(row)))
         running.news.extend(partial(running.turn, *turn) for turn in turns)
         self._running[row] = running
         return self.latency(row)
@@ -148,28 +141,50 @@ class Rack:
         own = [each.settings for each in wanted]
         return self.set_chain(row, ChainSettings((*own[:effect], settings, *own[effect + 1 :])))
 
+    def limit(self, row: int, most: int | None) -> None:
+        """Play only the effects that are late by no more than so many frames; the others stay open.
+
+        Args:
+            row: which chain, which may come later.
+            most: frames; None: all are played.
+        """
+        if self._most.get(row) == most:
+            return
+        self._most[row] = most
+        if running := self._running.get(row):
+            running.news.append(partial(running.aim, self._played(row)))
+
     def latency(self, row: int) -> int:
         """Give the latency of a row's chain in frames, bypassed effects included."""
-        return sum(one.effect.latency for one in self._wanted.get(row, ()))
+        return sum(one.effect.latency for one in self._played(row))
+
+    def latencies(self, row: int) -> tuple[int, ...]:
+        """Give the latency of each effect of a row, those that `limit` leaves out included."""
+        return tuple(one.effect.latency for one in self._wanted.get(row, ()))
 
     def state(self, row: int) -> dict[str, Any]:
         """Give plain values from which a row's chain can be made again, with the states of its plugins."""
         return asdict(ChainSettings(tuple(one.effect.settings(one.settings) for one in self._wanted.get(row, ()))))
 
-    def missing(self, row: int) -> tuple[Missing, ...]:
-        """Give the effects of a row that could not be opened."""
-        return tuple(
-            Missing(row, place, one.effect.name, one.effect.reason)
-            for place, one in enumerate(self._wanted.get(row, ()))
-            if isinstance(one.effect, Placeholder)
-        )
+    def missing(self, row: int) -> tuple[str, ...]:
+        """Say why effects of a row could not be opened, a line each."""
+        wanted = self._wanted.get(row, ())
+        return tuple(one.effect.reason for one in wanted if isinstance(one.effect, Placeholder))
+
+    def _played(self, row: int) -> tuple[Placed, ...]:
+        wanted, most = self._wanted.get(row, ()), self._most.get(row)
+        late = too_slow(self.latencies(row), most) if most is not None else (False,) * len(wanted)
+        return tuple(one for one, left_out in zip(wanted, late, strict=True) if not left_out)
 
     def _opened(self, row: int, place: int, wanted: EffectSettings) -> Placed:
+        if wanted.barred:
+            return Placed(Placeholder(wanted.name, f"{wanted.name} {NOT_LOADED}"), wanted, place)
         self._mark(row, place)
         try:
-            return Placed(open_effect(wanted, self._rate, self._hop, self._channels, self._records), wanted)
+            effect = open_effect(wanted, self._rate, self._hop, self._channels, self._records)
         except EffectError as error:
-            return Placed(Placeholder(wanted.name, str(error)), wanted)
+            return Placed(Placeholder(wanted.name, str(error)), wanted, place)
+        return Placed(effect, wanted, place)
 
 
 def _take(left: list[Placed], wanted: EffectSettings, alike: bool = False) -> Placed | None:
@@ -186,7 +201,8 @@ def _changes(one: Placed, wanted: EffectSettings) -> Mapping[str, float] | None:
     before = one.settings
     if isinstance(one.effect, Placeholder):
         return {} if before == wanted else None
-    if (before.state, before.preset) != (wanted.state, wanted.preset):
+    other_state = wanted.state and wanted.state != before.state  # none: it stays as it has become
+    if other_state or before.preset != wanted.preset or wanted.barred:
         return None
     knobs = one.effect.knobs
     units, defaults = {name: knob.unit for name, knob in knobs.items()}, {n: knob.default for n, knob in knobs.items()}

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rtsep.effects.faults import NOBODY, Blame, named, without
-from rtsep.host.insert import Insert, RowLink, abandon, plan_insert
+from rtsep.effects.faults import NOBODY, Blame, effects, named, source, without
+from rtsep.effects.messages import Answer
+from rtsep.errors import EffectError
+from rtsep.host.insert import Insert, RowLink, abandon, largest_latency, plan_insert
 from rtsep.host.insert_memory import InsertMemory
 
 SHARED: Hashable = "shared"  # the process of all that is not isolated
@@ -27,21 +31,38 @@ class Level:
 
 
 @dataclass
-class Row:
-    """A row as its keeper has it."""
+class Wanted:
+    """A chain that was asked for, and what became of it."""
 
-    chain: Any = None  # plain values; None: it has none
+    chain: Any = None  # plain values; None: there is none
     isolated: bool = False
-    latency: int = 0  # that its chain reports
-    link: RowLink | None = None
+    generation: int = 0  # of all that were asked for
     parameters: dict[tuple[int, str], Any] = field(default_factory=dict)  # turned since the chain was set
     left_out: frozenset[int] = frozenset()  # effects
     off: bool = False  # the whole chain is left out
 
+
+@dataclass
+class Row:
+    """A row as its keeper has it."""
+
+    wanted: Wanted = field(default_factory=Wanted)
+    built: Wanted = field(default_factory=Wanted)  # the last that could be built
+    latency: int = 0  # that its chain reports, in frames
+    latencies: tuple[int, ...] = ()  # that each effect adds, were it played
+    link: RowLink | None = None
+    connected_s: float = math.inf  # since when its process plays it; inf: it does not
+    stated_s: float = 0.0  # when its state was asked for
+
     @property
-    def played(self) -> Any:
-        """The chain, with what is left out bypassed."""
-        return without(self.chain, self.left_out)
+    def chain(self) -> Any:
+        """The chain that is wanted, in plain values."""
+        return self.wanted.chain
+
+    @property
+    def off(self) -> bool:
+        """Whether the whole chain is left out."""
+        return self.wanted.off
 
 
 class Rows:
@@ -54,6 +75,7 @@ class Rows:
 
     def __init__(self, levels: Sequence[Level], names: Sequence[str]) -> None:
         self.levels, self.names = levels, names
+        self.barred: set[tuple[str, str]] = set()  # kinds of effect that crash as they are loaded
         self._rows = [Row() for _ in names]
 
     def __getitem__(self, row: int) -> Row:
@@ -74,8 +96,14 @@ class Rows:
         """What is left out until it is switched on again."""
         found = []
         for number, row in enumerate(self._rows):
-            found += [Blame(number, effect) for effect in sorted(row.left_out)] + [Blame(number)] * row.off
+            barred = {place for place, one in enumerate(effects(row.chain)) if source(one) in self.barred}
+            found += [Blame(number, effect) for effect in sorted(row.wanted.left_out | barred)]
+            found += [Blame(number)] * row.off
         return found
+
+    def played(self, row: int) -> Any:
+        """Give a row's chain, with what is left out bypassed or not loaded; the same one where nothing is."""
+        return without(self._rows[row].chain, self._rows[row].wanted.left_out, self.barred)
 
     def named(self, guilty: Blame) -> str:
         """Name an effect, as `ZamCompX2 on vocals`."""
@@ -83,7 +111,7 @@ class Rows:
 
     def key(self, row: int) -> Hashable:
         """Which process has a row's chain."""
-        return row if self._rows[row].isolated else SHARED
+        return row if self._rows[row].wanted.isolated else SHARED
 
     def of(self, key: Hashable) -> list[int]:
         """The rows of a process."""
@@ -97,27 +125,56 @@ class Rows:
             latencies = [row.latency for row in rows if row.chain is not None]
             plan_insert(level.insert, level.latency(latencies), links, level.slack)
 
-    def connect(self, row: int, memory: InsertMemory, latency: int) -> None:
-        """Send a row's hops to a process that has its chain now."""
-        self._rows[row].latency = latency
-        self._rows[row].link = RowLink(memory.row_address(row), memory.address)
+    def connect(self, row: int, memory: InsertMemory, answer: Answer) -> None:
+        """Send a row's hops to a process that has its chain now.
+
+        Raises:
+            EffectError: for a chain that is too late.
+        """
+        self._check(row, answer.latency)
+        self._rows[row].latency, self._rows[row].latencies = answer.latency, answer.latencies
+        link = RowLink(memory.row_address(row), memory.address)
+        if self._rows[row].link != link or self._rows[row].connected_s == math.inf:
+            self._rows[row].connected_s = time.monotonic()
+        self._rows[row].link = link
         self.plan()
         level, place = self._place(row)
         abandon(level.insert, place, 0)
 
+    def hear(self, row: int, memory: InsertMemory, answer: Answer) -> None:
+        """Align again where a chain's latency has changed, unless another process has it by now.
+
+        Raises:
+            EffectError: for a chain that is too late.
+        """
+        here = self._rows[row]
+        if here.link is None or here.link.head != memory.address:
+            return
+        self._check(row, answer.latency)
+        before, here.latency, here.latencies = here.latency, answer.latency, answer.latencies
+        if before != answer.latency:
+            self.plan()
+
+    def _check(self, row: int, latency: int) -> None:
+        level, _ = self._place(row)
+        most = largest_latency(level.insert) - level.slack * level.insert.back.shape[1]
+        if not 0 <= latency <= most:
+            raise EffectError(f"the chain on {self.names[row]} is {latency} frames late; allowed are 0 to {most}")
+
     def give_up(self, row: int) -> None:
         """Wait no more for what a row's process sends back, nor take it; it stays dry until it is connected again."""
+        self._rows[row].connected_s = math.inf
         if link := self._rows[row].link:
             level, place = self._place(row)
             abandon(level.insert, place, link.slots)
 
     def exclude(self, guilty: Blame) -> None:
         """Leave out an effect, or where it is not known which, the row's chain."""
-        row = self._rows[guilty.row]
+        wanted = self._rows[guilty.row].wanted
         if guilty.effect == NOBODY:
-            row.off = True
+            wanted.off = True
         else:
-            row.left_out |= {guilty.effect}
+            wanted.left_out |= {guilty.effect}
 
     def counted(self, row: int) -> tuple[int, int, int]:
         """Hops that a row was sent, that it played dry of these, and of the dry run under way."""

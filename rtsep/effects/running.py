@@ -19,6 +19,7 @@ class Placed:
 
     effect: Effect
     settings: EffectSettings
+    place: int = 0  # in the chain that is wanted, from 0
 
 
 class RunningChain:
@@ -78,16 +79,18 @@ class RunningChain:
                     slot.switch(one.settings.bypass)
 
     def turn(self, effect: Effect, name: str, raw: float) -> None:
-        """Turn a knob of one of the effects; of one that has left meanwhile, nothing.
+        """Turn a knob of an effect; one that is not played just now is set at once.
 
         Args:
             effect: which.
             name: of the parameter.
             raw: where to; see `Effect.raw`.
         """
-        for slot in self.slots:
-            if slot.effect is effect:
-                slot.turn(name, raw)
+        slots = [slot for slot in self.slots if slot.effect is effect]
+        for slot in slots:
+            slot.turn(name, raw)
+        if not slots:
+            effect.turn(name, raw)
 
     def _arrange(self) -> None:
         """Drop what is gone, begin to fade out what leaves or moves, and put in what is new or has moved."""
@@ -95,7 +98,7 @@ class RunningChain:
             if slot.gone:
                 slot.finish()
         slots = [slot for slot in self.slots if not slot.gone]
-        place = {id(one.effect): number for number, one in enumerate(self.target)}
+        place = {id(one.effect): one.place for one in self.target}
         known = [slot for slot in slots if id(slot.effect) in place and not slot.leaving]
         staying = {id(known[n]) for n in rising([place[id(slot.effect)] for slot in known])}
         for slot in slots:

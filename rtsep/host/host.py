@@ -88,6 +88,12 @@ class Effects(Protocol):
         Thread: any; not real-time safe (locks).
         """
 
+    def follow(self) -> None:
+        """Take on the device's block and our priorities, where they are others than before.
+
+        Thread: one at a time; not real-time safe (Python).
+        """
+
 
 class Host:
     """`with Host(engine_thread, clock, settings) as host:` plays until the block is left.
@@ -194,6 +200,8 @@ class Host:
             if lock_memory():
                 self._cleanup.callback(unlock_memory)
             self._follow_callback()
+        if self.effects:
+            self.effects.follow()
         for work in self.before_sound:
             work()
         self._engine_thread.begin(rig.scheduler.run)
@@ -226,6 +234,8 @@ class Host:
         if not self.rig.settings.freewheel:
             self.late_masks.look()
             self._follow_callback()
+            if self.effects:
+                self.effects.follow()
         self._announce()
 
     def _follow_callback(self) -> None:

@@ -44,6 +44,7 @@ ROW = np.dtype(
         ("old_wet", np.int64),
         ("old", np.int64),
         ("tap_left", np.int64),  # frames of the way from the old tap
+        ("kept", np.int64),  # frames that its wet line holds
         ("abandoned", np.int64),  # `slots` that nothing will come back from
         ("sent", np.int64),  # counts, in hops
         ("dry", np.int64),  # that were played dry though they had been sent
@@ -188,8 +189,10 @@ def _keep(insert: Insert, block: NDArray[np.float32]) -> None:
     for number in range(rows):
         row = insert.rows[number]
         for channel in range(channels):
-            for i in range(frames):
-                insert.dry[number, channel, (hop * frames + i) & mask] = block[number, channel, i]
+            line, start = insert.dry[number, channel], (hop * frames) & mask
+            whole = min(frames, len(line) - start)  # up to the line's end
+            line[start : start + whole] = block[number, channel, :whole]
+            line[: frames - whole] = block[number, channel, whole:]
         if row.slots:
             put(row.slots, hop, block[number], OK, 0, now)
             row.sent += 1
@@ -273,7 +276,10 @@ def run_insert(insert: Insert, block: NDArray[np.float32]) -> None:
         wet = _receive(insert, number)
         if not wet and row.faded > 0 and insert.state[0].hop >= insert.state[0].slack:  # before that nothing is due
             go_dry(insert, number)
-        mend(insert, number, wet)
+        if row.slots or row.tap_wet or row.tap_left or row.left:
+            mend(insert, number, wet)
+        else:  # nobody hears it
+            row.kept = 0
         play_tap(insert, number, block[number])
     store_release(insert.state, "hop", insert.state[0].hop + 1)
 

@@ -42,12 +42,15 @@ def go_dry(insert: Any, number: int) -> None:
     Thread: the pipeline's; real-time safe.
     """
     state, row = insert.state[0], insert.rows[number]
+    row.faded, row.left = 0, 0
+    if not row.kept:  # there was no wet sound
+        return
     mask = insert.dry.shape[2] - 1
     at = state.hop * insert.back.shape[1] - 1
     for channel in range(len(insert.back)):
         dry = insert.dry[number, channel, (at - dry_delay(insert, number)) & mask]
         insert.last[number, channel] = insert.wet[number, channel, at & mask] - dry
-    row.faded, row.left = 0, state.fade
+    row.left = state.fade
 
 
 @kernel
@@ -78,6 +81,7 @@ def mend(insert: Any, number: int, wet: bool) -> None:
     if wet:
         row.faded = min(fade, row.faded + frames)
     row.left = max(0, row.left - frames)
+    row.kept = min(mask + 1, row.kept + frames) if state.hop else mask + 1  # before it there was only silence
 
 
 @kernel
@@ -91,10 +95,14 @@ def play_tap(insert: Any, number: int, block: NDArray[np.float32]) -> None:
     mask = insert.dry.shape[2] - 1
     start, fade = state.hop * frames, state.fade
     is_wet, tap = int(row.slots != 0), wanted_tap(insert, number)
+    if is_wet and row.kept < tap + frames:  # its line does not reach back so far yet
+        is_wet, tap = 0, state.latency
     if row.tap_left == 0 and (row.tap != tap or row.tap_wet != is_wet):
         if state.hop > state.slack:  # else there was only silence
             row.old, row.old_wet, row.tap_left = row.tap, row.tap_wet, fade
         row.tap, row.tap_wet = tap, is_wet
+    if row.tap == 0 and row.tap_wet == 0 and row.tap_left == 0:
+        return
     new = insert.wet[number] if row.tap_wet else insert.dry[number]
     old = insert.wet[number] if row.old_wet else insert.dry[number]
     for channel in range(channels):

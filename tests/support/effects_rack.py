@@ -36,9 +36,15 @@ class Effect:
     def latency(self) -> int:
         return 0 if self.settings.get("bypass") else int(self.settings.get("frames", 0))
 
+    def turn(self, name: str, value: Any) -> None:
+        """`frames` makes the effect anew; a turn of `hidden` shows in the state alone."""
+        self.settings["factor" if name == "hidden" else name] = value
+        if name == "frames":
+            self.kept = np.zeros((len(self.kept), value), np.float32)
+
     def __call__(self, block: Float32) -> Float32:
         self.hops += 1
-        if self.settings.get("bypass"):
+        if self.settings.get("bypass") or self.settings.get("barred"):
             return block
         work: Callable[[Float32], Float32] = getattr(self, self.settings["name"])
         return work(block)
@@ -68,6 +74,12 @@ class Effect:
             self.low += 0.1 * (block[:, i] - self.low)
             out[:, i] = self.low
         return out
+
+    def absent(self, block: Float32) -> Float32:
+        return block
+
+    def crash_when_built(self, block: Float32) -> Float32:
+        return block
 
     def segfault(self, block: Float32) -> Float32:
         if self.due():
@@ -114,10 +126,13 @@ class NumpyRack:
     def __init__(self, sample_rate: int, channels: int, hop: int, mark: Callable[[int, int], None]) -> None:
         self._format, self._mark = (sample_rate, channels), mark
         self._chains: dict[int, list[Effect]] = {}
+        self._most: dict[int, int | None] = {}
 
     def process(self, row: int, block: Float32) -> Float32:
         wet = block
         for place, effect in enumerate(self._chains.get(row, ())):
+            if not self._plays(row, effect):
+                continue
             self._mark(row, place)
             before, wet = wet, effect(wet)
             if wet.shape != before.shape:
@@ -127,13 +142,29 @@ class NumpyRack:
         return wet
 
     def latency(self, row: int) -> int:
-        return sum(effect.latency for effect in self._chains.get(row, ()))
+        return sum(effect.latency for effect in self._chains.get(row, ()) if self._plays(row, effect))
+
+    def latencies(self, row: int) -> tuple[int, ...]:
+        return tuple(effect.latency for effect in self._chains.get(row, ()))
+
+    def missing(self, row: int) -> tuple[str, ...]:
+        kinds = [effect.settings for effect in self._chains.get(row, ())]
+        return tuple(f"{one['name']} is not here" for one in kinds if one["name"] == "absent" or one.get("barred"))
+
+    def limit(self, row: int, most: int | None) -> None:
+        self._most[row] = most
+
+    def _plays(self, row: int, effect: Effect) -> bool:
+        most = self._most.get(row)
+        return most is None or effect.latency <= most
 
     def set_chain(self, row: int, chain: Any) -> None:
         effects = []
         for place, settings in enumerate(chain["effects"] if chain else ()):
             self._mark(row, place)
-            if settings["name"] == "crash_when_built":
+            armed = settings.get("armed")  # a file: it is built well until that is there
+            is_due = not settings.get("barred") and (not armed or Path(armed).exists())
+            if settings["name"] == "crash_when_built" and is_due:
                 ctypes.string_at(0)
             if not hasattr(Effect, settings["name"]):
                 raise ValueError(f"no effect {settings['name']!r}")
@@ -141,7 +172,7 @@ class NumpyRack:
         self._chains[row] = effects
 
     def set_parameter(self, row: int, effect: int, name: str, value: Any) -> None:
-        self._chains[row][effect].settings[name] = value
+        self._chains[row][effect].turn(name, value)
 
     def state(self, row: int) -> Any:
         return {"effects": [effect.settings for effect in self._chains.get(row, ())]}
