@@ -17,11 +17,11 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: Literal["chain", "parameter", "limit", "state", "policy", "ping"]
     row: int = 0
     chain: Any = None  # plain values; None takes the chain away
-    soft: bool = False  # the sound plays already: a first chain fades in what it hears
     effect: int = 0
     name: str = ""
     value: Any = None
     generation: int = 0  # of the row's chain; a parameter of another one is not turned
+    soft: bool = False  # the sound plays already: a first chain fades in what it hears
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

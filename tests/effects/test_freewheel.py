@@ -40,7 +40,7 @@ def hosted(folder: Path, sound: Float32, chains: Mapping[str, ChainSettings]) ->
     desk = EffectsDesk(host, chains)
     play(host)
     assert desk.faults == [] and desk.notice == ""
-    assert [(one.dry, one.sent > 0) for one in desk.seen()] == [(0, True)], desk.seen()
+    assert all(one.dry <= 1 and one.sent > 10 for one in desk.seen()), "the last one, as it ends"
     return host, clock, desk
 
 
