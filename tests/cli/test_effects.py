@@ -46,7 +46,6 @@ BROKEN = {
     "[stems.vocals]\neffects = [{ name = 'Gain', values = { gian_db = 1.0 } }]": "Gain has no parameter 'gian_db'",
     "[master]\neffects = [{ name = 'Gain', values = { gain_db = 90.0 } }]": "allowed are -60 to 24 dB",
     "[master]\neffects = [{ name = 'Gain', preset = '../x.vstpreset' }]": "lies outside of",
-    "[macros]\n1 = [{ path = 'stems/vocals/gian', first = 0.0, last = 1.0 }]": "unknown parameter",
 }
 
 
