@@ -25,6 +25,9 @@ ORDER = (
     "live",
     "jitter",
     "endurance",
+    "effects_edits",
+    "effects_faults",
+    "effects_endurance",
     "quality",
     *ORIGINALS,
 )

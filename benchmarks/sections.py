@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import offline, scores, systems
+from benchmarks import chains, offline, scores, systems
 from benchmarks.results import Figures
 from benchmarks.tables import SHARES, judged, ms, percent, percentiles, table
 
@@ -256,5 +256,8 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "parity": ("The originals' numbers", systems.parity),
     "originals": ("The originals' speed", systems.originals),
     "live": ("Spleeter live", systems.live),
+    "effects_edits": ("Effects: a thousand edits", chains.edits),
+    "effects_faults": ("Effects: a hundred faults", chains.faults),
+    "effects_endurance": ("Effects: ten minutes", chains.endurance),
     "quality": ("Quality against latency", scores.quality),
 }

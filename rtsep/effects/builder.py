@@ -103,9 +103,8 @@ class Builder:
                 row.built = wanted
             then(told.result())
 
-        child.ask(
-            "chain", built, row=number, generation=wanted.generation, chain=self._rows.played(number), value=self._most
-        )
+        chain, soft = self._rows.played(number), self._rows.begun
+        child.ask("chain", built, row=number, generation=wanted.generation, chain=chain, soft=soft, value=self._most)
         for (effect, name), value in wanted.parameters.items():
             self._turn(child, number, effect, name, value, Future())
         last.add_done_callback(done)

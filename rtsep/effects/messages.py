@@ -21,6 +21,7 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str = ""
     value: Any = None
     generation: int = 0  # of the row's chain; a parameter of another one is not turned
+    soft: bool = False  # the sound plays already: a first chain fades in what it hears
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -17,6 +17,8 @@ import threading
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from rtsep.core.system import Policy, keep_freed_memory, lock_memory
 from rtsep.effects.loop import Loop, RackLike
 from rtsep.effects.messages import READY, Answer, Command, encode, read_command
@@ -72,6 +74,10 @@ class Desk:
 
     def _chain(self, command: Command) -> None:
         self._rack.limit(command.row, command.value)
+        if command.soft and not self._loop.active[command.row]:
+            layout = self._memory.layout
+            self._rack.set_chain(command.row, {"effects": []})
+            self._rack.process(command.row, np.zeros((layout.channels, layout.hop), np.float32))
         self._rack.set_chain(command.row, command.chain)
         self._loop.active[command.row] = command.chain is not None
         self._generations[command.row] = command.generation

@@ -117,6 +117,11 @@ class Rows:
         """The rows of a process."""
         return [row for row in self.chains if self.key(row) == key]
 
+    @property
+    def begun(self) -> bool:
+        """Whether the sound plays."""
+        return int(self.levels[0].insert.state[0]["hop"]) > 0
+
     def plan(self) -> None:
         """Tell the signal path where rows go, and how late they are."""
         for level in self.levels:
@@ -167,6 +172,12 @@ class Rows:
         if link := self._rows[row].link:
             level, place = self._place(row)
             abandon(level.insert, place, link.slots)
+
+    def answering(self, row: int) -> int:
+        """Where a row's hops go while a process answers them, else 0: it is dead, or has not built the chain yet."""
+        level, place = self._place(row)
+        link = self._rows[row].link
+        return link.slots if link and link.slots != level.insert.rows["abandoned"][place] else 0
 
     def exclude(self, guilty: Blame) -> None:
         """Leave out an effect, or where it is not known which, the row's chain."""

@@ -22,7 +22,24 @@ PATH = {
     "seconds": 8.0, "underflows": 0, "overflows": 0, "frames_missed": 0, "late": 0,
     "callback_interval": TIMES, "hop_time": TIMES, "interval_bins": BINS, "hop_bins": BINS,
 }  # fmt: skip
+BLOCKS = {"sent": 9000, "dry_in_edits": 30, "dry": 3, "dry_share": 3 / 9000}
+PLAYED = {
+    "seconds": 60.0, "card": False, "broken": [], "dropouts": 1, "control": {"underflows": 2}, "blocks": BLOCKS,
+    "memory": {"host": {"mib": 240.0, "growth_mib": 0.25}, "effects": {"mib": 180.0, "growth_mib": -0.5}},
+}  # fmt: skip
 FIGURES: dict[str, dict[str, Any]] = {
+    "effects_edits": {**PLAYED, "edits": 500, "steepest": 0.0044},
+    "effects_faults": {
+        **PLAYED, "strips": {"vocals": {"strayed": 0}, "drums": {"strayed": 0}},
+        "faults": [
+            {"way": "nan", "alone": alone, "named": True, "dry_blocks": [5 + alone, 2, 2, 2]}
+            for alone in (True, False, True)
+        ],
+    },
+    "effects_endurance": {
+        "card": True, "broken": [],
+        **{name: {**PLAYED, "cpu_percent": {"host": 20.0, "effects": 12.0}} for name in ("process", "thread")},
+    },
     "decks": {
         "sample_rate": 48000, "block": 256, "preset": "23", "seconds": 10.0, "absent": {"other": "no model 'other'"},
         "rows": [
@@ -204,6 +221,9 @@ def test_every_section_and_plot_is_rendered(tmp_path: Path) -> None:
     assert "a hop takes 2.00 times as long, an inference 1.25 times, and the processor works 2.00 times" in text
     assert "| 2 | 40.0 | 0.25 |" in text
     assert "Not here: `other` (no model 'other')." in text
+    assert "| nan | 3 | 3 | 6 | 6 | 12 |" in text
+    assert "| dry beside that | 3 (0.03 %) |" in text
+    assert "| process | 60 | 1 | 2 | 0.03 % | 20 % | 12 % |" in text
     assert "no dropouts beyond the control's. Found: 1 in 1 runs, the control 2. Met." in text
     assert text.count("**Not met.**") == 3  # inference, the starts that differ, a run that idles
     for plot in (page.parent / "figures").iterdir():
