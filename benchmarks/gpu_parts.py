@@ -30,6 +30,7 @@ HOPS, DRY_HOPS = 10_000, 8
 PAUSE_S, DRY_PAUSE_S = 10.0, 0.05
 OFFLINE_S, DRY_OFFLINE_S = 600.0, 12.0
 THREADS = min(8, os.cpu_count() or 1)  # of the reference, and of what runs on the CPU
+OFFLINE_ROWS = 4  # segments of a call
 BUILD_S = 90.0  # that building an engine may take
 SDR_DB, TIMES_REAL_TIME = 50.0, 2000.0
 
@@ -218,7 +219,7 @@ class Session:
         seconds = DRY_OFFLINE_S if self.dry else OFFLINE_S
         case = replace(self._case(AIMS[0]), context=0)
         if case.engine in ENGINES:
-            if case.engine == OURS and (why := self._build(replace(case, context=512), newest=0)):
+            if case.engine == OURS and (why := self._build(replace(case, context=512, decks=OFFLINE_ROWS), newest=0)):
                 raise RtsepError(why)
             found = throughput(case.model, EXACT, seconds, case.engine, case.threads, case.precision)
             times = found["times_real_time"]
