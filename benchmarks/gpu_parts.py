@@ -143,7 +143,7 @@ class Session:
             aim.decks,
             hop=aim.hop,
             mask_interval=1,
-            threads=THREADS,
+            threads=1 if self.dry else THREADS,  # where others are at work, two wait for each other
         )
 
     def _latency(self, aim: Aim, budget_s: float) -> None:
