@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class Session:
             self._made = Path(made)
             self._part("probe", 5.0, self._probe)
             for aim in AIMS:
-                self._part(aim.name, aim.budget_s, lambda budget_s, aim=aim: self._latency(aim, budget_s))
+                self._part(aim.name, aim.budget_s, partial(self._latency, aim))
             self._part("offline", 20.0, self._offline)
             self._part("peers", 15.0, self._peers)
             self._part("cold start", 15.0, self._cold_start)
