@@ -184,7 +184,7 @@ def split(stages: dict[str, float]) -> dict[str, float]:
     """
     told = {part: stages[part] for part in ("upload", "inference", "download") if part in stages}
     rest: dict[str, float] = {"call": max(0.0, stages["engine"] - sum(told.values()))} if told else {}
-    parts = {**stages, **(told or {"inference": stages["engine"]}), **rest}
+    parts = dict(stages) | (told or {"inference": stages["engine"]}) | rest
     return {part: parts[part] for part in SPLIT if part in parts}
 
 
