@@ -26,6 +26,8 @@ class OwnThreadEngine:
             self._thread.shutdown()
             raise
         self.spec, self.provider = self._engine.spec, self._engine.provider
+        self.rows = getattr(self._engine, "rows", 1)  # of one call, at most
+        self.serves_many = self.spec.kind == "windowed"  # callers in turn: it has no states
 
     def warmup(self, frames: int = 1, rows: int = 1) -> None:
         """Get ready; see `Engine.warmup`."""

@@ -50,7 +50,8 @@ def measure(
     """
     stored = case.stored()
     window = case.window(stored)
-    budget = Budget(window, BLOCK, default_compute(stored.spec, window, BLOCK))
+    compute = default_compute(stored.spec, window, BLOCK)
+    budget = Budget(window, BLOCK, compute, stored.spec.kind == "stateful")
     hop_s, allowed_s = window.hop / window.sample_rate, budget.allowed_s
     found: dict[str, Any] = {"case": case.to_dict()}
     if protocol.cold:

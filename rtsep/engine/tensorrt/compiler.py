@@ -37,6 +37,7 @@ def compiled(graph: bytes, key: EngineKey, timing_cache: Path | None = None) -> 
         raise EngineError(f"{family.title} cannot read the graph ({told or log.last:.300})")
     config = builder.create_builder_config()
     family.aim(config, key.gpu)
+    family.allow_capture(config)
     (config.set_flag if key.precision == "tf32" else config.clear_flag)(library.BuilderFlag.TF32)
     config.add_optimization_profile(_profile(builder, network, key.context, key.rows))
     cache = _cached(config, timing_cache) if timing_cache else None

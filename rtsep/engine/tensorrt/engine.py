@@ -50,11 +50,13 @@ class TensorRtEngine(IOBindingEngine):
         super().__init__(built.spec, "")
         self.times = StageTimes()
         self.build_s = built.manifest.build_s
+        self.rows = built.rows
         self._built, self._library = built, machine.library
         self._family = named(built.key.family)
         self._told = f"{self._family.title} {built.key.version} {built.key.precision} on {machine.gpu.name}"
         self.provider = self._told
         self._state_memory: list[DeviceMemory] = []
+        self._working: list[DeviceMemory] = []  # of all contexts, the largest last
         self._card = Card(machine.pycuda, machine.cuda, machine.gpu.number)
         try:
             self._events = Events(machine.cuda, len(STAGES) + 1)
@@ -190,11 +192,23 @@ class TensorRtEngine(IOBindingEngine):
             if tuple(context.get_tensor_shape(name)) != tuple(shape):
                 found = tuple(context.get_tensor_shape(name))
                 raise EngineError(f"{self._told} gives {name} of shape {found}, not {tuple(shape)}; {self._cure()}")
+        working = self._working_memory(context)
+        context.set_device_memory(working.address, working.nbytes)
         names = (magnitudes, *states, masks, *states_out)
         for name, memory in zip(names, [*inputs, *outputs], strict=True):
             if not context.set_tensor_address(name, memory.address):
                 raise EngineError(f"{self._told} takes no memory for {name}: {self._log.last}")
         return context
+
+    def _working_memory(self, context: Any) -> DeviceMemory:
+        """What a context works in: one for all, as they run one after the other, or a larger one for it and the next.
+
+        Ours, since an engine that can be captured takes none itself.
+        """
+        nbytes = max(self._engine.device_memory_size_v2, context.update_device_memory_size_for_shapes(), 1)
+        if not self._working or self._working[-1].nbytes < nbytes:
+            self._working.append(self._card.allocate(nbytes))
+        return self._working[-1]
 
     def _deserialise(self) -> Any:
         engine = self._runtime.deserialize_cuda_engine(self._built.read())
@@ -213,6 +227,7 @@ class TensorRtEngine(IOBindingEngine):
     def _runtime_config(self) -> Any:
         """How contexts run: RTX compiles for a shape before it is used, not beside it, and keeps what it compiled."""
         config = self._engine.create_runtime_config()
+        config.set_execution_context_allocation_strategy(self._library.ExecutionContextAllocationStrategy.USER_MANAGED)
         self._cache, self._cached = None, b""
         if self._family.runtime_cache:
             library = self._library
@@ -252,7 +267,8 @@ class TensorRtEngine(IOBindingEngine):
     def _give_back(self) -> None:
         """In the reverse order of their making; TensorRT's objects go with their last reference."""
         self._config = self._cache = self._engine = self._runtime = None
-        for memory in self._state_memory:
+        for memory in (*self._state_memory, *self._working):
             self._card.free(memory)
         self._state_memory.clear()
+        self._working.clear()
         self._events.close()
