@@ -69,7 +69,7 @@ class Pace:
     rows: Rows
     _seen: Counter[Blame] = field(default_factory=Counter)
     _since: float = field(default_factory=time.monotonic)
-    _before: dict[int, tuple[int, int]] = field(default_factory=dict)  # sent and dry, by row
+    _before: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # sent, dry, and where to, by row
 
     def see(self, working: Blame) -> None:
         """Note what a process works on just now."""
@@ -80,13 +80,14 @@ class Pace:
         now = time.monotonic()
         if now - self._since < WINDOW_S:
             return []
-        counted = {row: self.rows.counted(row)[:2] for row in self.rows.chains}
-        before, seen, began = self._before, self._seen, self._since
+        answering = {row: self.rows.answering(row) for row in self.rows.chains}
+        counted = {row: (*self.rows.counted(row)[:2], slots) for row, slots in answering.items() if slots}
+        before, seen = self._before, self._seen
         self._since, self._before, self._seen = now, counted, Counter()
         found = []
         for key in processes:
-            playing = [row for row in self.rows.of(key) if self.rows[row].connected_s <= began]  # others are built yet
-            rows = [row for row in playing if row in before and row in counted]
+            rows = [row for row in self.rows.of(key) if row in before and row in counted]
+            rows = [row for row in rows if before[row][2] == counted[row][2]]  # by one process all the time
             sent, dry = (sum(counted[row][i] - before[row][i] for row in rows) for i in (0, 1))
             of_process = {one: times for one, times in seen.items() if one.row in (*rows, NOBODY)}
             guilty = max(of_process, key=lambda one: of_process[one], default=None)

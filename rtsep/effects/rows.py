@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,7 +49,6 @@ class Row:
     latency: int = 0  # that its chain reports, in frames
     latencies: tuple[int, ...] = ()  # that each effect adds, were it played
     link: RowLink | None = None
-    connected_s: float = math.inf  # since when its process plays it; inf: it does not
     stated_s: float = 0.0  # when its state was asked for
 
     @property
@@ -138,10 +135,7 @@ class Rows:
         """
         self._check(row, answer.latency)
         self._rows[row].latency, self._rows[row].latencies = answer.latency, answer.latencies
-        link = RowLink(memory.row_address(row), memory.address)
-        if self._rows[row].link != link or self._rows[row].connected_s == math.inf:
-            self._rows[row].connected_s = time.monotonic()
-        self._rows[row].link = link
+        self._rows[row].link = RowLink(memory.row_address(row), memory.address)
         self.plan()
         level, place = self._place(row)
         abandon(level.insert, place, 0)
@@ -168,7 +162,6 @@ class Rows:
 
     def give_up(self, row: int) -> None:
         """Wait no more for what a row's process sends back, nor take it; it stays dry until it is connected again."""
-        self._rows[row].connected_s = math.inf
         if link := self._rows[row].link:
             level, place = self._place(row)
             abandon(level.insert, place, link.slots)
