@@ -287,7 +287,7 @@ def test_an_answer_may_end_the_process_that_it_came_from() -> None:
 def test_only_who_answers_can_be_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that is started in the place of a dead one has all its rows dry until its chains are built."""
     now, sent, slots = [0.0], [0], [7]
-    monkeypatch.setattr(judge.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("rtsep.effects.judge.time.monotonic", lambda: now[0])
     rows: Any = SimpleNamespace(
         chains={0: chain(gain(1.0))},
         of=lambda key: [0],

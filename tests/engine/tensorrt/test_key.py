@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rtsep.engine.tensorrt import key as keys
 from rtsep.engine.tensorrt.family import FAMILIES
 from rtsep.engine.tensorrt.key import EngineKey, as_used, engines_folder, graphs_digest, key_of
 from rtsep.errors import SpecError
@@ -31,7 +31,8 @@ def key(model: StoredModel) -> EngineKey:
 @pytest.mark.parametrize("part", list(EngineKey.__dataclass_fields__))
 def test_every_part_makes_another_engine(key: EngineKey, part: str) -> None:
     value = getattr(key, part)
-    other = replace(key, **{part: value + 1 if isinstance(value, int) else f"{value}x"})
+    turned: dict[str, Any] = {part: value + 1 if isinstance(value, int) else f"{value}x"}
+    other = replace(key, **turned)
     assert other.hash != key.hash and other.folder_name != key.folder_name
 
 
@@ -74,7 +75,7 @@ def test_a_stateful_model_takes_frame_by_frame_and_row_by_row() -> None:
 def test_other_sources_of_graphs_are_another_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ours = graphs_digest()
     (tmp_path / "__init__.py").write_text("")
-    monkeypatch.setattr(keys.graphs, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr("rtsep.model.graphs.__file__", str(tmp_path / "__init__.py"))
     graphs_digest.cache_clear()
     try:
         empty = graphs_digest()

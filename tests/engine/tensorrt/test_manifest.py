@@ -132,7 +132,7 @@ def test_an_engine_for_something_else_is_no_engine(
     ],
 )
 def test_a_stale_engine_says_why(
-    put: Callable[[EngineKey], Path], model: StoredModel, key: EngineKey, part: str, value: str, words: str
+    put: Callable[[EngineKey], Path], model: StoredModel, key: EngineKey, part: str, value: Any, words: str
 ) -> None:
     put(replace(key, **{part: value}))
     with pytest.raises(EngineError) as caught:
