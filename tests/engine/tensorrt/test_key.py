@@ -109,7 +109,7 @@ def test_the_command_names_the_folder_of_a_model_that_was_found_by_its_path(key:
 def test_where_engines_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("RTSEP_ENGINES", raising=False)
     assert engines_folder() == Path(__file__).parents[3] / "engines"
-    monkeypatch.setattr(keys, "CHECKOUT", tmp_path)
+    monkeypatch.setattr("rtsep.engine.tensorrt.key.CHECKOUT", tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     assert engines_folder() == tmp_path / "data" / "rtsep" / "engines"
     monkeypatch.setenv("RTSEP_ENGINES", str(tmp_path / "mine"))
