@@ -189,6 +189,8 @@ def judge(found: Figures) -> list[str]:
     own = found["process"]
     broken = broken_sound(own) + memory_broken(own["memory"], own["seconds"])
     broken += [f"a fault was told: {line}" for line in own["faults"]]
+    if found["thread"]["blocks"]["dry_share"] == 1.0:
+        broken.append("the rival did not play at all")
     if own["blocks"]["dry_share"] > MOST_DRY:
         broken.append(f"{100 * own['blocks']['dry_share']:.2f} % of the blocks were dry; {100 * MOST_DRY:g} % may be")
     return broken
