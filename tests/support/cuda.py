@@ -42,6 +42,8 @@ class FakeCard:
     lost: bool = False  # every call fails from now on
     fail_after: int | None = None  # launches until it is lost
     capturable: bool = True
+    hangs: bool = False  # what was enqueued never ends, and whoever waits or frees waits for ever
+    pop_fails: bool = False  # of pycuda's context
     room: int = MEMORY_BYTES
     calls: list[str] = field(default_factory=list)  # in order, of what is to be seen
     memory: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)  # by address
@@ -122,6 +124,18 @@ class FakeLibrary:
         size[0] = self._gpus[device].memory_bytes
         return 0
 
+    def _cuDeviceGetPCIBusId(self, place: Any, size: int, device: int) -> int:  # noqa: N802
+        if not self._gpus[device].pci:
+            return 801
+        ctypes.memmove(place, self._gpus[device].pci.encode() + b"\0", len(self._gpus[device].pci) + 1)
+        return 0
+
+    def _cuStreamQuery(self, stream: int) -> int:  # noqa: N802
+        if self._card.lost or self._card.capture is not None:
+            return 700
+        self._card.check("cuStreamQuery")
+        return 600 if self._card.hangs else 0
+
     def _cuCtxPopCurrent_v2(self, context: Any) -> int:  # noqa: N802
         self._card.contexts -= 1
         return 0
@@ -192,6 +206,8 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuDeviceGetName": (HANDLE, SIZE, SIZE),
     "cuDeviceGetAttribute": (INT, SIZE, SIZE),
     "cuDeviceTotalMem_v2": (ctypes.POINTER(ctypes.c_size_t), SIZE),
+    "cuDeviceGetPCIBusId": (HANDLE, SIZE, SIZE),
+    "cuStreamQuery": (HANDLE,),
     "cuCtxPopCurrent_v2": (POINTER,),
     "cuStreamBeginCapture_v2": (HANDLE, SIZE),
     "cuStreamEndCapture": (HANDLE, POINTER),
@@ -222,6 +238,7 @@ class FakeAllocation:
         return self._address
 
     def free(self) -> None:
+        assert not self._card.hangs, "the real one waits for the card"
         self._card.check("cuMemFree")
         self._card.calls.append("free")
         del self._card.memory[self._address]
@@ -234,11 +251,6 @@ class FakeStream:
 
     def __init__(self, card: FakeCard) -> None:
         self._card = card
-
-    def synchronize(self) -> None:
-        self._card.check("cuStreamSynchronize")
-        if self._card.capture is not None:
-            raise CudaError("cuStreamSynchronize failed: operation not permitted when stream is capturing")
 
 
 class FakeContext:
@@ -255,6 +267,8 @@ class FakeContext:
     def pop(self) -> None:
         if threading.get_ident() != self._card.thread:
             raise CudaError("context::pop failed: invalid device context - cannot pop non-current context")
+        if self._card.pop_fails:
+            raise CudaError("context::pop failed: device lost")
         self._card.contexts -= 1
 
     def detach(self) -> None:
