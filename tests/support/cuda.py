@@ -17,7 +17,7 @@ import numpy as np
 
 from rtsep.engine.tensorrt.driver import Gpu
 
-GPU = Gpu(0, "NVIDIA Card of Tests", (8, 9), 8 << 30)
+GPU = Gpu(0, "NVIDIA Card of Tests", (8, 9), 8 << 30, "0000:01:00.0")
 MEMORY_BYTES = 1 << 28
 TEXT, INT, POINTER = ctypes.c_char_p, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_void_p)
 NAMES = {100: b"CUDA_ERROR_NO_DEVICE", 2: b"CUDA_ERROR_OUT_OF_MEMORY", 700: b"CUDA_ERROR_ILLEGAL_ADDRESS"}
