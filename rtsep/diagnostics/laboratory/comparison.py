@@ -117,7 +117,11 @@ def ratios(a: Samples, b: Samples) -> dict[str, Ratio]:
     edges = np.quantile(drawn, [(1.0 - CONFIDENCE) / 2.0, (1.0 + CONFIDENCE) / 2.0], axis=0)
     shares = list(SHARES.values())
     middle = np.quantile(b, shares) / np.quantile(a, shares)
-    return {name: Ratio(float(middle[i]), float(edges[0, i]), float(edges[1, i])) for i, name in enumerate(SHARES) if name in told}
+    return {
+        name: Ratio(float(middle[i]), float(edges[0, i]), float(edges[1, i]))
+        for i, name in enumerate(SHARES)
+        if name in told
+    }
 
 
 def compare(a: Report, b: Report, across: Sequence[str] = ()) -> list[Compared]:

@@ -43,8 +43,8 @@ class Timed:
         Args:
             times_ns: by stage; 0 for what was not done.
             due: whether a mask was made.
-            late_ns: from when its input was complete to when it began; `hop` is told from there, since who waits for the
-                sound waits for both.
+            late_ns: from when its input was complete to when it began; `hop` is told from there, as the sound waits for
+                both.
         """
         times_ns = times_ns | {"hop": times_ns["hop"] + late_ns, LATE: late_ns}
         for stage, taken in times_ns.items():

@@ -258,7 +258,7 @@ def test_a_full_card_is_no_reason_to_build_anew(tmp_path: Path, monkeypatch: pyt
     log = SimpleNamespace(last="CUDA error: out of memory")
     monkeypatch.setattr("rtsep.engine.tensorrt.engine.error_log", lambda library: log)
     monkeypatch.setattr(FakeRuntime, "deserialize_cuda_engine", lambda self, content: None)
-    with pytest.raises(EngineError, match="out of memory; close what else uses the GPU$"):
+    with pytest.raises(EngineError, match=r"out of memory; close what else uses the GPU$"):
         TensorRtEngine(engine, machine(FakeCard()))
     log.last = "Version tag does not match"
     with pytest.raises(EngineError, match="does not match; build"):
