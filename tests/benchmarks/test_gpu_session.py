@@ -104,7 +104,7 @@ def test_what_does_not_end_is_ended_from_outside_with_its_children(
         f"#!/bin/sh\necho kept > {tmp_path}/session.json\n(sleep 60) &\necho $! > {tmp_path}/child\nwait\n"
     )
     program.chmod(0o755)
-    monkeypatch.setattr(gpu_session.sys, "executable", str(program))
+    monkeypatch.setattr(sys, "executable", str(program))
     monkeypatch.setattr(gpu_session, "GRACE_S", 1.0)
     assert gpu_session.watch([], 1.0) == 1
     assert (tmp_path / "session.json").read_text() == "kept\n"

@@ -125,10 +125,8 @@ class FakeLibrary:
         return 0
 
     def _cuDeviceGetPCIBusId(self, place: Any, size: int, device: int) -> int:  # noqa: N802
-        if not self._gpus[device].pci:
-            return 801
         ctypes.memmove(place, self._gpus[device].pci.encode() + b"\0", len(self._gpus[device].pci) + 1)
-        return 0
+        return 0 if self._gpus[device].pci else 801
 
     def _cuStreamQuery(self, stream: int) -> int:  # noqa: N802
         if self._card.lost or self._card.capture is not None:
@@ -238,19 +236,15 @@ class FakeAllocation:
         return self._address
 
     def free(self) -> None:
-        assert not self._card.hangs, "the real one waits for the card"
+        self._card.calls.append("free")  # which waits for the card: one that hangs must not be asked
         self._card.check("cuMemFree")
-        self._card.calls.append("free")
         del self._card.memory[self._address]
 
 
 class FakeStream:
-    """The one stream."""
+    """The one stream; the engine waits for it by the driver's own call."""
 
     handle = 0x77
-
-    def __init__(self, card: FakeCard) -> None:
-        self._card = card
 
 
 class FakeContext:
@@ -305,7 +299,7 @@ class FakePycuda:
     def Stream(self, flags: int) -> FakeStream:  # noqa: N802
         assert flags == 1, "the default stream of others must not wait for it"
         self._card.check("cuStreamCreate")
-        return FakeStream(self._card)
+        return FakeStream()
 
     def pagelocked_empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
         self._card.check("cuMemHostAlloc")

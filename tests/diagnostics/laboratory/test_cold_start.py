@@ -41,9 +41,9 @@ def test_one_that_fails_is_quoted_and_the_rest_of_the_case_is_measured(monkeypat
     def run(command: list[str], **options: Any) -> None:
         raise subprocess.CalledProcessError(-6, command, "", "PyCUDA ERROR:\n The context stack was not empty")
 
-    monkeypatch.setattr(cold_start.subprocess, "run", run)
-    protocol = Protocol(hops=2, back_to_back=0, pauses=0, sdr=False)
-    row = measure(CASE, protocol)
+    with monkeypatch.context() as patch:
+        patch.setattr("subprocess.run", run)
+        row = measure(CASE, Protocol(hops=2, back_to_back=0, pauses=0, sdr=False))
     assert row["cold_start"]["reason"].endswith("PyCUDA ERROR: The context stack was not empty)")
     assert row["live"]["hops"] == 2
     validate(report(row))

@@ -43,7 +43,7 @@ def test_the_card_that_cuda_shows_is_asked_and_no_program_is_started_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gpu = Gpu(0, "A Card", (9, 0), 1 << 30, "0000:41:00.0")
-    monkeypatch.setattr(hardware.driver, "probe", lambda: Driver((13, 0), (gpu,)))
+    monkeypatch.setattr("rtsep.engine.tensorrt.driver.probe", lambda: Driver((13, 0), (gpu,)))
     monkeypatch.setattr(hardware, "EVERY_S", 0.001)
     with hardware.watched():
         before = (tmp_path / "asked").read_text(encoding="utf-8")
