@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class Session:
             self._made = Path(made)
             self._part("probe", BUDGETS_S["probe"], self._probe)
             for aim in AIMS:
-                self._part(aim.name, aim.budget_s, lambda budget_s, aim=aim: self._latency(aim, budget_s))
+                self._part(aim.name, aim.budget_s, partial(self._latency, aim))
             for name, work in (("offline", self._offline), ("peers", self._peers), ("cold start", self._cold_start)):
                 self._part(name, BUDGETS_S[name], work)
 
@@ -143,7 +144,7 @@ class Session:
             aim.decks,
             hop=aim.hop,
             mask_interval=1,
-            threads=THREADS,
+            threads=1 if self.dry else THREADS,  # where others are at work, two wait for each other
         )
 
     def _latency(self, aim: Aim, budget_s: float) -> None:

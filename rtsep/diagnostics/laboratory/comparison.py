@@ -71,12 +71,13 @@ def block_length(samples: Samples) -> int:
         1 to half of the samples.
     """
     count = len(samples)
+    least: float = float(count) ** (1.0 / 3.0)
     ranks = np.argsort(np.argsort(samples)).astype(np.float64)
     ranks -= ranks.mean()
     power = float(ranks @ ranks)
     correlation = min(0.99, abs(float(ranks[1:] @ ranks[:-1])) / power) if power else 0.0
-    grown = (math.sqrt(6.0) * correlation / (1.0 - correlation**2)) ** (2.0 / 3.0) * count ** (1.0 / 3.0)
-    return max(1, min(count // 2, math.ceil(max(grown, count ** (1.0 / 3.0)))))
+    grown: float = (math.sqrt(6.0) * correlation / (1.0 - correlation**2)) ** (2.0 / 3.0) * least
+    return max(1, min(count // 2, math.ceil(max(grown, least))))
 
 
 def resampled_percentiles(samples: Samples, generator: np.random.Generator) -> Samples:
@@ -166,7 +167,7 @@ def _by_case(report: Report, keep: Sequence[str]) -> dict[tuple[Any, ...], dict[
 
 def _compared(a: dict[str, Any], b: dict[str, Any], pace: str) -> Compared:
     samples = [np.array(row[pace]["samples_us"], np.float64) / 1e3 for row in (a, b)]
-    told = [
+    a_ms, b_ms = (
         {name: float(np.quantile(one, share)) for name, share in SHARES.items()} if len(one) else {} for one in samples
-    ]
-    return Compared(b["case"], pace, *told, ratios(*samples))
+    )
+    return Compared(b["case"], pace, a_ms, b_ms, ratios(*samples))

@@ -149,7 +149,11 @@ class Card:
         _told(self._pycuda.memcpy_dtoh_async, here, there.address, self.stream)
 
     def synchronise(self) -> None:
-        """Wait until all that was enqueued is done, and no longer than `patience_s`."""
+        """Wait until all that was enqueued is done, and no longer than `patience_s`.
+
+        Raises:
+            EngineError: where it is not done by then, or failed.
+        """
         began, stream = time.monotonic(), self.handle
         while not self.hung and not self.cuda.done(stream):
             waited_s = time.monotonic() - began

@@ -110,8 +110,8 @@ class TorchEngine:
         if self._card:
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
             torch.backends.cudnn.benchmark = True
-            if precision in HALVES:
-                self._network = self._network.to(memory_format=torch.channels_last)  # what tensor cores take
+            if precision in HALVES:  # what tensor cores take
+                self._network = self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._stream = torch.cuda.Stream() if self._card else None
         self._call: Callable[..., Any] = self._network
         self._passes: dict[tuple[int, int], Pass] = {}  # by row of a stateful model or rows of a call, and frames
