@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from ctypes import PyDLL
 from pathlib import Path
 from typing import Any
@@ -191,7 +191,10 @@ def throughput(model: str, preset: str, seconds: float, engine: str, threads: in
     """
     method = SeparationOptions(preset)
     engines = open_pool(find(model), method, 1, engine, threads, precision)
-    with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as closing:
+        for one in engines:
+            closing.callback(one.close)
+        folder = closing.enter_context(tempfile.TemporaryDirectory())
         path = Path(folder) / "music.wav"
         _lengthen(SONG, path, seconds)
         output = Output(Path(folder) / "stems")

@@ -71,7 +71,15 @@ def _tensorrt(model: StoredModel, options: EngineOptions, count: int) -> list[En
     from rtsep.engine.tensorrt.opening import open_tensorrt
 
     rows = _tensorrt_rows(model, options)
-    return [open_tensorrt(model, options.precision, rows, options.newest) for _ in range(count)]
+
+    def opened() -> Engine:
+        return open_tensorrt(model, options.precision, rows, options.newest)
+
+    if count == 1:
+        return [opened()]
+    from rtsep.engine.own_thread import OwnThreadEngine
+
+    return [OwnThreadEngine(opened) for _ in range(count)]  # each is called on a thread of its own, and lives on one
 
 
 def _tensorrt_built(model: StoredModel, options: EngineOptions) -> None:

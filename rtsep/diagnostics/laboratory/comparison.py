@@ -30,7 +30,7 @@ from rtsep.errors import SpecError
 DRAWS = 1000
 CONFIDENCE = 0.95
 SHARES = {"p50": 0.5, "p99": 0.99}  # of which ratios are told
-FEWEST = 50  # samples of each; with fewer nothing can be told
+FEWEST = {"p50": 50, "p99": 500}  # samples of each; with fewer nothing can be told
 SEED = 20_260_101
 
 Samples = NDArray[np.float64]
@@ -110,14 +110,19 @@ def ratios(a: Samples, b: Samples) -> dict[str, Ratio]:
     Returns:
         By share the ratio of B to A with its interval; nothing where either has too few samples.
     """
-    if min(len(a), len(b)) < FEWEST:
+    told = [name for name in SHARES if min(len(a), len(b)) >= FEWEST[name]]
+    if not told:
         return {}
     generator = np.random.default_rng(SEED)
     drawn = resampled_percentiles(b, generator) / resampled_percentiles(a, generator)
     edges = np.quantile(drawn, [(1.0 - CONFIDENCE) / 2.0, (1.0 + CONFIDENCE) / 2.0], axis=0)
     shares = list(SHARES.values())
     middle = np.quantile(b, shares) / np.quantile(a, shares)
-    return {name: Ratio(float(middle[i]), float(edges[0, i]), float(edges[1, i])) for i, name in enumerate(SHARES)}
+    return {
+        name: Ratio(float(middle[i]), float(edges[0, i]), float(edges[1, i]))
+        for i, name in enumerate(SHARES)
+        if name in told
+    }
 
 
 def compare(a: Report, b: Report, across: Sequence[str] = ()) -> list[Compared]:

@@ -89,11 +89,11 @@ def _cached(config: Any, path: Path) -> Any:
         kept = path.read_bytes() if path.stat().st_size <= MAX_CACHE_BYTES else b""
     except OSError:
         kept = b""
-    cache = config.create_timing_cache(kept)
-    if not config.set_timing_cache(cache, ignore_mismatch=False):  # of another card or library
-        cache = config.create_timing_cache(b"")
-        config.set_timing_cache(cache, ignore_mismatch=False)
-    return cache
+    for content in (kept, b""):  # what is kept may be damaged, or of another card or library
+        cache = config.create_timing_cache(content)
+        if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+            return cache
+    return None  # a build is only slower
 
 
 def _keep(cache: Any, path: Path) -> None:

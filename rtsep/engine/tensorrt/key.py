@@ -19,6 +19,7 @@ from rtsep.model import graphs
 from rtsep.model.store import StoredModel
 
 CHECKOUT = Path(__file__).parents[3]
+COMPILING = ("compiler.py", "family.py")  # beside this file: what is asked of a library, and how
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def model_digest(spec: ModelSpec, sha256: str) -> str:
 def graphs_digest() -> str:
     """Give the sha256 of the sources that write graphs and have them compiled: a version that nobody can forget."""
     found = hashlib.sha256()
-    for path in (*sorted(Path(graphs.__file__).parent.glob("*.py")), Path(__file__).with_name("compiler.py")):
+    beside = [Path(__file__).with_name(name) for name in COMPILING]
+    for path in (*sorted(Path(graphs.__file__).parent.glob("*.py")), *beside):
         found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return found.hexdigest()
 

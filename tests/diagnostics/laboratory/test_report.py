@@ -58,6 +58,17 @@ def test_cases_are_measured_and_those_that_cannot_be_are_told(tmp_path: Path) ->
     assert found["words"] == ["rtsep", "--report=a.json", "-m", "m"]
 
 
+def test_whatever_a_library_raises_makes_one_case_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise TypeError("incompatible\n arguments")
+
+    monkeypatch.setattr(reports, "measure", fail)
+    found = report()
+    reports.measure_all(found, [Case(), Case(decks=2)], SHORT)
+    assert [one["reason"] for one in found["absent"]] == ["TypeError: incompatible arguments"] * 2
+    validate(found)
+
+
 def test_nothing_tells_whose_machine_it_is() -> None:
     text = json.dumps(report(row([1.0])))
     assert platform.node() not in text and str(Path.home()) not in text.replace('"/"', "")

@@ -140,6 +140,14 @@ def test_what_was_measured_on_the_card_is_kept(library: Library, tmp_path: Path)
     assert library.config.cache.kept == b"" and kept.read_bytes() == b"measured: all"
 
 
+def test_a_library_without_a_timing_cache_builds_without(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Config, "create_timing_cache", lambda self, kept: None)
+    assert compiled(b"graph", KEY, tmp_path / "timing.cache") == b"engine"
+    assert not (tmp_path / "timing.cache").exists()
+
+
 def test_a_library_that_refuses_is_quoted_in_one_line(library: Library) -> None:
     library.refused = "[builder.cpp] no\n  kernel"
     with pytest.raises(EngineError, match=r"TensorRT cannot build for sm90 \(\[builder.cpp\] no kernel\)"):

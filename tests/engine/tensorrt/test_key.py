@@ -86,6 +86,20 @@ def test_other_sources_of_graphs_are_another_engine(monkeypatch: pytest.MonkeyPa
         graphs_digest.cache_clear()
 
 
+@pytest.mark.parametrize("name", ["compiler.py", "family.py"])
+def test_what_is_asked_of_a_library_is_part_of_it(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ours = graphs_digest()
+    for other in ("compiler.py", "family.py"):
+        source = (Path(keys.__file__).parent / other).read_text(encoding="utf-8")
+        (tmp_path / other).write_text(source + "# changed" * (other == name), encoding="utf-8")
+    monkeypatch.setattr(keys, "__file__", str(tmp_path / "key.py"))
+    graphs_digest.cache_clear()
+    try:
+        assert graphs_digest() != ours
+    finally:
+        graphs_digest.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
