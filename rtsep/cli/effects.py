@@ -133,7 +133,7 @@ def _found(plugin: str, limit: float) -> tuple[Record, Description]:
     from rtsep.effects.scan import SUFFIXES, candidates
 
     if Path(plugin).suffix.lower() not in SUFFIXES:
-        return read_records().find(plugin)
+        return read_records().trusted(plugin)
     _need_pedalboard()
     with out.status("opening"):
         (record,) = _scanned_quietly(candidates([Path(plugin)]), limit)

@@ -29,6 +29,7 @@ class TableChange:
 
     added: tuple[str, ...]  # paths in full
     removed: tuple[str, ...]
+    moved: Mapping[str, str] = field(default_factory=dict)  # old paths and new of what they belong to
 
 
 Listener = Callable[[Change], None]
@@ -186,7 +187,11 @@ class Store:
         self.edit((prefix,), ())
 
     def edit(
-        self, removed: Sequence[str], rows: Iterable[Parameter], values: Mapping[str, float] = MappingProxyType({})
+        self,
+        removed: Sequence[str],
+        rows: Iterable[Parameter],
+        values: Mapping[str, float] = MappingProxyType({}),
+        moved: Mapping[str, str] = MappingProxyType({}),
     ) -> int:
         """Forget parameters and take in others, at one moment.
 
@@ -194,6 +199,7 @@ class Store:
             removed: paths, behind which all are forgotten.
             rows: what comes.
             values: by path in full, of some of these.
+            moved: for who follows a parameter: see `TableChange`.
 
         Returns:
             The generation from which on they are there.
@@ -206,7 +212,9 @@ class Store:
             raise ParameterError(f"{strange} is none of the parameters that are added")
         fresh = {path: row.check(values.get(path, row.default)) for path, row in new.items()}
         with self._lock:
-            gone = tuple(path for path in self.table if any(f"{path}/".startswith(f"{one}/") for one in removed))
+            gone = dict.fromkeys(
+                path for path in self.table if any(f"{path}/".startswith(f"{one}/") for one in removed)
+            )
             kept = {path: row for path, row in self.table.items() if path not in gone}
             if twice := next((path for path in new if path in kept), None):
                 raise ParameterError(f"there is a parameter {twice} already")
@@ -215,7 +223,7 @@ class Store:
             self.table = MappingProxyType({**kept, **new})
             self._values = {**{path: self._values[path] for path in kept}, **fresh}
             self.generation = generation = self.generation + 1
-            self._untold.append((TableChange(tuple(new), gone), self._table_listeners))
+            self._untold.append((TableChange(tuple(new), tuple(gone), moved), self._table_listeners))
         self._tell()
         return generation
 

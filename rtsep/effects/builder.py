@@ -31,6 +31,7 @@ class Builder:
         self._rows, self._pool, self._faults = rows, pool, faults
         self._asked = 0  # chains so far
         self._most: int | None = None  # frames that an effect may add
+        self._missing: dict[int, tuple[str, ...]] = {}  # what was said of each row
 
     def set_chain(self, number: int, chain: Any, isolated: bool, answer: Future[int]) -> None:
         """Give a row another chain; where that fails it keeps the last that could be built."""
@@ -47,8 +48,8 @@ class Builder:
             answer.set_exception(error)
 
         def built(told: Answer) -> None:
-            for line in told.missing:
-                self._faults.say(f"effects on {self._rows.names[number]}: {line}")
+            self._missing[number] = ()
+            self._say_missing(number, told)
             self._left(number, old, old_key)
             answer.set_result(told.latency)
 
@@ -132,7 +133,8 @@ class Builder:
 
     def ask_state(self, number: int, answer: Future[Any]) -> None:
         """Ask for a row's chain as it is, and keep it for a restart, unless it was turned meanwhile."""
-        row, asked = self._rows[number], Future[Answer]()
+        row, child = self._rows[number], self._pool.child(self._rows.key(number))
+        asked = self._heard(number, child)  # turned knobs may have changed its latency
         wanted, chain, turned = row.wanted, row.chain, dict(row.wanted.parameters)
         whole = self._rows.played(number) is chain
         row.stated_s = time.monotonic()
@@ -144,7 +146,7 @@ class Builder:
             _pass(told, answer, lambda said: said.state)
 
         asked.add_done_callback(kept)
-        self._pool.child(self._rows.key(number)).ask("state", asked, row=number)
+        child.ask("state", asked, row=number)
 
     def keep_states(self) -> None:
         """Ask for the states of rows whose knobs were turned, each every few seconds at the most."""
@@ -171,6 +173,7 @@ class Builder:
         def hear(told: Future[Answer]) -> None:
             if told.exception():
                 return
+            self._say_missing(number, told.result())
             try:
                 self._rows.hear(number, child.memory, told.result())
             except EffectError as error:
@@ -179,6 +182,12 @@ class Builder:
         asked = Future[Answer]()
         asked.add_done_callback(hear)
         return asked
+
+    def _say_missing(self, number: int, told: Answer) -> None:
+        for line in told.missing:
+            if line not in self._missing.get(number, ()):
+                self._faults.say(f"effects on {self._rows.names[number]}: {line}")
+        self._missing[number] = tuple(told.missing)
 
     def _turn(self, child: Child, number: int, effect: int, name: str, value: Any, asked: Future[Answer]) -> None:
         generation = self._rows[number].wanted.generation

@@ -5,6 +5,8 @@ The table stands here, and is not asked of Pedalboard, because the host's own pr
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,10 +20,16 @@ from rtsep.errors import EffectError
 # duck: the effect is faded out and in around it; anew: another one is made with it and faded in.
 Change = Literal["ramp", "jump", "duck", "anew"]
 
+PLAIN = re.compile(r"[A-Za-z0-9_]{1,64}")  # what a path of the store may hold
+
 
 @dataclass(frozen=True)
 class Knob:
-    """One parameter of an effect, by the effect's own name."""
+    """One parameter of an effect, by the effect's own name.
+
+    Raises:
+        EffectError: for what cannot be one.
+    """
 
     name: str
     unit: str
@@ -33,6 +41,20 @@ class Knob:
     change: Change = "ramp"
     words: tuple[str, ...] = ()  # what the values 0, 1, 2 mean, where they are a choice
     label: str = ""
+
+    def __post_init__(self) -> None:
+        """Check it: a plugin's process may say anything."""
+        what, log = f"parameter {self.name[:60]!r}", self.taper == "log"
+        if not PLAIN.fullmatch(self.name):
+            raise EffectError(f"{what}: its name is none that a path may hold (letters, digits and _)")
+        if not all(map(math.isfinite, (self.low, self.high, self.default, self.step))):
+            raise EffectError(f"{what}: its range, default or step is no number")
+        if not self.low <= self.default <= self.high or self.low == self.high or (log and self.low <= 0.0):
+            raise EffectError(f"{what}: {self.low:g} to {self.high:g}, {self.default:g} at first, is no range")
+        if self.taper not in ("linear", "switch", "log") or self.step <= 0.0:
+            raise EffectError(f"{what}: taper {self.taper[:40]!r} or step {self.step:g} is unknown")
+        if self.words and (self.low, self.high) != (0.0, len(self.words) - 1.0):
+            raise EffectError(f"{what}: {len(self.words)} words do not go from {self.low:g} to {self.high:g}")
 
     def parameter(self, prefix: str) -> Parameter:
         """Give its row of the store's table.

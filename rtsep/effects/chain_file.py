@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rtsep.control.macros import MacroTarget
@@ -104,18 +105,26 @@ def _with_preset(effect: EffectSettings, origin: Path) -> EffectSettings:
     return replace(effect, preset=str(preset))
 
 
-def write_chains(path: Path, chains: Mapping[str, ChainSettings]) -> None:
-    """Write chains as `read_chains` reads them.
+def write_chains(
+    path: Path,
+    chains: Mapping[str, ChainSettings],
+    macros: Mapping[str, tuple[MacroTarget, ...]] = MappingProxyType({}),
+) -> None:
+    """Write chains as `read_chains` reads them, and macros.
 
     Args:
         path: the file, which is replaced.
         chains: by the path of their strip.
+        macros: what each turns, by the path of its knob.
 
     Raises:
         EffectError: for a preset that lies elsewhere than the file does.
         ConfigError: for a file that cannot be written.
     """
     text = "".join(_table(strip, chain, path) for strip, chain in chains.items())
+    if turned := {knob.removeprefix("macros/"): targets for knob, targets in macros.items() if targets}:
+        rows = [f"{number} = [{', '.join(_inline(vars(one)) for one in turned[number])}]\n" for number in turned]
+        text += f"[macros]\n{''.join(rows)}"
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

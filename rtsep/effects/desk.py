@@ -20,12 +20,12 @@ from rtsep.control.snapshot import ChainSnapshot
 from rtsep.control.store import Change
 from rtsep.core.system import Policy
 from rtsep.effects.chain import ChainSettings
-from rtsep.effects.edits import Effects, known, moved, removed, replaced
+from rtsep.effects.edits import Effects, inserted, known, moved, moves, removed, replaced
 from rtsep.effects.guard import BUILD_S
 from rtsep.effects.keeper import RACK, Keeper
 from rtsep.effects.places import placed, places
 from rtsep.effects.rows import Level
-from rtsep.effects.tables import LOW_LATENCY, MOST_LATENCY, TABLE, chain_rows, chain_values, sounding
+from rtsep.effects.tables import LOW_LATENCY, MOST_LATENCY, TABLE, chain_rows, chain_values, sounding, values_in_beats
 from rtsep.errors import EffectError
 from rtsep.host.host import Host
 from rtsep.host.insert import counts
@@ -73,7 +73,7 @@ class EffectsDesk:
         sizes = [len(insert.rows) for insert in rig.inserts]
         firsts = accumulate(sizes, initial=0)
         self._levels = [Level(insert, first) for insert, first in zip(rig.inserts, firsts, strict=False)]
-        self.keeper = Keeper(self._levels, [one.words for one in rows], rig.clock.spec.sample_rate, self._tell, rack)
+        self.keeper = Keeper(self._levels, [one.words for one in rows], rig.clock.spec.sample_rate, self.tell, rack)
         wanted = placed(chains, rig.layout)
         self._first = [self._set(path, chain) for path, chain in wanted.items()]
         host.supervisor.start(self.keeper)
@@ -82,6 +82,7 @@ class EffectsDesk:
         self._store.subscribe(self._turn)
         for name, function, arguments in (
             ("add", self.add, (STRIP, NAME)),
+            ("insert", lambda strip, number, name: self.add(strip, name, number), (STRIP, NUMBER, NAME)),
             ("remove", self.remove, (STRIP, NUMBER)),
             ("move", self.move, (STRIP, NUMBER, Argument("to", int))),
             ("replace", self.replace, (STRIP, NUMBER, NAME)),
@@ -93,13 +94,13 @@ class EffectsDesk:
 
     # What is done ------------------------------------------------------------------------------
 
-    def add(self, strip: str, name: str) -> None:
-        """Put an effect behind those of a strip.
+    def add(self, strip: str, name: str, number: int = 0) -> None:
+        """Put an effect behind those of a strip, or where a number says: before the one that has it.
 
         Raises:
-            EffectError: for an effect that is not known.
+            EffectError: for an effect that is not known, or a number that there is not.
         """
-        self._edit(strip, lambda effects: (*effects, known(name)))
+        self._edit(strip, lambda effects: inserted(effects, number or len(effects) + 1, known(name)))
 
     def remove(self, strip: str, number: int) -> None:
         """Take an effect away.
@@ -162,6 +163,11 @@ class EffectsDesk:
         with self._lock:
             return self._chains.get(path, ChainSettings())
 
+    def chains(self) -> dict[str, ChainSettings]:
+        """Give all chains as they are now, by the path of their strip in full."""
+        with self._lock:
+            return dict(self._chains)
+
     @property
     def notice(self) -> str:
         """What went wrong lately, for some seconds, in one line; else nothing."""
@@ -175,9 +181,7 @@ class EffectsDesk:
 
     def seen(self) -> tuple[ChainSnapshot, ...]:
         """Give what is to be seen of all chains."""
-        with self._lock:
-            chains = dict(self._chains)
-        return tuple(self._seen(path, chain) for path, chain in chains.items())
+        return tuple(self._seen(path, chain) for path, chain in self.chains().items())
 
     def _seen(self, path: str, chain: ChainSettings) -> ChainSnapshot:
         row = self._rows[path]
@@ -225,13 +229,14 @@ class EffectsDesk:
         prefix = f"{path}/effects"
         rows = chain_rows(chain, prefix)
         values = chain_values(chain, prefix, rows, self._store.get(TEMPO))
-        self._shown[path] = self._store.edit((prefix,), rows, values)
+        gone_to = moves(self._chains.get(path, ChainSettings()).effects, chain.effects, prefix)
+        self._shown[path] = self._store.edit((prefix,), rows, values, gone_to)
         self._chains = {name: one for name, one in {**self._chains, path: chain}.items() if one.effects}
 
     def _done(self, path: str, chain: ChainSettings, edit: int, built: Future[int]) -> None:
         error = built.exception()
         if error:
-            self._tell(f"effects on {path}: {error}")
+            self.tell(f"effects on {path}: {error}")
         with self._lock:
             if self._building.get(path) == edit:  # else another one is being built
                 del self._building[path]
@@ -264,26 +269,15 @@ class EffectsDesk:
             self._watch(self.keeper.set_parameter(self._rows[path], place, name, change.value))
 
     def _follow_tempo(self, tempo_bpm: float) -> None:
-        with self._lock:
-            chains = dict(self._chains)
-        turned: dict[str, float] = {}
-        for path, chain in chains.items():
-            prefix = f"{path}/effects"
-            values = chain_values(chain, prefix, chain_rows(chain, prefix), tempo_bpm)
-            in_beats = {
-                f"{prefix}/{number}/{name}"
-                for number, effect in enumerate(chain.effects, 1)
-                for name, value in effect.values.items()
-                if isinstance(value, str)
-            }
-            turned |= {knob: value for knob, value in values.items() if knob in in_beats}
+        turned = values_in_beats(self.chains(), tempo_bpm)
         if turned:
             self._store.set_many(turned, TEMPO_ORIGIN)
 
     def _watch(self, asked: Future[Any]) -> None:
-        asked.add_done_callback(lambda told: self._tell(str(told.exception())) if told.exception() else None)
+        asked.add_done_callback(lambda told: self.tell(str(told.exception())) if told.exception() else None)
 
-    def _tell(self, line: str) -> None:
+    def tell(self, line: str) -> None:
+        """Show a line for some seconds."""
         self._notices.append((time.monotonic(), line))
 
     def follow(self) -> None:
@@ -302,14 +296,14 @@ class EffectsDesk:
         error = told.exception()
         self._impossible = str(error) if error else ""
         if error and self._chains:
-            self._tell(str(error))
+            self.tell(str(error))
 
     def _prepare(self) -> None:
         """Before the sound: chains are there from its first frame."""
         asked: list[Future[Any]] = [*self._first, *self._slacks]
         _, late = wait(asked, BUILD_S)
         if late:
-            self._tell(f"effects are still being loaded after {BUILD_S:g} s; it begins without them")
+            self.tell(f"effects are still being loaded after {BUILD_S:g} s; it begins without them")
         for told in self._slacks:
             if self._chains and told.done() and (error := told.exception()):
                 raise error

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtsep.effects.effect import open_plugin
+from rtsep.effects.hosted_plugin import open_plugin
 from rtsep.errors import EffectError, one_line
 
 RATE, HOP = 48_000, 256

@@ -55,6 +55,17 @@ def moved(effects: Effects, number: int, to: int) -> Effects:
     return (*others[: to - 1], at(effects, number), *others[to - 1 :])
 
 
+def inserted(effects: Effects, number: int, effect: EffectSettings) -> Effects:
+    """Put an effect before one, or behind the last.
+
+    Raises:
+        EffectError: for a number that there is not.
+    """
+    if not 1 <= number <= len(effects) + 1:
+        raise EffectError(f"there is no place {number}; the chain has {len(effects)} effects, counted from 1")
+    return (*effects[: number - 1], effect, *effects[number - 1 :])
+
+
 def replaced(effects: Effects, number: int, effect: EffectSettings) -> Effects:
     """Put another effect in the place of one.
 
@@ -63,3 +74,22 @@ def replaced(effects: Effects, number: int, effect: EffectSettings) -> Effects:
     """
     at(effects, number)
     return (*effects[: number - 1], effect, *effects[number:])
+
+
+def moves(before: Effects, after: Effects, prefix: str) -> dict[str, str]:
+    """Say where effects have gone: one is itself, or one of its kind in its place.
+
+    Args:
+        before: the chain as it was.
+        after: as it is.
+        prefix: the strip's path and `/effects`.
+
+    Returns:
+        Paths of effects, from those of before to those of now.
+    """
+    found = {old: new for old, one in enumerate(before) for new, other in enumerate(after) if one is other}
+    taken = set(found.values())
+    for number, (one, other) in enumerate(zip(before, after, strict=False)):
+        if number not in found and number not in taken and one.source == other.source:
+            found[number] = number
+    return {f"{prefix}/{old + 1}": f"{prefix}/{new + 1}" for old, new in found.items()}

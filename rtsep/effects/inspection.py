@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -17,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from rtsep.effects.catalogue import Change, Knob
-from rtsep.effects.effect import latency_of, open_plugin, settle
+from rtsep.effects.catalogue import PLAIN, Change, Knob
+from rtsep.effects.effect import settle
+from rtsep.effects.hosted_plugin import latency_of, open_plugin
 from rtsep.effects.latency import TIME, decide, doubtful, hear
 from rtsep.effects.records import Description
 from rtsep.errors import EffectError, one_line
@@ -27,7 +27,6 @@ RATES = (44_100, 48_000)
 HOP = 256
 BLOCKS = (64, 256, 1024)
 REPEATS = 50
-PLAIN = re.compile(r"[A-Za-z0-9_]{1,64}")  # what a path of the store may hold
 CONTINUOUS = 100  # more steps than that are none
 MOST_WORDS = 64
 
@@ -64,13 +63,14 @@ def describe(path: Path, name: str) -> Description:
     plugin = open_plugin(path, name)
     channels = _channels(plugin)
     knobs = tuple(_knobs(plugin))
-    latency, basis = {}, ""
+    latency, reported, basis = {}, {}, ""
     for rate in RATES:
         settle(plugin, plugin.name, rate, HOP, channels)
+        reported[str(rate)] = latency_of(plugin)
         latency[str(rate)], basis = _latency(plugin, knobs, rate, channels)
     cpu = {str(frames): _cpu_us(plugin, frames, channels) for frames in BLOCKS}
     about = (plugin.name, plugin.manufacturer_name, plugin.version, plugin.category, plugin.identifier)
-    return Description(*about, channels, knobs, latency, basis, cpu)
+    return Description(*about, channels, knobs, latency, reported, basis, cpu)
 
 
 def _channels(plugin: Any) -> int:

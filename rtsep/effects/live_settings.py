@@ -9,11 +9,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from rtsep.control.actions import Argument
 from rtsep.control.macros import Macros, MacroTarget
 from rtsep.core.config import read_settings
 from rtsep.effects.chain import ChainSettings
 from rtsep.effects.chain_file import ChainFile, chains_of
 from rtsep.effects.desk import EffectsDesk
+from rtsep.effects.saving import Saving
 from rtsep.errors import EffectError
 from rtsep.host.host import Host
 from rtsep.host.options import LiveOptions
@@ -33,6 +35,7 @@ class LiveEffects:
     chains: Mapping[str, ChainSettings] = field(default_factory=lambda: MappingProxyType({}))
     macros: Mapping[str, tuple[MacroTarget, ...]] = field(default_factory=lambda: MappingProxyType({}))
     wanted: bool = False  # whether there are to be places for chains, if only to add some while it plays
+    folder: Path = Path()  # of the file that they came from; what is saved goes there
 
     def attach(self, host: Host) -> None:
         """Bring chains and macros to a host that does not play yet.
@@ -43,10 +46,11 @@ class LiveEffects:
         Raises:
             RtsepError: for what cannot be.
         """
-        if self.wanted:
-            EffectsDesk(host, self.chains)
-        if self.macros:
-            Macros(host.store, {_number(name): targets for name, targets in self.macros.items()})
+        desk = EffectsDesk(host, self.chains) if self.wanted else None
+        targets = {_number(name): row for name, row in self.macros.items()}
+        macros = Macros(host.store, targets, desk.tell) if desk else Macros(host.store, targets)
+        if desk:
+            host.actions.register("effects/save", Saving(desk, macros, self.folder).save, (Argument("file", str),))
 
 
 def _number(name: str) -> int:
@@ -85,7 +89,9 @@ def read_effects(path: Path | None, others: LiveEffects) -> LiveEffects:
     found = others
     if path:
         own = _effects(read_settings(path, ChainFile), path)
-        found = LiveEffects({**others.chains, **own.chains}, {**others.macros, **own.macros}, wanted=True)
+        found = LiveEffects(
+            {**others.chains, **own.chains}, {**others.macros, **own.macros}, wanted=True, folder=path.parent
+        )
     installed = importlib.util.find_spec("pedalboard") is not None
     if found.wanted and not installed:
         raise EffectError("effects need Pedalboard, which is not installed; pip install 'rtsep[plugins]'")
@@ -95,4 +101,4 @@ def read_effects(path: Path | None, others: LiveEffects) -> LiveEffects:
 def _effects(values: Mapping[str, Any], path: Path) -> LiveEffects:
     tables = ChainFile(**{name: value for name, value in values.items() if name in TABLES})
     chains = chains_of(tables, path)
-    return LiveEffects(chains, tables.macros, bool(chains))
+    return LiveEffects(chains, tables.macros, bool(chains), path.parent if chains else Path())

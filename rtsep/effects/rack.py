@@ -6,6 +6,7 @@ the loop through a queue, and taken at the beginning of a hop.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
@@ -16,13 +17,16 @@ import numpy as np
 from rtsep.core.records import RecordError, convert
 from rtsep.effects.catalogue import checked
 from rtsep.effects.chain import ChainSettings, EffectSettings
-from rtsep.effects.effect import Block, Effect, Placeholder, open_effect
+from rtsep.effects.effect import Block, Effect, Placeholder
+from rtsep.effects.hosted_plugin import HostedPlugin, open_effect
 from rtsep.effects.records import Records
 from rtsep.effects.running import Placed, RunningChain
+from rtsep.effects.slot import RAMP_S
 from rtsep.errors import EffectError
 from rtsep.host.alignment import too_slow
 
 TEMPO_BPM = 120.0  # of times in beats that nobody has made numbers
+TURNED_S = 2 * RAMP_S  # after which a knob is where it was turned to
 NOT_LOADED = "crashed each time it was loaded; it is left out until it is switched on again"
 
 
@@ -54,6 +58,8 @@ class Rack:
         self._wanted: dict[int, tuple[Placed, ...]] = {}
         self._running: dict[int, RunningChain] = {}
         self._most: dict[int, int | None] = {}  # frames that an effect may add, by row
+        self._turned_s: dict[int, float] = {}  # when a plugin's knob was turned last, by row
+        self._gone: list[RunningChain] = []  # rows' chains of before
 
     def process(self, row: int, block: Block) -> Block:
         """Take one hop of a row through its chain; the loop's thread.
@@ -72,13 +78,14 @@ class Rack:
         running = self._running.get(row)
         return sound if running is None else running.process(sound)
 
-    def set_chain(self, row: int, chain: ChainSettings | Mapping[str, Any] | None) -> int:
+    def set_chain(self, row: int, chain: ChainSettings | Mapping[str, Any] | None, again: bool = True) -> int:
         """Build a chain and hand it over; effects that stay keep their state, wherever they go.
 
         Args:
             row: which.
             chain: what is wanted, as settings or in plain values; an effect that cannot be opened is a placeholder,
                 and among `missing`. None takes the chain away at once, for a row that is not played any more.
+            again: whether effects that failed are tried again.
 
         Returns:
             The latency of the row from now on, in frames.
@@ -86,9 +93,10 @@ class Rack:
         Raises:
             EffectError: for a chain that is none.
         """
+        self._collect()
         if chain is None:
+            self._gone += [self._running.pop(row)] if row in self._running else []
             self._wanted.pop(row, None)
-            self._running.pop(row, None)
             return 0
         if not isinstance(chain, ChainSettings):
             try:
@@ -104,11 +112,15 @@ class Rack:
         for number, (one, wanted) in enumerate(zip(kept, chain.effects, strict=True)):
             if one is None or (changes := _changes(one, wanted)) is None:
                 placed.append(self._opened(row, number, wanted))
+            elif one.effect.aged() and not changes:
+                placed.append(replace(self._opened(row, number, one.effect.settings(wanted)), settings=wanted))
             else:
                 placed.append(Placed(one.effect, wanted, number))
                 turns += [(one.effect, name, one.effect.raw(name, value)) for name, value in changes.items()]
+        if any(isinstance(effect, HostedPlugin) for effect, _, _ in turns):
+            self._turned_s[row] = time.monotonic()
         self._wanted[row] = tuple(placed)
-        running.news.append(partial(running.aim, self._played(row)))
+        running.news.append(partial(running.aim, self._played(row), again))
         running.news.extend(partial(running.turn, *turn) for turn in turns)
         self._running[row] = running
         return self.latency(row)
@@ -139,7 +151,7 @@ class Rack:
             if not isinstance(one.effect, Placeholder):
                 checked(one.effect.name, one.effect.knobs, {name: value})
         own = [each.settings for each in wanted]
-        return self.set_chain(row, ChainSettings((*own[:effect], settings, *own[effect + 1 :])))
+        return self.set_chain(row, ChainSettings((*own[:effect], settings, *own[effect + 1 :])), again=False)
 
     def limit(self, row: int, most: int | None) -> None:
         """Play only the effects that are late by no more than so many frames; the others stay open.
@@ -163,7 +175,16 @@ class Rack:
         return tuple(one.effect.latency for one in self._wanted.get(row, ()))
 
     def state(self, row: int) -> dict[str, Any]:
-        """Give plain values from which a row's chain can be made again, with the states of its plugins."""
+        """Give plain values from which a row's chain can be made again, with the states of its plugins.
+
+        An effect whose latency has become another one, as its knobs were turned, is made again here.
+        """
+        self._collect()
+        left_s = self._turned_s.pop(row, -TURNED_S) + TURNED_S - time.monotonic()
+        if left_s > 0.0:
+            time.sleep(left_s)
+        if any(one.effect.aged() for one in self._wanted.get(row, ())):
+            self.set_chain(row, ChainSettings(tuple(one.settings for one in self._wanted[row])), again=False)
         return asdict(ChainSettings(tuple(one.effect.settings(one.settings) for one in self._wanted.get(row, ()))))
 
     def missing(self, row: int) -> tuple[str, ...]:
@@ -175,6 +196,12 @@ class Rack:
         wanted, most = self._wanted.get(row, ()), self._most.get(row)
         late = too_slow(self.latencies(row), most) if most is not None else (False,) * len(wanted)
         return tuple(one for one, left_out in zip(wanted, late, strict=True) if not left_out)
+
+    def _collect(self) -> None:
+        """Let go of what the loop is done with: plugins are never taken down on the thread that plays."""
+        for running in self._running.values():
+            running.gone.clear()
+        self._gone = [running for running in self._gone if running.busy]
 
     def _opened(self, row: int, place: int, wanted: EffectSettings) -> Placed:
         if wanted.barred:

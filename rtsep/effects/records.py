@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,16 +16,24 @@ import platformdirs
 
 from rtsep.core.records import RecordError, convert
 from rtsep.effects.catalogue import BUILTINS, Knob
+from rtsep.effects.chain import LONGEST_NAME
 from rtsep.errors import EffectError
 
-FORMAT = 1
+FORMAT = 2
 MAX_BYTES = 50_000_000  # of the file of records
 MAX_PLUGIN_BYTES = 4_000_000_000  # of a bundle
+LATEST = 1_000_000  # frames of latency are none
+
+Stamp = tuple[int, int, int, int]  # times of a file's last changes, its size and number
 
 
 @dataclass(frozen=True)
 class Description:
-    """A plugin, as its scan found it."""
+    """A plugin, as its scan found it.
+
+    Raises:
+        EffectError: for what no plugin can have.
+    """
 
     name: str
     maker: str = ""
@@ -32,9 +42,33 @@ class Description:
     identifier: str = ""
     channels: int = 2  # 1: it runs twice on a stereo strip
     knobs: tuple[Knob, ...] = ()
-    latency: dict[str, int] = field(default_factory=dict)  # in frames, by the rate in Hz
+    latency: dict[str, int] = field(default_factory=dict)  # in frames, by the rate in Hz, as it came
+    reported: dict[str, int] = field(default_factory=dict)  # the same, as the plugin itself said then
     latency_basis: str = ""  # in words
     cpu_us: dict[str, float] = field(default_factory=dict)  # for a block, by its frames
+
+    def __post_init__(self) -> None:
+        """Check it: it was a plugin's process that said so."""
+        knobs = [knob.name for knob in self.knobs]
+        frames = [*self.latency.values(), *self.reported.values()]
+        if not (0 < len(self.name) <= LONGEST_NAME and self.name.isprintable()):
+            raise EffectError(f"a plugin is called {self.name[:40]!r}; a name has 1 to {LONGEST_NAME} characters")
+        if self.channels not in (1, 2):
+            raise EffectError(f"{self.name} has {self.channels} channels; 1 and 2 are allowed")
+        if wrong := [one for one in frames if not 0 <= one < LATEST]:
+            raise EffectError(f"{self.name} is {wrong[0]} frames late; allowed are 0 to {LATEST - 1}")
+        if not all(0.0 <= one < math.inf for one in self.cpu_us.values()):
+            raise EffectError(f"{self.name} takes times that are none: {list(self.cpu_us.values())}")
+        if len(set(knobs)) < len(knobs):
+            raise EffectError(f"{self.name} has two parameters of one name")
+
+    def unreported(self, rate: int) -> int:
+        """Give what the scan measured beyond what the plugin reported then.
+
+        Args:
+            rate: in Hz; 0 frames for one at which it was not scanned.
+        """
+        return self.latency.get(str(rate), 0) - self.reported.get(str(rate), 0)
 
 
 @dataclass(frozen=True)
@@ -56,14 +90,14 @@ class Records:
     format: int = FORMAT
 
     def find(self, name: str, path: str = "") -> tuple[Record, Description]:
-        """Find a plugin that may be opened: its file is accepted, and has the bytes that were scanned.
+        """Find a plugin whose file the scan accepted; `trusted` says whether it may be opened.
 
         Args:
             name: the plugin's.
             path: of its file; empty: whichever has it.
 
         Raises:
-            EffectError: for one that is unknown, refused or changed; it says what to do.
+            EffectError: for one that is unknown or refused; it says what to do.
         """
         wanted = str(Path(path).expanduser().resolve()) if path else ""
         if wanted and wanted not in self.files:
@@ -84,7 +118,19 @@ class Records:
         if len(found) > 1:
             places = ", ".join(record.path for record, _ in found)
             raise EffectError(f"{name} is the name of several plugins; give the path of one: {places}")
-        record, plugin = found[0]
+        return found[0]
+
+    def trusted(self, name: str, path: str = "") -> tuple[Record, Description]:
+        """Find a plugin that may be opened: its file is accepted, and has the bytes that were scanned.
+
+        Args:
+            name: the plugin's.
+            path: of its file; empty: whichever has it.
+
+        Raises:
+            EffectError: for one that is unknown, refused or changed; it says what to do.
+        """
+        record, plugin = self.find(name, path)
         if digest(Path(record.path)) != record.sha256:
             raise EffectError(f"{name}: {record.path} is not what was scanned; run `rtsep effects scan {record.path}`")
         return record, plugin
@@ -106,17 +152,24 @@ def read_records(path: Path | None = None) -> Records:
     """
     place = path or records_path()
     try:
-        if place.stat().st_size > MAX_BYTES:
-            raise EffectError(f"{place} is larger than {MAX_BYTES} bytes; delete it, and scan again")
-        entries = json.loads(place.read_text(encoding="utf-8"))
-        if not isinstance(entries, dict) or entries.get("format") != FORMAT:
-            return Records()  # of another release: scanned anew
-        return convert(entries, Records)
+        return _read(place, _stamp(place))
     except FileNotFoundError:
         return Records()
     except OSError as error:
         raise EffectError(f"{place}: what was scanned cannot be read ({error.strerror})") from error
-    except (ValueError, RecordError) as error:
+
+
+@lru_cache(maxsize=4)
+def _read(place: Path, stamp: Stamp) -> Records:
+    """Read a file of records; one that has not changed since is not read again."""
+    if stamp[2] > MAX_BYTES:
+        raise EffectError(f"{place} is larger than {MAX_BYTES} bytes; delete it, and scan again")
+    try:
+        entries = json.loads(place.read_text(encoding="utf-8"))
+        if not isinstance(entries, dict) or entries.get("format") != FORMAT:
+            return Records()  # of another release: scanned anew
+        return convert(entries, Records)
+    except (ValueError, RecordError, EffectError) as error:
         raise EffectError(f"{place} is damaged ({error}); delete it, and run `rtsep effects scan`") from error
 
 
@@ -159,18 +212,30 @@ def digest(path: Path) -> str:
     Raises:
         EffectError: for one that cannot be read, or is too large to be one.
     """
-    whole, size = hashlib.sha256(), 0
     try:
-        for file in _files(path):
-            size += file.stat().st_size
-            if size > MAX_PLUGIN_BYTES:
-                raise EffectError(f"{path} is larger than {MAX_PLUGIN_BYTES} bytes; that is no plugin")
-            with file.open("rb") as content:
-                own = hashlib.file_digest(content, "sha256").hexdigest()
-            whole.update(f"{file.relative_to(path).as_posix()}\0{own}\n".encode())
+        files = tuple((file, _stamp(file)) for file in _files(path))
+        if sum(stamp[2] for _, stamp in files) > MAX_PLUGIN_BYTES:
+            raise EffectError(f"{path} is larger than {MAX_PLUGIN_BYTES} bytes; that is no plugin")
+        return _digest(path, files)
     except OSError as error:
         raise EffectError(f"{error.filename or path} cannot be read ({error.strerror})") from error
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, files: tuple[tuple[Path, Stamp], ...]) -> str:
+    """The digest of files that are as their stamps say; it is not reckoned again while they are."""
+    whole = hashlib.sha256()
+    for file, _ in files:
+        with file.open("rb") as content:
+            own = hashlib.file_digest(content, "sha256").hexdigest()
+        whole.update(f"{file.relative_to(path).as_posix()}\0{own}\n".encode())
     return whole.hexdigest()
+
+
+def _stamp(file: Path) -> Stamp:
+    """What changes whenever a file does; who writes to it cannot set the time of its last change of state."""
+    about = file.stat()
+    return about.st_mtime_ns, about.st_ctime_ns, about.st_size, about.st_ino
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -23,7 +23,7 @@ class Placed:
 
 
 class RunningChain:
-    """The slots of one row; only `news` is touched by the thread that builds.
+    """The slots of one row; only `news` and `gone` are touched by the thread that builds.
 
     Args:
         rate: in Hz.
@@ -33,6 +33,8 @@ class RunningChain:
 
     def __init__(self, rate: int, channels: int, mark: Callable[[int], None]) -> None:
         self.news: deque[Callable[[], None]] = deque()  # done at the beginning of the next hop
+        self.gone: deque[object] = deque()  # what is not played any more; who builds lets go of it
+        self.busy = False  # in a hop
         self.target: tuple[Placed, ...] = ()
         self.slots: list[Slot] = []
         self._rate, self._channels, self._mark, self._started = rate, channels, mark, False
@@ -49,8 +51,17 @@ class RunningChain:
         Raises:
             UnsoundError: for an effect that has just failed, once the others have done the hop.
         """
+        self.busy = True
+        try:
+            return self._process(block)
+        finally:
+            self.busy = False
+
+    def _process(self, block: Block) -> Block:
         while self.news:
-            self.news.popleft()()
+            news = self.news.popleft()
+            news()
+            self.gone.append(news)
         if any(slot.gone for slot in self.slots):
             self._arrange()
         self._started = True
@@ -65,18 +76,21 @@ class RunningChain:
             raise UnsoundError(failed.place, failed.fault)
         return block
 
-    def aim(self, target: tuple[Placed, ...]) -> None:
+    def aim(self, target: tuple[Placed, ...], again: bool = False) -> None:
         """Go over to other effects; those that are in both stay, or move where they must.
 
         Args:
             target: what is wanted.
+            again: whether effects that failed are tried again, unless they are bypassed.
         """
+        self.gone.append(self.target)
         self.target = target
         self._arrange()
         for slot in self.slots:
             for one in target:
                 if one.effect is slot.effect:
                     slot.switch(one.settings.bypass)
+                    slot.fault = 0 if again and not slot.bypass else slot.fault
 
     def turn(self, effect: Effect, name: str, raw: float) -> None:
         """Turn a knob of an effect; one that is not played just now is set at once.
@@ -97,6 +111,7 @@ class RunningChain:
         for slot in self.slots:
             if slot.gone:
                 slot.finish()
+                self.gone.append(slot)
         slots = [slot for slot in self.slots if not slot.gone]
         place = {id(one.effect): one.place for one in self.target}
         known = [slot for slot in slots if id(slot.effect) in place and not slot.leaving]

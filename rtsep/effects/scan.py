@@ -148,6 +148,6 @@ def _read(text: bytes) -> _Answer:
             raise RecordError(f"more than {MAX_ANSWER} bytes")
         told: Any = json.loads(text)
         answer = convert(told, _Answer)
-    except (ValueError, RecordError) as error:
+    except (ValueError, RecordError, EffectError) as error:
         return _Answer(error=f"gave no description ({' '.join(str(error).split())[:120]})")
     return answer if answer.error or answer.plugins else _Answer(error="has no plugin in it")

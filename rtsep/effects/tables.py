@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from rtsep.control.parameters import Parameter
@@ -94,8 +94,29 @@ def chain_values(chain: ChainSettings, prefix: str, table: Iterable[Parameter], 
     """
     found: dict[str, float] = {}
     for number, effect in enumerate(chain.effects, 1):
-        numbers = _numbers(effect, _knobs(effect), tempo_bpm) if _knobs(effect) else {}
+        knobs = _knobs(effect)
+        numbers = _numbers(effect, knobs, tempo_bpm) if knobs else {}
         found |= {f"{prefix}/{number}/{name}": value for name, value in numbers.items()}
         found[f"{prefix}/{number}/bypass"] = float(effect.bypass)
     paths = {row.path for row in table}
     return {path: value for path, value in found.items() if path in paths}
+
+
+def values_in_beats(chains: Mapping[str, ChainSettings], tempo_bpm: float) -> dict[str, float]:
+    """Give the values of all times that are in beats, by path.
+
+    Args:
+        chains: by the path of their strip.
+        tempo_bpm: beats per minute.
+
+    Raises:
+        EffectError: for a time in beats of what is no time.
+    """
+    found: dict[str, float] = {}
+    for path, chain in chains.items():
+        for number, effect in enumerate(chain.effects, 1):
+            if in_beats := {name for name, value in effect.values.items() if isinstance(value, str)}:
+                knobs = _knobs(effect)
+                values = _numbers(effect, knobs, tempo_bpm) if knobs else {}
+                found |= {f"{path}/effects/{number}/{name}": values[name] for name in in_beats & values.keys()}
+    return found

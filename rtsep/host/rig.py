@@ -30,6 +30,7 @@ from rtsep.host.stage import Stage, StemStages, total_latency
 
 RING_S = 0.5  # capacity of the rings to and from the signal path, at the least
 FREEWHEEL_PACE_S = 0.001
+TAIL_S, SILENT = 10.0, 10.0 ** (-90.0 / 20.0)  # how long the end of a file waits for its effects, and for what
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,12 @@ class Rig:
 
     @property
     def played_out(self) -> bool:
-        """Whether every deck's file has been heard to its end."""
+        """Whether every deck's file has been heard to its end, and what its effects add to it."""
         # The tail is counted as it is taken in; one block more and all of it has been played.
-        played = self.latency.total + self.audio.block
-        return all(deck.tail is not None and deck.tail >= played for deck in self.decks)
+        played, tails = self.latency.total + self.audio.block, [deck.tail for deck in self.decks]
+        if self.latency.effects and float(self.mixer.meters.peaks[-1]) > SILENT:  # an echo or a reverb
+            played += round(TAIL_S * self.clock.spec.sample_rate)
+        return all(tail is not None and tail >= played for tail in tails)
 
     @property
     def seconds(self) -> float:

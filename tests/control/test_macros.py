@@ -52,6 +52,32 @@ def test_what_is_not_there_is_left_out_until_it_is(store: Store) -> None:
     assert store.get(f"{DRUMS}/pan") == 1.0 and store.failure == ""
 
 
+def test_a_macro_follows_its_effect_and_ends_with_it(store: Store) -> None:
+    effects = f"{DRUMS}/effects"
+    said: list[str] = []
+    knobs = [Parameter(f"{effects}/{number}/mix", "", 0.0, 1.0, 0.0, "Mix") for number in (1, 2)]
+    store.add(knobs)
+    Macros(store, {1: (MacroTarget(f"{effects}/2/mix", 0.0, 1.0),)}, said.append)
+    swapped = {f"{effects}/1": f"{effects}/2", f"{effects}/2": f"{effects}/1"}
+    store.edit((effects,), knobs, moved=swapped)
+    store.set("macros/1", 0.5)
+    assert (store.get(f"{effects}/1/mix"), store.get(f"{effects}/2/mix")) == (0.5, 0.0)
+    store.edit((effects,), knobs, moved={f"{effects}/2": f"{effects}/1"})
+    store.set("macros/1", 1.0)
+    assert (store.get(f"{effects}/1/mix"), store.get(f"{effects}/2/mix")) == (0.0, 0.0)
+    assert said == [f"macros/1 does not turn {effects}/1/mix any more: its effect was taken away"]
+
+
+def test_one_that_cannot_be_turned_keeps_the_others_from_nothing(store: Store) -> None:
+    path = f"{DRUMS}/effects/1/drive_db"
+    said: list[str] = []
+    Macros(store, {1: (MacroTarget(path, 0.0, 90.0), MacroTarget(f"{DRUMS}/pan", 0.0, 1.0))}, said.append)
+    store.add([Parameter(path, "dB", 0.0, 40.0, 5.0, "Drive")])
+    store.set("macros/1", 0.5)
+    assert (store.get(path), store.get(f"{DRUMS}/pan"), store.failure) == (5.0, 0.5, "")
+    assert len(said) == 1 and "drive_db = 90 is out of range" in said[0]
+
+
 def test_what_a_macro_cannot_be(store: Store) -> None:
     with pytest.raises(ParameterError, match="there are 8"):
         Macros(store, {9: ()})

@@ -69,7 +69,7 @@ def test_listeners_hear_of_it_in_the_order_of_changes(store: Store) -> None:
     store.edit((EFFECTS,), [knob(f"{EFFECTS}/1/mix")])
     store.remove("no/such/path")
     assert told == [
-        TableChange((path,), ()), Change(path, 6.0, ""), TableChange((f"{EFFECTS}/1/mix",), (path,))
+        TableChange((path,), ()), Change(path, 6.0, "", 1), TableChange((f"{EFFECTS}/1/mix",), (path,))
     ]  # fmt: skip
     end()
     store.remove(EFFECTS)

@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rtsep.control.macros import Macros, MacroTarget
 from rtsep.effects.chain import ChainSettings, EffectSettings
 from rtsep.effects.desk import EffectsDesk
+from rtsep.effects.live_settings import LiveEffects, read_effects
 from rtsep.effects.places import placed, places
+from rtsep.effects.saving import Saving
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import EffectError, ParameterError
 from rtsep.host.host import Host
@@ -94,6 +97,7 @@ def test_strips_decks_buses_and_the_master_are_aligned_to_the_frame(tmp_path: Pa
     strip = at - slack - reported["buses/reverb"]
     assert [int(track.argmax()) for track in tracks] == [strip] * 4 + [at] * 4 + [1000 + latency.total] * 2
     assert tracks[8, 1000 + latency.total] == pytest.approx(0.1 * 1.25, rel=1e-3), "both stems, and the send"
+    print(desk.seen())
     assert all(one.dry == 0 and one.sent > 0 for one in desk.seen())
 
 
@@ -157,6 +161,58 @@ def test_what_cannot_be_done_is_said(desk: EffectsDesk) -> None:
     with pytest.raises(EffectError, match="no effect 1; the chain has 0"):
         run("effects/remove", "master", 1)
     assert desk.seen() == ()
+
+
+def test_an_effect_comes_where_it_is_wanted_and_macros_follow(desk: EffectsDesk) -> None:
+    run, store = desk._host.actions.run, desk._store
+    run("effects/add", "stems/vocals", "Reverb")
+    Macros(store, {1: (MacroTarget("stems/vocals/effects/1/room_size", 0.0, 1.0),)}, desk.tell)
+    run("effects/insert", "stems/vocals", 1, "Reverb")
+    store.set("macros/1", 0.75)
+    assert [one.values for one in desk.chain("stems/vocals").effects] == [{}, {"room_size": 0.75}]
+    run("effects/move", "stems/vocals", 2, 1)
+    store.set("macros/1", 0.25)
+    assert [one.values for one in desk.chain("stems/vocals").effects] == [{"room_size": 0.25}, {}]
+    run("effects/remove", "stems/vocals", 1)
+    store.set("macros/1", 1.0)
+    assert desk.chain("stems/vocals").effects[0].values == {} and "does not turn" in desk.notice
+    with pytest.raises(EffectError, match="there is no place 3; the chain has 1 effects"):
+        run("effects/insert", "stems/vocals", 3, "Reverb")
+
+
+def test_chains_are_saved_in_one_folder_and_over_nothing(desk: EffectsDesk, tmp_path: Path) -> None:
+    run, store = desk._host.actions.run, desk._store
+    echo = EffectSettings("Delay", values={"delay_seconds": "1/4 beat"})
+    desk._edit("buses/delay", lambda _: (echo,))
+    run("effects/add", "stems/vocals", "Reverb")
+    store.set("stems/vocals/effects/1/room_size", 0.9)
+    targets = (MacroTarget(f"{VOCALS}/effects/1/room_size", 0.0, 1.0),)
+    saving = Saving(desk, Macros(store, {3: targets}), tmp_path)
+    saving.save("mine.toml")
+    found = read_effects(tmp_path / "mine.toml", LiveEffects())
+    assert found.chains == {VOCALS: desk.chain(VOCALS), "buses/delay": chain(echo)} and found.macros == {"3": targets}
+    with pytest.raises(EffectError, match=r"there is a .*mine\.toml already; choose another name"):
+        saving.save("mine.toml")
+    (tmp_path / "link.toml").symlink_to(tmp_path / "elsewhere.toml")
+    with pytest.raises(EffectError, match="already"):
+        saving.save("link.toml")
+    for name in ("../x.toml", "/tmp/x.toml", "x", "", "..", ".toml", "x.py", "a\nb.toml"):
+        with pytest.raises(EffectError, match="is no name for a file of chains"):
+            saving.save(name)
+
+
+@pytest.mark.parametrize("freewheel", [True, False])
+def test_a_tail_rings_out_at_the_end_of_the_file(tmp_path: Path, freewheel: bool) -> None:
+    echo = EffectSettings("Delay", values={"delay_seconds": 0.4, "feedback": 0.0, "mix": 1.0})
+    engine = IdentityEngine(stateful_spec(), (0.25, 0.75))
+    sound = noise(RATE // 2, level=0.3)
+    host, clock = decks_host(tmp_path, engine, {"a": sound}, WHERE, RATE, inserts=True, freewheel=freewheel)
+    EffectsDesk(host, {"stems/vocals": chain(echo)})
+    play(host)
+    heard = np.abs(clock.captured[:, 0])
+    end = sound.shape[1] + int(0.4 * RATE) + host.rig.latency.total
+    assert heard[end - RATE // 10 : end].max() > 0.01
+    assert heard[end + 10 :].max() < 1e-6
 
 
 def test_times_in_beats_follow_the_tempo(desk: EffectsDesk) -> None:

@@ -224,6 +224,9 @@ class Odd:
     def __init__(self, way: str) -> None:
         self.way, self.blocks = way, 0
 
+    def aged(self) -> bool:
+        return False
+
     def process(self, block: Sound) -> Sound:
         self.blocks += 1
         if self.blocks != 10:
@@ -260,6 +263,12 @@ def test_an_effect_that_fails_is_named_once_and_left_out_without_a_step(
     rack.set_parameter(0, 0, "bypass", 0.0)  # switched on again
     again = played(rack, sound)
     np.testing.assert_array_equal(again[:, -HOP:], -sound[:, -HOP:])
+    odd.blocks = 9
+    with pytest.raises(UnsoundError):
+        rack.process(0, sound[:, :HOP])
+    np.testing.assert_array_equal(played(rack, sound)[:, -HOP:], sound[:, -HOP:])
+    rack.set_chain(0, chain(EffectSettings("Odd")))  # as `effects/switch_on` does
+    np.testing.assert_array_equal(played(rack, sound)[:, -HOP:], -sound[:, -HOP:])
 
 
 @pytest.mark.parametrize("numbers", [[0, 1, 2], [2, 1, 0], [1, 2, 0], [3, 0, 1, 4, 2], [], [5]])

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import platform
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,12 +16,12 @@ from rtsep.errors import EffectError
 from tests.support.plugins import bad_plugin, real_plugin
 
 pytest.importorskip("pedalboard")
-pytestmark = pytest.mark.slow
 on_this_machine = pytest.mark.skipif(
     platform.machine() != "x86_64" or platform.system() != "Linux", reason="bundles are made for x86-64 Linux"
 )
 
 
+@pytest.mark.slow
 @on_this_machine
 def test_a_folder_of_good_and_bad_files(tmp_path: Path) -> None:
     shutil.copytree(real_plugin("ZamComp"), tmp_path / "inner" / "ZamComp.vst3")
@@ -48,6 +52,7 @@ def test_a_folder_of_good_and_bad_files(tmp_path: Path) -> None:
     assert all(again for _, again in scan(paths, known, limit_s=1.0))  # nothing is opened twice
 
 
+@pytest.mark.slow
 @on_this_machine
 def test_a_plugin_that_hangs_is_ended(tmp_path: Path) -> None:
     ((found, known),) = scan(candidates([bad_plugin(tmp_path, "hangs")]), Records(), limit_s=3.0)
@@ -88,10 +93,10 @@ def test_a_plugin_that_changed_must_be_scanned_again(file: Path) -> None:
     records = Records({str(file): record(file)})
     file.write_bytes(b"another")
     with pytest.raises(EffectError, match=r"comp\.vst3 is not what was scanned"):
-        records.find("Comp")
+        records.trusted("Comp")
     file.unlink()
     with pytest.raises(EffectError, match="is missing; install the plugin again"):
-        records.find("Comp")
+        records.trusted("Comp")
 
 
 def test_a_bundle_is_known_by_all_its_files_and_their_names(tmp_path: Path) -> None:
@@ -117,7 +122,7 @@ def test_two_of_one_name_need_a_path(file: Path) -> None:
 def test_damaged_records_are_said(tmp_path: Path) -> None:
     path = tmp_path / "plugins.json"
     assert read_records(path) == Records()
-    for text in ("{", '{"format": 1, "files": {"x": {"path": 3}}}'):
+    for text in ("{", '{"format": 2, "files": {"x": {"path": 3}}}'):
         path.write_text(text)
         with pytest.raises(EffectError, match="is damaged"):
             read_records(path)
@@ -129,6 +134,61 @@ def test_damaged_records_are_said(tmp_path: Path) -> None:
 def test_what_a_child_says_is_not_believed(text: bytes) -> None:
     assert _read(text).error
     assert not _read(text).plugins
+
+
+KNOB = {"name": "gain_db", "unit": "dB", "low": -60.0, "high": 0.0, "default": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"latency": {"44100": -3}}, "C is -3 frames late; allowed are 0 to 999999"),
+        ({"reported": {"44100": 10**9}}, "is 1000000000 frames late"),
+        ({"cpu_us": {"64": float("nan")}}, "takes times that are none"),
+        ({"channels": 7}, "C has 7 channels"),
+        ({"name": ""}, "a plugin is called ''"),
+        ({"knobs": [{**KNOB, "low": 3.0}]}, "'gain_db': 3 to 0, 0 at first, is no range"),
+        ({"knobs": [{**KNOB, "default": float("inf")}]}, "its range, default or step is no number"),
+        ({"knobs": [{**KNOB, "name": "../gain"}]}, "its name is none that a path may hold"),
+        ({"knobs": [{**KNOB, "taper": "log"}]}, "is no range"),
+        ({"knobs": [{**KNOB, "words": ["a"]}]}, "1 words do not go from"),
+        ({"knobs": [KNOB, KNOB]}, "two parameters of one name"),
+    ],
+)
+def test_what_no_plugin_can_have_is_refused_with_the_reason(told: dict[str, object], reason: str) -> None:
+    good = {"name": "C", "knobs": [KNOB]}
+    assert _read(json.dumps({"plugins": [good]}).encode()).plugins[0].knobs[0].low == -60.0
+    answer = _read(json.dumps({"plugins": [good | told]}).encode())
+    assert not answer.plugins and reason in answer.error
+
+
+def test_nothing_is_read_or_hashed_twice_until_it_changes(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = tmp_path / "plugins.json"
+    hashed: list[object] = []
+    reads: list[object] = []
+    write_records(Records({str(file): record(file)}), known)
+    hash_file, load = hashlib.file_digest, json.loads
+
+    def hashing(content: Any, kind: str) -> Any:
+        hashed.append(kind)
+        return hash_file(content, kind)
+
+    def reading(text: str) -> Any:
+        reads.append(text)
+        return load(text)
+
+    monkeypatch.setattr(hashlib, "file_digest", hashing)
+    monkeypatch.setattr(json, "loads", reading)
+    for _ in range(3):
+        assert read_records(known).find("Comp") == read_records(known).trusted("Comp")
+    assert (len(hashed), len(reads)) == (0, 1), "record() has just hashed it"
+    os.utime(file, ns=(1, 1))
+    read_records(known).trusted("Comp")
+    write_records(Records(), known)
+    assert read_records(known) == Records()
+    assert (len(hashed), len(reads)) == (1, 2)
 
 
 def test_a_link_within_a_folder_is_not_followed(tmp_path: Path, file: Path) -> None:
