@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rtsep.engine.tensorrt import key as keys
 from rtsep.engine.tensorrt.family import FAMILIES
 from rtsep.engine.tensorrt.key import EngineKey, as_used, engines_folder, graphs_digest, key_of
 from rtsep.errors import SpecError
