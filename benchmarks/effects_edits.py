@@ -84,7 +84,7 @@ class Editor:
         way = "remove" if way == "add" and count >= MOST_EFFECTS else way
         number, other = int(chance.integers(1, max(1, count) + 1)), str(chance.choice(list(KNOBS)))
         target = str(chance.choice([one for one in STRIPS if one != strip]))
-        words: dict[str, tuple[object, ...]] = {
+        words: dict[str, tuple[int | str, ...]] = {
             "add": (other,),
             "remove": (number,),
             "move": (number, int(chance.integers(1, max(1, count) + 1))),

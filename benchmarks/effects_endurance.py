@@ -35,6 +35,7 @@ from benchmarks.effects_rig import (
     play_on,
 )
 from benchmarks.results import Figures
+from rtsep.core.system import FIFO, Policy
 from rtsep.effects.chain import ChainSettings, EffectSettings
 from rtsep.effects.desk import EffectsDesk
 from rtsep.effects.loop import Loop
@@ -99,7 +100,7 @@ class Rival:
         self._memory = InsertMemory(InsertLayout(len(rows), channels, hop, RATE))
         self._memory.clear()
         rack, self._ended = Rack(RATE, channels, hop), threading.Event()
-        self._loop = Loop(self._memory, rack, BELOW, self._ended.is_set)
+        self._loop = Loop(self._memory, rack, Policy(FIFO, BELOW), self._ended.is_set)
         self._loop.warm_up()
         links: list[RowLink | None] = [None] * len(rows)
         paths = [row.path for row in rows]
@@ -188,6 +189,8 @@ def judge(found: Figures) -> list[str]:
     own = found["process"]
     broken = broken_sound(own) + memory_broken(own["memory"], own["seconds"])
     broken += [f"a fault was told: {line}" for line in own["faults"]]
+    if found["thread"]["blocks"]["dry_share"] == 1.0:
+        broken.append("the rival did not play at all")
     if own["blocks"]["dry_share"] > MOST_DRY:
         broken.append(f"{100 * own['blocks']['dry_share']:.2f} % of the blocks were dry; {100 * MOST_DRY:g} % may be")
     return broken

@@ -158,7 +158,9 @@ def measure(quick: bool = False, seconds: float | None = None, card: bool = Fals
             "card": card,
             "calm": calm,
             "faults": faults,
-            "strips": {stem: {key: int(heard[i][key]) for key in heard.dtype.names} for i, stem in enumerate(STEMS)},
+            "strips": {
+                stem: {key: int(heard[i][key]) for key in heard.dtype.names or ()} for i, stem in enumerate(STEMS)
+            },
             "restarts": desk.keeper.restarts,
             **rig.finish(),
         }

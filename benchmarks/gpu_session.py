@@ -11,10 +11,14 @@ import argparse
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 NEEDED = (
     "numpy",
@@ -29,6 +33,7 @@ NEEDED = (
     "soxr",
 )
 SECONDS = 225.0  # of the four minutes; the rest is for starting
+GRACE_S = 5.0  # after which what still runs is ended from outside
 
 
 def main() -> None:
@@ -40,7 +45,11 @@ def main() -> None:
     parser.add_argument("--wheels", type=Path, help="folder of wheels that are missing on this machine")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="for all parts together")
     parser.add_argument("--dry-run", action="store_true", help="on the CPU, with few hops: does it run at all?")
+    parser.add_argument("--watched", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.watched:
+        measure(options)
+    ends = time.monotonic() + options.seconds
     options.out.mkdir(parents=True, exist_ok=True)
     if options.wheels:
         install(options.wheels, Path(tempfile.mkdtemp(prefix="rtsep-wheels-")))
@@ -48,6 +57,37 @@ def main() -> None:
         words = f"missing on this machine: {', '.join(missing)}; carry their wheels and name the folder with --wheels"
         (options.out / "session.json").write_text(json.dumps({"missing": missing}) + "\n", encoding="utf-8")
         sys.exit(words)
+    left_s = max(0.0, ends - time.monotonic())
+    sys.exit(watch(["--out", str(options.out), *["--dry-run"] * options.dry_run], left_s))
+
+
+def watch(words: list[str], seconds: float) -> int:
+    """Measure in a process of its own, which with all its children is ended where it does not end by itself.
+
+    A call into a driver that hangs can be ended in no other way; what was measured until then is on disk.
+
+    Args:
+        words: of its command line.
+        seconds: that it has.
+
+    Returns:
+        Its exit status; 1 where it was ended.
+    """
+    command = [sys.executable, "-m", "benchmarks.gpu_session", "--watched", "--seconds", f"{seconds:.3f}", *words]
+    child = subprocess.Popen(command, start_new_session=True)
+    try:
+        return child.wait(seconds + GRACE_S)
+    except subprocess.TimeoutExpired:
+        print(f"ended after {seconds + GRACE_S:.0f} s; what was measured until then is kept", flush=True)
+        return 1
+    finally:
+        with suppress(ProcessLookupError):  # its children too, which may outlive it
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def measure(options: argparse.Namespace) -> NoReturn:
+    """Measure all; ends the process."""
     from benchmarks.gpu_parts import Session
 
     session = Session(options.out, options.seconds, options.dry_run)

@@ -124,7 +124,7 @@ def _thread(insert: Insert) -> Iterator[int]:
     memory = InsertMemory(InsertLayout(1, CHANNELS, HOP, RATE))
     memory.clear()
     ended = threading.Event()
-    loop = Loop(memory, BoardRack(RATE, CHANNELS, HOP), BELOW, ended.is_set)
+    loop = Loop(memory, BoardRack(RATE, CHANNELS, HOP), Policy(FIFO, BELOW), ended.is_set)
     loop.warm_up()
     loop.active[0] = True
     loop.start()

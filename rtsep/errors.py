@@ -19,6 +19,10 @@ class EngineError(RtsepError):
     """An inference engine that is missing or failed."""
 
 
+class NotBuiltError(EngineError):
+    """An engine that is built beforehand is not there for this model and card, or cannot be used."""
+
+
 class DeviceError(RtsepError):
     """A sound device that is missing, refuses a setting, or was lost."""
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Whoever ends the process that runs tests is named, where it is seen: nothing is captured yet."""
-    exits = exits_told(os.dup(2))
-    exits.__enter__()
-    config.add_cleanup(lambda: exits.__exit__(None, None, None))
+    exits = ExitStack()
+    exits.enter_context(exits_told(os.dup(2)))
+    config.add_cleanup(exits.close)
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist

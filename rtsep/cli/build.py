@@ -66,7 +66,7 @@ def build(
     from rtsep.engine.tensorrt.builder import BuildOptions
     from rtsep.engine.tensorrt.builder import build as build_engines
     from rtsep.engine.tensorrt.family import installed, named
-    from rtsep.engine.tensorrt.machine import timed
+    from rtsep.engine.tensorrt.opening import timed
     from rtsep.model.store import find
 
     if library:

@@ -95,7 +95,7 @@ def _cases(values: dict[str, tuple[Any, ...]], engines: tuple[str, ...], precisi
     from rtsep.diagnostics.laboratory.peers.registry import PEERS
     from rtsep.engine.registry import ENGINES
 
-    known = {**ENGINES, **PEERS}
+    known: dict[str, Any] = {**ENGINES, **PEERS}
     chosen = engines or ("tensorrt" if "tensorrt" in ENGINES else "onnx",)
     for name in chosen:
         if name not in known:

@@ -114,6 +114,9 @@ def separate(
     except KeyboardInterrupt:
         print_error(RtsepError(f"stopped; {done} of {len(left)} files are whole; --resume goes on from there"))
         raise typer.Exit(130) from None
+    finally:
+        for engine in engines:
+            engine.close()
     if failed:
         raise typer.Exit(1)
 

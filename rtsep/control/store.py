@@ -20,7 +20,7 @@ class Change:
     path: str  # in full
     value: float
     origin: str  # the surface that turned it, as "terminal"; empty where nobody says
-    generation: int = 0  # of the store as it was made: parameters may have come and gone since
+    generation: int = field(default=0, compare=False)  # of the store then: parameters may have come and gone since
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rtsep.core.records import RecordError, convert
-from rtsep.errors import ConfigError, SpecError
+from rtsep.errors import ConfigError, EffectError, SpecError
 
 Settings = TypeVar("Settings")
 
@@ -70,7 +70,7 @@ def read_settings(path: Path, kind: type[Settings], changes: Sequence[str] = ())
         _merge(entries, _parsed(change))
     try:
         settings = convert(entries, kind)
-    except (RecordError, ConfigError, SpecError) as error:
+    except (RecordError, ConfigError, SpecError, EffectError) as error:
         raise ConfigError(f"{path}: {error}") from error
     values = {name: getattr(settings, name) for name in entries}
     hints = typing.get_type_hints(kind, include_extras=True)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from ctypes import PyDLL
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ from rtsep.separation.engine_pool import open_pool
 from rtsep.separation.files import separate_file
 from rtsep.separation.jobs import Output, plan_jobs
 from rtsep.separation.options import EXACT, SeparationOptions
+from rtsep.separation.segments import call_rows
 
 HOLD_S, HOLD_EVERY_S = 0.030, 0.200  # of the GIL
 IMPULSE_AT = 20_000  # frames
@@ -190,7 +191,10 @@ def throughput(model: str, preset: str, seconds: float, engine: str, threads: in
     """
     method = SeparationOptions(preset)
     engines = open_pool(find(model), method, 1, engine, threads, precision)
-    with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as closing:
+        for one in engines:
+            closing.callback(one.close)
+        folder = closing.enter_context(tempfile.TemporaryDirectory())
         path = Path(folder) / "music.wav"
         _lengthen(SONG, path, seconds)
         output = Output(Path(folder) / "stems")
@@ -239,9 +243,10 @@ class Network:
         hops = frames * window.frame_stride if batched else window.mask_interval
         phases = window.frame_stride // window.mask_interval if stateful else window.frame_stride if batched else 1
         length = seconds * window.sample_rate + (window.window if segments else window.latency.total)
-        self._calls = phases * math.ceil(length / (hops * window.hop))
-        self._magnitudes = np.random.default_rng(0).random(magnitudes_shape(model, frames), np.float32)
-        self._masks = [np.empty(masks_shape(model, frames), np.float32) for _ in self._engines]
+        rows = call_rows(self._engines) if segments else 1
+        self._calls = phases * math.ceil(length / (rows * hops * window.hop))
+        self._magnitudes = np.random.default_rng(0).random(magnitudes_shape(model, frames, rows), np.float32)
+        self._masks = [np.empty(masks_shape(model, frames, rows), np.float32) for _ in self._engines]
 
     def think(self) -> float:
         """Make every call, the engines side by side.

@@ -107,7 +107,7 @@ class Child:
     def write(self) -> None:
         """Write what the pipe takes now."""
         with suppress(BlockingIOError, BrokenPipeError):
-            while self._going:
+            while self._going and not self.gone:
                 written = os.write(self.input, self._going[0])
                 self._going[0] = self._going[0][written:]
                 if not self._going[0]:
@@ -115,7 +115,7 @@ class Child:
 
     def read(self) -> None:
         """Take the answers that have come; the end of the pipe is its end."""
-        while True:
+        while not self.gone:
             try:
                 some = os.read(self.output, 1 << 16)
             except BlockingIOError:

@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import Any
 
 from rtsep.control.actions import Argument
-from rtsep.control.parameters import Parameter
 from rtsep.control.paths import resolve
 from rtsep.control.snapshot import ChainSnapshot
 from rtsep.control.store import Change
@@ -26,17 +25,12 @@ from rtsep.effects.guard import BUILD_S
 from rtsep.effects.keeper import RACK, Keeper
 from rtsep.effects.places import placed, places
 from rtsep.effects.rows import Level
-from rtsep.effects.tables import chain_rows, chain_values, sounding, values_in_beats
+from rtsep.effects.tables import LOW_LATENCY, MOST_LATENCY, TABLE, chain_rows, chain_values, sounding, values_in_beats
 from rtsep.errors import EffectError
 from rtsep.host.host import Host
 from rtsep.host.insert import counts
 
 TEMPO, TEMPO_ORIGIN = "tempo_bpm", "tempo"
-LOW_LATENCY, MOST_LATENCY = "effects/low_latency", "effects/most_latency"
-TABLE = (
-    Parameter(LOW_LATENCY, "switch", 0.0, 1.0, 0.0, "Low latency", "switch"),  # leaves out what is later than
-    Parameter(MOST_LATENCY, "frames", 0.0, 48_000.0, 64.0, "Most latency of an effect", step=16.0),
-)
 NOTICE_S, NOTICES = 10.0, 3
 KNOB = re.compile(r"(?P<strip>.+)/effects/(?P<number>\d+)/(?P<name>[^/]+)")
 STRIP, NUMBER, NAME = Argument("strip", str), Argument("number", int), Argument("name", str)
@@ -306,7 +300,8 @@ class EffectsDesk:
 
     def _prepare(self) -> None:
         """Before the sound: chains are there from its first frame."""
-        _, late = wait([*self._first, *self._slacks], BUILD_S)
+        asked: list[Future[Any]] = [*self._first, *self._slacks]
+        _, late = wait(asked, BUILD_S)
         if late:
             self.tell(f"effects are still being loaded after {BUILD_S:g} s; it begins without them")
         for told in self._slacks:

@@ -38,7 +38,8 @@ class Guard:
         for key, child in list(self._pool.children.items()):
             child.read()
             child.write()
-            self._look(key, child)
+            if self._pool.children.get(key) is child:  # an answer may have ended another one, or itself
+                self._look(key, child)
         for key, guilty in self._pace.too_slow(list(self._pool.children)):
             if guilty == Blame():
                 self._bury(key, self._pool.children[key], guilty, "stands still")
@@ -80,7 +81,8 @@ class Guard:
         """
         code = self._pool.retire(key)
         words = f"{self._rows.named(guilty)} {what or child.error or ending(code)}"
-        generation, kind = None, None
+        generation: int | None = None
+        kind: tuple[str, str] | None = None
         if guilty.row != NOBODY:
             generation = self._rows[guilty.row].wanted.generation
             if built and guilty.effect != NOBODY:

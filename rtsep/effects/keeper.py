@@ -136,7 +136,7 @@ class Keeper(Worker):
 
     def _sleep(self) -> None:
         children = self._pool.all
-        reading = [self._orders.wakes, *(child.output for child in children)]
+        reading: list[Any] = [self._orders.wakes, *(child.output for child in children)]
         writing = [child.input for child in children if child.waits_to_write]
         busy = children or self._faults.waiting  # else only orders wake it
         select.select(reading, writing, [], LOOK_S if busy else None)

@@ -65,10 +65,10 @@ class RackLike(Protocol):
     def limit(self, row: int, most: int | None) -> None:
         """Play only the effects of a row that add no more than so many frames; None: all."""
 
-    def set_chain(self, row: int, chain: Any) -> None:
+    def set_chain(self, row: int, chain: Any) -> object:
         """Build a chain and hand it over at a hop's beginning; None takes it away."""
 
-    def set_parameter(self, row: int, effect: int, name: str, value: Any) -> None:
+    def set_parameter(self, row: int, effect: int, name: str, value: Any) -> object:
         """Turn a knob."""
 
     def state(self, row: int) -> Any:

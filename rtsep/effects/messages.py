@@ -16,12 +16,12 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     number: int  # comes back with the answer
     kind: Literal["chain", "parameter", "limit", "state", "policy", "ping"]
     row: int = 0
-    generation: int = 0  # of the row's chain; a parameter of another one is not turned
     chain: Any = None  # plain values; None takes the chain away
-    soft: bool = False  # the sound plays already: a first chain fades in what it hears
     effect: int = 0
     name: str = ""
     value: Any = None
+    generation: int = 0  # of the row's chain; a parameter of another one is not turned
+    soft: bool = False  # the sound plays already: a first chain fades in what it hears
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -29,10 +29,10 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
     number: int
     latency: int = 0  # of the row's chain, in frames
-    latencies: tuple[int, ...] = ()  # that each of its effects adds, were it played
-    missing: tuple[str, ...] = ()  # why effects of it are not there, a line each
     state: Any = None  # a chain with its values as they are
     error: str = ""
+    latencies: tuple[int, ...] = ()  # that each of its effects adds, were it played
+    missing: tuple[str, ...] = ()  # why effects of it are not there, a line each
 
 
 _encoder = msgspec.json.Encoder()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -21,6 +22,7 @@ class Orders:
         self.wakes, self._wake = socket.socketpair()
         for end in (self.wakes, self._wake):
             end.setblocking(False)
+            weakref.finalize(self, end.close)  # where nobody ever followed them
         self._waiting: deque[tuple[Work, Future[Any]]] = deque()
         self._ended = ""
 

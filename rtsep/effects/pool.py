@@ -71,11 +71,11 @@ class Pool:
                 self.spare = self._start()
 
     def end(self, why: str) -> None:
-        """End all of them."""
+        """End all of them; their memories stay, as the sound may still be in them."""
         for child in self.all:
             child.end()
             child.fail(why)
-            self._memories.append(child.memory)  # the sound may still write to it
+            self._memories.append(child.memory)
         self.children, self.spare = {}, None
 
     def _start(self) -> Child:

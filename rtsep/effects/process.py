@@ -63,9 +63,8 @@ class Desk:
         head["built_effect"], head["built_row"] = -1, row
         try:
             state = getattr(self, f"_{command.kind}")(command)
-            return Answer(
-                command.number, rack.latency(row), tuple(rack.latencies(row)), tuple(rack.missing(row)), state
-            )
+            latencies, missing = tuple(rack.latencies(row)), tuple(rack.missing(row))
+            return Answer(command.number, rack.latency(row), state, latencies=latencies, missing=missing)
         except RtsepError as error:
             return Answer(command.number, error=str(error))
         except Exception as error:

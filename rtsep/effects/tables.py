@@ -11,6 +11,12 @@ from rtsep.effects.chain import ChainSettings, EffectSettings
 from rtsep.effects.records import read_records
 from rtsep.errors import EffectError
 
+LOW_LATENCY, MOST_LATENCY = "effects/low_latency", "effects/most_latency"
+TABLE = (
+    Parameter(LOW_LATENCY, "switch", 0.0, 1.0, 0.0, "Low latency", "switch"),  # leaves out what is later than
+    Parameter(MOST_LATENCY, "frames", 0.0, 48_000.0, 64.0, "Most latency of an effect", step=16.0),
+)
+
 
 def knobs_of(effect: EffectSettings) -> tuple[Knob, ...]:
     """Give the knobs of an effect, of ours or of a plugin that was scanned.

@@ -28,6 +28,8 @@ class RegisteredEngine:
     open: Callable[[StoredModel, EngineOptions, int], list[Engine]]  # so many, that share what the library lets them
     missing: Callable[[str], str] = lambda precision: ""  # what the machine lacks for a precision
     machine: Callable[[], str] = lambda: ""  # what it lacks that no library could mend, looked for first
+    # sees that one is there that was built beforehand, before it is opened; None for those that need no build
+    check_built: Callable[[StoredModel, EngineOptions], None] | None = None
 
     @property
     def cure(self) -> str:
@@ -68,8 +70,26 @@ def _openvino_missing(precision: str) -> str:
 def _tensorrt(model: StoredModel, options: EngineOptions, count: int) -> list[Engine]:
     from rtsep.engine.tensorrt.opening import open_tensorrt
 
-    rows = options.rows if model.spec.kind == "windowed" else 1  # a stateful graph takes one
-    return [open_tensorrt(model, options.precision, rows, options.newest) for _ in range(count)]
+    rows = _tensorrt_rows(model, options)
+
+    def opened() -> Engine:
+        return open_tensorrt(model, options.precision, rows, options.newest)
+
+    if count == 1:
+        return [opened()]
+    from rtsep.engine.own_thread import OwnThreadEngine
+
+    return [OwnThreadEngine(opened) for _ in range(count)]  # each is called on a thread of its own, and lives on one
+
+
+def _tensorrt_built(model: StoredModel, options: EngineOptions) -> None:
+    from rtsep.engine.tensorrt.opening import find_tensorrt
+
+    find_tensorrt(model, options.precision, _tensorrt_rows(model, options), options.newest)
+
+
+def _tensorrt_rows(model: StoredModel, options: EngineOptions) -> int:
+    return options.rows if model.spec.kind == "windowed" else 1  # a stateful graph takes one
 
 
 def _tensorrt_missing(precision: str) -> str:
@@ -105,6 +125,7 @@ _ALL = (
         _tensorrt,
         _tensorrt_missing,
         _no_gpu,
+        _tensorrt_built,
     ),
     RegisteredEngine("identity", "equal shares, for tests", "", "", ("fp32",), ("cpu",), _identity),
 )

@@ -14,7 +14,8 @@ from rtsep.audio.sources import Signal, resampled
 from rtsep.core.presets import plan
 from rtsep.core.spec import WindowSpec
 from rtsep.engine.base import Engine
-from rtsep.engine.registry import DEFAULTS, EngineOptions, open_engine
+from rtsep.engine.own_thread import OwnThreadEngine
+from rtsep.engine.registry import DEFAULTS, ENGINES, EngineOptions, open_engine
 from rtsep.evaluation.caching_engine import CachingEngine
 from rtsep.evaluation.delayed_engine import DelayedEngine
 from rtsep.evaluation.mid_side_baseline import MidSideBaseline, mid_side_spec
@@ -193,4 +194,6 @@ def _engine(separator: EvaluatedModel, model: StoredModel) -> Engine:
 @lru_cache(maxsize=2)
 def _built(model: StoredModel, options: EngineOptions) -> Engine:
     """An engine, kept for the next song; whoever uses it resets it first."""
-    return open_engine(model, options)
+    if "cpu" in ENGINES[options.engine].devices:
+        return open_engine(model, options)
+    return OwnThreadEngine(lambda: open_engine(model, options))  # closes itself when it is not kept any more

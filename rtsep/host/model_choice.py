@@ -12,6 +12,7 @@ from rtsep.engine.base import Engine
 from rtsep.engine.fallback import FallbackEngine
 from rtsep.engine.registry import ENGINES, EngineOptions, open_engine
 from rtsep.engine.timing import pass_time_s
+from rtsep.errors import EngineError, NotBuiltError
 from rtsep.host.late_masks import warning
 from rtsep.host.options import LiveOptions
 from rtsep.model.descriptor import resolve
@@ -53,15 +54,36 @@ def choose_model(options: LiveOptions, rate: int) -> LiveModel:
         found = _holding(resolve(options.model), options, rate)
         return replace(found, note=warning(found.engine.spec.name, found.budget, found.pass_s))
     refused: list[str] = []
-    *better, last = [name for name in BUNDLED if name in names()]
-    for name in better:
-        found = _holding(find(name), options, rate)
+    *better, last = _bundled(options, refused)
+    for stored in better:
+        found = _holding(stored, options, rate)
         if found.holds:
             return replace(found, note=_why(found, refused))
         found.engine.close()
-        refused.append(f"{name} takes {_ms(found.pass_s)}, {_ms(found.budget.room_s)} are there")
-    found = _holding(find(last), options, rate)
+        refused.append(f"{stored.name} takes {_ms(found.pass_s)}, {_ms(found.budget.room_s)} are there")
+    found = _holding(last, options, rate)
     return replace(found, note=_why(found, refused))
+
+
+def _bundled(options: LiveOptions, refused: list[str]) -> list[StoredModel]:
+    """The bundled models, the best first; of an engine that is built beforehand those that were built for it."""
+    found = [find(name) for name in BUNDLED if name in names()]
+    engine = ENGINES[options.engine]
+    if (check := engine.check_built) is None:
+        return found
+    if reason := engine.probe(options.precision):
+        raise EngineError(reason)
+    built, missing = [], list[NotBuiltError]()
+    for stored in found:
+        try:
+            check(stored.live(options.lookahead, options.context), _engine_options(options))
+            built.append(stored)
+        except NotBuiltError as error:
+            missing.append(error)
+            refused.append(f"for {stored.name} no engine is built")
+    if not built:
+        raise missing[0]
+    return built
 
 
 def _holding(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:
@@ -83,8 +105,8 @@ def _holding(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:
 def _built(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:
     playable = stored.live(options.lookahead, options.context)
     window = plan(playable.spec, rate, options.latency, options.hop, options.mask_interval, options.lookahead)
-    decks = max(1, len(options.deck))  # each a row of every pass
-    chosen = EngineOptions(options.engine, options.precision, options.threads, decks, options.lookahead + 1)
+    chosen = _engine_options(options)
+    decks = chosen.rows
     engine = open_engine(playable, chosen)
     block = options.block or USUAL_BLOCK
     compute = default_compute(playable.spec, window, block) if options.compute is None else options.compute
@@ -98,6 +120,11 @@ def _built(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:
         engine.close()
         raise
     return LiveModel(engine, window, budget, taken)
+
+
+def _engine_options(options: LiveOptions) -> EngineOptions:
+    decks = max(1, len(options.deck))  # each a row of every pass
+    return EngineOptions(options.engine, options.precision, options.threads or 1, decks, options.lookahead + 1)
 
 
 def _with_standby(engine: Engine, playable: StoredModel, options: LiveOptions, budget: Budget, decks: int) -> Engine:

@@ -9,13 +9,17 @@ from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 
-from rtsep.audio.readers import open_audio
+from rtsep.audio.readers import AudioReader, open_audio
 from rtsep.audio.writers import StemFiles, keep_source
+from rtsep.core.system import processors
 from rtsep.engine.base import Engine
 from rtsep.errors import FileError, RtsepError
+from rtsep.separation.ahead import Float32, ahead
 from rtsep.separation.jobs import EVERYTHING, Job, Output, Span, pick_stems
 from rtsep.separation.options import SeparationOptions
 from rtsep.separation.separate import separate
+
+AT_ONCE = 4  # files that a card separates: each holds some hundred megabytes
 
 Progress = Callable[[Path, int, int], None]  # the source, its frames done, its frames in all
 
@@ -52,7 +56,7 @@ def separate_file(
         total = round(part.frames * rate / part.sample_rate)
         with (
             # closed in any case: an engine may still think of this file when the next one wants it
-            closing(separate(engines, part, method)) as blocks,
+            closing(_blocks(engines, part, method)) as blocks,
             StemFiles(job.paths, rate, model.channels, total, output.codec, output.bitrate) as files,
         ):
             done, every = 0, chosen == list(range(len(method.stems(model))))
@@ -74,7 +78,8 @@ def separate_files(
 ) -> Generator[tuple[Job, RtsepError | None], None, None]:
     """Separate many files.
 
-    Where there are as many files as engines each file has one engine, else one file has them all.
+    Where there are as many files as engines each file has one engine, else one file has them all. Engines that serve
+    many are all lent to a file for each processor, four at most: what is around them is done side by side.
     When the generator is closed, the files under way are given up.
 
     Args:
@@ -88,7 +93,7 @@ def separate_files(
     Yields:
         Each file as it ends, with what went wrong.
     """
-    teams = [[engine] for engine in engines] if len(jobs) >= len(engines) else [list(engines)]
+    teams = _teams(engines, len(jobs))
     free: SimpleQueue[list[Engine]] = SimpleQueue()
     for engines in teams:
         free.put(engines)
@@ -119,3 +124,20 @@ def separate_files(
                     yield running.pop(future), future.result()
         finally:
             stopped.set()
+
+
+def _serve_many(engines: Sequence[Engine]) -> bool:
+    return all(getattr(engine, "serves_many", False) for engine in engines)
+
+
+def _teams(engines: Sequence[Engine], jobs: int) -> list[list[Engine]]:
+    if _serve_many(engines):
+        return [list(engines)] * max(1, min(jobs, processors(), AT_ONCE))
+    return [[engine] for engine in engines] if jobs >= len(engines) else [list(engines)]
+
+
+def _blocks(
+    engines: Sequence[Engine], reader: AudioReader, method: SeparationOptions
+) -> Generator[Float32, None, None]:
+    blocks = separate(engines, reader, method)
+    return ahead(blocks) if _serve_many(engines) else blocks

@@ -2,7 +2,8 @@
 
 A segment is as long as the context, and the network sees each segment by itself. The first frame of the
 first is silence, as Spleeter puts a window of zeros before the sound. While the engines are busy
-with some segments, the next is analysed and the last is put together.
+with some segments, the next is analysed and the last is put together. An engine that takes several rows in a call is
+given as many segments at once.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from rtsep.separation.blocks import SoundSource, run
 from rtsep.separation.segment_masks import Masking
 
 Float32 = NDArray[np.float32]
+
+MOST_ROWS = 8  # of a call: their magnitudes and masks take 100 MB with four stems
 
 
 class Treatment(Protocol):
@@ -73,10 +76,10 @@ def segmented(
 
 @dataclass(frozen=True)
 class _Desk:
-    """What lies before an engine and what it gives."""
+    """What lies before an engine and what it gives: as many segments as it takes in a call."""
 
-    magnitudes: Float32  # (channels, frames, bins)
-    raw: Float32  # (stems, channels, frames, bins)
+    magnitudes: Float32  # (segments, channels, frames, bins)
+    raw: Float32  # (segments, stems, channels, frames, bins)
 
 
 class SegmentProcess:
@@ -91,15 +94,17 @@ class SegmentProcess:
     def __init__(self, engines: Sequence[Engine], window: WindowSpec, treatment: Open = Masking) -> None:
         model = engines[0].spec
         frames, hop = model.context, window.hop
-        self.block = frames * hop
-        # the silent frame before the first, and a segment for each engine that is still thinking
+        rows = call_rows(engines)
+        self._frames = frames * hop
+        self.block = rows * self._frames
+        # the silent frame before the first, and a call of each engine that is still thinking
         self.delay = window.latency.total + hop + len(engines) * self.block
-        self._treatment = treatment(model, window, len(engines) + 1)
-        self._segment = np.zeros((model.channels, hop + self.block), np.float32)
+        self._treatment = treatment(model, window, rows * (len(engines) + 1))
+        self._segment = np.zeros((model.channels, hop + self._frames), np.float32)
         shape = (model.channels, frames, model.bins)
-        # one more than there are engines, so that the next segment is ready before one of them is
+        # one more than there are engines, so that the next call is ready before one of them is
         self._free = deque(
-            _Desk(np.zeros(shape, np.float32), np.zeros((len(model.stems), *shape), np.float32))
+            _Desk(np.zeros((rows, *shape), np.float32), np.zeros((rows, len(model.stems), *shape), np.float32))
             for _ in range(len(engines) + 1)
         )
         self._thinking: deque[tuple[_Desk, Future[None]]] = deque()
@@ -110,18 +115,20 @@ class SegmentProcess:
 
     def __call__(self, block: Float32, stems: Float32) -> None:
         """See `Process`."""
-        hop = self._segment.shape[1] - self.block
-        self._segment[:, hop:] = block
+        hop = self._segment.shape[1] - self._frames
         desk = self._free.popleft()
-        self._treatment.analyse(self._segment[:, : self.block], desk.magnitudes)
-        self._segment[:, :hop] = self._segment[:, self.block :]  # that hop belongs to the next segment
+        for row, magnitudes in enumerate(desk.magnitudes):
+            self._segment[:, hop:] = block[:, row * self._frames : (row + 1) * self._frames]
+            self._treatment.analyse(self._segment[:, : self._frames], magnitudes)
+            self._segment[:, :hop] = self._segment[:, self._frames :]  # that hop belongs to the next segment
         self._thinking.append((desk, self._pool.submit(self._think, desk)))
         if self._free:
             stems[...] = 0.0
             return
         desk, thought = self._thinking.popleft()
         thought.result()
-        self._treatment.render(desk.raw, stems)
+        for row, raw in enumerate(desk.raw):
+            self._treatment.render(raw, stems[:, :, row * self._frames : (row + 1) * self._frames])
         self._free.append(desk)
 
     def close(self) -> None:
@@ -132,9 +139,18 @@ class SegmentProcess:
         engine = self._engines.get()
         try:
             # Of silence nothing can be taken: masks do not matter, and no time is lost at the end.
-            if desk.magnitudes.any():
-                engine.infer(desk.magnitudes[np.newaxis], desk.raw[np.newaxis])
+            if desk.magnitudes.any():  # then all rows: an engine is ready for one number of them
+                engine.infer(desk.magnitudes, desk.raw)
             else:
                 desk.raw.fill(0.0)
         finally:
             self._engines.put(engine)
+
+
+def call_rows(engines: Sequence[Engine]) -> int:
+    """Give how many segments a call has: as many as the engines take, where they say so, and one where they do not.
+
+    Args:
+        engines: of one model.
+    """
+    return min(MOST_ROWS, *(getattr(engine, "rows", 1) for engine in engines))

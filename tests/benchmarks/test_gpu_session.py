@@ -15,6 +15,8 @@ from rtsep.diagnostics.laboratory.report import read
 from rtsep.errors import RtsepError
 from tests.diagnostics.laboratory.test_report import validate
 
+ALL_AIMS = AIMS  # before any test takes fewer
+
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,3 +93,27 @@ def test_a_wheel_that_does_not_fit_is_said(
     gpu_session.install(tmp_path, tmp_path / "site")
     assert "broken-1-py3-none-any.whl: " in capsys.readouterr().out
     assert sys.path[0] == str(tmp_path / "site")
+
+
+def test_what_does_not_end_is_ended_from_outside_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver that hangs, and a child of it; what was on disk before stays."""
+    program = tmp_path / "hangs"
+    program.write_text(
+        f"#!/bin/sh\necho kept > {tmp_path}/session.json\n(sleep 60) &\necho $! > {tmp_path}/child\nwait\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(gpu_session, "GRACE_S", 1.0)
+    assert gpu_session.watch([], 1.0) == 1
+    assert (tmp_path / "session.json").read_text() == "kept\n"
+    child = Path("/proc") / (tmp_path / "child").read_text().strip() / "stat"
+    assert not child.exists() or child.read_text().split()[2] == "Z"
+
+
+def test_the_budgets_fit_into_the_session_and_a_child_into_what_is_left(tmp_path: Path) -> None:
+    session = Session(tmp_path, 7.0, dry=True)
+    assert 6.0 < session._patience_s(60.0) <= 7.0 and session._patience_s(3.0) == 3.0
+    assert Session(tmp_path, -5.0, dry=True)._patience_s(60.0) == 0.1
+    assert sum(aim.budget_s for aim in ALL_AIMS) + sum(gpu_parts.BUDGETS_S.values()) <= gpu_session.SECONDS

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from rtsep.cli import stop_requests
 from rtsep.cli.stop_requests import AGAIN_S, StopRequests
+from rtsep.core.stop_signals import STOP_SIGNALS
 
 
 def test_signals_are_given_back() -> None:
-    before = {number: signal.getsignal(number) for number in stop_requests.STOP_SIGNALS}
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     with pytest.raises(KeyboardInterrupt), StopRequests() as requests:
         assert all(signal.getsignal(number) == requests._on_signal for number in before)
         signal.raise_signal(signal.SIGTERM)

@@ -46,10 +46,14 @@ def limiter(lookahead_ms: float = 5.0) -> EffectSettings:
 
 
 def effects_host(
-    folder: Path, chains: Mapping[str, ChainSettings], sound: Float32, routes: str = WHERE
+    folder: Path,
+    chains: Mapping[str, ChainSettings],
+    sound: Float32,
+    routes: str = WHERE,
+    freewheel: bool = True,
 ) -> tuple[Host, NullClock, EffectsDesk]:
     engine = IdentityEngine(stateful_spec(), (0.25, 0.75))
-    host, clock = decks_host(folder, engine, {"a": sound}, routes, RATE, inserts=True)
+    host, clock = decks_host(folder, engine, {"a": sound}, routes, RATE, freewheel=freewheel, inserts=True)
     return host, clock, EffectsDesk(host, chains)
 
 

@@ -39,7 +39,8 @@ def hosted(folder: Path, sound: Float32, chains: Mapping[str, ChainSettings]) ->
     host, clock = decks_host(folder, engine, {"a": sound}, ROUTES, RATE, inserts=True)
     desk = EffectsDesk(host, chains)
     play(host)
-    assert desk.faults == [] and all(one.dry == 0 and one.sent > 0 for one in desk.seen())
+    assert desk.faults == [] and desk.notice == ""
+    assert all(one.dry <= 1 and one.sent > 10 for one in desk.seen()), "the last one, as it ends"
     return host, clock, desk
 
 
@@ -57,7 +58,9 @@ def test_built_ins_equal_the_whole_file(tmp_path: Path) -> None:
     host, clock, _ = hosted(tmp_path, sound, {"stems/vocals": ChainSettings(effects)})
     total = host.rig.latency.total
     heard = clock.captured[total : total + sound.shape[1]].T
-    expected = whole(np.ascontiguousarray(SHARE * sound), effects)
+    late = host.rig.latency.window  # silence that the chain hears before; Chorus and Phaser turn meanwhile
+    before = np.zeros((2, late), np.float32)
+    expected = whole(np.concatenate([before, SHARE * sound], axis=1), effects)[:, late:]
     assert level_db(expected - SHARE * sound, SHARE * sound) > -20.0, "it does something"
     assert level_db(heard[:2] - expected, expected) < -90.0
     rest = (1.0 - SHARE) * sound

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,10 @@ import numpy as np
 import pytest
 
 from rtsep.effects import judge
+from rtsep.effects.child import Child
 from rtsep.effects.faults import Blame
 from rtsep.effects.keeper import Keeper
+from rtsep.effects.messages import Answer, encode
 from rtsep.errors import EffectError
 from tests.support.effects import FADE, HOP, PATIENCE_S, Played, chain, comes_back, gain, kept, play_on
 from tests.support.hosts import until
@@ -263,17 +266,35 @@ def test_the_sound_outlives_its_keeper() -> None:
     assert played.counted()["sent"] == 40 and played.error(VOCALS, HOP, 2.0, HOP, 10 * HOP) == 0.0
 
 
+def test_an_answer_may_end_the_process_that_it_came_from() -> None:
+    """As where a row has left a process of its own: its pipes are closed while they are being read."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    child, built = object.__new__(Child), Future[Answer]()
+    child.output, child.gone, child._line, child._asked = reading, False, bytearray(), {1: (built, 0.0)}
+
+    def end(_: object) -> None:
+        child.gone = True
+        os.close(reading)
+
+    built.add_done_callback(end)
+    os.write(writing, encode(Answer(1)))
+    child.read()
+    os.close(writing)
+    assert built.result() == Answer(1) and child.gone
+
+
 def test_only_who_answers_can_be_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that is started in the place of a dead one has all its rows dry until its chains are built."""
     now, sent, slots = [0.0], [0], [7]
-    monkeypatch.setattr(judge.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("rtsep.effects.judge.time.monotonic", lambda: now[0])
     rows: Any = SimpleNamespace(
         chains={0: chain(gain(1.0))},
         of=lambda key: [0],
         counted=lambda row: (sent[0], sent[0], sent[0]),
         answering=lambda row: slots[0],
     )
-    pace = judge.Pace(rows)
+    pace = judge.Pace(rows, _since=0.0)
 
     def second(answering: int) -> list[Any]:
         slots[0], now[0], sent[0] = answering, now[0] + 1.0, sent[0] + 100

@@ -50,10 +50,14 @@ def test_a_settings_file_has_options_chains_and_macros(tmp_path: Path) -> None:
     assert effects.macros == {"1": (MacroTarget("stems/vocals/effects/2/room_size", 0.2, 0.9),)} and effects.wanted
 
 
-def test_a_settings_file_without_effects_wants_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("installed", [True, False])
+def test_without_effects_there_are_places_where_they_could_be_added(
+    tmp_path: Path, installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options, effects = read_live_file(written(tmp_path, 'latency = "12"\n'))
     assert options == {"latency": "12"} and effects == LiveEffects()
-    assert read_effects(None, effects) == effects, "nor is Pedalboard asked for"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if installed else None)
+    assert read_effects(None, effects) == LiveEffects(wanted=installed), "and none is no error"
 
 
 def test_a_file_of_effects_goes_before_the_settings(tmp_path: Path) -> None:

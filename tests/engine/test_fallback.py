@@ -201,9 +201,9 @@ def test_what_is_heard_is_what_the_two_engines_make(tmp_path: Path) -> None:
     ):
         host, clock = file_host(tmp_path, engine, sound, routes="vocals=1,2")
         play(host)
-        heard.append(clock.captured.copy())
+        heard.append(clock.captured[: RATE + host.rig.latency.total].copy())  # how much comes after it is chance
     assert np.abs(heard[0]).max() > 0.01
-    np.testing.assert_array_equal(*heard)
+    np.testing.assert_array_equal(heard[0], heard[1])
 
 
 def test_an_engine_that_has_nothing_to_do_is_kept_warm(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from rtsep.engine.fallback import FallbackEngine
 from rtsep.engine.graph import magnitudes_shape, masks_shape
 from rtsep.engine.identity import IdentityEngine
 from rtsep.engine.registry import ENGINES, EngineOptions, open_engine
-from rtsep.errors import EngineError, ModelError, SpecError
+from rtsep.errors import EngineError, ModelError, NotBuiltError, SpecError
 from rtsep.host import model_choice as model_choice
 from rtsep.host.model_choice import LiveModel, choose_model
 from rtsep.host.options import LiveOptions
@@ -150,3 +150,43 @@ def test_an_engine_on_a_card_has_one_on_the_cpu_beside_it(
 
 def lost(*arguments: object) -> None:
     raise EngineError("the card is lost")
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The models that an engine is built of beforehand for the card at hand; it wants that."""
+    names: list[str] = []
+
+    def check(model: StoredModel, options: EngineOptions) -> None:
+        assert (options.rows, options.newest) == (2, 1)
+        if model.name not in names:
+            raise NotBuiltError(f"no engine of {model.name} was built; build it with: rtsep build {model.name}")
+
+    entry = replace(ENGINES["identity"], check_built=check)
+    monkeypatch.setitem(ENGINES, "identity", entry)
+    return names
+
+
+DECKS = {"deck": ("a=demo", "b=demo")}
+
+
+def test_without_a_name_the_best_that_is_built(taking: Callable[[dict[str, float]], None], built: list[str]) -> None:
+    taking({BEST: 0.001, CHEAP: 0.002})
+    built.append(CHEAP)
+    found = chosen(**DECKS)
+    assert found.engine.spec.name == CHEAP
+    assert found.note == f"{CHEAP}: 4.0 ms for a mask; for {BEST} no engine is built"
+    built.append(BEST)
+    assert chosen(**DECKS).engine.spec.name == BEST
+
+
+def test_without_a_name_and_none_built_the_command_of_the_best_is_said(
+    taking: Callable[[dict[str, float]], None], built: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taking({})
+    with pytest.raises(NotBuiltError, match=f"^no engine of {BEST} was built; build it with: rtsep build {BEST}$"):
+        chosen(**DECKS)
+    lacking = replace(ENGINES["identity"], machine=lambda: "there is no card")
+    monkeypatch.setitem(ENGINES, "identity", lacking)
+    with pytest.raises(EngineError, match=r"^there is no card$"):
+        chosen(**DECKS)

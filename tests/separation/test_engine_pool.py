@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from rtsep.engine.base import Engine
 from rtsep.engine.registry import EngineOptions
-from rtsep.errors import EngineError
+from rtsep.errors import EngineError, SpecError
 from rtsep.model.store import StoredModel
 from rtsep.separation import engine_pool as engines
 from rtsep.separation.engine_pool import MOST, cores, open_pool
@@ -60,6 +61,41 @@ def test_threads_are_shared_out(
     spec = model.spec if preset == "exact" else model.live().spec
     assert [engine.spec for engine in engines] == [spec] * len(wanted)
     assert spec.extension == ("zeros" if (model, preset) == (SPLEETER, "exact") else "average")
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, str]]:
+    """Rows, newest and thread of each engine that is opened on a card."""
+    opened: list[tuple[int, int, str]] = []
+
+    def made(model: StoredModel, options: EngineOptions) -> Engine:
+        opened.append((options.rows, options.newest, threading.current_thread().name))
+        return FrameEngine(model.spec)
+
+    monkeypatch.setattr(engines, "open_engine", made)
+    return opened
+
+
+@pytest.mark.parametrize(
+    ("model", "preset", "wanted"), [(SPLEETER, "exact", [0, 0]), (SPLEETER, "23", [1]), (OURS, "exact", [0])]
+)
+def test_on_a_card_two_engines_take_turns_with_segments(
+    card: list[tuple[int, int, str]], model: StoredModel, preset: str, wanted: list[int]
+) -> None:
+    pool = open_pool(model, SeparationOptions(preset), 3, "tensorrt", 0, "fp16")
+    assert [newest for _, newest, _ in card] == wanted
+    assert all(name.startswith("rtsep-card") for *_, name in card)
+    for engine in pool:
+        engine.close()
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "cure"),
+    [(SPLEETER, SeparationOptions(mwf=True), "leave out --mwf"), (UNMIX, SeparationOptions(), "choose a --latency")],
+)
+def test_a_card_gives_masks_and_no_magnitudes(model: StoredModel, method: SeparationOptions, cure: str) -> None:
+    with pytest.raises(SpecError, match=f"and engine tensorrt gives masks; {cure}, or --engine onnx"):
+        open_pool(model, method, 1, "tensorrt", 0, "fp16")
 
 
 def test_there_is_a_processor() -> None:

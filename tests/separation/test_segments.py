@@ -165,3 +165,25 @@ def test_the_delay_is_what_it_says() -> None:
     process.close()
     whole = np.concatenate(given, axis=2)[:, :, process.delay :]
     assert_close(whole, plainly(sound, model)[:, :, : whole.shape[2]], 2e-5)
+
+
+class RowsEngine(FrameEngine):
+    """Takes several segments in a call, as what is built for a card does."""
+
+    rows = 3
+
+    def infer(self, magnitudes: Float32, masks: Float32, real: Real = None) -> None:
+        assert len(magnitudes) == self.rows, "it is ready for one number of rows"
+        super().infer(magnitudes, masks, real)
+
+
+@pytest.mark.parametrize("mwf", [False, True])
+@pytest.mark.parametrize(("engines", "frames"), [(1, 20_000), (2, 20_000), (2, 6144), (2, 100)])
+def test_several_segments_in_a_call_give_what_one_gives(engines: int, frames: int, mwf: bool) -> None:
+    sound = noise(frames)
+    together = [RowsEngine(spec()) for _ in range(engines)]
+    found = separated(together, sound, SeparationOptions(mwf=mwf))
+    np.testing.assert_array_equal(found, separated([FrameEngine(spec())], sound, SeparationOptions(mwf=mwf)))
+    segments = -(-(frames + spec().window) // (spec().context * spec().hop))
+    ways = 2 if mwf else 1
+    assert sum(engine.calls for engine in together) <= ways * (1 + segments // 3)

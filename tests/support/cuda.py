@@ -17,7 +17,7 @@ import numpy as np
 
 from rtsep.engine.tensorrt.driver import Gpu
 
-GPU = Gpu(0, "NVIDIA Card of Tests", (8, 9), 8 << 30)
+GPU = Gpu(0, "NVIDIA Card of Tests", (8, 9), 8 << 30, "0000:01:00.0")
 MEMORY_BYTES = 1 << 28
 TEXT, INT, POINTER = ctypes.c_char_p, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_void_p)
 NAMES = {100: b"CUDA_ERROR_NO_DEVICE", 2: b"CUDA_ERROR_OUT_OF_MEMORY", 700: b"CUDA_ERROR_ILLEGAL_ADDRESS"}
@@ -42,6 +42,8 @@ class FakeCard:
     lost: bool = False  # every call fails from now on
     fail_after: int | None = None  # launches until it is lost
     capturable: bool = True
+    hangs: bool = False  # what was enqueued never ends, and whoever waits or frees waits for ever
+    pop_fails: bool = False  # of pycuda's context
     room: int = MEMORY_BYTES
     calls: list[str] = field(default_factory=list)  # in order, of what is to be seen
     memory: dict[int, np.ndarray[Any, Any]] = field(default_factory=dict)  # by address
@@ -122,6 +124,16 @@ class FakeLibrary:
         size[0] = self._gpus[device].memory_bytes
         return 0
 
+    def _cuDeviceGetPCIBusId(self, place: Any, size: int, device: int) -> int:  # noqa: N802
+        ctypes.memmove(place, self._gpus[device].pci.encode() + b"\0", len(self._gpus[device].pci) + 1)
+        return 0 if self._gpus[device].pci else 801
+
+    def _cuStreamQuery(self, stream: int) -> int:  # noqa: N802
+        if self._card.lost or self._card.capture is not None:
+            return 700
+        self._card.check("cuStreamQuery")
+        return 600 if self._card.hangs else 0
+
     def _cuCtxPopCurrent_v2(self, context: Any) -> int:  # noqa: N802
         self._card.contexts -= 1
         return 0
@@ -192,6 +204,8 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuDeviceGetName": (HANDLE, SIZE, SIZE),
     "cuDeviceGetAttribute": (INT, SIZE, SIZE),
     "cuDeviceTotalMem_v2": (ctypes.POINTER(ctypes.c_size_t), SIZE),
+    "cuDeviceGetPCIBusId": (HANDLE, SIZE, SIZE),
+    "cuStreamQuery": (HANDLE,),
     "cuCtxPopCurrent_v2": (POINTER,),
     "cuStreamBeginCapture_v2": (HANDLE, SIZE),
     "cuStreamEndCapture": (HANDLE, POINTER),
@@ -222,23 +236,15 @@ class FakeAllocation:
         return self._address
 
     def free(self) -> None:
+        self._card.calls.append("free")  # which waits for the card: one that hangs must not be asked
         self._card.check("cuMemFree")
-        self._card.calls.append("free")
         del self._card.memory[self._address]
 
 
 class FakeStream:
-    """The one stream."""
+    """The one stream; the engine waits for it by the driver's own call."""
 
     handle = 0x77
-
-    def __init__(self, card: FakeCard) -> None:
-        self._card = card
-
-    def synchronize(self) -> None:
-        self._card.check("cuStreamSynchronize")
-        if self._card.capture is not None:
-            raise CudaError("cuStreamSynchronize failed: operation not permitted when stream is capturing")
 
 
 class FakeContext:
@@ -255,6 +261,8 @@ class FakeContext:
     def pop(self) -> None:
         if threading.get_ident() != self._card.thread:
             raise CudaError("context::pop failed: invalid device context - cannot pop non-current context")
+        if self._card.pop_fails:
+            raise CudaError("context::pop failed: device lost")
         self._card.contexts -= 1
 
     def detach(self) -> None:
@@ -291,7 +299,7 @@ class FakePycuda:
     def Stream(self, flags: int) -> FakeStream:  # noqa: N802
         assert flags == 1, "the default stream of others must not wait for it"
         self._card.check("cuStreamCreate")
-        return FakeStream(self._card)
+        return FakeStream()
 
     def pagelocked_empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
         self._card.check("cuMemHostAlloc")

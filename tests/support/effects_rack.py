@@ -163,9 +163,9 @@ class NumpyRack:
         for place, settings in enumerate(chain["effects"] if chain else ()):
             self._mark(row, place)
             armed = settings.get("armed")  # a file: it is built well until that is there
-            if settings["name"] == "crash_when_built" and not settings.get("barred"):
-                if not armed or Path(armed).exists():
-                    ctypes.string_at(0)
+            is_due = not settings.get("barred") and (not armed or Path(armed).exists())
+            if settings["name"] == "crash_when_built" and is_due:
+                ctypes.string_at(0)
             if not hasattr(Effect, settings["name"]):
                 raise ValueError(f"no effect {settings['name']!r}")
             effects.append(Effect(copy.deepcopy(settings), *self._format))

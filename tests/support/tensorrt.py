@@ -53,6 +53,9 @@ class FakeTensorRt:
     class DynamicShapesKernelSpecializationStrategy:
         EAGER = "eager"
 
+    class ExecutionContextAllocationStrategy:
+        USER_MANAGED = "user"
+
     class CudaGraphStrategy:
         DISABLED = "disabled"
 
@@ -88,6 +91,7 @@ class FakeEngine:
         self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         self.inputs, self.outputs = self.session.get_inputs(), self.session.get_outputs()
         self.num_io_tensors = len(self.inputs) + len(self.outputs)
+        self.device_memory_size_v2 = 4096
 
     def get_tensor_name(self, number: int) -> str:
         return str([*self.inputs, *self.outputs][number].name)
@@ -99,10 +103,8 @@ class FakeEngine:
         return FakeConfig()
 
     def create_execution_context(self, config: FakeConfig) -> FakeExecution:
-        assert (config.dynamic_shapes_kernel_specialization_strategy, config.cuda_graph_strategy) == (
-            "eager",
-            "disabled",
-        )
+        chosen = config.dynamic_shapes_kernel_specialization_strategy, config.cuda_graph_strategy, config.allocation
+        assert chosen == ("eager", "disabled", "user")
         return FakeExecution(self._card, self, config)
 
 
@@ -125,7 +127,11 @@ class FakeConfig:
 
     dynamic_shapes_kernel_specialization_strategy = "lazy"
     cuda_graph_strategy = "whole"
+    allocation = "static"
     cache: FakeCache
+
+    def set_execution_context_allocation_strategy(self, strategy: str) -> None:
+        self.allocation = strategy
 
     def create_runtime_cache(self) -> FakeCache:
         return FakeCache()
@@ -142,6 +148,15 @@ class FakeExecution:
         self._card, self._engine, self._config = card, engine, config
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._addresses: dict[str, int] = {}
+        self._working = 0
+
+    def update_device_memory_size_for_shapes(self) -> int:
+        assert self._shapes, "the real one wants all shapes before"
+        return 1024 * self._shapes["magnitudes"][0]
+
+    def set_device_memory(self, memory: int, size: int) -> None:
+        assert size == self._card.memory[memory].nbytes >= self.update_device_memory_size_for_shapes()
+        self._working = memory
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         (wanted,) = [value.shape for value in self._engine.inputs if value.name == name]
@@ -163,6 +178,7 @@ class FakeExecution:
         return self._card.capturable
 
     def execute_async_v3(self, stream: int) -> bool:
+        assert self._working in self._card.memory, "no memory to work in"
         if self._card.capture is None:
             self._config.cache.content = b"kernels of the card"
         self._card.enqueue("inference", self._infer)

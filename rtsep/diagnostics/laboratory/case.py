@@ -20,7 +20,11 @@ SAMPLE_RATE = 44100  # Hz
 
 @dataclass(frozen=True)
 class Case:
-    """A model, what runs it, and how."""
+    """A model, what runs it, and how.
+
+    Raises:
+        SpecError: for a number of decks that cannot be.
+    """
 
     model: str = DEFAULT_MODEL
     engine: str = DEFAULTS.engine  # of the registry, or a peer
@@ -69,7 +73,7 @@ class Case:
         from rtsep.diagnostics.laboratory.peers.registry import PEERS, open_peer
 
         if self.engine in ENGINES:
-            return open_engine(stored, EngineOptions(self.engine, self.precision, self.threads))
+            return open_engine(stored, EngineOptions(self.engine, self.precision, self.threads, rows=self.decks))
         if self.engine in PEERS:
             return open_peer(stored, self.engine, self.precision, self.threads)
         raise EngineError(f"unknown engine {self.engine!r}; allowed are {', '.join([*ENGINES, *PEERS])}")

@@ -14,28 +14,33 @@ from rtsep.diagnostics.laboratory.case import Case
 from rtsep.errors import EngineError
 
 PATIENCE_S = 600.0
+TAIL = 300  # letters of what it said
 STATUS = Path("/proc/self/status")
 
 
-def cold_start(case: Case) -> dict[str, float]:
+def cold_start(case: Case, patience_s: float = PATIENCE_S) -> dict[str, float]:
     """Start a process that makes one mask.
 
     Args:
         case: what it runs.
+        patience_s: that it may take.
 
     Returns:
         Seconds to the first mask as seen from outside, those of its steps, and the memory that it held then.
 
     Raises:
-        EngineError: where it fails or takes ten minutes.
+        EngineError: where it fails or takes longer, with the end of what it said.
     """
     command = [sys.executable, "-m", "rtsep.diagnostics.laboratory.cold_start", json.dumps(asdict(case))]
     started = time.perf_counter()
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=patience_s)
         found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     except (subprocess.SubprocessError, ValueError, IndexError) as error:
-        raise EngineError(f"{case.words()}: a process of its own made no mask ({type(error).__name__})") from error
+        said = getattr(error, "stderr", None) or b""  # of one that took too long, bytes
+        said = said.decode(errors="replace") if isinstance(said, bytes) else said
+        told = f"{type(error).__name__}: {' '.join(said.split())[-TAIL:]}".rstrip(": ")
+        raise EngineError(f"{case.words()}: a process of its own made no mask ({told})") from error
     ended = time.perf_counter() - started
     return {"first_mask_s": round(ended - found.pop("left_s"), 3), **found}
 
@@ -54,13 +59,16 @@ def first_mask(case: Case) -> dict[str, float]:
     began = time.perf_counter()
     stored = case.stored()
     engine = case.open(stored)
-    opened = time.perf_counter()
-    chain = Chain(engine, case.window(stored), case.decks)
-    chain.play()
-    made = time.perf_counter()
-    found = {"open_s": round(opened - began, 3), "warmup_s": round(made - opened, 3), **resident()}
-    if read and "memory_mib" in before:
-        found["device_mib"] = round(read()["memory_mib"] - before["memory_mib"], 1)
+    try:
+        opened = time.perf_counter()
+        chain = Chain(engine, case.window(stored), case.decks)
+        chain.play()
+        made = time.perf_counter()
+        found = {"open_s": round(opened - began, 3), "warmup_s": round(made - opened, 3), **resident()}
+        if read and "memory_mib" in before:
+            found["device_mib"] = round(read()["memory_mib"] - before["memory_mib"], 1)
+    finally:
+        engine.close()  # a card's context that is left ends the process by a signal
     found["left_s"] = time.perf_counter() - made
     return found
 

@@ -30,7 +30,7 @@ from rtsep.errors import SpecError
 DRAWS = 1000
 CONFIDENCE = 0.95
 SHARES = {"p50": 0.5, "p99": 0.99}  # of which ratios are told
-FEWEST = 50  # samples of each; with fewer nothing can be told
+FEWEST = {"p50": 50, "p99": 500}  # samples of each; with fewer nothing can be told
 SEED = 20_260_101
 
 Samples = NDArray[np.float64]
@@ -71,12 +71,13 @@ def block_length(samples: Samples) -> int:
         1 to half of the samples.
     """
     count = len(samples)
+    least: float = float(count) ** (1.0 / 3.0)
     ranks = np.argsort(np.argsort(samples)).astype(np.float64)
     ranks -= ranks.mean()
     power = float(ranks @ ranks)
     correlation = min(0.99, abs(float(ranks[1:] @ ranks[:-1])) / power) if power else 0.0
-    grown = (math.sqrt(6.0) * correlation / (1.0 - correlation**2)) ** (2.0 / 3.0) * count ** (1.0 / 3.0)
-    return max(1, min(count // 2, math.ceil(max(grown, count ** (1.0 / 3.0)))))
+    grown: float = (math.sqrt(6.0) * correlation / (1.0 - correlation**2)) ** (2.0 / 3.0) * least
+    return max(1, min(count // 2, math.ceil(max(grown, least))))
 
 
 def resampled_percentiles(samples: Samples, generator: np.random.Generator) -> Samples:
@@ -109,14 +110,19 @@ def ratios(a: Samples, b: Samples) -> dict[str, Ratio]:
     Returns:
         By share the ratio of B to A with its interval; nothing where either has too few samples.
     """
-    if min(len(a), len(b)) < FEWEST:
+    told = [name for name in SHARES if min(len(a), len(b)) >= FEWEST[name]]
+    if not told:
         return {}
     generator = np.random.default_rng(SEED)
     drawn = resampled_percentiles(b, generator) / resampled_percentiles(a, generator)
     edges = np.quantile(drawn, [(1.0 - CONFIDENCE) / 2.0, (1.0 + CONFIDENCE) / 2.0], axis=0)
     shares = list(SHARES.values())
     middle = np.quantile(b, shares) / np.quantile(a, shares)
-    return {name: Ratio(float(middle[i]), float(edges[0, i]), float(edges[1, i])) for i, name in enumerate(SHARES)}
+    return {
+        name: Ratio(float(middle[i]), float(edges[0, i]), float(edges[1, i]))
+        for i, name in enumerate(SHARES)
+        if name in told
+    }
 
 
 def compare(a: Report, b: Report, across: Sequence[str] = ()) -> list[Compared]:
@@ -161,7 +167,7 @@ def _by_case(report: Report, keep: Sequence[str]) -> dict[tuple[Any, ...], dict[
 
 def _compared(a: dict[str, Any], b: dict[str, Any], pace: str) -> Compared:
     samples = [np.array(row[pace]["samples_us"], np.float64) / 1e3 for row in (a, b)]
-    told = [
+    a_ms, b_ms = (
         {name: float(np.quantile(one, share)) for name, share in SHARES.items()} if len(one) else {} for one in samples
-    ]
-    return Compared(b["case"], pace, *told, ratios(*samples))
+    )
+    return Compared(b["case"], pace, a_ms, b_ms, ratios(*samples))

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from rtsep.engine.tensorrt import driver
+
 EVERY_S = 1.0  # from one reading to the next; seldom, since reading disturbs what is measured
 SMI = {  # what nvidia-smi calls them
     "power_w": "power.draw",
@@ -18,6 +20,15 @@ SMI = {  # what nvidia-smi calls them
     "memory_mib": "memory.used",
 }
 Reading = dict[str, float]
+
+
+def bus() -> str:
+    """Say where the first card that CUDA shows is on the bus; CUDA_VISIBLE_DEVICES chooses it, NVML knows all.
+
+    "" where no driver tells.
+    """
+    gpus = driver.probe().gpus
+    return gpus[0].pci if gpus else ""
 
 
 def card() -> dict[str, str]:
@@ -45,7 +56,7 @@ def read_smi() -> Reading:
 def _smi(*fields: str) -> list[str]:
     if not shutil.which("nvidia-smi"):
         return []
-    command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits", "--id=0"]
+    command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits", f"--id={bus() or 0}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
@@ -57,7 +68,8 @@ def _nvml() -> Callable[[], Reading]:
     import pynvml
 
     pynvml.nvmlInit()
-    handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+    place = bus()
+    handle = pynvml.nvmlDeviceGetHandleByPciBusId(place) if place else pynvml.nvmlDeviceGetHandleByIndex(0)
     calls: dict[str, Callable[[], float]] = {
         "power_w": lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1e3,
         "sm_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM),
@@ -78,10 +90,13 @@ def _nvml() -> Callable[[], Reading]:
 
 @contextmanager
 def watched() -> Iterator[dict[str, Any]]:
-    """Read the card again and again while something is measured.
+    """Read the card again and again while something is measured; by nvidia-smi only before and after.
+
+    A program that is started each second would be in the way of what is measured.
 
     Yields:
-        What is filled at the end: of each that the driver tells its least, mean and most; empty without a card.
+        What is filled at the end: of each that the driver tells its least, mean and most, and its `source`; empty
+        without a card.
     """
     found: dict[str, Any] = {}
     read = reader()
@@ -90,8 +105,10 @@ def watched() -> Iterator[dict[str, Any]]:
         return
     readings, stopped = [read()], threading.Event()
 
+    seldom = read is read_smi
+
     def work() -> None:
-        while not stopped.wait(EVERY_S):
+        while not stopped.wait(None if seldom else EVERY_S):
             readings.append(read())
 
     thread = threading.Thread(target=work, name="rtsep-card", daemon=True)
@@ -102,6 +119,7 @@ def watched() -> Iterator[dict[str, Any]]:
         stopped.set()
         thread.join()
         readings.append(read())
+        found["source"] = "nvidia-smi, before and after" if seldom else "NVML"
         for name in SMI:
             if values := [one[name] for one in readings if name in one]:
                 mean = sum(values) / len(values)

@@ -15,7 +15,9 @@ from rtsep.dsp.native import semaphore, sleep_until
 from rtsep.host.histogram import BINS_PER_OCTAVE, histogram, percentiles, record
 from rtsep.host.realtime import quiet_python
 
-KEPT = 20_000  # hops whose times are kept one by one, the first ones
+KEPT = 20_000  # hops whose times are kept one by one, at most
+TOGETHER = 500  # of them that are neighbours: a long run keeps so many, leaves some out, and so on
+LATE = "late"  # from when the input of a hop was complete to when it began
 AFTER_PAUSE = 8  # hops that count as those after a pause
 
 
@@ -25,20 +27,26 @@ class Timed:
 
     every_s: float  # from one hop to the next; 0: back to back
     deadline_s: float
-    histograms: dict[str, NDArray[np.void]] = field(default_factory=lambda: {stage: histogram() for stage in STAGES})
+    histograms: dict[str, NDArray[np.void]] = field(
+        default_factory=lambda: {stage: histogram() for stage in (*STAGES, LATE)}
+    )
     samples_ns: list[int] = field(default_factory=list)  # of `hop`, in order
     worst_ns: dict[str, int] = field(default_factory=dict)  # the stages of the worst hop
     hops: int = 0
     misses: int = 0
     overruns: int = 0  # hops that began late, since the one before took too long
+    stride: int = 1  # of how many blocks of neighbours one is kept
 
-    def count(self, times_ns: dict[str, int], due: bool) -> None:
+    def count(self, times_ns: dict[str, int], due: bool, late_ns: int = 0) -> None:
         """Count one hop.
 
         Args:
             times_ns: by stage; 0 for what was not done.
             due: whether a mask was made.
+            late_ns: from when its input was complete to when it began; `hop` is told from there, as the sound waits for
+                both.
         """
+        times_ns = times_ns | {"hop": times_ns["hop"] + late_ns, LATE: late_ns}
         for stage, taken in times_ns.items():
             if taken and (due or stage in ("stft", "inverse")):
                 record(self.histograms[stage], taken)
@@ -47,10 +55,19 @@ class Timed:
         taken = times_ns["hop"]
         self.hops += 1
         self.misses += taken > self.deadline_s * 1e9
-        if len(self.samples_ns) < KEPT:
-            self.samples_ns.append(taken)
+        self._keep(taken)
         if taken > self.worst_ns.get("hop", 0):
-            self.worst_ns = dict(times_ns)
+            self.worst_ns = times_ns
+
+    def _keep(self, taken_ns: int) -> None:
+        """Keep a time; where there is no room, every other block of neighbours goes, so that they span the run."""
+        block = (self.hops - 1) // TOGETHER
+        if len(self.samples_ns) >= KEPT and not block % self.stride:
+            starts = range(0, KEPT, 2 * TOGETHER)
+            self.samples_ns = [one for start in starts for one in self.samples_ns[start : start + TOGETHER]]
+            self.stride *= 2
+        if not block % self.stride:
+            self.samples_ns.append(taken_ns)
 
     def to_dict(self) -> dict[str, Any]:
         """Give what JSON says of it; parts that the engine does not tell are absent."""
@@ -95,8 +112,8 @@ def play_hops(
 ) -> Timed:
     """Play hops with masks.
 
-    Live, a hop begins when its input is complete; one that is late is played at once, and the next keep their distance
-    from it.
+    Live, the input of a hop is complete at its time, whatever became of those before; one that is late is played at
+    once, and all that wait behind a stall are late by it.
 
     Args:
         chain: what they go through; it goes on from where it is.
@@ -111,14 +128,14 @@ def play_hops(
     with quiet_python(), without_denormals():
         started = due_ns = time.monotonic_ns()
         while timed.hops < goal and time.monotonic_ns() - started < until_s * 1e9:
+            late_ns = 0
             if every_s:
+                timed.overruns += time.monotonic_ns() > due_ns > started
                 sleep_until(nap.ctypes.data, due_ns)
+                late_ns = max(0, time.monotonic_ns() - due_ns)
             made = chain.play()
-            timed.count(chain.times_ns, made)
+            timed.count(chain.times_ns, made, late_ns)
             due_ns += int(every_s * 1e9)
-            if every_s and (now := time.monotonic_ns()) > due_ns:
-                timed.overruns += 1
-                due_ns = now
     return timed
 
 

@@ -183,8 +183,8 @@ def split(stages: dict[str, float]) -> dict[str, float]:
         Milliseconds by part, in their order; a call that is not told apart is all inference.
     """
     told = {part: stages[part] for part in ("upload", "inference", "download") if part in stages}
-    rest = {"call": max(0.0, stages["engine"] - sum(told.values()))} if told else {}
-    parts = {**stages, **(told or {"inference": stages["engine"]}), **rest}
+    rest: dict[str, float] = {"call": max(0.0, stages["engine"] - sum(told.values()))} if told else {}
+    parts = dict(stages) | (told or {"inference": stages["engine"]}) | rest
     return {part: parts[part] for part in SPLIT if part in parts}
 
 

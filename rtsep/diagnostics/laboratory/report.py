@@ -13,7 +13,7 @@ from rtsep.diagnostics.laboratory.case import AXES, Case
 from rtsep.diagnostics.laboratory.hardware import card
 from rtsep.diagnostics.laboratory.measurement import Protocol, measure
 from rtsep.diagnostics.machine import machine
-from rtsep.errors import FileError, RtsepError
+from rtsep.errors import FileError, RtsepError, one_line
 from rtsep.host.report import PROGRAM
 
 SCHEMA = Path(__file__).with_name("report.schema.json")
@@ -69,8 +69,9 @@ def measure_all(
         try:
             row = measure(case, protocol, on_step)
             report["rows"].append(row)
-        except RtsepError as error:
-            row = {"case": case.to_dict(), "reason": str(error)}
+        except Exception as error:  # whatever a driver or a library raises: the other cases are measured
+            reason = str(error) if isinstance(error, RtsepError) else f"{type(error).__name__}: {one_line(error)}"
+            row = {"case": case.to_dict(), "reason": reason}
             report["absent"].append(row)
         on_row(row)
 

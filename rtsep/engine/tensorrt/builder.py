@@ -197,7 +197,12 @@ def _written_whole(root: Path, key: EngineKey) -> Iterator[Path]:
             place = root / key.folder_name
             if place.exists():
                 place.rename(before)
-            beside.rename(place)
+            try:
+                beside.rename(place)
+            except OSError:
+                if before.exists():
+                    before.rename(place)  # the one that was there is as good as ever
+                raise
         finally:
             for left in (beside, before):
                 shutil.rmtree(left, ignore_errors=True)

@@ -37,6 +37,7 @@ def compiled(graph: bytes, key: EngineKey, timing_cache: Path | None = None) -> 
         raise EngineError(f"{family.title} cannot read the graph ({told or log.last:.300})")
     config = builder.create_builder_config()
     family.aim(config, key.gpu)
+    family.allow_capture(config)
     (config.set_flag if key.precision == "tf32" else config.clear_flag)(library.BuilderFlag.TF32)
     config.add_optimization_profile(_profile(builder, network, key.context, key.rows))
     cache = _cached(config, timing_cache) if timing_cache else None
@@ -88,11 +89,11 @@ def _cached(config: Any, path: Path) -> Any:
         kept = path.read_bytes() if path.stat().st_size <= MAX_CACHE_BYTES else b""
     except OSError:
         kept = b""
-    cache = config.create_timing_cache(kept)
-    if not config.set_timing_cache(cache, ignore_mismatch=False):  # of another card or library
-        cache = config.create_timing_cache(b"")
-        config.set_timing_cache(cache, ignore_mismatch=False)
-    return cache
+    for content in (kept, b""):  # what is kept may be damaged, or of another card or library
+        cache = config.create_timing_cache(content)
+        if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+            return cache
+    return None  # a build is only slower
 
 
 def _keep(cache: Any, path: Path) -> None:

@@ -16,8 +16,10 @@ from rtsep.errors import EngineError, one_line
 
 LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
+NOT_READY = 600  # CUDA_ERROR_NOT_READY
 MAJOR, MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_...
 NAME_BYTES = 256
+PCI_BYTES = 32
 CURE = "use --engine onnx, or install NVIDIA's driver (`nvidia-smi` shows the GPU when it works)"
 
 
@@ -29,6 +31,7 @@ class Gpu:
     name: str
     capability: tuple[int, int]
     memory_bytes: int
+    pci: str = ""  # where it is on the bus, as every tool of the driver names it; "" where that is not told
 
     @property
     def sm(self) -> str:
@@ -73,6 +76,20 @@ class Cuda:
         text = ctypes.c_char_p()
         unknown = self._library.cuGetErrorName(code, ctypes.byref(text))
         return f"error {code}" if unknown or not text.value else text.value.decode(errors="replace")
+
+    def done(self, stream: int) -> bool:
+        """Say whether all that was enqueued in a stream is done.
+
+        Args:
+            stream: its handle.
+
+        Raises:
+            EngineError: where any of it failed.
+        """
+        code = self._library.cuStreamQuery(ctypes.c_void_p(stream))
+        if code not in (0, NOT_READY):
+            raise EngineError(f"the GPU failed: cuStreamQuery failed with {self.error_name(code)}")
+        return not code
 
     def number(self, name: str, *arguments: Any, kind: Any = ctypes.c_int) -> int:
         """Call a function that writes a number to its first argument, and give that.
@@ -133,4 +150,14 @@ def _gpu(cuda: Cuda, number: int) -> Gpu:
             cuda.number("cuDeviceGetAttribute", MINOR, device),
         ),
         memory_bytes=cuda.number("cuDeviceTotalMem_v2", device, kind=ctypes.c_size_t),
+        pci=_pci(cuda, device),
     )
+
+
+def _pci(cuda: Cuda, device: int) -> str:
+    place = ctypes.create_string_buffer(PCI_BYTES)
+    try:
+        cuda.call("cuDeviceGetPCIBusId", place, PCI_BYTES, device)
+    except (EngineError, AttributeError):  # nothing runs worse without it
+        return ""
+    return place.value.decode(errors="replace")

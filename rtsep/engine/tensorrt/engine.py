@@ -6,6 +6,7 @@ into pinned memory, launches a graph (upload, inference, download) and waits. St
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,9 +22,11 @@ from rtsep.engine.tensorrt.cuda_graph import CudaGraph, Events
 from rtsep.engine.tensorrt.family import named
 from rtsep.engine.tensorrt.machine import Machine
 from rtsep.engine.tensorrt.manifest import BuiltEngine
-from rtsep.engine.tensorrt.memory import Card, DeviceMemory
+from rtsep.engine.tensorrt.memory import HANG_S, Card, DeviceMemory
 from rtsep.engine.tensorrt.stage_times import STAGES, StageTimes, settle
-from rtsep.errors import EngineError
+from rtsep.errors import EngineError, one_line
+
+USUAL = 20.0  # times as long as usual, and a pass will not end any more
 
 
 @dataclass
@@ -49,11 +52,15 @@ class TensorRtEngine(IOBindingEngine):
     def __init__(self, built: BuiltEngine, machine: Machine) -> None:
         super().__init__(built.spec, "")
         self.times = StageTimes()
+        self.build_s = built.manifest.build_s
+        self.rows = built.rows
         self._built, self._library = built, machine.library
         self._family = named(built.key.family)
         self._told = f"{self._family.title} {built.key.version} {built.key.precision} on {machine.gpu.name}"
         self.provider = self._told
         self._state_memory: list[DeviceMemory] = []
+        self._usual_s = 0.0
+        self._working: list[DeviceMemory] = []  # of all contexts, the largest last
         self._card = Card(machine.pycuda, machine.cuda, machine.gpu.number)
         try:
             self._events = Events(machine.cuda, len(STAGES) + 1)
@@ -80,6 +87,10 @@ class TensorRtEngine(IOBindingEngine):
         magnitudes = np.zeros(magnitudes_shape(self.spec, frames, rows), np.float32)
         masks = np.empty(masks_shape(self.spec, frames, rows), np.float32)
         settle(lambda: self.infer(magnitudes, masks))
+        began = time.monotonic()
+        self.infer(magnitudes, masks)
+        self._usual_s = max(self._usual_s, time.monotonic() - began)  # of the slowest that it was warmed up for
+        self._card.patience_s = max(HANG_S, USUAL * self._usual_s)
         self.reset()
         self.times.clear()
         self._keep_cache()
@@ -115,6 +126,14 @@ class TensorRtEngine(IOBindingEngine):
 
     def _bind(self, plan: Plan, before: list[DeviceMemory], after: list[DeviceMemory]) -> Bound:
         self._check_built_for(plan)
+        try:
+            return self._bound(plan, before, after)
+        except EngineError:
+            raise
+        except Exception as error:  # the libraries' errors share no base class
+            raise EngineError(f"{self._told} cannot get ready: {one_line(error)}; {self._cure()}") from error
+
+    def _bound(self, plan: Plan, before: list[DeviceMemory], after: list[DeviceMemory]) -> Bound:
         card, masks = self._card, plan.masks[0]
         if plan.beside is None:
             plan.beside = [card.allocate(plan.magnitudes.nbytes), card.allocate(masks.nbytes)]
@@ -169,7 +188,7 @@ class TensorRtEngine(IOBindingEngine):
             if not getattr(bound.context, "is_stream_capturable", lambda stream: True)(self._card.handle):
                 raise EngineError("it says so")
             graph = CudaGraph(self._card.cuda, self._card.handle, lambda: bound.enqueue(True))
-        except EngineError:
+        except Exception:  # whatever a library raises: it runs without
             self._card.synchronise()
             self.provider = f"{self._told}, without a CUDA graph"
             return None
@@ -189,16 +208,30 @@ class TensorRtEngine(IOBindingEngine):
             if tuple(context.get_tensor_shape(name)) != tuple(shape):
                 found = tuple(context.get_tensor_shape(name))
                 raise EngineError(f"{self._told} gives {name} of shape {found}, not {tuple(shape)}; {self._cure()}")
+        working = self._working_memory(context)
+        context.set_device_memory(working.address, working.nbytes)
         names = (magnitudes, *states, masks, *states_out)
         for name, memory in zip(names, [*inputs, *outputs], strict=True):
             if not context.set_tensor_address(name, memory.address):
                 raise EngineError(f"{self._told} takes no memory for {name}: {self._log.last}")
         return context
 
+    def _working_memory(self, context: Any) -> DeviceMemory:
+        """What a context works in: one for all, as they run one after the other, or a larger one for it and the next.
+
+        Ours, since an engine that can be captured takes none itself.
+        """
+        nbytes = max(self._engine.device_memory_size_v2, context.update_device_memory_size_for_shapes(), 1)
+        if not self._working or self._working[-1].nbytes < nbytes:
+            self._working.append(self._card.allocate(nbytes))
+        return self._working[-1]
+
     def _deserialise(self) -> Any:
         engine = self._runtime.deserialize_cuda_engine(self._built.read())
         if engine is None:
-            raise EngineError(f"{self._told} cannot load {self._built.path.name}: {self._log.last}; {self._cure()}")
+            full = "memory" in self._log.last.lower()  # a card that is full has no use for another engine
+            cure = "close what else uses the GPU" if full else self._cure()
+            raise EngineError(f"{self._told} cannot load {self._built.path.name}: {self._log.last}; {cure}")
         names = [name for side in self._names() for name in side]
         found = {engine.get_tensor_name(number) for number in range(engine.num_io_tensors)}
         kinds = {engine.get_tensor_dtype(name) for name in found}
@@ -212,6 +245,7 @@ class TensorRtEngine(IOBindingEngine):
     def _runtime_config(self) -> Any:
         """How contexts run: RTX compiles for a shape before it is used, not beside it, and keeps what it compiled."""
         config = self._engine.create_runtime_config()
+        config.set_execution_context_allocation_strategy(self._library.ExecutionContextAllocationStrategy.USER_MANAGED)
         self._cache, self._cached = None, b""
         if self._family.runtime_cache:
             library = self._library
@@ -251,7 +285,8 @@ class TensorRtEngine(IOBindingEngine):
     def _give_back(self) -> None:
         """In the reverse order of their making; TensorRT's objects go with their last reference."""
         self._config = self._cache = self._engine = self._runtime = None
-        for memory in self._state_memory:
+        for memory in (*self._state_memory, *self._working):
             self._card.free(memory)
         self._state_memory.clear()
+        self._working.clear()
         self._events.close()

@@ -80,6 +80,11 @@ class Family:
         flag = self.load().NetworkDefinitionCreationFlag.STRONGLY_TYPED  # all that TensorRT 11 has, which ignores it
         return builder.create_network(1 << int(flag))
 
+    def allow_capture(self, config: Any) -> None:
+        """Have a build keep to memory that is there before a pass, without which TensorRT-RTX is no part of a graph."""
+        if flag := getattr(self.load().BuilderFlag, "REQUIRE_USER_ALLOCATION", None):  # which TensorRT does not need
+            config.set_flag(flag)
+
     def aim(self, config: Any, gpu: str) -> None:
         """Set a build's target; a family that needs a card builds for the one that it has."""
         if self.ahead:

@@ -19,6 +19,7 @@ from rtsep.model import graphs
 from rtsep.model.store import StoredModel
 
 CHECKOUT = Path(__file__).parents[3]
+COMPILING = ("compiler.py", "family.py")  # beside this file: what is asked of a library, and how
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class EngineKey:
     family: str  # the library, by its module's name
     version: str  # of the library
     platform: str  # as linux-x86_64
-    graphs_sha256: str  # of our own code that writes graphs
+    graphs_sha256: str  # of our own code that writes graphs and has them compiled
 
     @property
     def hash(self) -> str:
@@ -120,9 +121,10 @@ def model_digest(spec: ModelSpec, sha256: str) -> str:
 
 @cache
 def graphs_digest() -> str:
-    """Give the sha256 of the sources that write graphs and their precision: a version that nobody can forget."""
+    """Give the sha256 of the sources that write graphs and have them compiled: a version that nobody can forget."""
     found = hashlib.sha256()
-    for path in sorted(Path(graphs.__file__).parent.glob("*.py")):
+    beside = [Path(__file__).with_name(name) for name in COMPILING]
+    for path in (*sorted(Path(graphs.__file__).parent.glob("*.py")), *beside):
         found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return found.hexdigest()
 

@@ -15,7 +15,7 @@ from rtsep.core.records import RecordError, convert
 from rtsep.core.spec import ModelSpec
 from rtsep.engine.tensorrt.family import FAMILIES, families_for
 from rtsep.engine.tensorrt.key import EngineKey, engines_folder, key_of
-from rtsep.errors import EngineError, ModelError
+from rtsep.errors import EngineError, ModelError, NotBuiltError
 from rtsep.model.store import StoredModel
 
 FORMAT = 1
@@ -191,7 +191,8 @@ def find_built(
 ) -> BuiltEngine:
     """Find the engine of a model for a card, among those that were built.
 
-    One that takes more rows than are wanted serves too; the one of the fewest is taken.
+    One that takes more rows than are wanted serves too. Live the one of the fewest is taken, for whole files (`newest`
+    0) that of the most: so many segments are one call.
 
     Args:
         model: as it is used, see `as_used`.
@@ -203,7 +204,7 @@ def find_built(
         family: the library that runs it, by its module's name; "" for the first that can.
 
     Raises:
-        EngineError: where it was not built, was built of or for something else, or is damaged: with the command that
+        NotBuiltError: where it was not built, was built of or for something else, or is damaged: with the command that
             builds it.
     """
     libraries = families_for(gpu, gpu, family)
@@ -224,12 +225,12 @@ def find_built(
             why.append(f"the engine {folder.name} {stale}")
         else:
             fitting.append((key.rows, folder))
-    for _, folder in sorted(fitting):
+    for _, folder in sorted(fitting, reverse=newest == 0):
         try:
             return open_built(folder)
         except EngineError as error:
             why.append(f"the engine {folder.name} is damaged: {error}")
-    raise EngineError(f"{why[-1]}; build it with: {first.command(model)}")
+    raise NotBuiltError(f"{why[-1]}; build it with: {first.command(model)}")
 
 
 def staleness(key: EngineKey, wanted: EngineKey) -> str:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -19,6 +22,29 @@ from rtsep.engine.tensorrt.driver import Cuda
 from rtsep.errors import EngineError, one_line
 
 NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: the default stream of others does not wait for it, nor it for that
+
+SPIN_S = 0.002  # the usual pass is over by then: asked without a nap, as the driver itself waits
+NAP_S = 50e-6  # from one question to the next after that
+FIRST_S = 30.0  # for what runs for the first time
+HANG_S = 1.0  # after which what has run before will not end any more
+
+
+@dataclass
+class Held:
+    """A primary context on a thread's stack, and how many have it: pycuda pops the newest, whoever asks."""
+
+    context: Any
+    cards: int = 0
+
+
+class Stack(threading.local):
+    """What the calling thread holds, by the module and the GPU's number."""
+
+    def __init__(self) -> None:
+        self.held: WeakKeyDictionary[Any, dict[int, Held]] = WeakKeyDictionary()
+
+
+_stack = Stack()
 
 
 class DeviceMemory:
@@ -60,9 +86,20 @@ class Card:
         self._pycuda = pycuda
         self._thread = threading.get_ident()
         _told(pycuda.init)
-        self._context = _told(_told(pycuda.Device, number).retain_primary_context)
+        self._number = number
+        self.patience_s = FIRST_S  # that a pass may take
+        self.hung = False  # a pass did not end: nothing may wait for the card any more
+        held = _stack.held.setdefault(pycuda, {})
+        if number not in held:
+            context = _told(_told(pycuda.Device, number).retain_primary_context)
+            held[number] = Held(context)
+            try:
+                _told(context.push)
+            except EngineError:
+                self._release()
+                raise
+        held[number].cards += 1
         try:
-            _told(self._context.push)
             self.stream: Any = _told(pycuda.Stream, NON_BLOCKING)
         except EngineError:
             self._release()
@@ -112,25 +149,54 @@ class Card:
         _told(self._pycuda.memcpy_dtoh_async, here, there.address, self.stream)
 
     def synchronise(self) -> None:
-        """Wait until all that was enqueued is done; without the GIL."""
-        _told(self.stream.synchronize)
+        """Wait until all that was enqueued is done, and no longer than `patience_s`.
+
+        Raises:
+            EngineError: where it is not done by then, or failed.
+        """
+        began, stream = time.monotonic(), self.handle
+        while not self.hung and not self.cuda.done(stream):
+            waited_s = time.monotonic() - began
+            self.hung = waited_s > self.patience_s
+            if waited_s > SPIN_S:
+                time.sleep(NAP_S)
+        if self.hung:
+            raise EngineError(f"the GPU hangs: a pass did not end in {self.patience_s:.1f} s; start rtsep again")
 
     def close(self, *ends: Callable[[], None]) -> None:
         """Wait for the card, take each step, then give back stream and context. Nothing is raised.
 
+        A card that hangs is left as it is, with all that lies on it: to free anything would wait for it.
+
         Args:
             ends: what must happen while the context is there, in order.
         """
+        if self.hung:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object((self, ends)))  # none of it is ever freed
+            self._release(detach=False)
+            return
         for end in (self.synchronise, *ends):
             with suppress(Exception):  # a card that is lost fails everything, and the rest is to be done
                 end()
         self.stream = None
         self._release()
 
-    def _release(self) -> None:
-        """Pop and release the context; pycuda pushes it once more to release it, and the driver leaves it there."""
-        with suppress(Exception):
-            self._context.pop()
-            self._context.detach()
-            self.cuda.number("cuCtxPopCurrent_v2", kind=ctypes.c_void_p)
-        self._context = None
+    def _release(self, detach: bool = True) -> None:
+        """Pop and release the context, if nobody else on the thread has it.
+
+        pycuda pushes it once more to release it, and the driver leaves it there; a step that fails keeps none from
+        being taken, since a context that stays on pycuda's stack ends the process with its thread.
+        """
+        held = _stack.held.get(self._pycuda, {})
+        if self._number not in held:  # another thread has it, where alone it can be given back
+            return
+        held[self._number].cards -= 1
+        if held[self._number].cards > 0:
+            return
+        context = held.pop(self._number).context
+        steps = [context.pop]
+        if detach:
+            steps += [context.detach, lambda: self.cuda.number("cuCtxPopCurrent_v2", kind=ctypes.c_void_p)]
+        for step in steps:
+            with suppress(Exception):
+                step()

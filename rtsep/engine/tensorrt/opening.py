@@ -29,11 +29,15 @@ def open_tensorrt(model: StoredModel, precision: str, rows: int, newest: int) ->
     Raises:
         EngineError: where there is no card, and where none was built: with the command that builds it.
     """
+    return open_engine(find_tensorrt(model, precision, rows, newest))
+
+
+def find_tensorrt(model: StoredModel, precision: str, rows: int, newest: int) -> BuiltEngine:
+    """Find the engine that was built of a model for the card of this machine; see `open_tensorrt`."""
     told = driver.probe()
     if told.missing:
         raise EngineError(told.missing)
-    built = find_built(model, precision, model.spec.context, rows, told.gpus[0].sm, newest)
-    return open_engine(built)
+    return find_built(model, precision, model.spec.context, rows, told.gpus[0].sm, newest)
 
 
 def timed(built: BuiltEngine) -> Timing:

@@ -38,6 +38,15 @@ class StageTimes:
         kept = np.roll(self._times_ms, -(self.passes % PASSES), axis=0) if self.passes > PASSES else self._times_ms
         return {stage: kept[: self.passes, column].copy() for column, stage in enumerate(STAGES)}
 
+    def newest_ns(self, passes: int) -> dict[str, int]:
+        """Give what the parts of the newest passes took together, in nanoseconds.
+
+        Args:
+            passes: how many, of those that are kept.
+        """
+        rows = [(self.passes - 1 - back) % PASSES for back in range(passes)]
+        return {stage: int(1e6 * self._times_ms[rows, column].sum()) for column, stage in enumerate(STAGES)}
+
 
 def settled(times_s: Sequence[float]) -> bool:
     """Say whether passes take no longer, and no shorter, than those before: medians of `WINDOW` passes each.

@@ -91,7 +91,8 @@ def _value(node: onnx.NodeProto) -> NDArray[Any]:
     """What a Constant node gives."""
     value = helper.get_attribute_value(node.attribute[0])
     if isinstance(value, onnx.TensorProto):
-        return numpy_helper.to_array(value)
+        found: NDArray[Any] = np.asarray(numpy_helper.to_array(value))
+        return found
     return np.asarray(value, np.int64 if node.attribute[0].name.startswith("value_int") else np.float32)
 
 

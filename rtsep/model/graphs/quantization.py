@@ -31,7 +31,8 @@ class Eight:
     @property
     def dtype(self) -> np.dtype[np.generic]:
         """That of their arrays."""
-        return helper.tensor_dtype_to_np_dtype(self.kind)
+        found: np.dtype[np.generic] = helper.tensor_dtype_to_np_dtype(self.kind)
+        return found
 
 
 EIGHTS = {

@@ -40,7 +40,7 @@ def test_neighbours_alike_do_not_make_a_difference(monkeypatch: pytest.MonkeyPat
 
 
 def test_cases_are_matched_and_the_axes_that_differ_are_named() -> None:
-    samples = correlated(200, 0.3, 1)
+    samples = correlated(600, 0.3, 1)
     a = report(row(samples, decks=1), row(samples, decks=2))
     b = report(row(2.0 * samples, decks=2, engine="openvino"))
     with pytest.raises(SpecError, match=r"share no case.*--across engine,precision"):
@@ -52,6 +52,11 @@ def test_cases_are_matched_and_the_axes_that_differ_are_named() -> None:
         compare(a, b, ["engine", "decks"])
     with pytest.raises(SpecError, match="unknown axis 'colour'; allowed are model"):
         compare(a, b, ["colour"])
+
+
+def test_the_worst_of_a_hundred_hops_is_no_p99() -> None:
+    few, many = correlated(499, 0.3, 1), correlated(500, 0.3, 1)
+    assert set(ratios(few, many)) == {"p50"} and set(ratios(many, many)) == {"p50", "p99"}
 
 
 def test_too_few_hops_tell_nothing() -> None:

@@ -94,6 +94,7 @@ def test_what_a_machine_lacks_is_said(narrow: Case) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script_method.* is deprecated:DeprecationWarning")  # in torch itself
 def test_torch_compile_gives_the_references_masks(narrow: Case) -> None:
     if reason := PEERS["torch-compile-cpu"].probe(FULL):
         pytest.skip(reason)

@@ -50,12 +50,23 @@ def test_cases_are_measured_and_those_that_cannot_be_are_told(tmp_path: Path) ->
     validate(found)
     onnx, identity = found["rows"]
     assert onnx["sdr_db"] is None and identity["sdr_db"] < 20.0  # equal shares are far from what the network says
-    assert (onnx["live"]["hops"], onnx["back_to_back"]["hops"], identity["rows"]) == (6, 4, 4)
+    assert (onnx["live"]["hops"], onnx["back_to_back"]["hops"], identity["rows"]) == (6, 4, 2)
     assert onnx["after_pause"]["pauses"] == 1
     assert "card" not in onnx and "build_s" not in onnx  # there is none, and nothing was built
     assert next(one["reason"].split(";")[0] for one in found["absent"]) == "no model 'nosuch'"
     assert len(found["absent"]) == 2 and len(heard) == 4
     assert found["words"] == ["rtsep", "--report=a.json", "-m", "m"]
+
+
+def test_whatever_a_library_raises_makes_one_case_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise TypeError("incompatible\n arguments")
+
+    monkeypatch.setattr(reports, "measure", fail)
+    found = report()
+    reports.measure_all(found, [Case(), Case(decks=2)], SHORT)
+    assert [one["reason"] for one in found["absent"]] == ["TypeError: incompatible arguments"] * 2
+    validate(found)
 
 
 def test_nothing_tells_whose_machine_it_is() -> None:

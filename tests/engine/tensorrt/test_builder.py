@@ -210,3 +210,20 @@ def test_the_spec_of_an_engine_is_the_graphs(narrow: StoredModel) -> None:
     spec: ModelSpec = built.spec
     assert (spec.newest, spec.output, spec.exponent, spec.bins) == (3, "mask", 1.0, narrow.spec.bins)
     assert built.key.newest == 3
+
+
+def test_the_engine_that_was_there_is_put_back_where_the_new_one_cannot_take_its_place(
+    narrow: StoredModel, shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (built,) = build(narrow, ["sm89"], BuildOptions("fp32"))
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if target == built.path and not path.name.endswith("-before"):
+            raise PermissionError(13, "Permission denied")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(EngineError, match="cannot be written"):
+        build(narrow, ["sm89"], BuildOptions("fp32"))
+    assert left(shelf) == [built.path.name] and open_built(built.path) == built

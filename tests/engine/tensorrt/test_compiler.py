@@ -120,6 +120,15 @@ def test_only_tf32_lets_the_card_round_to_it(library: Library, precision: str, r
     assert (library.config.set, library.config.cleared) == ((["TF32"], []) if rounds else ([], ["TF32"]))
 
 
+def test_where_the_library_has_it_a_build_keeps_to_memory_that_is_there_before_a_pass(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which TensorRT-RTX wants of what is captured; TensorRT knows no such flag."""
+    monkeypatch.setattr(library.BuilderFlag, "REQUIRE_USER_ALLOCATION", "mine", raising=False)
+    compiled(b"graph", KEY)
+    assert library.config.set == ["mine"]
+
+
 def test_what_was_measured_on_the_card_is_kept(library: Library, tmp_path: Path) -> None:
     kept = tmp_path / "timing.cache"
     compiled(b"graph", KEY, kept)
@@ -129,6 +138,14 @@ def test_what_was_measured_on_the_card_is_kept(library: Library, tmp_path: Path)
     kept.write_bytes(b"of another card")
     compiled(b"graph", KEY, kept)
     assert library.config.cache.kept == b"" and kept.read_bytes() == b"measured: all"
+
+
+def test_a_library_without_a_timing_cache_builds_without(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Config, "create_timing_cache", lambda self, kept: None)
+    assert compiled(b"graph", KEY, tmp_path / "timing.cache") == b"engine"
+    assert not (tmp_path / "timing.cache").exists()
 
 
 def test_a_library_that_refuses_is_quoted_in_one_line(library: Library) -> None:

@@ -17,7 +17,7 @@ from tests.support.cuda import GPU, FakeCard, FakeLibrary
 
 
 def test_what_the_driver_shows() -> None:
-    other = replace(GPU, number=1, name="Another", capability=(12, 0), memory_bytes=24 << 30)
+    other = replace(GPU, number=1, name="Another", capability=(12, 0), memory_bytes=24 << 30, pci="")
     found = probe(lambda: FakeLibrary(gpus=(GPU, other)))
     assert found == Driver((13, 0), (GPU, other), "")
     assert [gpu.sm for gpu in found.gpus] == ["sm89", "sm120"]

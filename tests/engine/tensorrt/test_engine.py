@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,13 +14,14 @@ from rtsep.engine.graph import magnitudes_shape, masks_shape
 from rtsep.engine.onnx import OnnxEngine
 from rtsep.engine.tensorrt.engine import TensorRtEngine
 from rtsep.engine.tensorrt.manifest import ENGINE_NAME
+from rtsep.engine.tensorrt.memory import HANG_S
 from rtsep.errors import EngineError
 from rtsep.model.store import StoredModel, find
 from rtsep.model.weights import write_model
 from tests.model.graphs.test_unet import SHALLOW, weights
 from tests.support.cuda import FakeCard
 from tests.support.engines import infer_one
-from tests.support.tensorrt import built, card_engine, machine
+from tests.support.tensorrt import FakeExecution, FakeRuntime, built, card_engine, machine
 
 pytestmark = pytest.mark.usefixtures("at_once")
 
@@ -193,3 +195,71 @@ def test_what_the_card_compiled_is_kept_for_the_next_start(tmp_path: Path) -> No
     third = TensorRtEngine(again, machine(FakeCard()))
     third.warmup(third.spec.context)
     assert again.read_cache() == b"kernels of the card"
+
+
+def test_a_context_that_does_not_pop_is_released_all_the_same(tmp_path: Path) -> None:
+    card = FakeCard()
+    engine = card_engine(tmp_path, windowed(tmp_path), card)
+    card.pop_fails = True
+    engine.close()
+    assert card.retained == 0 and "release context" in card.calls
+
+
+def test_two_on_one_thread_share_the_context(tmp_path: Path) -> None:
+    """The first that is closed leaves the other what it lives on."""
+    card = FakeCard()
+    both = built(tmp_path, windowed(tmp_path)), machine(card)
+    first, second = TensorRtEngine(*both), TensorRtEngine(*both)
+    assert (card.retained, card.contexts) == (1, 1)
+    first.close()
+    second.warmup(second.spec.context)
+    masks_of(second)
+    second.close()
+    assert (card.retained, card.contexts) == (0, 0)
+
+
+def test_a_card_that_hangs_is_given_up_and_left_alone(tmp_path: Path) -> None:
+    card = FakeCard()
+    engine = card_engine(tmp_path, windowed(tmp_path), card)
+    engine.warmup(engine.spec.context)
+    assert engine._card.patience_s >= HANG_S
+    engine._card.patience_s = 0.01
+    card.hangs = True
+    for _ in range(2):
+        with pytest.raises(EngineError, match="the GPU hangs: a pass did not end in"):
+            masks_of(engine)
+    card.calls.clear()
+    engine.close()  # what waits for the card, the card of tests refuses
+    assert not card.calls and card.contexts == 0 and card.memory
+
+
+def test_whatever_a_library_raises_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise TypeError("set_device_memory():\n incompatible arguments")
+
+    monkeypatch.setattr(FakeExecution, "set_device_memory", fail)
+    engine = card_engine(tmp_path, windowed(tmp_path))
+    with pytest.raises(EngineError, match=r"cannot get ready: set_device_memory\(\): incompatible arguments; build"):
+        engine.warmup(engine.spec.context)
+
+
+def test_a_capture_that_fails_in_any_way_runs_without_a_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> bool:
+        raise AttributeError("no such function")
+
+    monkeypatch.setattr(FakeExecution, "is_stream_capturable", fail)
+    engine = card_engine(tmp_path, windowed(tmp_path))
+    engine.warmup(engine.spec.context)
+    assert engine.provider.endswith("without a CUDA graph")
+
+
+def test_a_full_card_is_no_reason_to_build_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = built(tmp_path, windowed(tmp_path))
+    log = SimpleNamespace(last="CUDA error: out of memory")
+    monkeypatch.setattr("rtsep.engine.tensorrt.engine.error_log", lambda library: log)
+    monkeypatch.setattr(FakeRuntime, "deserialize_cuda_engine", lambda self, content: None)
+    with pytest.raises(EngineError, match=r"out of memory; close what else uses the GPU$"):
+        TensorRtEngine(engine, machine(FakeCard()))
+    log.last = "Version tag does not match"
+    with pytest.raises(EngineError, match="does not match; build"):
+        TensorRtEngine(engine, machine(FakeCard()))

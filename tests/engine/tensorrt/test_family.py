@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from dataclasses import replace
 
 import pytest
 
-from rtsep.engine.tensorrt import family
 from rtsep.engine.tensorrt.family import FAMILIES, Family, families_for, named
 from rtsep.errors import EngineError
 
@@ -60,12 +60,12 @@ def test_no_library_names_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
         families_for("sm89")
     with pytest.raises(EngineError, match=r"TensorRT-RTX is not installed; pip install 'rtsep\[gpu\]'"):
         RTX.load()
-    monkeypatch.setattr(family.importlib.metadata, "version", _absent)
+    monkeypatch.setattr(importlib.metadata, "version", _absent)
     assert RTX.version == ""
 
 
 def _absent(name: str) -> str:
-    raise family.importlib.metadata.PackageNotFoundError(name)
+    raise importlib.metadata.PackageNotFoundError(name)
 
 
 def test_a_library_that_does_not_load_says_why(both: None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,8 @@ def key(model: StoredModel) -> EngineKey:
 @pytest.mark.parametrize("part", list(EngineKey.__dataclass_fields__))
 def test_every_part_makes_another_engine(key: EngineKey, part: str) -> None:
     value = getattr(key, part)
-    other = replace(key, **{part: value + 1 if isinstance(value, int) else f"{value}x"})
+    turned: dict[str, Any] = {part: value + 1 if isinstance(value, int) else f"{value}x"}
+    other = replace(key, **turned)
     assert other.hash != key.hash and other.folder_name != key.folder_name
 
 
@@ -74,13 +76,27 @@ def test_a_stateful_model_takes_frame_by_frame_and_row_by_row() -> None:
 def test_other_sources_of_graphs_are_another_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ours = graphs_digest()
     (tmp_path / "__init__.py").write_text("")
-    monkeypatch.setattr(keys.graphs, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr("rtsep.model.graphs.__file__", str(tmp_path / "__init__.py"))
     graphs_digest.cache_clear()
     try:
         empty = graphs_digest()
         (tmp_path / "precision.py").write_text("HALF = 1")
         graphs_digest.cache_clear()
         assert len({ours, empty, graphs_digest()}) == 3
+    finally:
+        graphs_digest.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["compiler.py", "family.py"])
+def test_what_is_asked_of_a_library_is_part_of_it(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ours = graphs_digest()
+    for other in ("compiler.py", "family.py"):
+        source = (Path(keys.__file__).parent / other).read_text(encoding="utf-8")
+        (tmp_path / other).write_text(source + "# changed" * (other == name), encoding="utf-8")
+    monkeypatch.setattr(keys, "__file__", str(tmp_path / "key.py"))
+    graphs_digest.cache_clear()
+    try:
+        assert graphs_digest() != ours
     finally:
         graphs_digest.cache_clear()
 
@@ -108,7 +124,7 @@ def test_the_command_names_the_folder_of_a_model_that_was_found_by_its_path(key:
 def test_where_engines_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("RTSEP_ENGINES", raising=False)
     assert engines_folder() == Path(__file__).parents[3] / "engines"
-    monkeypatch.setattr(keys, "CHECKOUT", tmp_path)
+    monkeypatch.setattr("rtsep.engine.tensorrt.key.CHECKOUT", tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     assert engines_folder() == tmp_path / "data" / "rtsep" / "engines"
     monkeypatch.setenv("RTSEP_ENGINES", str(tmp_path / "mine"))

@@ -30,7 +30,7 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeCard:
     card = FakeCard()
     monkeypatch.setattr(driver, "probe", lambda: driver.Driver((13, 0), (GPU,), ""))
     monkeypatch.setattr(driver, "load", lambda: FakeLibrary(card))
-    monkeypatch.setitem(sys.modules, "pycuda.driver", FakePycuda(card))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "pycuda.driver", FakePycuda(card))
     monkeypatch.setattr(family.Family, "installed", property(lambda self: self.name == FAMILY.name))
     monkeypatch.setattr(family.Family, "version", property(lambda self: "1.7.1"))
     monkeypatch.setattr(family.Family, "capabilities", lambda self: (GPU.sm,))
@@ -100,6 +100,6 @@ def test_what_is_missing_beside_the_driver(lacking: set[str], said: str, monkeyp
 
 
 def test_a_pycuda_that_does_not_load(monkeypatch: pytest.MonkeyPatch, here: FakeCard) -> None:
-    monkeypatch.setitem(sys.modules, "pycuda.driver", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "pycuda.driver", None)
     with pytest.raises(EngineError, match=r"^pycuda does not work here \(.*\); pip install 'rtsep\[gpu\]'$"):
         machine.find_machine("tensorrt_rtx")

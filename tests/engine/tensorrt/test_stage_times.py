@@ -26,6 +26,14 @@ def test_the_newest_are_kept_in_order() -> None:
     }
 
 
+def test_the_newest_passes_together() -> None:
+    times = StageTimes()
+    for number in range(PASSES + 2):
+        times.record(1.0, 2.0 if number >= PASSES - 1 else 100.0, 0.25)
+    assert times.newest_ns(3) == {"upload": 3_000_000, "inference": 6_000_000, "download": 750_000}
+    assert times.newest_ns(0) == {"upload": 0, "inference": 0, "download": 0}
+
+
 @pytest.mark.parametrize(
     ("times_s", "wanted"),
     [

@@ -82,7 +82,7 @@ def test_convolutions_are_half_and_what_is_sensitive_is_not(precision: str, tmp_
     graph, _ = hop_graph(unet(tmp_path, 2, filters=(4, 9, 12), levelled=True, context=16), 0)
     made = at_precision(graph, precision, samples(graph))
     found = kinds(made)
-    heavy, small = set(), set()
+    heavy, small = set[str](), set[str]()
     for node in made.graph.node:
         kind = found[node.output[0]]
         if node.op_type in ("Conv", "ConvTranspose"):

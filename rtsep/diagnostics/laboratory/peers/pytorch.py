@@ -110,9 +110,9 @@ class TorchEngine:
         if self._card:
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
             torch.backends.cudnn.benchmark = True
-            if precision in HALVES:
-                self._network = self._network.to(memory_format=torch.channels_last)  # what tensor cores take
-        self._stream = torch.cuda.Stream() if self._card else None
+            if precision in HALVES:  # what tensor cores take
+                self._network = self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._stream = torch.cuda.Stream() if self._card else None  # type: ignore[no-untyped-call]
         self._call: Callable[..., Any] = self._network
         self._passes: dict[tuple[int, int], Pass] = {}  # by row of a stateful model or rows of a call, and frames
         self._closed = False
@@ -171,7 +171,7 @@ class TorchEngine:
                 torch.zeros(masks_shape(self.spec, frames, rows), pin_memory=self._card),
                 torch.zeros_like(host, device=self._device) if self._card else host,
                 states,
-                [torch.cuda.Event(enable_timing=True) for _ in range(len(PARTS) + 1)] if self._card else [],
+                _events(len(PARTS) + 1) if self._card else [],
             )
             self._passes[key, frames] = taken
             self._prepare(taken)
@@ -271,3 +271,7 @@ class GraphEngine(TorchEngine):
 
 
 WAYS = {"eager": TorchEngine, "compile": CompiledEngine, "graph": GraphEngine}
+
+
+def _events(count: int) -> list[Any]:
+    return [torch.cuda.Event(enable_timing=True) for _ in range(count)]  # type: ignore[no-untyped-call]
