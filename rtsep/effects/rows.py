@@ -166,6 +166,13 @@ class Rows:
             level, place = self._place(row)
             abandon(level.insert, place, link.slots)
 
+    def end(self) -> None:
+        """Send nothing anywhere any more: all rows are dry, as late as they were."""
+        for number, row in enumerate(self._rows):
+            self.give_up(number)
+            row.link = None
+        self.plan()
+
     def answering(self, row: int) -> int:
         """Where a row's hops go while a process answers them, else 0: it is dead, or has not built the chain yet."""
         level, place = self._place(row)

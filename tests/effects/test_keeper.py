@@ -263,7 +263,9 @@ def test_the_sound_outlives_its_keeper() -> None:
         played.play(10)
     gc.collect()
     played.play(30)
-    assert played.counted()["sent"] == 40 and played.error(VOCALS, HOP, 2.0, HOP, 10 * HOP) == 0.0
+    assert played.counted()["sent"] == 10, "to nobody"
+    assert played.error(VOCALS, HOP, 2.0, HOP, 10 * HOP) == 0.0
+    assert played.error(VOCALS, HOP, 1.0, 11 * HOP + FADE) < 1e-6 and played.insert.latency.effects == HOP
 
 
 def test_an_answer_may_end_the_process_that_it_came_from() -> None:

@@ -92,8 +92,8 @@ def test_the_desk_follows_the_slack_of_the_out_ring(tmp_path: Path) -> None:
     desk, device = EffectsDesk(host), host.rig.device_io.state
     slacks = []
     for compute in (0, 1024):
-        device["compute"], device["block"] = compute, HOP
+        device["slack"], device["block"] = HOP + compute, HOP
         desk.follow()
         slacks.append(desk._slack)
-    assert slacks == [1, 4]
+    assert slacks == [1, 5]
     np.testing.assert_array_equal(desk._slacks[0].result(60), None)
