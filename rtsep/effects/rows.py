@@ -135,10 +135,11 @@ class Rows:
         """
         self._check(row, answer.latency)
         self._rows[row].latency, self._rows[row].latencies = answer.latency, answer.latencies
-        self._rows[row].link = RowLink(memory.row_address(row), memory.address)
+        self._rows[row].link = link = RowLink(memory.row_address(row), memory.address)
         self.plan()
         level, place = self._place(row)
-        abandon(level.insert, place, 0)
+        if level.insert.rows["abandoned"][place] == link.slots:  # else freewheel may not have seen yet that it is
+            abandon(level.insert, place, 0)
 
     def hear(self, row: int, memory: InsertMemory, answer: Answer) -> None:
         """Align again where a chain's latency has changed, unless another process has it by now.
