@@ -176,7 +176,8 @@ class Child:
     def doing(self) -> Doing:
         """Give what it says that it is doing, which may be anything."""
         head = self.memory.head[0]
-        return Doing(*(int(head[name]) for name in Doing.__annotations__ if name != "now_ns"), time.monotonic_ns())
+        said = {name: int(head[name]) for name in Doing.__annotations__ if name != "now_ns"}
+        return Doing(**said, now_ns=time.monotonic_ns())
 
     def new_failures(self) -> list[tuple[int, int, int]]:
         """Give row, effect and kind of what has failed since this was asked, as it says; the newest of each row."""

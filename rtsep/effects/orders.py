@@ -29,8 +29,8 @@ class Orders:
     def add(self, work: Work) -> Future[Any]:
         """Have something done: it is called with the future that it has to fulfil."""
         answer: Future[Any] = Future()
-        if self._ended:
-            answer.set_exception(EffectError(self._ended))
+        if ended := self._ended:
+            answer.set_exception(EffectError(ended))
             return answer
         self._waiting.append((work, answer))
         self.wake()
