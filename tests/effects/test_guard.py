@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rtsep.effects.child import Child, Doing
-from rtsep.effects.messages import Answer
+from rtsep.effects.messages import Answer, encode
 from rtsep.errors import EffectError
 from tests.support.effects import HOP, PATIENCE_S, Played, chain, gain, kept, play_on
 from tests.support.hosts import until
@@ -63,6 +63,24 @@ def test_answers_nested_without_end_are_the_end_of_their_process_alone() -> None
     os.close(writing)
     os.close(reading)
     assert child.gone
+
+
+def test_an_answer_may_end_the_process_that_it_came_from() -> None:
+    """As where a row has left a process of its own: its pipes are closed while they are being read."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    child, built = object.__new__(Child), Future[Answer]()
+    child.output, child.gone, child._line, child._asked = reading, False, bytearray(), {1: (built, 0.0)}
+
+    def end(_: object) -> None:
+        child.gone = True
+        os.close(reading)
+
+    built.add_done_callback(end)
+    os.write(writing, encode(Answer(1)))
+    child.read()
+    os.close(writing)
+    assert built.result() == Answer(1) and child.gone
 
 
 def test_what_cannot_be_looked_at_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
