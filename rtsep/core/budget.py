@@ -85,6 +85,18 @@ class Budget:
         rate = self.window.sample_rate
         return self.window.ahead * self.window.hop / rate + patience_s(self.block, self.compute, rate)
 
+    def mask_wait_s(self, pass_s: float) -> float:
+        """Give how long a hop is likely to wait for its mask at the most, in seconds.
+
+        Args:
+            pass_s: what a pass was measured to take, in seconds; 0 where none was: then as long as it may, but where
+                masks are made for later hops, which are hardly waited for.
+        """
+        ahead_s = self.window.ahead * self.window.hop / self.window.sample_rate
+        if not pass_s:
+            return 0.0 if ahead_s else self.wait_s
+        return min(max(0.0, MARGIN * pass_s - ahead_s), self.wait_s - ahead_s)
+
     @property
     def allowed_s(self) -> float:
         """What a pass may take, in seconds."""

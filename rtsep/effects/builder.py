@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from rtsep.effects.child import Child
 from rtsep.effects.faults import effects, source
 from rtsep.effects.judge import FaultLog
+from rtsep.effects.knobs import Knob, Knobs
 from rtsep.effects.messages import Answer
 from rtsep.effects.pool import Pool
 from rtsep.effects.rows import SHARED, Rows, Wanted
@@ -29,6 +31,7 @@ class Builder:
 
     def __init__(self, rows: Rows, pool: Pool, faults: FaultLog) -> None:
         self._rows, self._pool, self._faults = rows, pool, faults
+        self._knobs = Knobs(self._turn)
         self._asked = 0  # chains so far
         self._most: int | None = None  # frames that an effect may add
         self._missing: dict[int, tuple[str, ...]] = {}  # what was said of each row
@@ -107,7 +110,8 @@ class Builder:
         chain, soft = self._rows.played(number), self._rows.begun
         child.ask("chain", built, row=number, generation=wanted.generation, chain=chain, soft=soft, value=self._most)
         for (effect, name), value in wanted.parameters.items():
-            self._turn(child, number, effect, name, value, Future())
+            knob = Knob(number, wanted.generation, effect, name)
+            child.ask("parameter", Future(), value=value, **knob._asdict())
         last.add_done_callback(done)
         child.ask("ping", last, row=number)
 
@@ -118,10 +122,7 @@ class Builder:
             answer.set_result(None)  # it has just been taken away
             return
         wanted.parameters[effect, name] = value
-        child = self._pool.child(self._rows.key(number))
-        asked = self._heard(number, child)
-        asked.add_done_callback(lambda told: _pass(told, answer, lambda _: None))
-        self._turn(child, number, effect, name, value, asked)
+        self._knobs.turn(Knob(number, wanted.generation, effect, name), value, answer)
 
     def limit(self, most: int | None, answer: Future[None]) -> None:
         """Play only effects that add no more than so many frames; None: all."""
@@ -136,7 +137,7 @@ class Builder:
         row, child = self._rows[number], self._pool.child(self._rows.key(number))
         asked = self._heard(number, child)  # turned knobs may have changed its latency
         wanted, chain, turned = row.wanted, row.chain, dict(row.wanted.parameters)
-        whole = self._rows.played(number) is chain
+        whole = self._rows.played(number) is chain and not self._knobs.moving(number)
         row.stated_s = time.monotonic()
 
         def kept(told: Future[Answer]) -> None:
@@ -155,7 +156,8 @@ class Builder:
             row = self._rows[number]
             due = row.wanted is row.built and row.wanted.parameters and now - row.stated_s > STATE_S
             if due and not row.off and self._rows.played(number) is row.chain:
-                self.ask_state(number, Future())
+                with suppress(EffectError):  # no process can be started
+                    self.ask_state(number, Future())
 
     def switch_on(self, number: int, answer: Future[int]) -> None:
         """Play again what was left out of a row's chain."""
@@ -189,9 +191,11 @@ class Builder:
                 self._faults.say(f"effects on {self._rows.names[number]}: {line}")
         self._missing[number] = tuple(told.missing)
 
-    def _turn(self, child: Child, number: int, effect: int, name: str, value: Any, asked: Future[Answer]) -> None:
-        generation = self._rows[number].wanted.generation
-        child.ask("parameter", asked, row=number, generation=generation, effect=effect, name=name, value=value)
+    def _turn(self, knob: Knob, value: Any) -> Future[Answer]:
+        child = self._pool.child(self._rows.key(knob.row))
+        asked = self._heard(knob.row, child)
+        child.ask("parameter", asked, value=value, **knob._asdict())  # one of another chain is not turned
+        return asked
 
     def _left(self, number: int, old: Wanted, old_key: Hashable) -> None:
         """Take the chain of before from its process, where the row's is another one now."""

@@ -15,6 +15,8 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import rtsep
 from rtsep.core.system import Policy
 from rtsep.effects.messages import LONGEST_LINE, READY, Answer, Command, encode, read_answer
@@ -34,10 +36,6 @@ class Doing:
     since_ns: int
     built_row: int
     built_effect: int
-    failed_row: int
-    failed_effect: int
-    failure: int
-    failures: int
     now_ns: int
 
 
@@ -81,7 +79,8 @@ class Child:
             os.set_blocking(pipe, False)
         self.ready = self.gone = False
         self.error = ""  # why it could not begin
-        self._failures = 0
+        self._began_s = self._heard_s = time.monotonic()  # started; ready, or has answered last
+        self._failures = memory.failures["count"].copy()
         self._going: deque[memoryview] = deque()
         self._line = bytearray()
         self._asked: dict[int, tuple[Future[Answer], float]] = {}
@@ -93,9 +92,14 @@ class Child:
 
     @property
     def longest_wait_s(self) -> float:
-        """How long the oldest question has been waiting for its answer."""
+        """How long it has been at the oldest question: since that was asked, or the one before answered."""
         asked = [since for _, since in self._asked.values()]
-        return time.monotonic() - min(asked) if asked and self.ready else 0.0
+        return time.monotonic() - max(min(asked), self._heard_s) if asked and self.ready else 0.0
+
+    @property
+    def starting_s(self) -> float:
+        """How long it has been starting."""
+        return 0.0 if self.ready else time.monotonic() - self._began_s
 
     def ask(self, kind: str, answer: Future[Answer], **values: Any) -> None:
         """Send a command; its answer comes by `read`, or an error when the process dies."""
@@ -131,9 +135,10 @@ class Child:
     def _take(self, line: bytes) -> None:
         try:
             answer = read_answer(line)
-        except ValueError:  # written over, as anything of a process with plugins may be
+        except (ValueError, RecursionError):  # written over, as anything of a process with plugins may be
             self.gone = True
             return
+        self._heard_s = time.monotonic()
         if answer.number == READY:
             self.ready, self.error = not answer.error, answer.error
             self.gone = bool(answer.error)
@@ -171,9 +176,14 @@ class Child:
     def doing(self) -> Doing:
         """Give what it says that it is doing, which may be anything."""
         head = self.memory.head[0]
-        return Doing(*(int(head[name]) for name in Doing.__annotations__ if name != "now_ns"), time.monotonic_ns())
+        said = {name: int(head[name]) for name in Doing.__annotations__ if name != "now_ns"}
+        return Doing(**said, now_ns=time.monotonic_ns())
 
-    def new_failure(self, failures: int) -> bool:
-        """Whether it has failed again since this was asked."""
-        before, self._failures = self._failures, failures
-        return before != failures
+    def new_failures(self) -> list[tuple[int, int, int]]:
+        """Give row, effect and kind of what has failed since this was asked, as it says; the newest of each row."""
+        before, now = self._failures, self.memory.failures.copy()
+        self._failures = now["count"]
+        return [
+            (row, int(now[row]["effect"]), int(now[row]["status"]))
+            for row in np.flatnonzero(before != self._failures).tolist()
+        ]

@@ -25,6 +25,7 @@ from rtsep.effects.guard import BUILD_S
 from rtsep.effects.keeper import RACK, Keeper
 from rtsep.effects.places import placed, places
 from rtsep.effects.rows import Level
+from rtsep.effects.slack import slack_hops
 from rtsep.effects.tables import LOW_LATENCY, MOST_LATENCY, TABLE, chain_rows, chain_values, sounding, values_in_beats
 from rtsep.errors import EffectError
 from rtsep.host.host import Host
@@ -281,9 +282,10 @@ class EffectsDesk:
         self._notices.append((time.monotonic(), line))
 
     def follow(self) -> None:
-        """Let hops of a burst be answered in a burst, and processes go before others as the inference does."""
+        """Let hops of a burst be answered after it, and processes go before others as the inference does."""
         rig = self._host.rig
-        slack = max(1, -(-rig.audio.block // rig.settings.window.hop))
+        wait_s = 0.0 if rig.settings.freewheel else rig.budget.mask_wait_s(rig.settings.pass_s)
+        slack = slack_hops(rig.audio, rig.settings.window.hop, wait_s)
         if slack != self._slack:
             self._slack = slack
             self._slacks = [self.keeper.set_slack(number, slack) for number in range(len(self._levels))]

@@ -10,8 +10,9 @@ from rtsep.effects.builder import Builder
 from rtsep.effects.child import Child
 from rtsep.effects.faults import LEFT_OUT, NOBODY, UNSOUND, Blame, Deaths, blame, effects, ending, source
 from rtsep.effects.judge import FaultLog, Pace
-from rtsep.effects.pool import Pool
+from rtsep.effects.pool import START_S, Pool
 from rtsep.effects.rows import Rows
+from rtsep.errors import one_line
 
 STALL_NS = 1_000_000_000  # for one hop of one row
 REALTIME_STALL_NS = 500_000_000  # before Linux stops all real-time threads of the core, the sound's too
@@ -36,10 +37,14 @@ class Guard:
     def look(self) -> None:
         """Look at all processes once."""
         for key, child in list(self._pool.children.items()):
-            child.read()
-            child.write()
-            if self._pool.children.get(key) is child:  # an answer may have ended another one, or itself
-                self._look(key, child)
+            try:
+                child.read()
+                child.write()
+                if self._pool.children.get(key) is child:  # an answer may have ended another one, or itself
+                    self._look(key, child)
+            except Exception as error:  # the others are looked after all the same
+                child.gone = True
+                self._faults.say(f"an effects process cannot be looked after ({one_line(error)}); it is started again")
         for key, guilty in self._pace.too_slow(list(self._pool.children)):
             if guilty == Blame():
                 self._bury(key, self._pool.children[key], guilty, "stands still")
@@ -62,10 +67,13 @@ class Guard:
             self._bury(key, child, playing, "hangs")
         elif child.longest_wait_s > BUILD_S:
             self._bury(key, child, building, "does not answer", built=True)
-        elif child.new_failure(doing.failures):
-            failed = blame(doing.failed_row, doing.failed_effect, rows, chains)
-            if failed != Blame():
-                self._leave_out(failed, UNSOUND.get(doing.failure, "fails"))
+        elif child.starting_s > START_S:
+            self._bury(key, child, Blame(), "does not start")
+        elif failures := child.new_failures():
+            for row, effect, status in failures:
+                failed = blame(row, effect, rows, chains)
+                if failed != Blame() and status in UNSOUND:  # else it was written over
+                    self._leave_out(failed, UNSOUND[status])
         else:
             self._pace.see(playing)
 
@@ -116,7 +124,7 @@ class Guard:
         if guilty.effect in row.wanted.left_out or row.off:
             return  # its last blocks
         self._rows.exclude(guilty)
-        if row.off:
+        if self._rows[guilty.row].off:
             self._rows.plan()
         else:
             self._builder.send(guilty.row)

@@ -11,6 +11,7 @@ from rtsep.effects.faults import NOBODY, Blame
 from rtsep.effects.rows import Rows
 
 WINDOW_S = 1.0
+SETTLE_S = 0.1  # after a fault was found, in which the sound meets it
 FEW = 20  # hops in a window that say nothing
 
 
@@ -19,6 +20,7 @@ class _Fault:
     words: str
     rows: Sequence[int]
     before: list[int]  # dry blocks of each row until then
+    found_s: float = field(default_factory=time.monotonic)
 
 
 class FaultLog:
@@ -55,7 +57,8 @@ class FaultLog:
         for fault in waiting:
             counted = [self._rows.counted(row) for row in fault.rows]
             ends = (self._rows[row].off or self._rows[row].chain is None for row in fault.rows)
-            if all(end or not run for end, (_, _, run) in zip(ends, counted, strict=True)):
+            settled = time.monotonic() - fault.found_s > SETTLE_S
+            if settled and all(end or not run for end, (_, _, run) in zip(ends, counted, strict=True)):
                 dry = max((now[1] - then for now, then in zip(counted, fault.before, strict=True)), default=0)
                 self.say(f"{fault.words}, {dry} block{'' if dry == 1 else 's'} dry")
             else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import astuple
 from typing import Any
 
@@ -129,17 +130,21 @@ class Keeper(Worker):
                 self._builder.keep_states()
                 self._faults.look()
         finally:
-            for row in range(len(self.rows)):
-                self.rows.give_up(row)
-            self._pool.end("the effects have ended")
-            self._orders.end("the effects have ended")
+            with ExitStack() as last:  # each of it, whatever the others do; the last named first
+                last.callback(self._orders.end, "the effects have ended")
+                last.callback(self._pool.end, "the effects have ended")
+                last.callback(self.rows.end)
 
     def _sleep(self) -> None:
         children = self._pool.all
-        reading: list[Any] = [self._orders.wakes, *(child.output for child in children)]
-        writing = [child.input for child in children if child.waits_to_write]
+        sleep = select.poll()  # takes any descriptor, and none of its own
+        for reading in (self._orders.wakes.fileno(), *(child.output for child in children)):
+            sleep.register(reading, select.POLLIN)
+        for child in children:
+            if child.waits_to_write:
+                sleep.register(child.input, select.POLLOUT)
         busy = children or self._faults.waiting  # else only orders wake it
-        select.select(reading, writing, [], LOOK_S if busy else None)
+        sleep.poll(1000.0 * LOOK_S if busy else None)
 
     def _set_slack(self, number: int, hops: int, answer: Future[None]) -> None:
         level = self.rows.levels[number]

@@ -198,9 +198,9 @@ class Loop(threading.Thread):
             status, effect = FAILED, int(self._memory.head["effect"][0])
         if status == OK:
             return np.ascontiguousarray(wet, np.float32), OK
-        head = self._memory.head
-        head["failed_row"], head["failed_effect"], head["failure"] = row, effect, status
-        head["failures"] += 1
+        failures = self._memory.failures
+        failures["effect"][row], failures["status"][row] = effect, status
+        failures["count"][row] += 1
         return self._block, status
 
 

@@ -29,11 +29,17 @@ class Orders:
     def add(self, work: Work) -> Future[Any]:
         """Have something done: it is called with the future that it has to fulfil."""
         answer: Future[Any] = Future()
+        if self._over():
+            answer.set_exception(EffectError(self._ended))
+            return answer
         self._waiting.append((work, answer))
         self.wake()
-        if self._ended:
+        if self._over():  # meanwhile
             self.end(self._ended)
         return answer
+
+    def _over(self) -> bool:
+        return bool(self._ended)
 
     def wake(self) -> None:
         """Wake who sleeps."""

@@ -11,6 +11,7 @@ from rtsep.effects.child import Child
 from rtsep.errors import EffectError
 from rtsep.host.insert_memory import InsertLayout, InsertMemory
 
+START_S = 60.0  # for a process to start, on a machine that compiles first
 SPARE_S = 10.0  # before another spare is started, where one died
 
 
@@ -60,7 +61,7 @@ class Pool:
         """Have a process ready, once the others play."""
         if self.spare is not None:
             self.spare.read()
-            if self.spare.dead:
+            if self.spare.dead or self.spare.starting_s > START_S:
                 self.spare.end()
                 self.spare.fail("")
                 self._memories.append(self.spare.memory)

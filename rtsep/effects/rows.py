@@ -135,10 +135,11 @@ class Rows:
         """
         self._check(row, answer.latency)
         self._rows[row].latency, self._rows[row].latencies = answer.latency, answer.latencies
-        self._rows[row].link = RowLink(memory.row_address(row), memory.address)
+        self._rows[row].link = link = RowLink(memory.row_address(row), memory.address)
         self.plan()
         level, place = self._place(row)
-        abandon(level.insert, place, 0)
+        if level.insert.rows["abandoned"][place] == link.slots:  # else freewheel may not have seen yet that it is
+            abandon(level.insert, place, 0)
 
     def hear(self, row: int, memory: InsertMemory, answer: Answer) -> None:
         """Align again where a chain's latency has changed, unless another process has it by now.
@@ -165,6 +166,13 @@ class Rows:
         if link := self._rows[row].link:
             level, place = self._place(row)
             abandon(level.insert, place, link.slots)
+
+    def end(self) -> None:
+        """Send nothing anywhere any more: all rows are dry, as late as they were."""
+        for number, row in enumerate(self._rows):
+            self.give_up(number)
+            row.link = None
+        self.plan()
 
     def answering(self, row: int) -> int:
         """Where a row's hops go while a process answers them, else 0: it is dead, or has not built the chain yet."""

@@ -79,6 +79,7 @@ def open_host(options: LiveOptions, inserts: bool = False) -> Host:
             inserts=inserts,
             compute=options.compute,
             freewheel=options.freewheel,
+            pass_s=found[0].pass_s,
             note=found[0].note,
         )
         host = Host(engine_thread, clock, settings)

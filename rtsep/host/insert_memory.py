@@ -36,13 +36,10 @@ HEAD = np.dtype(
         ("since_ns", np.int64),  # when it began with it
         ("built_row", np.int64),  # the same of what is being built or turned beside
         ("built_effect", np.int64),
-        ("failed_row", np.int64),  # the last that was not OK, and why
-        ("failed_effect", np.int64),
-        ("failure", np.int64),
-        ("failures", np.int64),
     ],
     align=True,
 )
+FAILURE = np.dtype([("effect", np.int64), ("status", np.int64), ("count", np.int64)], align=True)  # the newest of a row
 SLOT = np.dtype(
     [
         ("hop", np.int64),  # what it holds, or -1
@@ -59,7 +56,7 @@ BACK = 8  # where in HEAD `back` lies; `work` comes first
 
 @dataclass(frozen=True)
 class InsertLayout:
-    """How the memory is divided: a head, then for each row so many slots to the process and as many back."""
+    """How the memory is divided: a head, the slots of each row to the process and back, the failures of each."""
 
     rows: int  # of all inserts of a rig
     channels: int
@@ -79,7 +76,7 @@ class InsertLayout:
     @property
     def size(self) -> int:
         """Of all of it, in bytes."""
-        return HEAD_BYTES + self.rows * self.row_bytes
+        return HEAD_BYTES + self.rows * (self.row_bytes + FAILURE.itemsize)
 
 
 @inlined
@@ -109,6 +106,8 @@ class InsertMemory:
         self._bytes = np.frombuffer(self._map, np.uint8)
         self.address = self._bytes.ctypes.data
         self.head: NDArray[np.void] = self._bytes[:HEAD_BYTES].view(HEAD)
+        self._slots = self._bytes[HEAD_BYTES : HEAD_BYTES + layout.rows * layout.row_bytes]
+        self.failures: NDArray[np.void] = self._bytes[HEAD_BYTES + len(self._slots) :].view(FAILURE)  # (rows,)
 
     def row_address(self, row: int) -> int:
         """Where the slots of a row begin.
@@ -123,10 +122,9 @@ class InsertMemory:
         Thread: any, while no process has it; not real-time safe (Python).
         """
         self.head[0] = np.zeros((), HEAD)
-        self.head["row"] = self.head["effect"] = self.head["built_row"] = self.head["failed_row"] = -1
-        stride = self.layout.slot_bytes
-        slots = self._bytes[HEAD_BYTES:].reshape(-1, stride)
-        slots[:, :8] = 0xFF  # hop -1
+        self.head["row"] = self.head["effect"] = self.head["built_row"] = -1
+        self._slots.reshape(-1, self.layout.slot_bytes)[:, :8] = 0xFF  # hop -1
+        self.failures[:] = np.zeros((), FAILURE)
 
 
 def _unnamed(size: int) -> int:

@@ -45,6 +45,7 @@ class HostSettings:
     compute: int | None = None
     stages: tuple[Stage, ...] = ()  # what the mix goes through before the master's fader
     freewheel: bool = False  # files without pacing, JACK freewheel: every mask is fresh
+    pass_s: float = 0.0  # what a pass of the network was measured to take; 0 where none was timed
     note: str = ""  # what is to be said before the sound
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +13,8 @@ import numpy as np
 import pytest
 
 from rtsep.effects import judge
-from rtsep.effects.child import Child
 from rtsep.effects.faults import Blame
 from rtsep.effects.keeper import Keeper
-from rtsep.effects.messages import Answer, encode
 from rtsep.errors import EffectError
 from tests.support.effects import FADE, HOP, PATIENCE_S, Played, chain, comes_back, gain, kept, play_on
 from tests.support.hosts import until
@@ -62,20 +59,22 @@ def test_a_process_that_dies_or_hangs_is_named_and_comes_back(
         played.play(30)
         play_on(played, VOCALS, DRUMS)
         played.play(20)
-        dry = played.counted(VOCALS)["dry"]
         assert until(lambda: bool(keeper.faults))
     (line,) = keeper.faults
     assert line.startswith(words)
-    assert line.endswith(f" {dry} blocks dry")
-    began, ended = AT * HOP, (AT + dry) * HOP  # in what comes out, one hop later than it went in
     concerned = (VOCALS,) if isolated else (VOCALS, DRUMS)
+    blamed = concerned if fault == "kill" else (VOCALS,)  # rows come back one after the other
+    assert line.endswith(f" {max(played.counted(row)['dry'] for row in blamed)} blocks dry")
     for row, factor in ((VOCALS, 2.0), (DRUMS, 3.0)):
         if row not in concerned:  # as without a fault
             assert played.error(row, HOP, factor) == 0.0
             assert played.counted(row)["dry"] == 0
             continue
+        dry = played.counted(row)["dry"]
+        began, ended = AT * HOP, (AT + dry) * HOP  # in what comes out, one hop later than it went in
         assert played.error(row, HOP, factor, end=began) == 0.0
-        assert played.error(row, HOP, 1.0, began + HOP + FADE, ended - HOP) < 1e-6
+        if ended - HOP > began + HOP + FADE:
+            assert played.error(row, HOP, 1.0, began + HOP + FADE, ended - HOP) < 1e-6
         assert played.error(row, HOP, factor, ended + HOP + FADE) < 1e-6
 
 
@@ -263,25 +262,9 @@ def test_the_sound_outlives_its_keeper() -> None:
         played.play(10)
     gc.collect()
     played.play(30)
-    assert played.counted()["sent"] == 40 and played.error(VOCALS, HOP, 2.0, HOP, 10 * HOP) == 0.0
-
-
-def test_an_answer_may_end_the_process_that_it_came_from() -> None:
-    """As where a row has left a process of its own: its pipes are closed while they are being read."""
-    reading, writing = os.pipe()
-    os.set_blocking(reading, False)
-    child, built = object.__new__(Child), Future[Answer]()
-    child.output, child.gone, child._line, child._asked = reading, False, bytearray(), {1: (built, 0.0)}
-
-    def end(_: object) -> None:
-        child.gone = True
-        os.close(reading)
-
-    built.add_done_callback(end)
-    os.write(writing, encode(Answer(1)))
-    child.read()
-    os.close(writing)
-    assert built.result() == Answer(1) and child.gone
+    assert played.counted()["sent"] == 10, "to nobody"
+    assert played.error(VOCALS, HOP, 2.0, HOP, 10 * HOP) == 0.0
+    assert played.error(VOCALS, HOP, 1.0, 11 * HOP + FADE) < 1e-6 and played.insert.latency.effects == HOP
 
 
 def test_only_who_answers_can_be_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rtsep.host.insert import abandon, largest_latency, plan_insert
-from rtsep.host.insert_memory import FAILED, HEAD, MOST_SLACK, SLOT, SLOTS, InsertLayout, holds, put
+from rtsep.host.insert_memory import FAILED, FAILURE, HEAD, MOST_SLACK, SLOT, SLOTS, InsertLayout, holds, put
 from tests.support.effects import CHANNELS, FADE, HOP, RATE, ByHand, Played
 from tests.support.signals import Float32, late, sine
 
@@ -252,4 +252,4 @@ def test_latencies_that_cannot_be_are_refused() -> None:
 def test_the_layout_is_in_whole_cache_lines_and_does_not_overlap() -> None:
     layout = InsertLayout(3, 2, 100, RATE)
     assert layout.slot_bytes % 64 == 0 and layout.slot_bytes >= SLOT.itemsize + 800
-    assert layout.size == HEAD.itemsize + 3 * 2 * SLOTS * layout.slot_bytes
+    assert layout.size == HEAD.itemsize + 3 * (2 * SLOTS * layout.slot_bytes + FAILURE.itemsize)

@@ -162,6 +162,7 @@ class NumpyRack:
         effects = []
         for place, settings in enumerate(chain["effects"] if chain else ()):
             self._mark(row, place)
+            time.sleep(settings.get("build_s", 0.0))
             armed = settings.get("armed")  # a file: it is built well until that is there
             is_due = not settings.get("barred") and (not armed or Path(armed).exists())
             if settings["name"] == "crash_when_built" and is_due:
