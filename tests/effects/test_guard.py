@@ -96,12 +96,14 @@ def test_what_cannot_be_looked_at_is_started_again(monkeypatch: pytest.MonkeyPat
     with kept(played) as keeper:
         keeper.set_chain(VOCALS, chain(gain(2.0))).result(PATIENCE_S)
         played.play(10)
+        before = keeper.restarts  # a busy machine may have had one
         monkeypatch.setattr(Child, "doing", fails_once)
-        assert until(lambda: keeper.restarts == 1)
+        assert until(lambda: keeper.restarts > before), keeper.faults
         play_on(played, VOCALS)
         played.play(20)
         assert played.error(VOCALS, HOP, 2.0, (played.hop - 10) * HOP) == 0.0
-        assert "an effects process cannot be looked after (too many open files)" in keeper.faults[0]
+        told = "an effects process cannot be looked after (too many open files)"
+        assert any(told in line for line in keeper.faults), keeper.faults
 
 
 def test_it_sleeps_on_descriptors_of_any_number() -> None:
