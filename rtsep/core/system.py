@@ -32,14 +32,12 @@ class System:
 
 
 _POSIX = System(clock=getattr(time, "CLOCK_MONOTONIC", 1), semaphores=False, thread_policy=False, locked_memory=False)
+FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}  # by platform.machine(), of Linux
 SYSTEMS = {  # by sys.platform; any other is taken for a bare POSIX system
-    "linux": replace(_POSIX, semaphores=True, thread_policy=True, locked_memory=True),
+    "linux": replace(_POSIX, semaphores=True, thread_policy=True, locked_memory=True, futex=FUTEX.get(machine(), 0)),
     "darwin": replace(_POSIX, clock=getattr(time, "CLOCK_UPTIME_RAW", 8)),
     "win32": replace(_POSIX, clock=None),
 }
-
-
-FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}  # by platform.machine(), of Linux
 
 
 def _libc() -> Any:
@@ -52,7 +50,7 @@ def _here(platform: str, portable: bool) -> System:
     if portable:
         return replace(_POSIX, clock=row.clock)
     semaphores = row.semaphores and hasattr(_libc(), "sem_clockwait")  # glibc 2.30
-    return replace(row, semaphores=semaphores, futex=FUTEX.get(machine(), 0) if row.thread_policy else 0)
+    return replace(row, semaphores=semaphores)
 
 
 PORTABLE = os.environ.get("RTSEP_PORTABLE", "0") != "0"

@@ -68,7 +68,7 @@ def choose_model(options: LiveOptions, rate: int) -> LiveModel:
 def _bundled(options: LiveOptions, refused: list[str]) -> list[StoredModel]:
     """The bundled models, the best first; of an engine that is built beforehand those that were built for it."""
     found = [find(name) for name in BUNDLED if name in names()]
-    engine = ENGINES[options.engine]
+    engine = ENGINES[_engine_options(options).engine]
     if (check := engine.check_built) is None:
         return found
     if reason := engine.probe(options.precision):

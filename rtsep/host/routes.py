@@ -39,7 +39,8 @@ def parse_routes(
     if len(decks) == 1:
         known |= {place[1]: place for place in known.values()}
     known[MIX] = ("", MIX)
-    known = {name: ("", bus) for bus in buses for name in (f"buses/{bus}", bus)} | known
+    of_buses = {name: ("", bus) for bus in buses for name in (f"buses/{bus}", bus)}
+    known |= {name: place for name, place in of_buses.items() if name not in known}
     routes = []
     for text in [word for entry in texts for word in entry.split()] or [f"{MIX}=1,2" if channels > 1 else f"{MIX}=1"]:
         source, equals, numbers = text.partition("=")

@@ -71,7 +71,7 @@ def test_missing_and_oversized_files(tmp_path: Path) -> None:
 
 def test_the_command_line_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[LiveOptions] = []
-    monkeypatch.setattr(live, "play", lambda options, seconds, report: taken.append(options))
+    monkeypatch.setattr(live, "play", lambda options, seconds, report, effects: taken.append(options))
     settings = tmp_path / "live.toml"
     settings.write_text('latency = "12"\nroute = ["vocals=1,2"]\nthreads = 2\nloop = true', encoding="utf-8")
     for extra in ([], ["--latency", "23", "--route", "mix=3,4", "--threads", "1"]):

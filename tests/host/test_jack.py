@@ -101,7 +101,7 @@ def test_a_name_that_two_ports_would_have_is_none_s(stem: str) -> None:
 @pytest.mark.parametrize(("words", "connect"), [((), True), (("--no-connect",), False)])
 def test_no_connect_is_an_option(monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], connect: bool) -> None:
     taken: list[LiveOptions] = []
-    monkeypatch.setattr(live, "play", lambda options, seconds, report: taken.append(options))
+    monkeypatch.setattr(live, "play", lambda options, seconds, report, effects: taken.append(options))
     app(["live", "--output", "system", *words], standalone_mode=False)
     assert [options.connect for options in taken] == [connect]
 
