@@ -75,7 +75,7 @@ class Guard:
                 if failed != Blame() and status in UNSOUND:  # else it was written over
                     self._leave_out(failed, UNSOUND[status])
         else:
-            self._pace.see(playing)
+            self._pace.see(key, playing)
 
     def _bury(self, key: Hashable, child: Child, guilty: Blame, what: str = "", built: bool = False) -> None:
         """A process is dead, or dies here: blame, leave out who did that too often, and let another one take over.

@@ -281,7 +281,7 @@ def test_only_who_answers_can_be_too_slow(monkeypatch: pytest.MonkeyPatch) -> No
 
     def second(answering: int) -> list[Any]:
         slots[0], now[0], sent[0] = answering, now[0] + 1.0, sent[0] + 100
-        pace.see(Blame())
+        pace.see("shared", Blame())
         return pace.too_slow(["shared"])
 
     assert second(7) == [], "nothing is known yet"
@@ -289,6 +289,29 @@ def test_only_who_answers_can_be_too_slow(monkeypatch: pytest.MonkeyPatch) -> No
     assert second(0) == [] == second(0), "it is dead, and then another one is being started"
     assert second(8) == [] and second(9) == [], "in this second another one has taken over"
     assert second(9) == [("shared", Blame())]
+
+
+def test_the_rest_of_one_process_is_not_held_against_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is always at work on a slow effect is as often seen so as its neighbour is seen at rest."""
+    now, sent = [0.0], [0]
+    monkeypatch.setattr("rtsep.effects.judge.time.monotonic", lambda: now[0])
+    rows: Any = SimpleNamespace(
+        chains={0: chain(gain(1.0)), 1: chain(gain(1.0))},
+        of=lambda key: [0] if key == "shared" else [1],
+        counted=lambda row: (sent[0], row * sent[0], row * sent[0]),
+        answering=lambda row: 7,
+    )
+    pace, slow = judge.Pace(rows, _since=0.0), Blame(1, 0)
+
+    def second() -> list[Any]:
+        now[0], sent[0] = now[0] + 1.0, sent[0] + 100
+        for _ in range(3):
+            pace.see("shared", Blame())
+            pace.see(1, slow)
+        return pace.too_slow(["shared", 1])
+
+    assert second() == []
+    assert second() == [(1, slow)]
 
 
 def test_a_rack_that_is_not_there_is_an_error_that_says_so() -> None:
