@@ -31,12 +31,12 @@ endef
 demo: $(VENV)/play
 	@$(BIN)/rtsep demo $(if $(SONG),--song "$(SONG)")
 
-# Tests that play in real time mostly wait: they go first, beside the linters, two for each core; the others want every
+# Tests that play in real time mostly wait: they go first, beside the linters, three for two cores; the others want every
 # core there is.
 # What fails beside others, or takes its worker with it, must pass once more by itself.
 AGAIN = $(BIN)/pytest --last-failed --last-failed-no-failures none
 test: $(VENV)/test
-	$(BIN)/pytest -n $$((2 * $$(nproc))) --dist worksteal -m realtime || $(AGAIN) -m realtime
+	$(BIN)/pytest -n $$((3 * $$(nproc) / 2)) --dist worksteal -m realtime || $(AGAIN) -m realtime
 	$(BIN)/pytest -n auto --dist worksteal -m 'not realtime' || $(AGAIN) -m 'not realtime'
 
 test-quick: $(VENV)/test
