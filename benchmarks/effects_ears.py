@@ -6,7 +6,6 @@ frame with the other sign, dry where it is the frame itself, and strays where it
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,9 @@ from numpy.typing import NDArray
 from rtsep.core.spec import AudioSpec
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, semaphore, wait_until
 from rtsep.host.callback import pass_block
-from rtsep.host.clock import Uncabled
 from rtsep.host.device_io import PRIMING, STOPPED, DeviceIO
 from rtsep.host.null_clock import GAP_NS, due_ns
-from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime
+from rtsep.host.thread_clock import ThreadClock
 from tests.support.card import Deck
 
 EAR = np.dtype(
@@ -168,7 +166,7 @@ class Ears:
         return self.ears.copy()
 
 
-class HearingClock(Uncabled):
+class HearingClock(ThreadClock):
     """The null clock with an input, and ears; see `Clock`.
 
     Args:
@@ -182,7 +180,6 @@ class HearingClock(Uncabled):
         self.name, self.latency = "null that hears", 0
         self.spec = AudioSpec(sample_rate, block, 2, outputs)
         self._ears, self._nap = ears, semaphore()
-        self._thread: threading.Thread | None = None
 
     def open(self, device_io: DeviceIO) -> None:
         """Start the clock on its own thread; see `Clock.open`."""
@@ -192,24 +189,4 @@ class HearingClock(Uncabled):
         ears = self._ears
         heard = (ears.delay, ears.ears, ears.share, ears.felt, ears.before)
         arguments = (device_io.state, ears.table, given, out, self.spec.sample_rate, self._nap.ctypes.data, *heard)
-
-        def run() -> None:
-            become_realtime(CLOCK_PRIORITY)
-            _clock(*arguments)
-
-        self._thread = threading.Thread(target=run, name="hearing clock", daemon=True)
-        self._thread.start()
-
-    def reopen(self, device_io: DeviceIO) -> bool:
-        """Do nothing, as it is never lost; see `Clock.reopen`."""
-        return True
-
-    @property
-    def alive(self) -> bool:
-        """Whether it runs."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def close(self) -> None:
-        """Wait for the thread, as the callback is stopped by now; see `Clock.close`."""
-        if self._thread is not None:
-            self._thread.join()
+        self.start("hearing clock", _clock, *arguments)

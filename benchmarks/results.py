@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.diagnostics.machine import machine
+from rtsep.diagnostics.environment import environment
 from rtsep.dsp.native import clock_ns, kernel, semaphore, sleep_until
 from rtsep.host.histogram import histogram, percentiles, record
 from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime
@@ -106,7 +106,7 @@ def run(name: str, measure: Callable[..., Figures], parser: argparse.ArgumentPar
         "name": name,
         "command": " ".join(["python", "-m", f"benchmarks.{name}", *given]),
         "quick": options["quick"],
-        "machine": machine(),
+        "machine": environment(),
         "conditions": watch.report(),
         "figures": figures,
     }

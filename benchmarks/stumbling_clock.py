@@ -7,7 +7,6 @@ long ago as the host's state says now; it may be silent only where the state cou
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numba
@@ -19,10 +18,9 @@ from rtsep.core.spec import AudioSpec
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, pointer_at, semaphore, store_release, wait_until
 from rtsep.dsp.ring import ring_at
 from rtsep.host.callback import pass_block
-from rtsep.host.clock import Uncabled
 from rtsep.host.device_io import DECK_INPUT, PRIMING, RUNNING, STOPPED, DeviceIO
 from rtsep.host.null_clock import GAP_NS
-from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime
+from rtsep.host.thread_clock import ThreadClock
 
 ROW = np.dtype(  # one block of the script
     [
@@ -230,7 +228,7 @@ def stumble(
         log[0].calm_dropouts += missed > 0 and clock_ns() - disturbed > CALM_NS
 
 
-class StumblingClock(Uncabled):
+class StumblingClock(ThreadClock):
     """A script as a `Clock`.
 
     Args:
@@ -263,7 +261,6 @@ class StumblingClock(Uncabled):
         self._before, self._empty = np.zeros((decks, 4), np.int64), np.zeros((decks, HISTORY), np.int8)
         self._block, self._out = np.zeros((most, 2), np.float32), np.zeros((most, outputs), np.float32)
         self._window, self._nap, self._fails = window, semaphore(), list(fails)
-        self._thread: threading.Thread | None = None
 
     @property
     def ended(self) -> bool:
@@ -274,13 +271,7 @@ class StumblingClock(Uncabled):
         """Play the script on, on a thread of its own."""
         device_io.state["device_inputs"] = self.spec.inputs
         arguments = (device_io.state, self.rows, self.log, self.ears, self._before, self._empty, self._block, self._out)
-
-        def run() -> None:
-            become_realtime(CLOCK_PRIORITY)
-            stumble(*arguments, self.spec.sample_rate, self._window, self._nap.ctypes.data)
-
-        self._thread = threading.Thread(target=run, name="stumbling", daemon=True)
-        self._thread.start()
+        self.start("stumbling", stumble, *arguments, self.spec.sample_rate, self._window, self._nap.ctypes.data)
 
     def reopen(self, device_io: DeviceIO) -> bool:
         """Fail as often as it is to, now in words and now with an error of the driver's, then come back."""
@@ -297,9 +288,4 @@ class StumblingClock(Uncabled):
     @property
     def alive(self) -> bool:
         """Whether it runs, or has ended for good."""
-        return self.ended or (self._thread is not None and self._thread.is_alive())
-
-    def close(self) -> None:
-        """Wait for the thread, as the callback is stopped by now."""
-        if self._thread is not None:
-            self._thread.join()
+        return self.ended or super().alive

@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 from rtsep.effects.child import Child
+from rtsep.effects.fault_log import FaultLog
 from rtsep.effects.faults import effects, source
-from rtsep.effects.judge import FaultLog
 from rtsep.effects.knobs import Knob, Knobs
 from rtsep.effects.messages import Answer
 from rtsep.effects.pool import Pool

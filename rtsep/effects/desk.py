@@ -21,12 +21,12 @@ from rtsep.control.store import Change
 from rtsep.core.system import Policy
 from rtsep.effects.chain import ChainSettings
 from rtsep.effects.edits import Effects, inserted, known, moved, moves, removed, replaced
-from rtsep.effects.guard import BUILD_S
 from rtsep.effects.keeper import RACK, Keeper
 from rtsep.effects.places import placed, places
 from rtsep.effects.rows import Level
 from rtsep.effects.slack import slack_hops
 from rtsep.effects.tables import LOW_LATENCY, MOST_LATENCY, TABLE, chain_rows, chain_values, sounding, values_in_beats
+from rtsep.effects.watchdog import BUILD_S
 from rtsep.errors import EffectError
 from rtsep.host.host import Host
 from rtsep.host.insert import counts

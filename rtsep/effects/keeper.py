@@ -15,11 +15,11 @@ from typing import Any
 
 from rtsep.core.system import Policy
 from rtsep.effects.builder import Builder
-from rtsep.effects.guard import Guard
-from rtsep.effects.judge import FaultLog
+from rtsep.effects.fault_log import FaultLog
 from rtsep.effects.orders import Orders
 from rtsep.effects.pool import Pool
 from rtsep.effects.rows import Level, Rows
+from rtsep.effects.watchdog import Watchdog
 from rtsep.errors import EffectError
 from rtsep.host.insert import largest_latency
 from rtsep.host.insert_memory import MOST_SLACK, InsertLayout
@@ -56,7 +56,7 @@ class Keeper(Worker):
         self._orders, self._faults = Orders(), FaultLog(self.rows, tell)
         self._pool = Pool(InsertLayout(len(names), channels, hop, sample_rate), rack, policy)
         self._builder = Builder(self.rows, self._pool, self._faults)
-        self._guard = Guard(self.rows, self._pool, self._builder, self._faults)
+        self._watchdog = Watchdog(self.rows, self._pool, self._builder, self._faults)
 
     # Asked by others ---------------------------------------------------------------------------
 
@@ -95,7 +95,7 @@ class Keeper(Worker):
     @property
     def restarts(self) -> int:
         """How often a process has been replaced."""
-        return self._guard.restarts
+        return self._watchdog.restarts
 
     @property
     def processes(self) -> list[int]:
@@ -125,7 +125,7 @@ class Keeper(Worker):
             while not self.stopping.is_set():
                 self._sleep()
                 self._orders.follow()
-                self._guard.look()
+                self._watchdog.look()
                 self._pool.look()
                 self._builder.keep_states()
                 self._faults.look()

@@ -50,7 +50,7 @@ def _answers() -> int:
     return answers
 
 
-class Desk:
+class Commands:
     """Follows commands; what fails is said in the answer."""
 
     def __init__(self, rack: RackLike, memory: InsertMemory, loop: Loop) -> None:
@@ -140,10 +140,10 @@ def main() -> None:
     except Exception as error:
         os.write(answers, encode(Answer(READY, error=f"cannot begin ({type(error).__name__}: {one_line(error)})")))
         return
-    desk = Desk(rack, memory, loop)
+    commands = Commands(rack, memory, loop)
     os.write(answers, encode(Answer(READY)))
     for line in sys.stdin.buffer:
-        answer = memoryview(encode(desk.follow(read_command(line))))
+        answer = memoryview(encode(commands.follow(read_command(line))))
         while answer:
             answer = answer[os.write(answers, answer) :]
         gc.collect(0)

@@ -93,7 +93,7 @@ def _tensorrt_rows(model: StoredModel, options: EngineOptions) -> int:
 
 
 def _tensorrt_missing(precision: str) -> str:
-    from rtsep.engine.tensorrt.machine import missing
+    from rtsep.engine.tensorrt.device import missing
 
     return missing()
 

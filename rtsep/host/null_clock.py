@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.core.spec import AudioSpec
 from rtsep.dsp.native import clock_ns, kernel, load_acquire, semaphore, wait_until
 from rtsep.host.callback import pass_block
-from rtsep.host.clock import Uncabled
 from rtsep.host.device_io import PRIMING, STOPPED, DeviceIO
-from rtsep.host.realtime import CLOCK_PRIORITY, become_realtime
+from rtsep.host.thread_clock import ThreadClock
 
 NULL = "null"
 NULL_BLOCK = 256
@@ -72,7 +69,7 @@ def null_clock(
             wait_until(nap, clock_ns() + 100_000)
 
 
-class NullClock(Uncabled):
+class NullClock(ThreadClock):
     """No device: blocks by the monotonic clock, or, in freewheel, as fast as they come; see `Clock`.
 
     It keeps the first `capture` frames of what it plays in `captured`, (frames, outputs).
@@ -90,33 +87,11 @@ class NullClock(Uncabled):
         self.spec = AudioSpec(sample_rate, block, 0, outputs)
         self.latency: int | None = 0
         self._nap = semaphore()
-        self._thread: threading.Thread | None = None
 
     def open(self, device_io: DeviceIO) -> None:
         """Start the clock on its own thread; see `Clock.open`."""
         device_io.state["told_block"] = self.spec.block
         out = np.zeros((self.spec.block, self.spec.outputs), np.float32)
-        arguments = (device_io.state, out, self.spec.sample_rate, self._nap.ctypes.data, self.captured)
         patient = bool(device_io.state[0]["freewheel"])
-
-        def run() -> None:
-            if not patient:
-                become_realtime(CLOCK_PRIORITY)
-            null_clock(*arguments)
-
-        self._thread = threading.Thread(target=run, name="rtsep-null", daemon=True)
-        self._thread.start()
-
-    def reopen(self, device_io: DeviceIO) -> bool:
-        """Do nothing, as it is never lost; see `Clock.reopen`."""
-        return True
-
-    @property
-    def alive(self) -> bool:
-        """Whether it runs."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def close(self) -> None:
-        """Wait for the thread, as the callback is stopped by now; see `Clock.close`."""
-        if self._thread is not None:
-            self._thread.join()
+        arguments = (device_io.state, out, self.spec.sample_rate, self._nap.ctypes.data, self.captured)
+        self.start("rtsep-null", null_clock, *arguments, realtime=not patient)

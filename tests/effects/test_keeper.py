@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtsep.effects import judge
+from rtsep.effects import overload
 from rtsep.effects.faults import Blame
 from rtsep.effects.keeper import Keeper
 from rtsep.errors import EffectError
@@ -244,12 +245,14 @@ def test_a_process_that_scribbles_over_its_memory_takes_only_its_own_rows_with_i
         played.play(AT - 1)
         assert until(lambda: comes_back(played, VOCALS) and comes_back(played, DRUMS))
         played.insert.device["freewheel"] = 0  # live, as what was written over may never come back
-        for _ in range(3000):
+        began = time.monotonic()  # the keeper is to have seen what stands there now
+        while time.monotonic() < began + PATIENCE_S and played.hop < 7900:
             played.play()
             assert until(lambda: comes_back(played, DRUMS))
-            if played.hop > AT + 40 and not played.counted(VOCALS)["dry_run"]:
+            time.sleep(0.002)
+            if time.monotonic() > began + 1.0 and not played.counted(VOCALS)["dry_run"]:
                 break
-        assert played.counted(VOCALS)["dry"] > 0 and not played.counted(VOCALS)["dry_run"]
+        assert (tmp_path / "done").exists() and not played.counted(VOCALS)["dry_run"]
         assert played.error(DRUMS, HOP, 3.0) == 0.0
         assert np.abs(played.out[VOCALS]).max() < 4.0
 
@@ -270,19 +273,19 @@ def test_the_sound_outlives_its_keeper() -> None:
 def test_only_who_answers_can_be_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that is started in the place of a dead one has all its rows dry until its chains are built."""
     now, sent, slots = [0.0], [0], [7]
-    monkeypatch.setattr("rtsep.effects.judge.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("rtsep.effects.overload.time.monotonic", lambda: now[0])
     rows: Any = SimpleNamespace(
         chains={0: chain(gain(1.0))},
         of=lambda key: [0],
         counted=lambda row: (sent[0], sent[0], sent[0]),
         answering=lambda row: slots[0],
     )
-    pace = judge.Pace(rows, _since=0.0)
+    watched = overload.Overload(rows, _since=0.0)
 
     def second(answering: int) -> list[Any]:
         slots[0], now[0], sent[0] = answering, now[0] + 1.0, sent[0] + 100
-        pace.see("shared", Blame())
-        return pace.too_slow(["shared"])
+        watched.see("shared", Blame())
+        return watched.too_slow(["shared"])
 
     assert second(7) == [], "nothing is known yet"
     assert second(7) == [("shared", Blame())]
@@ -294,21 +297,21 @@ def test_only_who_answers_can_be_too_slow(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_rest_of_one_process_is_not_held_against_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is always at work on a slow effect is as often seen so as its neighbour is seen at rest."""
     now, sent = [0.0], [0]
-    monkeypatch.setattr("rtsep.effects.judge.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("rtsep.effects.overload.time.monotonic", lambda: now[0])
     rows: Any = SimpleNamespace(
         chains={0: chain(gain(1.0)), 1: chain(gain(1.0))},
         of=lambda key: [0] if key == "shared" else [1],
         counted=lambda row: (sent[0], row * sent[0], row * sent[0]),
         answering=lambda row: 7,
     )
-    pace, slow = judge.Pace(rows, _since=0.0), Blame(1, 0)
+    watched, slow = overload.Overload(rows, _since=0.0), Blame(1, 0)
 
     def second() -> list[Any]:
         now[0], sent[0] = now[0] + 1.0, sent[0] + 100
         for _ in range(3):
-            pace.see("shared", Blame())
-            pace.see(1, slow)
-        return pace.too_slow(["shared", 1])
+            watched.see("shared", Blame())
+            watched.see(1, slow)
+        return watched.too_slow(["shared", 1])
 
     assert second() == []
     assert second() == [(1, slow)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -245,15 +246,15 @@ class NamedPorts(NullClock):
     def __init__(
         self,
         output: Device,
-        source: Device | None,
+        source: object,
         rate: int,
-        inputs: tuple[str, ...],
-        outputs: tuple[str, ...],
-        block: int = 0,
-        connect: bool = True,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        *_: Any,
+        **__: Any,
     ) -> None:
-        super().__init__(rate, len(outputs), block or 256)
-        self.names = inputs, outputs
+        super().__init__(rate, len(outputs))
+        self.names = tuple(inputs), tuple(outputs)
         self.spec = replace(self.spec, inputs=len(inputs))
 
 

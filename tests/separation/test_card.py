@@ -25,7 +25,7 @@ from rtsep.separation.separate import separate
 from tests.model.graphs.test_unet import SHALLOW, weights
 from tests.support.cuda import FakeCard
 from tests.support.signals import Float32, noise
-from tests.support.tensorrt import built, machine
+from tests.support.tensorrt import built, device
 
 RATE, ROWS = 44100, 2
 PATIENCE_S = 60.0
@@ -56,7 +56,7 @@ def model(tmp_path: Path) -> StoredModel:
 
 def on_card(folder: Path, model: StoredModel, card: FakeCard) -> Engine:
     made = built(folder, model, ROWS)
-    return OwnThreadEngine(lambda: TensorRtEngine(made, machine(card)))
+    return OwnThreadEngine(lambda: TensorRtEngine(made, device(card)))
 
 
 def separated(engines: list[Engine], sound: Float32) -> Float32:

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from rtsep.engine.tensorrt.device import CudaDevice
 from rtsep.engine.tensorrt.driver import Cuda
 from rtsep.engine.tensorrt.engine import TensorRtEngine
 from rtsep.engine.tensorrt.key import EngineKey
-from rtsep.engine.tensorrt.machine import Machine
 from rtsep.engine.tensorrt.manifest import ENGINE_NAME, FORMAT, BuiltEngine, EngineFile, Manifest, Parity
 from rtsep.model.store import StoredModel
 from tests.support.cuda import GPU, FakeCard, FakeLibrary, FakePycuda
 
 
-def machine(card: FakeCard) -> Machine:
+def device(card: FakeCard) -> CudaDevice:
     """The machine that such a card is in."""
-    return Machine(GPU, Cuda(FakeLibrary(card)), FakePycuda(card), FakeTensorRt(card))
+    return CudaDevice(GPU, Cuda(FakeLibrary(card)), FakePycuda(card), FakeTensorRt(card))
 
 
 def built(folder: Path, model: StoredModel, rows: int = 3) -> BuiltEngine:
@@ -41,7 +41,7 @@ def built(folder: Path, model: StoredModel, rows: int = 3) -> BuiltEngine:
 
 def card_engine(folder: Path, model: StoredModel, card: FakeCard | None = None, rows: int = 3) -> TensorRtEngine:
     """An engine on the card."""
-    return TensorRtEngine(built(folder, model, rows), machine(card or FakeCard()))
+    return TensorRtEngine(built(folder, model, rows), device(card or FakeCard()))
 
 
 class FakeTensorRt:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+from rtsep.diagnostics.environment import environment
 from rtsep.diagnostics.laboratory.case import AXES, Case
 from rtsep.diagnostics.laboratory.hardware import card
 from rtsep.diagnostics.laboratory.measurement import Protocol, measure
-from rtsep.diagnostics.machine import machine
 from rtsep.errors import FileError, RtsepError, one_line
 from rtsep.host.report import PROGRAM
 
@@ -37,7 +37,7 @@ def new_report(words: Sequence[str], protocol: Protocol) -> Report:
         "command": COMMAND,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "words": [_nobodys(word) for word in words],
-        "machine": machine() | card(),
+        "machine": environment() | card(),
         "protocol": {"hops": protocol.hops, "seconds": protocol.seconds, "pause_s": protocol.pause_s},
         "rows": [],
         "absent": [],

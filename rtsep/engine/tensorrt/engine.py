@@ -19,8 +19,8 @@ from rtsep.engine.graph import magnitudes_shape, masks_shape
 from rtsep.engine.io_binding import IOBindingEngine, Plan
 from rtsep.engine.tensorrt.compiler import error_log
 from rtsep.engine.tensorrt.cuda_graph import CudaGraph, Events
+from rtsep.engine.tensorrt.device import CudaDevice
 from rtsep.engine.tensorrt.family import named
-from rtsep.engine.tensorrt.machine import Machine
 from rtsep.engine.tensorrt.manifest import BuiltEngine
 from rtsep.engine.tensorrt.memory import HANG_S, Card, DeviceMemory
 from rtsep.engine.tensorrt.stage_times import STAGES, StageTimes, settle
@@ -43,29 +43,29 @@ class TensorRtEngine(IOBindingEngine):
 
     Args:
         built: what it runs.
-        machine: where.
+        device: where.
 
     Raises:
         EngineError: where the card or the library refuses it.
     """
 
-    def __init__(self, built: BuiltEngine, machine: Machine) -> None:
+    def __init__(self, built: BuiltEngine, device: CudaDevice) -> None:
         super().__init__(built.spec, "")
         self.times = StageTimes()
         self.build_s = built.manifest.build_s
         self.rows = built.rows
-        self._built, self._library = built, machine.library
+        self._built, self._library = built, device.library
         self._family = named(built.key.family)
-        self._told = f"{self._family.title} {built.key.version} {built.key.precision} on {machine.gpu.name}"
+        self._told = f"{self._family.title} {built.key.version} {built.key.precision} on {device.gpu.name}"
         self.provider = self._told
         self._state_memory: list[DeviceMemory] = []
         self._usual_s = 0.0
         self._working: list[DeviceMemory] = []  # of all contexts, the largest last
-        self._card = Card(machine.pycuda, machine.cuda, machine.gpu.number)
+        self._card = Card(device.pycuda, device.cuda, device.gpu.number)
         try:
-            self._events = Events(machine.cuda, len(STAGES) + 1)
-            self._log = error_log(machine.library)
-            self._runtime = machine.library.Runtime(self._log)
+            self._events = Events(device.cuda, len(STAGES) + 1)
+            self._log = error_log(device.library)
+            self._runtime = device.library.Runtime(self._log)
             self._engine = self._deserialise()
             self._config = self._runtime_config()
         except BaseException:

@@ -8,8 +8,8 @@ import numpy as np
 
 from rtsep.engine.graph import magnitudes_shape, masks_shape
 from rtsep.engine.tensorrt import driver
+from rtsep.engine.tensorrt.device import find_device
 from rtsep.engine.tensorrt.engine import TensorRtEngine
-from rtsep.engine.tensorrt.machine import find_machine
 from rtsep.engine.tensorrt.manifest import BuiltEngine, Timing, find_built
 from rtsep.errors import EngineError
 from rtsep.model.store import StoredModel
@@ -75,4 +75,4 @@ def open_engine(built: BuiltEngine) -> TensorRtEngine:
     Raises:
         EngineError: for what is missing or does not work.
     """
-    return TensorRtEngine(built, find_machine(built.key.family))
+    return TensorRtEngine(built, find_device(built.key.family))

@@ -9,11 +9,11 @@ import pytest
 
 from rtsep.engine.graph import magnitudes_shape, masks_shape
 from rtsep.engine.registry import EngineOptions, open_engine
-from rtsep.engine.tensorrt import driver, machine
+from rtsep.engine.tensorrt import device, driver
 from rtsep.errors import EngineError
 from rtsep.model.store import find
 
-LACK = machine.missing()
+LACK = device.missing()
 
 
 @pytest.mark.gpu

@@ -21,7 +21,7 @@ from rtsep.model.weights import write_model
 from tests.model.graphs.test_unet import SHALLOW, weights
 from tests.support.cuda import FakeCard
 from tests.support.engines import infer_one
-from tests.support.tensorrt import FakeExecution, FakeRuntime, built, card_engine, machine
+from tests.support.tensorrt import FakeExecution, FakeRuntime, built, card_engine, device
 
 pytestmark = pytest.mark.usefixtures("at_once")
 
@@ -182,7 +182,7 @@ def test_an_engine_of_another_version_is_refused_with_the_command(tmp_path: Path
     (engine.path / ENGINE_NAME).write_bytes(b"x" * told.bytes)
     card = FakeCard()
     with pytest.raises(EngineError, match="altered"):
-        TensorRtEngine(engine, machine(card))
+        TensorRtEngine(engine, device(card))
     assert not card.contexts and not card.retained
 
 
@@ -192,7 +192,7 @@ def test_what_the_card_compiled_is_kept_for_the_next_start(tmp_path: Path) -> No
     again = built(tmp_path, windowed(tmp_path))
     assert again.read_cache() == b"kernels of the card"
     again.write_cache(b"of another driver")
-    third = TensorRtEngine(again, machine(FakeCard()))
+    third = TensorRtEngine(again, device(FakeCard()))
     third.warmup(third.spec.context)
     assert again.read_cache() == b"kernels of the card"
 
@@ -208,7 +208,7 @@ def test_a_context_that_does_not_pop_is_released_all_the_same(tmp_path: Path) ->
 def test_two_on_one_thread_share_the_context(tmp_path: Path) -> None:
     """The first that is closed leaves the other what it lives on."""
     card = FakeCard()
-    both = built(tmp_path, windowed(tmp_path)), machine(card)
+    both = built(tmp_path, windowed(tmp_path)), device(card)
     first, second = TensorRtEngine(*both), TensorRtEngine(*both)
     assert (card.retained, card.contexts) == (1, 1)
     first.close()
@@ -259,7 +259,7 @@ def test_a_full_card_is_no_reason_to_build_anew(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("rtsep.engine.tensorrt.engine.error_log", lambda library: log)
     monkeypatch.setattr(FakeRuntime, "deserialize_cuda_engine", lambda self, content: None)
     with pytest.raises(EngineError, match=r"out of memory; close what else uses the GPU$"):
-        TensorRtEngine(engine, machine(FakeCard()))
+        TensorRtEngine(engine, device(FakeCard()))
     log.last = "Version tag does not match"
     with pytest.raises(EngineError, match="does not match; build"):
-        TensorRtEngine(engine, machine(FakeCard()))
+        TensorRtEngine(engine, device(FakeCard()))

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from rtsep.cli.app import app
 from rtsep.engine.registry import EngineOptions, open_engine
-from rtsep.engine.tensorrt import driver, family, machine, opening
+from rtsep.engine.tensorrt import device, driver, family, opening
 from rtsep.engine.tensorrt.manifest import BuiltEngine
 from rtsep.errors import EngineError
 from rtsep.model.store import find
@@ -96,10 +96,10 @@ def test_a_machine_without_a_card_is_told_in_one_line(
 )
 def test_what_is_missing_beside_the_driver(lacking: set[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in lacking else object())
-    assert machine.missing(lambda: driver.Driver((13, 0), (GPU,), "")) == said
+    assert device.missing(lambda: driver.Driver((13, 0), (GPU,), "")) == said
 
 
 def test_a_pycuda_that_does_not_load(monkeypatch: pytest.MonkeyPatch, here: FakeCard) -> None:
     monkeypatch.setitem(sys.modules, "pycuda.driver", None)
     with pytest.raises(EngineError, match=r"^pycuda does not work here \(.*\); pip install 'rtsep\[gpu\]'$"):
-        machine.find_machine("tensorrt_rtx")
+        device.find_device("tensorrt_rtx")

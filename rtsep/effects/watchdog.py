@@ -8,8 +8,9 @@ from collections.abc import Hashable
 
 from rtsep.effects.builder import Builder
 from rtsep.effects.child import Child
+from rtsep.effects.fault_log import FaultLog
 from rtsep.effects.faults import LEFT_OUT, NOBODY, UNSOUND, Blame, Deaths, blame, effects, ending, source
-from rtsep.effects.judge import FaultLog, Pace
+from rtsep.effects.overload import Overload
 from rtsep.effects.pool import START_S, Pool
 from rtsep.effects.rows import Rows
 from rtsep.errors import one_line
@@ -19,7 +20,7 @@ REALTIME_STALL_NS = 500_000_000  # before Linux stops all real-time threads of t
 BUILD_S = 20.0  # for a plugin to load
 
 
-class Guard:
+class Watchdog:
     """Sees faults, on the keeper's thread.
 
     Args:
@@ -32,7 +33,7 @@ class Guard:
     def __init__(self, rows: Rows, pool: Pool, builder: Builder, faults: FaultLog) -> None:
         self.restarts = 0
         self._rows, self._pool, self._builder, self._faults = rows, pool, builder, faults
-        self._pace, self._deaths = Pace(rows), Deaths()
+        self._overload, self._deaths = Overload(rows), Deaths()
 
     def look(self) -> None:
         """Look at all processes once."""
@@ -45,7 +46,7 @@ class Guard:
             except Exception as error:  # the others are looked after all the same
                 child.gone = True
                 self._faults.say(f"an effects process cannot be looked after ({one_line(error)}); it is started again")
-        for key, guilty in self._pace.too_slow(list(self._pool.children)):
+        for key, guilty in self._overload.too_slow(list(self._pool.children)):
             if guilty == Blame():
                 self._bury(key, self._pool.children[key], guilty, "stands still")
             else:
@@ -75,7 +76,7 @@ class Guard:
                 if failed != Blame() and status in UNSOUND:  # else it was written over
                     self._leave_out(failed, UNSOUND[status])
         else:
-            self._pace.see(key, playing)
+            self._overload.see(key, playing)
 
     def _bury(self, key: Hashable, child: Child, guilty: Blame, what: str = "", built: bool = False) -> None:
         """A process is dead, or dies here: blame, leave out who did that too often, and let another one take over.

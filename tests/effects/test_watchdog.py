@@ -35,7 +35,7 @@ def test_effects_that_fail_at_once_are_all_left_out() -> None:
 
 
 def test_chains_that_wait_for_others_are_no_reason_to_end_their_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtsep.effects.guard.BUILD_S", 4.0)
+    monkeypatch.setattr("rtsep.effects.watchdog.BUILD_S", 4.0)
     with kept(Played(2, 10)) as keeper:
         slow = {"name": "gain", "factor": 2.0, "build_s": 1.5}
         asked = [keeper.set_chain(row, chain(slow)) for row in (VOCALS, DRUMS) * 2]
@@ -46,7 +46,7 @@ def test_chains_that_wait_for_others_are_no_reason_to_end_their_process(monkeypa
 def test_a_process_that_hangs_as_it_starts_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hanging_rack.py").write_text("import time\ntime.sleep(1000)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setattr("rtsep.effects.guard.START_S", 0.5)
+    monkeypatch.setattr("rtsep.effects.watchdog.START_S", 0.5)
     with kept(Played(2, 10), rack="hanging_rack:Rack") as keeper:
         asked = keeper.set_chain(VOCALS, chain(gain(2.0)))
         with pytest.raises(EffectError, match="the effects process does not start"):

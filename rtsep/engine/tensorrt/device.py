@@ -15,7 +15,7 @@ from rtsep.errors import EngineError, one_line
 
 
 @dataclass(frozen=True)
-class Machine:
+class CudaDevice:
     """What an engine needs: the card, the driver, and the modules."""
 
     gpu: Gpu
@@ -38,7 +38,7 @@ def missing(probe: Callable[[], Driver] | None = None) -> str:
     return f"{' and '.join(lacking)} not installed; {CURE}" if lacking else ""
 
 
-def find_machine(family: str) -> Machine:
+def find_device(family: str) -> CudaDevice:
     """Load what reaches the first GPU; CUDA_VISIBLE_DEVICES chooses which that is.
 
     Args:
@@ -54,4 +54,4 @@ def find_machine(family: str) -> Machine:
         pycuda = importlib.import_module("pycuda.driver")
     except Exception as error:  # an import of it runs the linker, and fails in any way
         raise EngineError(f"pycuda does not work here ({one_line(error)}); {CURE}") from error
-    return Machine(found.gpus[0], Cuda(driver.load()), pycuda, named(family).load())
+    return CudaDevice(found.gpus[0], Cuda(driver.load()), pycuda, named(family).load())

@@ -1,4 +1,4 @@
-"""The machine that figures come from, in words; nothing that tells whose it is."""
+"""The environment that figures come from, in words; nothing that tells whose it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHECKOUT = Path(rtsep.__file__).resolve().parent.parent
 LIBRARIES = ("numpy", "numba", "onnxruntime", "openvino", "torch", "tensorrt", "tensorrt_rtx", "pycuda", "sounddevice")
 
 
-def machine() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Describe the computer and the programs on it, in words."""
     cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
     fields = dict(line.split(":", 1) for line in cpu.splitlines() if ":" in line)
