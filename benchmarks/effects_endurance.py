@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -90,10 +91,11 @@ class Rival:
     """The same chains, memory and loop on a thread of this process.
 
     Args:
+        slack: hops after which a hop is due back, as the process had.
         host: with inserts; not yet playing.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, slack: int, host: Host) -> None:
         rows = places(host.rig.layout)
         inserts = host.rig.inserts
         channels, hop = inserts[0].back.shape
@@ -112,7 +114,7 @@ class Rival:
         sizes = [len(insert.rows) for insert in inserts]
         for insert, first, size in zip(inserts, accumulate(sizes, initial=0), sizes, strict=False):
             own = links[first : first + size]
-            plan_insert(insert, hop if any(own) else 0, own)
+            plan_insert(insert, slack * hop if any(own) else 0, own, slack)
         self._loop.start()
 
     def stop(self) -> None:
@@ -144,6 +146,7 @@ def _play(card: bool, seconds: float, prepare: Any) -> Figures:
         cpu = {name: round(100.0 * (_cpu_s(ids) - before[name]) / seconds, 2) for name, ids in pids.items()}
         return {
             "seconds": seconds,
+            "slack": int(rig.host.rig.inserts[0].state[0]["slack"]),
             "blocks": watcher.report(),
             "cpu_percent": cpu,
             "memory": sampler.report(),
@@ -170,12 +173,13 @@ def _cpu_s(pids: list[int]) -> float:
 def measure(quick: bool = False, seconds: float | None = None, card: bool = False) -> Figures:
     """Dry blocks, dropouts and processor time of the effects process, and of a thread in its place."""
     length = seconds or (QUICK_SECONDS if quick else SECONDS)
+    process = _play(card, length, _process)
     found = {
         "seconds": length,
         "card": card,
         "chains": {path: [one.name for one in chain.effects] for path, chain in CHAINS.items()},
-        "process": _play(card, length, _process),
-        "thread": _play(card, max(3.0, RIVAL_SHARE * length), Rival),
+        "process": process,
+        "thread": _play(card, max(3.0, RIVAL_SHARE * length), partial(Rival, process["slack"])),
     }
     return found | {"broken": judge(found)}
 

@@ -7,8 +7,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-from rtsep.audio.writers import part_of
 from rtsep.core.records import convert
+from rtsep.core.whole_file import write_whole
 from rtsep.errors import FileError
 
 NAME = "manifest.json"
@@ -115,8 +115,7 @@ def write_text(path: Path, text: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part_of(path).write_text(text, encoding="utf-8")
-        part_of(path).replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise FileError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from rtsep.control.macros import MacroTarget
 from rtsep.core.config import read_settings
+from rtsep.core.whole_file import write_whole
 from rtsep.effects.chain import ChainSettings, EffectSettings
 from rtsep.errors import ConfigError, EffectError
 
@@ -126,7 +127,7 @@ def write_chains(
         rows = [f"{number} = [{', '.join(_inline(vars(one)) for one in turned[number])}]\n" for number in turned]
         text += f"[macros]\n{''.join(rows)}"
     try:
-        path.write_text(text, encoding="utf-8")
+        write_whole(path, text)
     except OSError as error:
         raise ConfigError(f"{path}: the chains cannot be written ({error.strerror})") from error
 

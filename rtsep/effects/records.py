@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -15,6 +14,7 @@ from typing import Literal
 import platformdirs
 
 from rtsep.core.records import RecordError, convert
+from rtsep.core.whole_file import write_whole
 from rtsep.effects.catalogue import BUILTINS, Knob
 from rtsep.effects.chain import LONGEST_NAME
 from rtsep.errors import EffectError
@@ -184,11 +184,9 @@ def write_records(records: Records, path: Path | None = None) -> None:
         EffectError: for a file that cannot be written.
     """
     place = path or records_path()
-    half = place.with_name(f"{place.name}.{os.getpid()}")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        half.write_text(json.dumps(asdict(records), indent=1), encoding="utf-8")
-        half.replace(place)
+        write_whole(place, json.dumps(asdict(records), indent=1))
     except OSError as error:
         raise EffectError(f"{place}: what was scanned cannot be kept ({error.strerror})") from error
 

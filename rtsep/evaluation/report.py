@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rtsep import __version__
+from rtsep.core.whole_file import write_whole
 from rtsep.errors import FileError
 from rtsep.evaluation.runner import Evaluation
 from rtsep.evaluation.scores import TrackScore, json_safe
@@ -90,10 +91,8 @@ def write(found: dict[str, Any], path: Path) -> None:
     Raises:
         FileError: if it cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
     try:
-        part.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_whole(path, json.dumps(found, indent=1, allow_nan=False) + "\n")
     except OSError as error:
         raise FileError(f"{path}: the report cannot be written ({error.strerror})") from error
 

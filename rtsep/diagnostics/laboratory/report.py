@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+from rtsep.core.whole_file import write_whole
 from rtsep.diagnostics.environment import environment
 from rtsep.diagnostics.laboratory.case import AXES, Case
 from rtsep.diagnostics.laboratory.hardware import card
@@ -82,11 +83,9 @@ def write(report: Report, path: Path) -> None:
     Raises:
         FileError: where it cannot be written.
     """
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(report, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_whole(path, json.dumps(report, allow_nan=False) + "\n")
     except OSError as error:
         raise FileError(f"{path}: the report cannot be written ({error.strerror})") from error
 

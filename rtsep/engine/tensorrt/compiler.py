@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rtsep.core.whole_file import write_whole
 from rtsep.engine.tensorrt.family import named
 from rtsep.engine.tensorrt.key import EngineKey
 from rtsep.engine.tensorrt.manifest import MAX_CACHE_BYTES
@@ -97,6 +98,4 @@ def _cached(config: Any, path: Path) -> Any:
 
 
 def _keep(cache: Any, path: Path) -> None:
-    beside = path.with_name(f".{path.name}")
-    beside.write_bytes(bytes(cache.serialize()))
-    beside.replace(path)
+    write_whole(path, bytes(cache.serialize()))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rtsep.core.records import RecordError, convert
 from rtsep.core.spec import ModelSpec
+from rtsep.core.whole_file import write_whole
 from rtsep.engine.tensorrt.family import FAMILIES, families_for
 from rtsep.engine.tensorrt.key import EngineKey, engines_folder, key_of
 from rtsep.errors import EngineError, ModelError, NotBuiltError
@@ -137,9 +138,7 @@ class BuiltEngine:
         Raises:
             OSError: where it cannot be written; the engine runs without.
         """
-        beside = self.path / f".{CACHE_NAME}"
-        beside.write_bytes(hashlib.sha256(cache).digest() + cache)
-        beside.replace(self.path / CACHE_NAME)
+        write_whole(self.path / CACHE_NAME, hashlib.sha256(cache).digest() + cache)
 
 
 def open_built(folder: Path) -> BuiltEngine:
