@@ -15,9 +15,14 @@ from rtsep.model.store import StoredModel
 HINTS = {"fp32": "f32"}  # what OpenVINO calls a precision otherwise
 
 
+# One core for the life of the process. Its CPU plugin gives the thread that loads it a signal stack, and unmaps that
+# with the last core: where another thread let go of it, the first one died of the next signal that it handled.
+CORE: Any = openvino.Core()
+
+
 def missing(precision: str) -> str:
     """Say what this machine lacks for a precision, and the cure; empty where it lacks nothing."""
-    if precision == "bf16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if precision == "bf16" and "BF16" not in CORE.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return "bf16 needs avx512_bf16 or amx_bf16, and this CPU lacks both; use fp32"
     return ""
 
@@ -37,7 +42,6 @@ class OpenVinoEngine(IOBindingEngine):
 
     def __init__(self, model: StoredModel, threads: int = 1, precision: str = "fp32") -> None:
         super().__init__(model.spec, f"OpenVINO CPU {precision}, {threads_in_words(threads)}")
-        core = openvino.Core()
         settings = {
             "INFERENCE_PRECISION_HINT": HINTS.get(precision, precision),
             "INFERENCE_NUM_THREADS": threads,
@@ -47,12 +51,11 @@ class OpenVinoEngine(IOBindingEngine):
             "CPU_DENORMALS_OPTIMIZATION": True,  # else passes take three times as long where a song dies away
         }
         try:
-            graph = core.read_model(model.graph())
+            graph = CORE.read_model(model.graph())
             inputs, outputs = _values(graph.inputs), _values(graph.outputs)
         except Exception as error:  # OpenVINO's errors share no base class
             raise ModelError(f"{model.path} is no ONNX model that can run here ({one_line(error)})") from error
         check_graph(model, inputs, outputs)
-        self._core: Any = core
         self._graph: Any = graph
         self._settings = settings
         self._compiled: dict[tuple[int, int], Any] = {}  # by rows and frames of a pass
@@ -84,7 +87,7 @@ class OpenVinoEngine(IOBindingEngine):
                 if not self._stateful:
                     graph = graph.clone()
                     graph.reshape({"magnitudes": list(magnitudes_shape(self.spec, frames, rows))})
-                self._compiled[key] = self._core.compile_model(graph, "CPU", self._settings)
+                self._compiled[key] = CORE.compile_model(graph, "CPU", self._settings)
             except Exception as error:  # OpenVINO's errors share no base class
                 raise EngineError(f"OpenVINO cannot compile {self.spec.name}: {one_line(error)}") from error
         return self._compiled[key]

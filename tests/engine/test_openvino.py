@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from tests.support.models import narrow_unet
 
 openvino = pytest.importorskip("openvino")
 
-from rtsep.engine.openvino import OpenVinoEngine  # noqa: E402
+from rtsep.engine.openvino import CORE, OpenVinoEngine  # noqa: E402
 
 
 def test_starter_parity_in_two_rows() -> None:
@@ -62,7 +64,7 @@ def test_unet_parity(tmp_path: Path) -> None:
 
 def test_bf16_is_near_or_refused() -> None:
     model = find("streaming-2stems")
-    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" not in CORE.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         with pytest.raises(EngineError, match="this CPU lacks"):
             open_engine(model, EngineOptions("openvino", "bf16"))
         return
@@ -83,3 +85,22 @@ def test_no_graph_and_no_engine_after_close(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is no ONNX model that can run here") as caught:
         OpenVinoEngine(model)
     assert "\n" not in str(caught.value)
+
+
+SIGNALLED = """
+import faulthandler, gc, signal, threading
+faulthandler.enable()  # signals are handled on a stack of their own
+from rtsep.engine.openvino import OpenVinoEngine
+from rtsep.model.store import find
+box = [OpenVinoEngine(find("streaming-2stems"))]
+signal.signal(signal.SIGCHLD, lambda *_: print("handled"))
+other = threading.Thread(target=lambda: (box.pop().close(), gc.collect()))
+other.start()
+other.join()
+signal.raise_signal(signal.SIGCHLD)
+"""
+
+
+def test_a_signal_is_handled_after_another_thread_let_go_of_the_engine() -> None:
+    done = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
