@@ -52,6 +52,7 @@ FOREIGN = {  # modules of others, and where alone they may be imported
     "museval": ("evaluation",),
     "rtmidi": ("surfaces.midi",),
     "scipy": ("dataset.filters", "cli.train"),
+    "av": ("audio",),
     "soundfile": ("audio", "diagnostics", "demo", "dataset.codec", "corpus.recording"),
     "soxr": ("audio.sources",),
     "pooch": ("model",),

@@ -1,25 +1,33 @@
-"""Audio files in and out: libsndfile first, ffmpeg for what it cannot read."""
+"""Sound files as they are read: any format, in blocks, with exact seeks, as long as what can be decoded."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
+import math
+import stat
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
-import soundfile
+from av.packet import Packet
 from numpy.typing import NDArray
 
+from rtsep.audio.decoder import MP4, Decoder, Spot
+from rtsep.audio.packet_table import packet_table
+from rtsep.audio.seeking import packets_by_table, packets_by_time
+from rtsep.audio.truncation import missing_bytes
 from rtsep.errors import FileError
 
 Float32 = NDArray[np.float32]
 
 Subtype = Literal["PCM_16", "FLOAT"]  # of a wav
 
-OGG_PAGE = 65307  # bytes of the largest page
+STANDARD_INPUT = Path("/dev/stdin")  # what `-` stands for
+MOST_TOLD = 3  # spots that are told one by one
+WRONG_S = 0.2  # by which a header's length may be wrong without a word
+# whose headers count right, and by how much less than that a whole file may hold, in seconds
+COUNTING = {"flac": 0.0, "wv": 0.0, "tta": 0.0, "ape": 0.0, "tak": 0.0, "caf": WRONG_S, MP4: WRONG_S}
 
 
 class AudioReader(Protocol):
@@ -28,7 +36,10 @@ class AudioReader(Protocol):
     path: Path
     sample_rate: int
     channels: int
-    frames: int  # by the file's own word
+
+    @property
+    def frames(self) -> int:
+        """How long it is, as far as is known: by its header, until its end was seen. 0 where nobody knows."""
 
     def read(self, frames: int) -> Float32:
         """Read the next frames.
@@ -46,146 +57,210 @@ class AudioReader(Protocol):
     def seek(self, frame: int) -> None:
         """Go on reading at a frame from the start."""
 
+    @property
+    def remarks(self) -> list[str]:
+        """What a listener should know of it, in words; complete once its end was read."""
+
+    def prepare_seeks(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Do beforehand what the first seek would take its time for; beside a thread that reads."""
+
     def close(self) -> None:
         """Let the file go."""
 
 
-def open_audio(path: Path) -> AudioReader:
-    """Open any audio file, by libsndfile or else by ffmpeg.
+def open_audio(path: Path, stream: int = 0, channels: tuple[int, ...] = (), strict: bool = False) -> AudioFile:
+    """Open any audio file, or a pipe.
+
+    Args:
+        path: of the file; `-` is the standard input.
+        stream: which of its streams of sound, from 0.
+        channels: which of its channels, from 1, one or two; none: mono and stereo as they are, more mixed down.
+        strict: whether a spot that cannot be decoded is an error; else it is silent, and told in `remarks`.
 
     Raises:
-        FileError: for a file that is missing, empty, broken or of no known format.
+        FileError: for a file that is missing, empty, cut short, broken or of no known format.
     """
+    path = STANDARD_INPUT if str(path) == "-" else path
     try:
-        if not path.exists():
-            raise FileError(f"{path}: no such file")
-        if path.is_dir():
+        facts = path.stat()
+        if stat.S_ISDIR(facts.st_mode):
             raise FileError(f"{path} is a folder; name an audio file")
-        if path.stat().st_size == 0:
+        if stat.S_ISREG(facts.st_mode):
+            if facts.st_size == 0:
+                raise FileError(f"{path} is empty")
+            if words := missing_bytes(path):
+                raise FileError(f"{path} is truncated: {words}")
+        elif stat.S_ISCHR(facts.st_mode) and path.samefile("/dev/null"):
             raise FileError(f"{path} is empty")
-        reader: AudioReader = _SoundFileReader(path)
-    except soundfile.LibsndfileError:
-        reader = _FfmpegReader(path)
+        return AudioFile(path, stream, channels, strict)
+    except FileNotFoundError as error:
+        raise FileError(f"{path}: no such file") from error
     except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from error
-    if reader.frames == 0:
-        reader.close()
-        raise FileError(f"{path} holds no sound")
-    return reader
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+class AudioFile:
+    """A file that is being read, see `open_audio` and `AudioReader`."""
+
+    def __init__(self, path: Path, stream: int = 0, channels: tuple[int, ...] = (), strict: bool = False) -> None:
+        self.path = path
+        self._stream, self._chosen, self._strict = stream, channels, strict
+        self._decoder = Decoder(path, stream, channels)
+        try:
+            self.sample_rate, self.channels = self._decoder.sample_rate, self._decoder.channels
+            self._promised = self._decoder.promised
+            self._known = 0  # frames, once the end was seen
+            self._spots: dict[int, Spot] = {}  # by their first frame
+            self._packets: Iterator[Packet] | None = self._decoder.packets()
+            self._begin()
+            if not self._pending:
+                raise FileError(f"{path} holds no sound")
+        except BaseException:
+            self._decoder.close()
+            raise
+        self.remarks = self._mixed_down()  # what a listener should know of it; complete once its end was read
+
+    @property
+    def frames(self) -> int:
+        """How long it is, as far as is known: by its header, until its end was seen. 0 where nobody knows."""
+        return self._known or self._promised
+
+    def measure(self) -> int:
+        """Find out how many frames it holds, by decoding it once where no header can be trusted.
+
+        Raises:
+            FileError: where it cannot be decoded, or is a pipe.
+        """
+        if not (self._decoder.plain or (self._promised and self._decoder.format_name in COUNTING)):
+            self.prepare_seeks()
+        return self.frames
+
+    def prepare_seeks(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Decode the file once where that is needed to find places in it; beside a thread that reads.
+
+        Args:
+            stopped: whether nobody wants it any more.
+
+        Raises:
+            FileError: where it cannot be decoded, and when stopped.
+        """
+        if self._decoder.seekable and not self._decoder.seekable_by_time:
+            self._known = packet_table(self.path, self._stream, stopped).frames
+
+    def read(self, frames: int) -> Float32:
+        """Read the next frames, (channels, frames), fewer only at the end.
+
+        Raises:
+            FileError: if the file breaks off; with `strict`, if a spot cannot be decoded.
+        """
+        held = sum(block.shape[1] for block in self._pending)
+        while held < frames and (blocks := next(self._source, None)) is not None:
+            self._pending += blocks
+            held += sum(block.shape[1] for block in blocks)
+        parts, wanted = [], min(frames, held)
+        while wanted:
+            block = self._pending.popleft()
+            if block.shape[1] > wanted:
+                self._pending.appendleft(block[:, wanted:])
+                block = block[:, :wanted]
+            parts.append(block)
+            wanted -= block.shape[1]
+        if not parts:
+            return np.zeros((self.channels, 0), np.float32)
+        return np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def seek(self, frame: int) -> None:
+        """Go on reading at a frame from the start, to the sample.
+
+        Raises:
+            FileError: for a pipe, and where the file breaks.
+        """
+        frame = max(0, frame)
+        if not self._decoder.seekable:
+            raise FileError(
+                f"{self.path} is a pipe, which plays from its beginning to its end; name a file to go elsewhere"
+            )
+        self._packets = self._jump(frame) if frame else None
+        if self._packets is None:
+            self._decoder.close()
+            self._decoder = Decoder(self.path, self._stream, self._chosen)
+            self._packets = self._decoder.packets()
+        behind = frame - self._decoder.position
+        self._begin()
+        while behind > 0 and (count := self.read(min(behind, self.sample_rate)).shape[1]):
+            behind -= count
+
+    def close(self) -> None:
+        """Let the file go; more than once is no harm."""
+        self._decoder.close()
+
+    def _jump(self, frame: int) -> Iterator[Packet] | None:
+        packets = packets_by_time(self._decoder, frame) if self._decoder.seekable_by_time else None
+        if packets is None and not self._decoder.plain:
+            packets = packets_by_table(self._decoder, packet_table(self.path, self._stream), frame)
+        return packets
+
+    def _begin(self) -> None:
+        """Read on until there is sound."""
+        self._pending: deque[Float32] = deque()
+        self._source = self._blocks()
+        for blocks in self._source:
+            self._pending += blocks
+            if blocks:
+                break
+
+    def _blocks(self) -> Iterator[list[Float32]]:
+        decoder = self._decoder
+        for packet in self._packets:
+            blocks = decoder.feed(packet)
+            self._spots |= {spot.start: spot for spot in decoder.spots}
+            if self._strict and self._spots:
+                at_s = min(self._spots) / self.sample_rate
+                raise FileError(f"{self.path} is broken at {at_s:.2f} s; without --strict that spot is silent")
+            yield blocks
+        self._end()
+
+    def _end(self) -> None:
+        """What is known once the end was read."""
+        self._known = position = self._decoder.position
+        if 2 * sum(spot.frames for spot in self._spots.values()) > position:
+            raise FileError(f"{self.path} is broken: most of it cannot be decoded")
+        short = self._promised - position
+        if short > COUNTING.get(self._decoder.format_name, math.inf) * self.sample_rate:
+            raise FileError(f"{self.path} is truncated: it ends at {position} of {self._promised} frames")
+        found = [*self._mixed_down(), *self._spots_in_words()]
+        if self._promised and abs(short) > WRONG_S * self.sample_rate:
+            said_s, true_s = self._promised / self.sample_rate, position / self.sample_rate
+            found.append(f"its header says {said_s:.2f} s, it holds {true_s:.2f} s")
+        self.remarks = found
+
+    def _mixed_down(self) -> list[str]:
+        speakers = self._decoder.speakers
+        if self._decoder.matrix is None or self._chosen:
+            return []
+        names = " ".join(speakers) if all(speakers) else "not named"
+        return [f"its {len(speakers)} channels ({names}) are mixed down to stereo; --channels 1,2 takes two of them"]
+
+    def _spots_in_words(self) -> list[str]:
+        if not self._spots:
+            return []
+        spots = [self._spots[start] for start in sorted(self._spots)]
+        words = [
+            f"{spot.start / self.sample_rate:.2f} s ({1000 * spot.frames / self.sample_rate:.0f} ms)"
+            for spot in spots[:MOST_TOLD]
+        ]
+        more = f" and {len(spots) - MOST_TOLD} more" if len(spots) > MOST_TOLD else ""
+        return [f"what cannot be decoded is silent: at {', '.join(words)}{more}; --strict refuses it"]
 
 
 def lossless_subtype(path: Path) -> Subtype:
-    """Give the smaller subtype of a wav that holds the very samples of an audio file."""
+    """Give the smaller subtype of a wav that holds the very samples of an audio file.
+
+    Raises:
+        FileError: for a file that cannot be read.
+    """
+    decoder = Decoder(path)
     try:
-        return "PCM_16" if soundfile.info(os.fsencode(path)).subtype == "PCM_16" else "FLOAT"
-    except soundfile.LibsndfileError:  # one for ffmpeg
-        return "FLOAT"
-
-
-class _SoundFileReader:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = soundfile.SoundFile(os.fsencode(path))  # as bytes: a name need not be UTF-8
-        self.sample_rate = int(self._file.samplerate)
-        self.channels = int(self._file.channels)
-        self.frames = int(self._file.frames)
-        self._position = 0
-        # of 16 bits libsndfile takes five times as long to make the same floats itself
-        self._coded = "int16" if self._file.subtype == "PCM_16" else "float32"
-        _check_whole(path)
-
-    def read(self, frames: int) -> Float32:
-        wanted = min(frames, self.frames - self._position)
-        try:
-            block = self._file.read(wanted, dtype=self._coded, always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise FileError(f"{self.path} is broken: {error.error_string}") from error
-        self._position += len(block)
-        if len(block) < wanted:
-            raise FileError(f"{self.path} is truncated: it ends at {self._position} of {self.frames} frames")
-        sound = np.ascontiguousarray(block.T)
-        return sound * np.float32(2.0**-15) if self._coded == "int16" else sound
-
-    def seek(self, frame: int) -> None:
-        self._position = min(max(frame, 0), self.frames)
-        try:
-            self._file.seek(self._position)
-        except soundfile.LibsndfileError as error:
-            raise FileError(f"{self.path} is broken: {error.error_string}") from error
-
-    def close(self) -> None:
-        self._file.close()
-
-
-def _check_whole(path: Path) -> None:
-    """libsndfile shortens a truncated wav, aiff or ogg in silence; its headers tell."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(8)
-        file.seek(max(0, size - OGG_PAGE))
-        tail = file.read() if head[:4] == b"OggS" else b""
-    if head[:4] in (b"RIFF", b"FORM"):
-        promised = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big") + 8
-        if size + 1 < promised < 0xFFFFFFFF:
-            raise FileError(f"{path} is truncated: its header promises {promised} bytes, it has {size}")
-    if tail:
-        page = tail[tail.rfind(b"OggS") :]
-        length = 27 + page[26] + sum(page[27 : 27 + page[26]]) if len(page) > 26 else 27
-        if len(page) < length or not page[5] & 4:  # the flag of a stream's last page
-            raise FileError(f"{path} is truncated: its last page is missing")
-
-
-class _FfmpegReader:
-    def __init__(self, path: Path) -> None:
-        if not shutil.which("ffmpeg") or not shutil.which("ffprobe"):
-            raise FileError(f"{path} is not a sound file that libsndfile knows; for more formats install ffmpeg")
-        self.path = path
-        self.sample_rate, self.channels, self.frames = _probe(path)
-        self._process: subprocess.Popen[bytes] | None = None
-        self.seek(0)
-
-    def read(self, frames: int) -> Float32:
-        assert self._process is not None and self._process.stdout is not None
-        data = self._process.stdout.read(4 * self.channels * frames)
-        whole = len(data) // (4 * self.channels)
-        if whole < frames and self._process.wait() != 0:
-            raise FileError(f"{self.path} is broken: ffmpeg cannot decode all of it")
-        self._position += whole
-        if whole < frames and self._position < 0.95 * self.frames - self.sample_rate:  # the promise is a guess
-            raise FileError(f"{self.path} is truncated: it ends at {self._position} of {self.frames} frames")
-        block = np.frombuffer(data, np.float32, whole * self.channels)
-        return np.array(block.reshape(whole, self.channels).T, order="C")  # a buffer's bytes cannot be written to
-
-    def seek(self, frame: int) -> None:
-        self.close()
-        self._position = max(0, frame)
-        start = f"{max(0, frame) / self.sample_rate:.6f}"
-        command = ["ffmpeg", "-v", "error", "-nostdin", "-xerror", "-ss", start, "-i", self._source(), "-map", "0:a:0"]
-        self._process = subprocess.Popen(
-            [*command, "-f", "f32le", "-"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-
-    def _source(self) -> str:
-        return f"file:{self.path}"
-
-    def close(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            if self._process.stdout is not None:
-                self._process.stdout.close()
-            self._process = None
-
-
-def _probe(path: Path) -> tuple[int, int, int]:
-    """Sample rate, channels and frames by ffprobe."""
-    entries = "stream=sample_rate,channels:format=duration"
-    command = ["ffprobe", "-v", "error", "-select_streams", "a:0", "-show_entries", entries, "-of", "json"]
-    done = subprocess.run([*command, f"file:{path}"], capture_output=True, check=False)
-    try:
-        found = json.loads(done.stdout)
-        stream = found["streams"][0]
-        rate = int(stream["sample_rate"])
-        return rate, int(stream["channels"]), round(float(found["format"]["duration"]) * rate)
-    except (ValueError, KeyError, IndexError) as error:
-        raise FileError(f"{path} is not a sound file") from error
+        return "PCM_16" if decoder.codec.format.packed.name == "s16" and decoder.matrix is None else "FLOAT"
+    finally:
+        decoder.close()

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from rtsep.audio.downmix import to_channels
 from rtsep.audio.readers import AudioReader
 from rtsep.errors import SpecError
 
 Float32 = NDArray[np.float32]
-
-
-def to_channels(block: Float32, channels: int) -> Float32:
-    """Fit sound to a number of channels: mono is doubled or averaged, more than two are cut.
-
-    Args:
-        block: (any, frames).
-        channels: 1 or 2.
-
-    Returns:
-        (channels, frames); `block` itself where it fits.
-    """
-    if len(block) == channels:
-        return block
-    if channels == 1:
-        mono: Float32 = block[:2].mean(axis=0, keepdims=True)
-        return mono
-    return np.repeat(block, channels, axis=0) if len(block) == 1 else np.ascontiguousarray(block[:channels])
 
 
 def resampled(sound: Float32, source: int, target: int) -> Float32:
@@ -68,8 +52,12 @@ class Resampled:
         self._channels = channels
         self._ratio = sample_rate / reader.sample_rate
         self.path, self.sample_rate = reader.path, sample_rate
-        self.frames = round(reader.frames * self._ratio)
         self._open()
+
+    @property
+    def frames(self) -> int:
+        """How long it is, as far as its reader knows."""
+        return round(self._reader.frames * self._ratio)
 
     def _open(self) -> None:
         source = self._reader.sample_rate
@@ -98,6 +86,15 @@ class Resampled:
         self._reader.seek(round(frame / self._ratio))
         self._open()
 
+    @property
+    def remarks(self) -> list[str]:
+        """What a listener should know of it, in words."""
+        return self._reader.remarks
+
+    def prepare_seeks(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Do beforehand what the first seek would take its time for; beside a thread that reads."""
+        self._reader.prepare_seeks(stopped)
+
     def close(self) -> None:
         """Let the file go, and the resampler: left in a cycle at the program's end, it is reported as leaked."""
         self._stream = None
@@ -110,25 +107,39 @@ class Section:
     Args:
         reader: what is read.
         start: its frame that the part begins with.
-        frames: how many at the most.
+        frames: how many at the most; None: to the end.
     """
 
-    def __init__(self, reader: AudioReader, start: int, frames: int) -> None:
-        self._reader, self._start = reader, start
+    def __init__(self, reader: AudioReader, start: int, frames: int | None = None) -> None:
+        self._reader, self._start, self._most = reader, start, frames
         self.path, self.sample_rate, self.channels = reader.path, reader.sample_rate, reader.channels
-        self.frames = max(0, min(frames, reader.frames - start))
         self.seek(0)
+
+    @property
+    def frames(self) -> int:
+        """How long it is, as far as its reader knows."""
+        there = max(0, self._reader.frames - self._start)
+        return there if self._most is None else min(there, self._most)
 
     def read(self, frames: int) -> Float32:
         """Read the next frames, (channels, frames); fewer only at the end."""
-        block = self._reader.read(min(frames, self.frames - self._position))
+        block = self._reader.read(frames if self._most is None else min(frames, self._most - self._position))
         self._position += block.shape[1]
         return block
 
     def seek(self, frame: int) -> None:
         """Go on reading at a frame of the part."""
-        self._position = min(max(frame, 0), self.frames)
+        self._position = max(frame, 0) if self._most is None else min(max(frame, 0), self._most)
         self._reader.seek(self._start + self._position)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a listener should know of it, in words."""
+        return self._reader.remarks
+
+    def prepare_seeks(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Do beforehand what the first seek would take its time for; beside a thread that reads."""
+        self._reader.prepare_seeks(stopped)
 
     def close(self) -> None:
         """Let the file go."""
@@ -159,6 +170,14 @@ class Signal:
     def seek(self, frame: int) -> None:
         """Go on reading at a frame."""
         self._position = frame
+
+    @property
+    def remarks(self) -> list[str]:
+        """Nothing."""
+        return []
+
+    def prepare_seeks(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Do nothing: all of it is there."""
 
     def close(self) -> None:
         """Do nothing: nothing is held."""

@@ -97,8 +97,9 @@ def _card() -> str:
 
 def music(model: StoredModel) -> list[NDArray[np.float32]]:
     """What a model is given of the demo song."""
+    from rtsep.audio.downmix import to_channels
     from rtsep.audio.readers import open_audio
-    from rtsep.audio.sources import resampled, to_channels
+    from rtsep.audio.sources import resampled
     from rtsep.demo import SONG
     from rtsep.separation.heard import heard_magnitudes
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rtsep.audio.sources import to_channels
+from rtsep.audio.downmix import to_channels
 from rtsep.corpus import production
 from rtsep.corpus.arrangement import bars_in, draw_grid, draw_playing
 from rtsep.corpus.rhythm import GROOVES, ROLES, draw_onsets, play_drums

@@ -10,8 +10,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from rtsep.audio.downmix import to_channels
 from rtsep.audio.readers import AudioReader, open_audio
-from rtsep.audio.sources import resampled, to_channels
+from rtsep.audio.sources import resampled
 from rtsep.audio.writers import part_of
 from rtsep.errors import FileError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.audio.sources import to_channels
+from rtsep.audio.downmix import to_channels
 from rtsep.dataset.songs import Header, Song, StemSource, read_header, read_source
 from rtsep.errors import FileError
 

@@ -12,12 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from rtsep.dataset.songs import CONTAINERS, StemSource
+from rtsep.audio.formats import ENDINGS
+from rtsep.dataset.songs import StemSource
 from rtsep.errors import ConfigError, FileError
 
-SOUNDS = CONTAINERS | frozenset(
-    (".wav", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf")
-)
+SOUNDS = frozenset(f".{ending}" for ending in ENDINGS)
 REST = "rest"  # the stem of all that is not the target
 MIXES = frozenset(("mix", "mixture"))
 MUSDB = {"mixture": 0, "drums": 1, "bass": 2, "other": 3, "vocals": 4}  # streams of a .stem.mp4

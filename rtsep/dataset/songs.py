@@ -1,15 +1,12 @@
 """A song in stems on disk, and any part of it as sound. Nothing stays open between two parts.
 
-Opening a file costs a tenth of reading three seconds of it, so readers are not kept; only headers
+Opening a file costs a tenth of reading three seconds of it, so readers are not kept; only lengths
 are remembered. Threads and processes may therefore read at will.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
-import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,16 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.audio.downmix import to_channels
 from rtsep.audio.readers import open_audio
-from rtsep.audio.sources import resampled, to_channels
+from rtsep.audio.sources import resampled
 from rtsep.errors import FileError
 
 Float32 = NDArray[np.float32]
 
-# what libsndfile cannot read; such a file may hold several streams of sound
-CONTAINERS = frozenset((".mp4", ".m4a", ".mov", ".mkv", ".mka", ".webm", ".aac", ".wma"))
-LOCAL = ("-protocol_whitelist", "file")  # a list of addresses that calls itself mp4 is not followed
-LEAD = 4096  # frames decoded before a part of a container: AAC needs its neighbours to be exact
 MARGIN = 4096  # frames read on both sides of a part that is resampled: longer than the filter
 
 
@@ -59,15 +53,20 @@ class Song:
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself."""
+    """What a file holds."""
 
-    sample_rate: int
+    sample_rate: int  # Hz
     channels: int
-    frames: int
+    frames: int  # that can be decoded
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return self.frames / self.sample_rate
 
 
 def song_from_files(name: str, stems: Mapping[str, tuple[StemSource, ...]], mix: StemSource | None = None) -> Song:
-    """Make a song from its files, measured by their headers.
+    """Make a song from its files.
 
     Args:
         name: of the song.
@@ -94,12 +93,11 @@ def duration_s(source: StemSource) -> float:
     Raises:
         FileError: if the file cannot be read.
     """
-    head = read_header(source)
-    return head.frames / head.sample_rate - source.offset_s
+    return read_header(source).seconds - source.offset_s
 
 
 def read_header(source: StemSource) -> Header:
-    """Read what a file says of a stream; it is remembered until the file changes.
+    """Find out what a stream of a file holds; it is remembered until the file changes.
 
     Raises:
         FileError: for a file that cannot be read, and for a stream that it has not.
@@ -108,10 +106,7 @@ def read_header(source: StemSource) -> Header:
         facts = source.path.stat()
     except OSError as error:
         raise FileError(f"{source.path} cannot be read: {error.strerror}") from error
-    found = _headers(source.path, facts.st_mtime_ns, facts.st_size)
-    if source.stream >= len(found):
-        raise FileError(f"{source.path} has no stream of sound {source.stream}; it has {len(found)}, counted from 0")
-    return found[source.stream]
+    return _header(source.path, source.stream, facts.st_mtime_ns, facts.st_size)
 
 
 def read_stem(song: Song, stem: str, start: int, frames: int, sample_rate: int, channels: int = 2) -> Float32:
@@ -217,8 +212,15 @@ def _part(source: StemSource, head: Header, start: int, frames: int) -> Float32:
     first, last = (min(max(at, 0), head.frames) for at in (start, start + frames))
     if last == first:
         return np.zeros((head.channels, frames), np.float32)
-    read = _from_container if _is_container(source.path) else _from_file
-    found = read(source, head, first, last - first)
+    reader = open_audio(source.path, source.stream)
+    try:
+        reader.seek(first)
+        found = reader.read(last - first)
+    finally:
+        reader.close()
+    if found.shape[1] < last - first:
+        ends_s = (first + found.shape[1]) / head.sample_rate
+        raise FileError(f"{source.path} is truncated: it ends at {ends_s:.3f} s, not {head.seconds:.3f} s")
     finite = np.isfinite(found)
     if not finite.all():
         time_s = (first + int(np.argmin(finite.all(axis=0)))) / head.sample_rate
@@ -230,69 +232,11 @@ def _part(source: StemSource, head: Header, start: int, frames: int) -> Float32:
     return sound
 
 
-def _from_file(source: StemSource, head: Header, start: int, frames: int) -> Float32:
-    reader = open_audio(source.path)
-    try:
-        reader.seek(start)
-        return reader.read(frames)
-    finally:
-        reader.close()
-
-
-def _from_container(source: StemSource, head: Header, start: int, frames: int) -> Float32:
-    lead = min(start, LEAD)
-    begin_s, duration_s = (start - lead) / head.sample_rate, (lead + frames) / head.sample_rate
-    command = ["ffmpeg", "-v", "error", "-nostdin", "-threads", "1", *LOCAL, "-ss", f"{begin_s:.6f}", "-i"]
-    command += [f"file:{source.path}", "-map", f"0:a:{source.stream}", "-t", f"{duration_s:.6f}", "-f", "f32le", "-"]
-    done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode:
-        raise FileError(f"{source.path} is broken: ffmpeg cannot decode it at {start / head.sample_rate:.3f} s")
-    whole = len(done.stdout) // (4 * head.channels)
-    sound = np.frombuffer(done.stdout, np.float32, whole * head.channels).reshape(whole, head.channels).T
-    found = np.array(sound[:, lead : lead + frames], order="C")  # a buffer's bytes cannot be written to
-    if found.shape[1] < frames - head.sample_rate // 10:  # a container's length is rounded
-        ends_s = (start + found.shape[1]) / head.sample_rate
-        raise FileError(f"{source.path} is truncated: it ends at {ends_s:.3f} s, not {_seconds(head)} s")
-    return found
-
-
 @lru_cache(maxsize=1 << 16)
-def _headers(path: Path, modified_ns: int, size: int) -> tuple[Header, ...]:
-    """The header of each stream; time and size of the file tell when to look again."""
-    if size and _is_container(path):
-        return _probed(path)
-    reader = open_audio(path)
+def _header(path: Path, stream: int, modified_ns: int, size: int) -> Header:
+    """The header of a stream; time and size of the file tell when to look again."""
+    reader = open_audio(path, stream)
     try:
-        return (Header(reader.sample_rate, reader.channels, reader.frames),)
+        return Header(reader.sample_rate, reader.channels, reader.measure())
     finally:
         reader.close()
-
-
-def _probed(path: Path) -> tuple[Header, ...]:
-    if not shutil.which("ffmpeg") or not shutil.which("ffprobe"):
-        raise FileError(f"{path} needs ffmpeg, which is not installed; install it, or decode the songs to wav")
-    entries = "stream=sample_rate,channels,duration:format=duration"
-    command = ["ffprobe", "-v", "error", *LOCAL, "-select_streams", "a", "-show_entries", entries, "-of", "json"]
-    done = subprocess.run([*command, f"file:{path}"], capture_output=True, check=False)
-    try:
-        found = json.loads(done.stdout)
-        whole = found["format"]["duration"]
-        headers = tuple(
-            Header(
-                rate := int(one["sample_rate"]), int(one["channels"]), round(float(one.get("duration", whole)) * rate)
-            )
-            for one in found["streams"]
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise FileError(f"{path} is not a sound file, or it is truncated: ffprobe cannot read it") from error
-    if not all(head.sample_rate > 0 and head.channels > 0 and head.frames > 0 for head in headers):
-        raise FileError(f"{path} holds no sound")
-    return headers
-
-
-def _is_container(path: Path) -> bool:
-    return path.suffix.lower() in CONTAINERS
-
-
-def _seconds(head: Header) -> str:
-    return f"{head.frames / head.sample_rate:.3f}"

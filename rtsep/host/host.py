@@ -25,6 +25,7 @@ from rtsep.host.mix_settings import mix_parameters, set_parameters
 from rtsep.host.pipeline import Pipeline, run_pipeline, warm_up
 from rtsep.host.realtime import lock_memory, priorities, quiet_python, unlock_memory
 from rtsep.host.rig import HostSettings, Rig
+from rtsep.host.seek_index import SeekIndex
 from rtsep.host.status import snapshot, warning
 from rtsep.host.supervisor import Supervisor, Worker
 from rtsep.host.transport import set_phase
@@ -192,6 +193,9 @@ class Host:
         self._engine_thread.call(rig.scheduler.warm_up)
         for player in players:
             player.fill()
+        for deck in rig.decks:
+            if deck.settings.file:
+                self.supervisor.start(SeekIndex(f"index of deck {deck.name}", deck.settings.file))
         rig.clock.open(rig.device_io)
         self._measure_block()
         prepare(rig.device_io.state, rig.device_io.outputs, rig.audio.block, True)

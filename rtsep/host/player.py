@@ -67,6 +67,11 @@ class Player(Worker):
         return self._file.frames / self._file.sample_rate
 
     @property
+    def remarks(self) -> list[str]:
+        """What a listener should know of the file, in words; complete once its end was read."""
+        return self._file.remarks
+
+    @property
     def position_s(self) -> float:
         """Where in the file the deck is taking its sound now, or will after a seek, in seconds."""
         read = int(self._input.file.state[0]["read"])

@@ -114,6 +114,7 @@ def _deck_report(deck: Deck) -> dict[str, Any]:
     return {
         "name": deck.name,
         "source": deck.settings.source,
+        "remarks": deck.player.remarks if deck.player else [],
         "broken_samples": int(stream["broken_samples"]),
         "broken_masks": int(stream["broken_masks"]),
         "input_overflows": int(inputs["overflows"]),

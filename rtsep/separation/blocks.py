@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.audio.sources import to_channels
+from rtsep.audio.downmix import to_channels
 
 Float32 = NDArray[np.float32]
 

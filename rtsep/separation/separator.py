@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.audio.sources import Signal, resampled, to_channels
+from rtsep.audio.downmix import to_channels
+from rtsep.audio.sources import Signal, resampled
 from rtsep.audio.writers import StemFiles
 from rtsep.errors import FileError
 from rtsep.model.descriptor import resolve

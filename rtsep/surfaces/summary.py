@@ -56,6 +56,11 @@ def summary(report: dict[str, Any]) -> RenderableType:
     lines[3:3] = [
         Text.assemble("effects  ", (line, "yellow"), overflow="fold") for line in report["effect_faults"][-3:]
     ]
+    lines[3:3] = [
+        Text.assemble("file     ", (f"{deck['source']}: {remark}", "yellow"), overflow="fold")
+        for deck in report["decks"]
+        for remark in deck["remarks"]
+    ]
     recorded = [deck["recorded"] for deck in report["decks"] if deck["recorded"]]
     lines += [Text()] * bool(recorded) + [_recorded([Path(path) for path in paths]) for paths in recorded]
     return Group(*lines)

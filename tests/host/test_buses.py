@@ -161,7 +161,9 @@ def test_groups_that_cannot_be(groups: dict[str, tuple[tuple[str, str], ...]], k
 def test_routes_of_buses() -> None:
     assert parse_routes(["reverb=5,6 buses/delay=7"], ONE, 2) == (Route("reverb", (5, 6)), Route("delay", (7,)))
     assert parse_routes(["beat=1,2"], TWO, 2, ("reverb", "delay", "beat")) == (Route("beat", (1, 2)),)
-    with pytest.raises(RouteError, match="there is no stem 'beat'; choose from vocals, drums, bass, mix, reverb, delay"):
+    with pytest.raises(
+        RouteError, match="there is no stem 'beat'; choose from vocals, drums, bass, mix, reverb, delay"
+    ):
         parse_routes(["beat=1,2"], ONE, 2)
     stems = {"a": ("reverb", "dry")}  # a stem goes first
     assert parse_routes(["reverb=1,2 buses/reverb=3,4"], stems, 2) == (

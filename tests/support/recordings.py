@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
+import io
 from pathlib import Path
 
+import av
 import numpy as np
 import soundfile
 
@@ -35,10 +36,74 @@ def floats(path: Path, sound: Float32, rate: int = RATE) -> Path:
     return path
 
 
-def encoded(path: Path, ffmpeg: str, sound: Float32, *options: str) -> Path:
-    """Write by ffmpeg, in the format that the name says."""
-    source = made(path.with_suffix(".source.wav"), sound, subtype="FLOAT")
-    subprocess.run([ffmpeg, "-v", "error", "-y", "-i", source, *options, path], check=True)
+class Pipe(io.BytesIO):
+    """Where a program writes that cannot go back to the header."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: int) -> int:
+        raise OSError("a pipe")
+
+
+CODECS = {  # by the ending of a file: format, codec, rate
+    "aac": ("adts", "aac", RATE),
+    "ac3": ("ac3", "ac3", RATE),
+    "aiff": ("aiff", "pcm_s16be", RATE),
+    "flac": ("flac", "flac", RATE),
+    "m4a": ("ipod", "aac", RATE),
+    "mka": ("matroska", "aac", RATE),
+    "mkv": ("matroska", "libopus", 48000),
+    "mp4": ("mp4", "aac", RATE),
+    "mp3": ("mp3", "libmp3lame", RATE),
+    "opus": ("ogg", "libopus", 48000),
+    "wav": ("wav", "pcm_s16le", RATE),
+    "webm": ("webm", "libopus", 48000),
+    "wma": ("asf", "wmav2", RATE),
+    "wv": ("wv", "wavpack", RATE),
+}
+
+LOSSY_CODECS = ("aac", "libmp3lame", "libopus", "ac3", "wmav2")
+
+
+def coded(
+    path: Path,
+    *sounds: Float32,
+    layout: str = "stereo",
+    codec: str = "",
+    piped: bool = False,
+    film_s: float = 0.0,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Write sounds of 44.1 kHz, (channels, frames) each and a stream each, by FFmpeg's libraries.
+
+    The path's ending is the format. Opus is at 48 kHz. With `piped` the header knows no length; with `film_s` there is
+    a picture of so many seconds.
+    """
+    form, usual, rate = CODECS[path.suffix[1:]]
+    form = "mp4" if film_s and form == "ipod" else form
+    pipe = Pipe()
+    with av.open(pipe if piped else str(path), "w", format=form, options=options or {}) as container:
+        streams = [container.add_stream(codec or usual, rate=rate, layout=layout) for _ in sounds]
+        picture = container.add_stream("mpeg4", rate=2, width=64, height=64, pix_fmt="yuv420p") if film_s else None
+        for stream, sound in zip(streams, sounds, strict=True):
+            coder = stream.codec_context
+            if coder.name in LOSSY_CODECS:
+                coder.bit_rate = 256_000
+            if coder.name == "wavpack":
+                coder.format = "s16p"  # its first is of 8 bits
+            resampler = av.AudioResampler(coder.format, layout, rate, coder.frame_size or None)
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound), "fltp", layout)
+            frame.sample_rate, frame.pts = RATE, 0
+            for part in [*resampler.resample(frame), *resampler.resample(None)]:
+                container.mux(stream.encode(part))
+            container.mux(stream.encode(None))
+        if picture is not None:
+            for _ in range(round(2 * film_s)):
+                container.mux(picture.encode(av.VideoFrame(64, 64, "yuv420p")))
+            container.mux(picture.encode(None))
+    if piped:
+        path.write_bytes(pipe.getvalue())
     return path
 
 

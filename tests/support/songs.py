@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rtsep.dataset.layouts import LayoutOptions
-from tests.support.recordings import RATE, floats
+from tests.support.recordings import RATE, coded, floats
 from tests.support.signals import Float32, noise, sine
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -48,7 +47,7 @@ def mixed(sounds: Sounds) -> Float32:
 
 
 def write(layout: str, folder: Path, subset: str = "train", seconds: float = 2.0) -> Written:
-    """A data set of two songs in a layout; `subset` where the layout has subsets. Musdb needs ffmpeg."""
+    """A data set of two songs in a layout; `subset` where the layout has subsets."""
     songs: dict[str, Sounds] = {
         name: stems(seed, seconds) for seed, name in enumerate(NAMES, 20 if subset == "valid" else 0)
     }
@@ -56,16 +55,9 @@ def write(layout: str, folder: Path, subset: str = "train", seconds: float = 2.0
 
 
 def stem_file(path: Path, sounds: Sounds, mix: Float32) -> None:
-    """A .stem.mp4 of MUSDB: mix, drums, bass, other and vocals as five streams of AAC; needs ffmpeg."""
+    """A .stem.mp4 of MUSDB: mix, drums, bass, other and vocals as five streams of AAC."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    order = [mix, *(sounds[stem] for stem in ("drums", "bass", "other", "vocals"))]
-    sources = [floats(path.with_suffix(f".{number}.wav"), sound) for number, sound in enumerate(order)]
-    inputs = [text for source in sources for text in ("-i", str(source))]
-    streams = [text for number in range(len(order)) for text in ("-map", str(number))]
-    codec = ["-c:a", "aac", "-b:a", "256k", "-f", "mp4"]
-    subprocess.run(["ffmpeg", "-v", "error", "-y", *inputs, *streams, *codec, f"file:{path}"], check=True)
-    for source in sources:
-        source.unlink()
+    coded(path, mix, *(sounds[stem] for stem in ("drums", "bass", "other", "vocals")))
 
 
 def _stems(folder: Path, subset: str, songs: dict[str, Sounds]) -> Written:

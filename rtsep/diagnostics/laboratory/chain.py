@@ -9,7 +9,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from rtsep.audio.sources import resampled, to_channels
+from rtsep.audio.downmix import to_channels
+from rtsep.audio.sources import resampled
 from rtsep.core.spec import WindowSpec
 from rtsep.demo import SONG
 from rtsep.dsp import stft
