@@ -182,7 +182,7 @@ class Decoder:
         rate, count = self.codec.sample_rate or 0, self.codec.channels or 0
         if not RATES[0] <= rate <= RATES[1]:
             raise FileError(
-                f"{self.path}: a sample rate of {rate} Hz cannot be; allowed are {RATES[0]} to {RATES[1]} Hz"
+                f"{self.path}: sample rate {rate} Hz is out of range; allowed are {RATES[0]} to {RATES[1]} Hz"
             )
         if not 1 <= count <= MOST_CHANNELS:
             raise FileError(f"{self.path}: {count} channels cannot be; allowed are 1 to {MOST_CHANNELS}")

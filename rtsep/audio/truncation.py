@@ -101,7 +101,7 @@ def _mp3(file: BinaryIO, size: int) -> int:
     file.seek(0)
     head = file.read(10)
     place = 0
-    if head[:3] == b"ID3":
+    if head[:3] == b"ID3" and len(head) == 10:
         place = 10 + sum((byte & 127) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
     file.seek(place)
     frame = file.read(200)

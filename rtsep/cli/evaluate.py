@@ -180,6 +180,7 @@ def score_all(
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from rtsep.dataset.songs import song_remarks
     from rtsep.evaluation.report import prepare_folder
     from rtsep.evaluation.runner import score_songs
     from rtsep.evaluation.score_cache import ScoreCache
@@ -187,6 +188,9 @@ def score_all(
 
     if folder:
         prepare_folder(folder)
+    for song in songs:
+        for remark in song_remarks(song):
+            say(f"{song.name}: {remark}")
     score_cache = ScoreCache(folder / KEPT if folder else None)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     scores: list[TrackScore] = []

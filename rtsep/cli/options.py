@@ -92,8 +92,8 @@ def _annotation(name: str, hint: Any, default: Any) -> Any:
     assert isinstance(option, Option)
     if kind == tuple[str, ...]:
         kind = Optional[list[str]]  # noqa: UP045
-    elif typing.get_origin(kind) is tuple:
-        kind = str
+    elif _is_pair(kind):
+        kind = Optional[str]  # noqa: UP045
     word = name.replace("_", "-")
     names = (f"--{word}/--no-{word}" if default is True else f"--{word}", *((option.short,) if option.short else ()))
     return Annotated[kind, typer.Option(*names, help=option.help, min=option.least, max=option.most)]
@@ -108,11 +108,24 @@ def _value(kind: type, name: str, given: Any) -> Any:
     hint = typing.get_type_hints(kind)[name]
     if hint == tuple[str, ...]:
         return tuple(given or ())
-    return _pair(name, given) if typing.get_origin(hint) is tuple else given
+    return parse_pair(name, given) if _is_pair(hint) and given is not None else given
 
 
-def _pair(name: str, text: str) -> tuple[int, int]:
+def _is_pair(kind: Any) -> bool:
+    return any(typing.get_origin(one) is tuple for one in (kind, *typing.get_args(kind)))
+
+
+def parse_pair(name: str, text: str) -> tuple[int, int]:
+    """Read two channels.
+
+    Args:
+        name: of the option.
+        text: as `1,2`.
+
+    Raises:
+        ConfigError: for another text.
+    """
     parts = text.split(",")
     if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
-        raise ConfigError(f"{name} {text!r}: write the two of the input device, counted from 1, as 1,2")
+        raise ConfigError(f"{name} {text!r}: write two channels, counted from 1, as 1,2")
     return int(parts[0]), int(parts[1])

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.audio.downmix import to_channels
-from rtsep.dataset.songs import Header, Song, StemSource, read_header, read_source
+from rtsep.dataset.songs import Header, Song, StemSource, read_header, read_source, remarks_on
 from rtsep.errors import FileError
 
 Float32 = NDArray[np.float32]
 
-RATES = range(1000, 768_001)  # Hz
 SAME_LENGTH_S = 0.05  # lossy formats add up to this at the end
 SILENT = 1e-4  # peak, -80 dBFS
 SAME_MIX_DB = -24.0  # lossy stems differ by less from their lossy mix (-27 of short tones in noise, AAC)
@@ -87,19 +86,13 @@ def _rates(song: Song, headers: dict[StemSource, Header], sample_rate: int) -> l
     for rate in sorted({head.sample_rate for head in headers.values()} - {sample_rate}):
         files = [source for source, head in headers.items() if head.sample_rate == rate]
         words = f"{rate} Hz, resampled to {sample_rate} Hz{_others(files)}"
-        if rate not in RATES:
-            words = f"sample rate {rate} Hz is out of range; allowed are {RATES[0]} to {RATES[-1]} Hz"
-        issues.append(Issue(song.name, files[0].path, words, rate not in RATES))
+        issues.append(Issue(song.name, files[0].path, words, False))
     return issues
 
 
 def _channels(song: Song, headers: dict[StemSource, Header]) -> list[Issue]:
     mono = [source for source, head in headers.items() if head.channels == 1]
-    wide = {source: head.channels for source, head in headers.items() if head.channels > 2}
-    issues = [
-        Issue(song.name, source.path, f"{channels} channels, only the first two are used", False)
-        for source, channels in wide.items()
-    ]
+    issues = []
     if mono and len(mono) < len(headers):
         words = f"mono beside stereo, goes to both sides{_others(mono)}"
         issues.append(Issue(song.name, mono[0].path, words, False))
@@ -126,6 +119,12 @@ def _sound(song: Song, stems: Sequence[str]) -> list[Issue]:
     issues: dict[StemSource, Issue] = {}
     peaks = dict.fromkeys(sources, 0.0)
     difference = power = 0.0
+    told: list[Issue] = []
+    for source in sources:
+        try:
+            told += [Issue(song.name, source.path, remark, False) for remark in remarks_on(source)]
+        except FileError as error:
+            issues[source] = _broken(song, source, error)
     for start in range(0, song.frames, block):
         frames = min(block, song.frames - start)
         sounds: dict[StemSource, Float32] = {}
@@ -142,7 +141,7 @@ def _sound(song: Song, stems: Sequence[str]) -> list[Issue]:
         if sums and not issues and song.mix is not None:
             difference += _energy(sounds[song.mix] - _summed(song, sounds))
             power += _energy(sounds[song.mix])
-    found = list(issues.values())
+    found = [*issues.values(), *told]
     for source, peak in peaks.items():
         if peak < SILENT and source not in issues:
             found.append(Issue(song.name, source.path, f"{sources[source]} is silent: never above -80 dBFS", False))

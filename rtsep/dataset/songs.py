@@ -6,6 +6,7 @@ are remembered. Threads and processes may therefore read at will.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -230,6 +231,31 @@ def _part(source: StemSource, head: Header, start: int, frames: int) -> Float32:
     sound = np.zeros((head.channels, frames), np.float32)
     sound[:, first - start : first - start + found.shape[1]] = found
     return sound
+
+
+def remarks_on(source: StemSource) -> tuple[str, ...]:
+    """Decode a source to its end, and give what should be known of it, in words.
+
+    Raises:
+        FileError: for a broken file.
+    """
+    reader = open_audio(source.path, source.stream)
+    try:
+        while reader.read(reader.sample_rate).shape[1]:
+            pass
+        return tuple(remark.partition(";")[0] for remark in reader.remarks)  # less the options of who separates
+    finally:
+        reader.close()
+
+
+def song_remarks(song: Song) -> list[str]:
+    """Give what should be known of a song's files, in words; what cannot be read at all is told when it is."""
+    parts = [source for sources in song.stems.values() for source in sources]
+    told = []
+    for source in dict.fromkeys([*([song.mix] if song.mix else []), *parts]):
+        with contextlib.suppress(FileError):
+            told += [f"{source.path.name}: {remark}" for remark in remarks_on(source)]
+    return told
 
 
 @lru_cache(maxsize=1 << 16)

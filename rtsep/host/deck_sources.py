@@ -12,6 +12,7 @@ from rtsep.demo import SONG
 from rtsep.errors import DeviceError
 
 DEMO = "demo"
+STANDARD_INPUT = "-"
 CHANNELS = re.compile(r"([1-9]\d{0,2}),([1-9]\d{0,2})")
 NEARLY_CHANNELS = re.compile(r"[\d, ]+")
 ONE_DECK = "a"  # the name of the deck where there is one
@@ -24,15 +25,16 @@ class DeckSource:
     name: str
     path: Path | None = None  # None: the device's input
     channels: tuple[int, int] = (1, 2)  # of the device, counted from 1
+    of_file: tuple[int, ...] = ()  # channels of the file, counted from 1; none: all of it, mixed down
 
 
-def deck_sources(decks: Sequence[str], source: str, channels: tuple[int, int]) -> tuple[DeckSource, ...]:
+def deck_sources(decks: Sequence[str], source: str, channels: tuple[int, int] | None) -> tuple[DeckSource, ...]:
     """Read what decks play.
 
     Args:
         decks: as `a=song.flac`, `b=3,4` or `b=demo`; none: one deck plays the source.
         source: a file, `demo`, or a device.
-        channels: of the device that are taken in, where there is one deck.
+        channels: of the device or the file that are taken, where there is one deck; None: the usual ones.
 
     Raises:
         DeviceError: for a text that is no deck, a name that is given twice, and a file beside decks.
@@ -41,10 +43,12 @@ def deck_sources(decks: Sequence[str], source: str, channels: tuple[int, int]) -
     Thread: any; not real-time safe (looks at files).
     """
     if not decks:
-        return (DeckSource(ONE_DECK, _path(source), channels),)
+        if path := _path(source):
+            return (DeckSource(ONE_DECK, path, of_file=channels or ()),)
+        return (DeckSource(ONE_DECK, None, channels or DeckSource.channels),)
     if _path(source):
         raise DeviceError(f"--input {source!r} is a file, and decks are named: write it as --deck {ONE_DECK}={source}")
-    if channels != DeckSource.channels:
+    if channels:
         taken = ",".join(map(str, channels))
         raise DeviceError(f"--channels {taken}: decks are named; write it as --deck {ONE_DECK}={taken}")
     found = tuple(_deck_source(text) for text in decks)
@@ -72,5 +76,7 @@ def _path(text: str) -> Path | None:
     """What looks like a file: some device names have a dot and a figure behind it, as `USB 2.0`."""
     if text == DEMO:
         return SONG
+    if text == STANDARD_INPUT:
+        return Path(text)
     ending = any(letter.isalpha() for letter in Path(text).suffix)
     return Path(text) if text and (Path(text).exists() or "/" in text or ending) else None

@@ -46,7 +46,11 @@ def open_host(options: LiveOptions, inserts: bool = False) -> Host:
     output = _output(options.output)
     with ExitStack() as opened:  # what is closed again, should anything be lacking
         decks = deck_sources(options.deck, options.input, options.channels)
-        readers = {deck.name: opened.enter_context(closing(open_audio(deck.path))) for deck in decks if deck.path}
+        readers = {
+            deck.name: opened.enter_context(closing(open_audio(deck.path, channels=deck.of_file)))
+            for deck in decks
+            if deck.path
+        }
         folders = {deck.name: _folder(options.record, deck, len(decks)) for deck in decks}
         first = next(iter(readers.values()), None)
         rate = options.rate or _rate(output, first)

@@ -45,7 +45,9 @@ class LiveOptions:
     compute: Annotated[int | None, Option("Frames of slack for inference.")] = None
     rate: Annotated[int, Option("Sample rate in Hz; 0: the file's or the device's.")] = 0
     block: Annotated[int, Option("Frames of a block; 0: the device's own.")] = 0
-    channels: Annotated[tuple[int, int], Option("Input channels of the device, from 1.")] = (1, 2)
+    channels: Annotated[
+        tuple[int, int] | None, Option("Channels of the input, from 1; if left out 1,2 of a device, all of a file.")
+    ] = None
     engine: Annotated[str, Option(ENGINE_HELP)] = "onnx"
     precision: Annotated[str, Option(PRECISION_HELP)] = "fp32"
     threads: Annotated[

@@ -10,6 +10,7 @@ from rtsep.dataset import inspection
 from rtsep.dataset.inspection import Issue, inspect
 from rtsep.dataset.layouts import LAYOUTS, find_songs
 from rtsep.dataset.songs import Song, StemSource, song_from_files
+from rtsep.errors import FileError
 from tests.support.recordings import RATE, floats, made
 from tests.support.signals import Float32, noise
 from tests.support.songs import mixed, stems, write
@@ -55,9 +56,8 @@ def test_another_rate_is_a_note(tmp_path: Path) -> None:
 
 
 def test_a_rate_that_cannot_be_is_fatal(tmp_path: Path) -> None:
-    one = song(tmp_path, {"vocals": noise(100)}, rates={"vocals": 8})
-    found = issues(one)
-    assert found[0].fatal and found[0].message == "sample rate 8 Hz is out of range; allowed are 1000 to 768000 Hz"
+    with pytest.raises(FileError, match=r"vocals\.wav: sample rate 8 Hz is out of range; allowed are 1000 to 768000 Hz"):
+        song(tmp_path, {"vocals": noise(100)}, rates={"vocals": 8})
 
 
 def test_mono_beside_stereo_is_a_note_and_mono_alone_is_not(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_mono_beside_stereo_is_a_note_and_mono_alone_is_not(tmp_path: Path) -> N
     assert issue.file == tmp_path / "a" / "vocals.wav"
     assert not issues(song(tmp_path / "b", {"vocals": mono, "bass": mono}))
     wide = only(song(tmp_path / "c", {"vocals": noise(5_000, channels=6)}))
-    assert wide.message == "6 channels, only the first two are used"
+    assert wide.message == "its 6 channels (FL FR FC LFE BL BR) are mixed down to stereo"
 
 
 def test_unequal_lengths_are_a_note_beyond_what_codecs_add(tmp_path: Path) -> None:
