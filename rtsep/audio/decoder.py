@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rtsep.audio.downmix import stereo_matrix
 from rtsep.audio.formats import DEMUXERS
+from rtsep.core.levels import LOUDEST
 from rtsep.errors import FileError
 
 Float32 = NDArray[np.float32]
@@ -60,9 +61,10 @@ class Decoder:
         self.path = path
         self.position = 0  # frames given so far, silence for what is missing included
         self.spots: list[Spot] = []
+        self.faults: list[Spot] = []  # samples that are no numbers, or beyond +60 dBFS: silent too
         self._origin: float | None = None  # frames by which time stamps are ahead of the position
         self._failed = False  # what came last
-        self._file = path.open("rb", buffering=0)
+        self._file = _Bytes(path)
         try:
             options = {"format_whitelist": ",".join(DEMUXERS), **self._probe()}
             try:
@@ -161,7 +163,7 @@ class Decoder:
 
     def settle(self, position: int) -> None:
         """Forget what was decoded after a seek until here, where the sound stands at a position."""
-        self.position, self.spots = position, []
+        self.position, self.spots, self.faults = position, [], []
         self._origin, self._failed = None, False
 
     def close(self) -> None:
@@ -222,12 +224,41 @@ class Decoder:
             if self._resampler is None:
                 self._resampler = AudioResampler("fltp", self.codec.layout, self.sample_rate)
             frames = self._resampler.resample(frame)
-        blocks = [self._mixed(_samples(one)[:, :room]) for one in frames]
-        self.position += sum(block.shape[1] for block in blocks)
+        blocks = []
+        for one in frames:
+            sound = self._sane(_samples(one)[:, :room])
+            blocks.append(sound if self.matrix is None else self.matrix @ sound)
+            self.position += sound.shape[1]
         return blocks
 
-    def _mixed(self, sound: Float32) -> Float32:
-        return sound if self.matrix is None else self.matrix @ sound
+    def _sane(self, sound: Float32) -> Float32:
+        """The same without samples that are no numbers, or no sound: they are silent."""
+        if np.abs(sound).max(initial=0.0) <= LOUDEST:  # false for what is not a number
+            return sound
+        wrong = ~(np.abs(sound) <= LOUDEST)
+        at = np.flatnonzero(wrong.any(axis=0))
+        self.faults.append(Spot(self.position + int(at[0]), len(at)))
+        return np.where(wrong, np.float32(0.0), sound)
+
+
+class _Bytes:
+    """A file as FFmpeg reads it: by a name of any bytes, and what it wants to seek in vain is no exception."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self._file = path.open("rb", buffering=0)
+        self.seekable, self.read, self.tell, self.close = (
+            self._file.seekable,
+            self._file.read,
+            self._file.tell,
+            self._file.close,
+        )
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, OverflowError):
+            return -1
 
 
 USUAL = {3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}  # where a file doesn't say, by channels

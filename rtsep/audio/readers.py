@@ -111,6 +111,7 @@ class AudioFile:
             self._promised = self._decoder.promised
             self._known = 0  # frames, once the end was seen
             self._spots: dict[int, Spot] = {}  # by their first frame
+            self.faults: dict[int, Spot] = {}  # samples that are no numbers, or beyond +60 dBFS, by the first frame
             self._packets: Iterator[Packet] | None = self._decoder.packets()
             self._begin()
             if not self._pending:
@@ -214,8 +215,9 @@ class AudioFile:
         for packet in self._packets:
             blocks = decoder.feed(packet)
             self._spots |= {spot.start: spot for spot in decoder.spots}
-            if self._strict and self._spots:
-                at_s = min(self._spots) / self.sample_rate
+            self.faults |= {spot.start: spot for spot in decoder.faults}
+            if self._strict and (self._spots or self.faults):
+                at_s = min({**self._spots, **self.faults}) / self.sample_rate
                 raise FileError(f"{self.path} is broken at {at_s:.2f} s; without --strict that spot is silent")
             yield blocks
         self._end()
@@ -228,7 +230,7 @@ class AudioFile:
         short = self._promised - position
         if short > COUNTING.get(self._decoder.format_name, math.inf) * self.sample_rate:
             raise FileError(f"{self.path} is truncated: it ends at {position} of {self._promised} frames")
-        found = [*self._mixed_down(), *self._spots_in_words()]
+        found = [*self._mixed_down(), *self._silent_in_words()]
         if self._promised and abs(short) > WRONG_S * self.sample_rate:
             said_s, true_s = self._promised / self.sample_rate, position / self.sample_rate
             found.append(f"its header says {said_s:.2f} s, it holds {true_s:.2f} s")
@@ -241,16 +243,18 @@ class AudioFile:
         names = " ".join(speakers) if all(speakers) else "not named"
         return [f"its {len(speakers)} channels ({names}) are mixed down to stereo; --channels 1,2 takes two of them"]
 
-    def _spots_in_words(self) -> list[str]:
-        if not self._spots:
-            return []
-        spots = [self._spots[start] for start in sorted(self._spots)]
+    def _silent_in_words(self) -> list[str]:
+        kinds = {"what cannot be decoded": self._spots, "what is no number": self.faults}
+        return [
+            f"{what} is silent: at {self._places(spots)}; --strict refuses it" for what, spots in kinds.items() if spots
+        ]
+
+    def _places(self, spots: dict[int, Spot]) -> str:
         words = [
             f"{spot.start / self.sample_rate:.2f} s ({1000 * spot.frames / self.sample_rate:.0f} ms)"
-            for spot in spots[:MOST_TOLD]
+            for spot in (spots[start] for start in sorted(spots)[:MOST_TOLD])
         ]
-        more = f" and {len(spots) - MOST_TOLD} more" if len(spots) > MOST_TOLD else ""
-        return [f"what cannot be decoded is silent: at {', '.join(words)}{more}; --strict refuses it"]
+        return ", ".join(words) + (f" and {len(spots) - MOST_TOLD} more" if len(spots) > MOST_TOLD else "")
 
 
 def lossless_subtype(path: Path) -> Subtype:

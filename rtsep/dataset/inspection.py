@@ -118,13 +118,8 @@ def _sound(song: Song, stems: Sequence[str]) -> list[Issue]:
     sums = song.mix is not None and all(_plain(source) in sources for one in song.stems.values() for source in one)
     issues: dict[StemSource, Issue] = {}
     peaks = dict.fromkeys(sources, 0.0)
-    difference = power = 0.0
     told: list[Issue] = []
-    for source in sources:
-        try:
-            told += [Issue(song.name, source.path, remark, False) for remark in remarks_on(source)]
-        except FileError as error:
-            issues[source] = _broken(song, source, error)
+    difference = power = 0.0
     for start in range(0, song.frames, block):
         frames = min(block, song.frames - start)
         sounds: dict[StemSource, Float32] = {}
@@ -141,6 +136,9 @@ def _sound(song: Song, stems: Sequence[str]) -> list[Issue]:
         if sums and not issues and song.mix is not None:
             difference += _energy(sounds[song.mix] - _summed(song, sounds))
             power += _energy(sounds[song.mix])
+    for source in sources:
+        if source not in issues:
+            told += [Issue(song.name, source.path, remark, False) for remark in remarks_on(source)]
     found = [*issues.values(), *told]
     for source, peak in peaks.items():
         if peak < SILENT and source not in issues:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from rtsep.effects.rows import Rows
 
+MOST_LINES = 10_000  # that are kept: a night of them
 SETTLE_S = 0.1  # after a fault was found, in which the sound meets it
 
 
@@ -29,7 +30,7 @@ class FaultLog:
     """
 
     def __init__(self, rows: Rows, tell: Callable[[str], None]) -> None:
-        self.lines: deque[str] = deque(maxlen=100)
+        self.lines: deque[str] = deque(maxlen=MOST_LINES)
         self._rows, self._tell = rows, tell
         self._open: list[_Fault] = []
 
