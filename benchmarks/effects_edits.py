@@ -96,19 +96,22 @@ class Editor:
         self._watcher.hush(self._rows[changed], EDIT_S)
         try:
             if way == "knob":
-                self._turn(strip, number)
+                words["knob"] = self._turn(strip, number)
             else:
                 self._host.actions.run(f"effects/{way}", strip, *words[way])
         except RtsepError as error:
             self.refused.append(f"{way} on {strip}: {error}")
         self._watcher.hush(self._rows[changed], EDIT_S)
-        self.log.append((time.monotonic(), f"{way} {strip} {words.get(way, number)}"))
+        self.log.append((time.monotonic(), f"{way} {strip} {words[way]}"))
         self.done[way] += 1
 
-    def _turn(self, strip: str, number: int) -> None:
+    def _turn(self, strip: str, number: int) -> tuple[int | str, ...]:
         name = self._desk.chain(strip).effects[number - 1].name
         knob, (low, high) = list(KNOBS[name].items())[int(self._chance.integers(len(KNOBS[name])))]
-        self._host.store.set(f"{strip}/effects/{number}/{knob}", float(self._chance.uniform(low, high)), "benchmark")
+        path, value = f"{strip}/effects/{number}/{knob}", float(self._chance.uniform(low, high))
+        before = self._host.store.get(path)
+        self._host.store.set(path, value, "benchmark")
+        return name, knob, f"{before:.4g} to {value:.4g}"
 
     def clear(self) -> float:
         """Take everything away; seconds until the keeper has done all that was asked of it."""

@@ -27,6 +27,7 @@ FILES, QUICK_FILES = 2000, 60
 CHUNK = 50  # files of one child
 PATIENCE_S = 60.0  # for one file; a whole one takes hundredths of a second
 EVERY = 20  # file that the command itself gets
+RTSEP = (sys.executable, "-c", "from rtsep.cli import main; main()")
 MOST_MIB = 900.0  # of a child's memory at its peak; it holds the engine, the libraries and a song of seconds
 
 
@@ -118,7 +119,7 @@ def _in_a_child(paths: list[Path]) -> list[dict[str, Any]]:
 def _by_the_command(path: Path) -> dict[str, Any]:
     """`rtsep separate` of one file: stems and 0, or one line and 1; never a traceback."""
     target = path.parent / f"{path.name}.stems"
-    command = [sys.executable, "-m", "rtsep.cli", "separate", str(path), "-o", str(target), "--engine", "identity"]
+    command = [*RTSEP, "separate", str(path), "-o", str(target), "--engine", "identity"]
     started = time.monotonic()
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from rtsep.audio.downmix import stereo_matrix
 from rtsep.audio.formats import DEMUXERS
-from rtsep.core.levels import LOUDEST
 from rtsep.errors import FileError
 
 Float32 = NDArray[np.float32]
@@ -61,7 +60,7 @@ class Decoder:
         self.path = path
         self.position = 0  # frames given so far, silence for what is missing included
         self.spots: list[Spot] = []
-        self.faults: list[Spot] = []  # samples that are no numbers, or beyond +60 dBFS: silent too
+        self.faults: list[Spot] = []  # samples that are no numbers: silent too
         self._origin: float | None = None  # frames by which time stamps are ahead of the position
         self._failed = False  # what came last
         self._file = _Bytes(path)
@@ -77,6 +76,8 @@ class Decoder:
             if stream >= len(streams):
                 raise FileError(f"{path} has no stream of sound {stream}; it has {len(streams)}, counted from 0")
             self.stream = streams[stream]
+            if self.stream.codec_context is None:
+                raise FileError(f"{path}: its sound is in a codec that FFmpeg does not know")
             self.codec = self.stream.codec_context
             self.codec.options = {"err_detect": "crccheck+explode"}  # else damaged FLAC plays as noise
             self.sample_rate, self.speakers = self.codec.sample_rate, self._speakers()
@@ -232,10 +233,10 @@ class Decoder:
         return blocks
 
     def _sane(self, sound: Float32) -> Float32:
-        """The same without samples that are no numbers, or no sound: they are silent."""
-        if np.abs(sound).max(initial=0.0) <= LOUDEST:  # false for what is not a number
+        """The same without samples that are no numbers: they are silent."""
+        wrong = ~np.isfinite(sound)
+        if not wrong.any():
             return sound
-        wrong = ~(np.abs(sound) <= LOUDEST)
         at = np.flatnonzero(wrong.any(axis=0))
         self.faults.append(Spot(self.position + int(at[0]), len(at)))
         return np.where(wrong, np.float32(0.0), sound)

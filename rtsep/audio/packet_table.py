@@ -24,23 +24,14 @@ MOST_TABLES = 256  # that are remembered
 
 @dataclass(frozen=True)
 class PacketTable:
-    """The packets of one stream, in their order.
+    """The packets of one stream, in their order."""
 
-    Attributes:
-        places: of each in the file, bytes; -1 where nobody knows.
-        sums: of the bytes of each.
-        stamps: of each, in the stream's time base.
-        starts: frame at which the sound stands when each is fed to a decoder, (packets,).
-        frames: of the whole sound.
-        spots: of it that could not be decoded.
-    """
-
-    places: NDArray[np.int64]
-    sums: NDArray[np.uint32]
-    stamps: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    frames: int
-    spots: tuple[Spot, ...]
+    places: NDArray[np.int64]  # of each in the file, bytes; -1 where nobody knows
+    sums: NDArray[np.uint32]  # of the bytes of each
+    stamps: NDArray[np.int64]  # of each, in the stream's time base
+    starts: NDArray[np.int64]  # frame at which the sound stands when each is fed to a decoder
+    frames: int  # of the whole sound
+    spots: tuple[Spot, ...]  # of it that could not be decoded
 
     def packet_before(self, frame: int) -> int:
         """Give the last packet that is fed at a frame or before it."""

@@ -111,7 +111,7 @@ class AudioFile:
             self._promised = self._decoder.promised
             self._known = 0  # frames, once the end was seen
             self._spots: dict[int, Spot] = {}  # by their first frame
-            self.faults: dict[int, Spot] = {}  # samples that are no numbers, or beyond +60 dBFS, by the first frame
+            self.faults: dict[int, Spot] = {}  # samples that are no numbers, likewise
             self._packets: Iterator[Packet] | None = self._decoder.packets()
             self._begin()
             if not self._pending:
@@ -246,7 +246,7 @@ class AudioFile:
     def _silent_in_words(self) -> list[str]:
         kinds = {"what cannot be decoded": self._spots, "what is no number": self.faults}
         return [
-            f"{what} is silent: at {self._places(spots)}; --strict refuses it" for what, spots in kinds.items() if spots
+            f"{what} is silent: at {self._places(spots)}" for what, spots in kinds.items() if spots
         ]
 
     def _places(self, spots: dict[int, Spot]) -> str:

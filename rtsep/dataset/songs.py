@@ -224,7 +224,7 @@ def _part(source: StemSource, head: Header, start: int, frames: int) -> Float32:
         ends_s = (first + found.shape[1]) / head.sample_rate
         raise FileError(f"{source.path} is truncated: it ends at {ends_s:.3f} s, not {head.seconds:.3f} s")
     if faults:
-        words = "holds a sample that is no sound (not a finite number, or above +60 dBFS)"
+        words = "holds a sample that is not a finite number"
         raise FileError(f"{source.path} {words} at {min(faults) / head.sample_rate:.3f} s")
     if found.shape[1] == frames:
         return found

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.core.levels import LOUDEST
 from rtsep.core.spec import ModelSpec, WindowSpec
 from rtsep.dsp import fft
 from rtsep.dsp.bins import interpolate, to_device, to_model
+from rtsep.dsp.limits import LOUDEST
 from rtsep.dsp.masks import EXTENSION_CODE, ratio_masks
 from rtsep.dsp.native import kernel
 from rtsep.dsp.windows import magnitude_scale, model_window, window_pair

@@ -108,7 +108,7 @@ BUILTINS: Mapping[str, tuple[Knob, ...]] = MappingProxyType(
         "Delay": (
             Knob("delay_seconds", "s", 0.0, 5.0, 0.5, change="anew"),
             _share("feedback", 0.0, "ramp", FEEDBACK),
-            _share("mix", 0.5),
+            _share("mix", 0.5, "ramp"),
         ),
         "Distortion": (_db("drive_db", 0.0, 60.0, 25.0),),
         "GSMFullRateCompressor": (),
@@ -147,7 +147,7 @@ BUILTINS: Mapping[str, tuple[Knob, ...]] = MappingProxyType(
             _share("wet_level", 0.33),
             _share("dry_level", 0.4),
             _share("width", 1.0),
-            Knob("freeze_mode", "switch", 0.0, 1.0, 0.0, "switch", 1.0, "jump"),
+            Knob("freeze_mode", "switch", 0.0, 1.0, 0.0, "switch", 1.0, "duck"),
         ),
     }
 )

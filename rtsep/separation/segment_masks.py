@@ -11,9 +11,8 @@ from numpy.fft import irfft, rfft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from rtsep.core.levels import LOUDEST
 from rtsep.core.spec import ModelSpec, WindowSpec
-from rtsep.dsp.limits import EDGE_BINS, EPSILON
+from rtsep.dsp.limits import EDGE_BINS, EPSILON, LOUDEST
 from rtsep.dsp.windows import window_pair
 
 Float32 = NDArray[np.float32]

@@ -204,7 +204,7 @@ class TestBadSpots:
         with pytest.raises(FileError, match=rf"is broken at {at_s:.2f} s; without --strict that spot is silent"):
             read_all(open_audio(path, strict=True))
 
-    @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
     def test_what_is_no_number_is_silent(self, tmp_path: Path, value: float) -> None:
         sound = noise(20_000)
         sound[1, 4410:4420] = value
@@ -213,7 +213,7 @@ class TestBadSpots:
         found = read_all(reader)
         sound[1, 4410:4420] = 0.0
         assert np.array_equal(found, sound)
-        assert reader.remarks == ["what is no number is silent: at 0.10 s (0 ms); --strict refuses it"]
+        assert reader.remarks == ["what is no number is silent: at 0.10 s (0 ms)"]
         with pytest.raises(FileError, match=r"is broken at 0\.10 s"):
             read_all(open_audio(path, strict=True))
 

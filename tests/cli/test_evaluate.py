@@ -116,7 +116,7 @@ def test_a_broken_song_is_told_and_the_others_are_scored(songs: Path, tmp_path: 
     floats(tmp_path / "songs" / "whole" / "vocals.wav", noise(RATE))
     code, out, err = here("evaluate", tmp_path / "songs", "--no-museval", "--jobs", 1)
     assert code == 1
-    assert "drums.wav holds a sample that is no sound (not a finite number, or above +60 dBFS)" in err
+    assert "drums.wav holds a sample that is not a finite number" in err
     assert "vocals" in out
 
 

@@ -107,7 +107,7 @@ def test_a_sample_that_is_not_finite_is_named_with_file_and_time(tmp_path: Path)
     assert np.isfinite(read_stem(one, "vocals", 0, 22_050, RATE)).all()
     with pytest.raises(
         FileError,
-        match=r"vocals\.wav holds a sample that is no sound \(not a finite number, or above \+60 dBFS\) at 0\.500 s",
+        match=r"vocals\.wav holds a sample that is not a finite number at 0\.500 s",
     ):
         read_stem(one, "vocals", 20_000, 5_000, RATE)
 

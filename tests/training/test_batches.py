@@ -54,7 +54,7 @@ def test_a_broken_song_is_one_line_from_any_process(tmp_path: Path, workers: int
     examples = Examples([collection], ("vocals", "drums", "rest"), RATE, Recipe(seconds=0.3), 0)
     with closing(batches(examples, 2, 0, workers)) as made, pytest.raises(FileError) as caught:
         next(made)
-    assert "drums.wav holds a sample that is no sound (not a finite number, or above +60 dBFS)" in str(caught.value)
+    assert "drums.wav holds a sample that is not a finite number" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
