@@ -228,7 +228,8 @@ class AudioFile:
         if 2 * sum(spot.frames for spot in self._spots.values()) > position:
             raise FileError(f"{self.path} is broken: most of it cannot be decoded")
         short = self._promised - position
-        if short > COUNTING.get(self._decoder.format_name, math.inf) * self.sample_rate:
+        plain = self._decoder.plain and self._decoder.seekable
+        if short > (0.0 if plain else COUNTING.get(self._decoder.format_name, math.inf)) * self.sample_rate:
             raise FileError(f"{self.path} is truncated: it ends at {position} of {self._promised} frames")
         found = [*self._mixed_down(), *self._silent_in_words()]
         if self._promised and abs(short) > WRONG_S * self.sample_rate:
@@ -245,9 +246,7 @@ class AudioFile:
 
     def _silent_in_words(self) -> list[str]:
         kinds = {"what cannot be decoded": self._spots, "what is no number": self.faults}
-        return [
-            f"{what} is silent: at {self._places(spots)}" for what, spots in kinds.items() if spots
-        ]
+        return [f"{what} is silent: at {self._places(spots)}" for what, spots in kinds.items() if spots]
 
     def _places(self, spots: dict[int, Spot]) -> str:
         words = [

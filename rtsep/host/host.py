@@ -271,6 +271,9 @@ class Host:
             _ = self.rig.latency  # it is kept, as the device will not tell it any more
         set_phase(self.rig.device_io.state, STOPPED)
         with self._cleanup as ends:  # the last that is pushed goes first
+            for deck in self.rig.decks:
+                if deck.player:
+                    ends.callback(deck.player.release)
             ends.callback(self._publish)
             ends.callback(self._close_clock)
             ends.callback(self.supervisor.stop_all)

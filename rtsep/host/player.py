@@ -119,6 +119,14 @@ class Player(Worker):
         super().stop()
         self._wake.set()
 
+    def release(self) -> None:
+        """Let the file go, where it was never played; else its thread does.
+
+        Thread: the one that stops the host; not real-time safe (closes files).
+        """
+        if not self.is_alive():
+            self._file.close()
+
     def work(self) -> None:
         """Read until stopped; what fails ends the file here and stays in `error`, and nobody waits for ever.
 

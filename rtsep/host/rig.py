@@ -166,6 +166,7 @@ class Rig:
         if settings.file:
             pace_s = FREEWHEEL_PACE_S if self.settings.freewheel else PACE_S
             player = Player(f"player{of_deck}", settings.file, deck_input, pace_s, settings.loop)
+            self._opened.callback(player.release)
         if settings.record:
             recorder, tap = self._open_recorder(f"recorder{of_deck}", settings, deck_input)
             of_stems = (tap, *of_stems)

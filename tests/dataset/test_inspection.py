@@ -86,10 +86,7 @@ def test_a_sample_that_is_not_finite_is_fatal(tmp_path: Path, bad: float) -> Non
     one = song(tmp_path, {"vocals": sound, "bass": noise(2 * RATE)})
     assert not issues(one, thorough=False)
     issue = only(one)
-    assert (
-        issue.fatal
-        and issue.message == "holds a sample that is not a finite number at 1.000 s"
-    )
+    assert issue.fatal and issue.message == "holds a sample that is not a finite number at 1.000 s"
     assert issue.file == tmp_path / "vocals.wav"
 
 
@@ -138,9 +135,7 @@ def test_long_songs_are_read_block_by_block(tmp_path: Path, monkeypatch: pytest.
     sounds["bass"][:, :30_000] = 0.0
     sounds["drums"][0, 40_000] = np.inf
     found = issues(song(tmp_path, sounds, np.nan_to_num(mixed(sounds), posinf=0.0)))
-    assert [issue.message for issue in found] == [
-        "holds a sample that is not a finite number at 0.907 s"
-    ]
+    assert [issue.message for issue in found] == ["holds a sample that is not a finite number at 0.907 s"]
 
 
 def test_a_stem_that_no_song_has_is_a_note(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def report(**changes: Any) -> dict[str, Any]:
         "state_resets": 0,
         "engine_failures": 0,
         "cpu_s": 123.4,
-        "decks": [{"recorded": []}],
+        "decks": [{"source": "song.mp3", "remarks": [], "recorded": []}],
         "effects": [],
         "effect_faults": [],
         "times": dict.fromkeys(times, PERCENTILES),
@@ -74,8 +74,15 @@ def test_an_engine_that_failed() -> None:
     assert "the engine failed, and another went on" in " ".join(printed(summary(report(engine_failures=1))))
 
 
+def test_what_is_to_be_known_of_a_file() -> None:
+    decks = [{"source": "song.mp3", "remarks": ["its header says 235.07 s, it holds 20.01 s"], "recorded": []}]
+    lines = printed(summary(report(decks=decks)))
+    assert "file     song.mp3: its header says 235.07 s, it holds 20.01 s" in lines
+
+
 def test_where_the_stems_are() -> None:
-    decks = [{"recorded": ["my [live] set/vocals.wav", "my [live] set/accompaniment.wav"]}, {"recorded": []}]
+    recorded = ["my [live] set/vocals.wav", "my [live] set/accompaniment.wav"]
+    decks = [{"source": "a", "remarks": [], "recorded": one} for one in (recorded, [])]
     lines = printed(summary(report(decks=decks)))
     assert lines[-1] == "stems    my [live] set/  vocals.wav, accompaniment.wav"
 
