@@ -21,6 +21,7 @@ ORDER = (
     "inference",
     "decks",
     "throughput",
+    "batch",
     "training",
     "live",
     "jitter",

@@ -114,3 +114,30 @@ def training(figures: Figures) -> list[str]:
     found = f"{100 * worst:.1f} % idle at most"
     lines += [judged("examples are made faster than they are learnt from: idle under 5 %", found, worst < 0.05)]
     return lines
+
+
+def batch(figures: Figures) -> list[str]:
+    """A folder of good, bad and odd files, disturbed and resumed."""
+    rows = [("undisturbed", [figures["undisturbed"]]), *figures["disturbed"].items()]
+    lines = [
+        f"`rtsep separate` on a folder of {figures['files']} files: {figures['good']} good ones in eleven formats and "
+        f"four rates, with names that are no text, long, or the same as others', and {figures['bad']} bad ones (empty, "
+        f"text, noise, cut in half, without the right to read them), beside what computers leave there; engine "
+        f"{figures['engine']}, {figures['seconds']:.0f} s. A round is stopped three times at random moments, or its "
+        f"disk is full three times and made larger, each time resumed by `--resume`, at last to the end. What has a "
+        f"stem's name after each stop, and all at the end, is compared with the undisturbed run by SHA-256.",
+        "",
+    ]
+    keys = ("half_stems", "differing_stems", "missing_stems", "other_stems", "parts_left", "bad_not_named_once")
+    heads = ("rounds", "stems after each stop", *(key.replace("_", " ") for key in keys), "status is not 1")
+    cells = []
+    for name, found in rows:
+        after = "; ".join(", ".join(map(str, one["whole"])) for one in found if "whole" in one)
+        counts = [sum(one.get(key, 0) for one in found) for key in (*keys, "wrong_status")]
+        cells.append((name, len(found), after, *counts))
+    lines += table(("", *heads), cells)
+    faults = sum(sum(row[3:]) for row in cells)
+    good = faults == 0 and figures["stems"] == 2 * figures["good"]
+    found_words = f"{figures['stems']} stems of {figures['good']} songs, {faults} faults"
+    lines += [judged("every good file done, each bad one named once, the same stems to the bit", found_words, good), ""]
+    return lines

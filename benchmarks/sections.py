@@ -251,6 +251,7 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "decks": ("The second deck", systems.decks),
     "cost": ("The signal path alone", cost),
     "throughput": ("Files", offline.throughput),
+    "batch": ("Folders of files, good and bad", offline.batch),
     "startup": ("Start", offline.startup),
     "training": ("Training", offline.training),
     "parity": ("The originals' numbers", systems.parity),
