@@ -80,7 +80,7 @@ def make(folder: Path, count: int, seed: int) -> Songs:
             good.append(place / f"{_name(number)}.{ending}")
             _write(good[-1], sound, rate, words)
     for name in BESIDE:
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"\0\5\26\7 of no use")
     return Songs(folder, tuple(good), tuple(bad))
 
@@ -106,6 +106,7 @@ def _write(path: Path, sound: Float32, rate: int, words: tuple[str, str]) -> Non
         return
     with path.open("wb") as file, av.open(file, "w", format=words[0]) as container:
         stream = container.add_stream(words[1], rate=rate, layout="stereo" if sound.shape[1] == 2 else "mono")
+        stream.bit_rate = 96_000
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound.T), "fltp", stream.layout)
         frame.sample_rate = rate
         container.mux(stream.encode(frame))
