@@ -22,6 +22,7 @@ ORDER = (
     "decks",
     "throughput",
     "training",
+    "recordings",
     "live",
     "jitter",
     "endurance",

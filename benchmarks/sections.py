@@ -253,6 +253,7 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "throughput": ("Files", offline.throughput),
     "startup": ("Start", offline.startup),
     "training": ("Training", offline.training),
+    "recordings": ("Recordings", offline.recordings),
     "parity": ("The originals' numbers", systems.parity),
     "originals": ("The originals' speed", systems.originals),
     "live": ("Spleeter live", systems.live),

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 
+from rtsep.audio.codecs import CODECS
 from rtsep.audio.readers import AudioReader, open_audio
 from rtsep.audio.writers import StemFiles, keep_source
 from rtsep.core.system import processors
@@ -54,10 +55,15 @@ def separate_file(
         part = span.of(reader)
         rate = method.sample_rate(model, part.sample_rate)
         total = round(part.frames * rate / part.sample_rate)
+        bitrate = output.bitrate if CODECS[output.codec].bitrates else None
+
+        def told() -> None:  # it may end the work
+            progress(job.source, total, total)
+
         with (
             # closed in any case: an engine may still think of this file when the next one wants it
             closing(_blocks(engines, part, method)) as blocks,
-            StemFiles(job.paths, rate, model.channels, total, output.codec, output.bitrate) as files,
+            StemFiles(job.paths, rate, model.channels, output.codec, bitrate, on_block=told) as files,
         ):
             done, every = 0, chosen == list(range(len(method.stems(model))))
             for block in blocks:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.audio.codecs import CODECS
 from rtsep.audio.sources import Signal, resampled, to_channels
 from rtsep.audio.writers import StemFiles
 from rtsep.errors import FileError
@@ -138,10 +139,10 @@ class Separator:
         Args:
             audio_descriptor: the file.
             destination: the folder of the stems.
-            audio_adapter: for programs written for Spleeter; libsndfile and ffmpeg do the work.
+            audio_adapter: for programs written for Spleeter; it is not used.
             offset: in seconds.
             duration: in seconds; None: all of it.
-            codec: wav, or one that ffmpeg makes.
+            codec: one of `rtsep.audio.codecs.CODECS`.
             bitrate: bits per second, as `128k`; not for wav.
             filename_format: see `stem_paths`.
             synchronous: wait for it; else, with `multiprocess`, it goes on in the background.
@@ -177,8 +178,8 @@ class Separator:
             audio_descriptor: the file that the names are made of.
             destination: the folder of the stems.
             filename_format: see `stem_paths`.
-            codec: wav, or one that ffmpeg makes.
-            audio_adapter: for programs written for Spleeter; libsndfile and ffmpeg do the work.
+            codec: one of `rtsep.audio.codecs.CODECS`.
+            audio_adapter: for programs written for Spleeter; it is not used.
             bitrate: bits per second, as `128k`; not for wav.
             synchronous: wait for it; else, with `multiprocess`, it goes on in the background.
 
@@ -264,6 +265,7 @@ def _save(job: Job, sounds: list[Float32], sample_rate: int, output: Output) -> 
     even = np.zeros((len(sounds), channels, longest), np.float32)
     for place, sound in zip(even, sounds, strict=True):
         place[:, : sound.shape[1]] = to_channels(sound, channels)
-    with StemFiles(job.paths, sample_rate, channels, longest, output.codec, output.bitrate) as files:
+    bitrate = output.bitrate if CODECS[output.codec].bitrates else None
+    with StemFiles(job.paths, sample_rate, channels, output.codec, bitrate) as files:
         for start in range(0, longest, BLOCK):
             files.write(even[:, :, start : start + BLOCK])
