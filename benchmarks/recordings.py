@@ -75,7 +75,8 @@ def seen_by(path: Path) -> dict[str, int]:
         command = ["ffprobe", "-v", "error", "-show_entries", "stream=codec_type,duration_ts", "-of", "json", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         streams = json.loads(done.stdout or "{}").get("streams") or [{}]
-        found["ffprobe"] = -1 if done.stderr or done.returncode else int(streams[0].get("duration_ts", 0 if streams[0] else -1))
+        (frames,) = (one.get("duration_ts", 0) for one in streams[:1])
+        found["ffprobe"] = -1 if done.stderr or done.returncode else int(frames)
     try:
         reader = open_audio(path)
         found["rtsep"] = reader.frames
@@ -92,18 +93,19 @@ def long_recording(folder: Path, gigabytes: float) -> Figures:
     if free < needed:
         return {"skipped": f"it takes {needed / 1e9:.3g} GB of disk, {free / 1e9:.3g} GB are free"}
     written = [0] * len(SHARES)
+    host = recording_host(folder, frames, freewheel=True)
+    recorder = host.rig.decks[0].recorder
+    assert recorder is not None
+    write = recorder.writer.write
+
+    def checked(stems: Float32) -> None:
+        for i, stem in enumerate(stems):
+            written[i] = zlib.crc32(np.ascontiguousarray(stem.T), written[i])
+        write(stems)
+
+    recorder.writer.write = checked  # type: ignore[method-assign]
     started = time.monotonic()
-    with recording_host(folder, frames, freewheel=True) as host:
-        recorder = host.rig.decks[0].recorder
-        assert recorder is not None
-        write = recorder.writer.write
-
-        def checked(stems: Float32) -> None:
-            for i, stem in enumerate(stems):
-                written[i] = zlib.crc32(np.ascontiguousarray(stem.T), written[i])
-            write(stems)
-
-        recorder.writer.write = checked  # type: ignore[method-assign]
+    with host:
         while not host.finished and time.monotonic() - started < PATIENCE_S:
             time.sleep(0.05)
     took = time.monotonic() - started
