@@ -53,7 +53,7 @@ def read_back(path: Path, share: float) -> tuple[int, bool, int]:
     place, right, crc = 0, True, 0
     for block in soundfile.blocks(path, BLOCK, dtype="float32", always_2d=True):
         right = right and in_order(block, place, share)
-        crc = zlib.crc32(block, crc)
+        crc = zlib.crc32(block.tobytes(), crc)
         place += len(block)
     return place, right, crc
 
@@ -100,7 +100,7 @@ def long_recording(folder: Path, gigabytes: float) -> Figures:
 
     def checked(stems: Float32) -> None:
         for i, stem in enumerate(stems):
-            written[i] = zlib.crc32(np.ascontiguousarray(stem.T), written[i])
+            written[i] = zlib.crc32(stem.T.tobytes(), written[i])
         write(stems)
 
     recorder.writer.write = checked  # type: ignore[method-assign]
@@ -148,7 +148,7 @@ def killed_recording(folder: Path, after_s: float, rf64: bool) -> dict[str, Any]
         rest = data + process.stdout.read()
     whole = rest[: len(rest) // REPORT.size * REPORT.size]
     (played,) = REPORT.unpack(whole[-REPORT.size :])
-    stems = []
+    stems: list[dict[str, Any]] = []
     for path, share in zip(sorted(folder.glob("*.wav"), reverse=True), SHARES, strict=True):
         place, right, _ = read_back(path, share)
         stems.append({"stem": path.stem, "frames": place, "in_order": right, "seen_by": seen_by(path)})

@@ -156,7 +156,9 @@ class StemFiles:
                 self._encoders[i].write(stem)
                 continue
             try:
-                self._spools[i].write(np.ascontiguousarray(stem.T, np.float32))
+                left = memoryview(np.ascontiguousarray(stem.T, np.float32).tobytes())
+                while left:
+                    left = left[self._spools[i].write(left) :]
             except OSError as error:
                 raise failed(path, error) from error
 

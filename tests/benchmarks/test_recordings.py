@@ -12,6 +12,7 @@ from benchmarks.numbered import numbered
 from benchmarks.offline import recordings as section
 from rtsep.audio import wav
 from tests.support.recordings import floats
+from tests.support.signals import Float32
 
 
 def test_recordings_that_are_killed(tmp_path: Path) -> None:
@@ -45,11 +46,11 @@ def test_a_small_disk_is_said(tmp_path: Path) -> None:
 def test_what_is_wrong_is_seen(tmp_path: Path) -> None:
     sound = numbered(5000)
     assert recordings.read_back(floats(tmp_path / "a.wav", 0.5 * sound), 0.5)[:2] == (5000, True)
-    wrong = {
+    wrong: dict[str, Float32] = {
         "gap": np.delete(sound, 2000, axis=1),
         "late": np.pad(sound, ((0, 0), (1, 0))),
         "silent": np.concatenate([sound[:, :2000], np.zeros((2, 10), np.float32)], axis=1),
     }
     for name, frames in wrong.items():
-        assert recordings.read_back(floats(tmp_path / f"{name}.wav", 0.5 * frames), 0.5)[1] is False
+        assert recordings.read_back(floats(tmp_path / f"{name}.wav", np.float32(0.5) * frames), 0.5)[1] is False
     assert not recordings.in_order(0.5 * sound.T, 1, 0.5)
