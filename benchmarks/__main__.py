@@ -23,6 +23,7 @@ ORDER = (
     "throughput",
     "batch",
     "training",
+    "recordings",
     "live",
     "jitter",
     "endurance",

@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.batch_songs import Songs, make
 from benchmarks.results import Figures, program, run
 from rtsep.cli.names import shown
-from rtsep.separation.stem_record import NAME
+from rtsep.separation.folder_record import NAME
 
 FILES, QUICK_FILES = 200, 24
 ROUNDS, QUICK_ROUNDS = 3, 1

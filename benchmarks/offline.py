@@ -141,3 +141,50 @@ def batch(figures: Figures) -> list[str]:
     found_words = f"{figures['stems']} stems of {figures['good']} songs, {faults} faults"
     lines += [judged("every good file done, each bad one named once, the same stems to the bit", found_words, good), ""]
     return lines
+
+
+def recordings(figures: Figures) -> list[str]:
+    """Long recordings, and such that were killed."""
+    long, kills = figures["long"], figures["kills"]
+    lines = [
+        "A file of numbered frames is played on the null clock and its stems, halves of it, are recorded as "
+        "`rtsep live --record` does; every frame of a recording says whether it is the right one.",
+        "",
+    ]
+    if "skipped" in long:
+        lines += [f"The long recording was left out: {long['skipped']}.", ""]
+    else:
+        sizes = " and ".join(f"{one['bytes'] / 1e9:.3g} GB ({one['format']})" for one in long["stems"])
+        lines += [
+            f"{long['hours']:.3g} hours at 48 kHz, as fast as it goes: {len(long['stems'])} stems of {sizes} in "
+            f"{long['took_s']:.0f} s, {long['times_real_time']:.0f} times real time.",
+            "",
+            judged(
+                "it reads back whole, to the bit",
+                f"{sum(one['frames'] == long['frames'] for one in long['stems'])} of {len(long['stems'])} stems with "
+                f"all {long['frames']} frames, in order and with the checksum of what was handed to the disk",
+                long["whole"],
+            ),
+            "",
+        ]
+    rf64 = sum(one["format"] == "RF64" for one in kills)
+    programs = ", ".join(kills[0]["stems"][0]["seen_by"])
+    lost = sorted(one["lost_s"] for one in kills)
+    lines += [
+        f"{len(kills)} recordings in real time were ended by SIGKILL {min(one['after_s'] for one in kills):.2f} to "
+        f"{max(one['after_s'] for one in kills):.2f} s after their first sound, {rf64} of them as an RF64.",
+        "",
+        judged(
+            f"each opens everywhere ({programs}), with one length",
+            f"{sum(one['opens'] for one in kills)} of {len(kills)}",
+            all(one["opens"] for one in kills),
+        ),
+        "",
+        judged(
+            "all but the last second of what was played is there",
+            f"{sum(one['in_order'] for one in kills)} of {len(kills)} have the right frames from the first on; "
+            f"{lost[len(lost) // 2]:.2f} s are missing at the median, {lost[-1]:.2f} s at most",
+            lost[-1] <= 1.0 and all(one["in_order"] for one in kills),
+        ),
+    ]
+    return lines

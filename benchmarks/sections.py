@@ -254,6 +254,7 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "batch": ("Folders of files, good and bad", offline.batch),
     "startup": ("Start", offline.startup),
     "training": ("Training", offline.training),
+    "recordings": ("Recordings", offline.recordings),
     "parity": ("The originals' numbers", systems.parity),
     "originals": ("The originals' speed", systems.originals),
     "live": ("Spleeter live", systems.live),

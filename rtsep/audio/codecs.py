@@ -38,6 +38,8 @@ class Codec:
     bitrates: Callable[[int, int], Allowed] | None = None  # bits a second for a rate and channels; None: it has none
     encoder: str = ""  # FFmpeg's word; none where libsndfile or we write it
     container: str = ""  # FFmpeg's word
+    samples: str = "fltp"  # FFmpeg's word for those that the encoder takes
+    first_lost: bool = False  # decoders leave out the encoder's first frame
     holds_all: bool = False  # also what is above full scale
 
 
@@ -77,11 +79,13 @@ CODECS = {
     for codec in (
         Codec("wav", "wav", range(1, 1 << 32), 255, holds_all=True),
         Codec("mp3", "mp3", MP3_RATES, 2, _mp3, "libmp3lame", "mp3"),
-        Codec("ogg", "ogg", range(1000, 200_001), 8, _vorbis),  # above, libvorbis ends the process
+        Codec(
+            "ogg", "ogg", range(1000, 200_001), 4, _vorbis
+        ),  # above, libvorbis ends the process; of 6 one has no treble
         Codec("m4a", "m4a", AAC_RATES, 2, _aac, "aac", "ipod"),
-        Codec("wma", "wma", range(8000, 48_001), 2, _wma, "wmav2", "asf"),
-        Codec("flac", "flac", range(1, 655_351), 8, None, "flac", "flac"),
-        Codec("opus", "opus", OPUS_RATES, 2, _opus, "libopus", "ogg"),
+        Codec("wma", "wma", range(8000, 48_001), 2, _wma, "wmav2", "asf", first_lost=True),
+        Codec("flac", "flac", range(1, 655_351), 8, None, "flac", "flac", "s32"),
+        Codec("opus", "opus", OPUS_RATES, 2, _opus, "libopus", "ogg", "flt"),
     )
 }
 

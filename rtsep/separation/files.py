@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from rtsep.audio.codecs import check_codec
 from rtsep.audio.readers import AudioReader, open_audio
 from rtsep.audio.writers import StemFiles, keep_source
 from rtsep.core.system import processors
@@ -73,13 +72,15 @@ def separate_file(
         part = span.of(reader)
         rate = method.sample_rate(model, part.sample_rate)
         total = round(part.frames * rate / part.sample_rate)
-        bits = check_codec(output.codec, output.bitrate, rate, model.channels)
-        codec = (output.codec, str(bits)) if bits else (output.codec,)
+
+        def told() -> None:  # it may end the work
+            progress(job.source, total, total)
+
         with (
             record.making(job) if record else nullcontext(),
             # closed in any case: an engine may still think of this file when the next one wants it
             closing(_blocks(engines, part, method)) as blocks,
-            StemFiles(job.paths, rate, model.channels, total, *codec) as files,
+            StemFiles(job.paths, rate, model.channels, output.codec, output.bitrate, on_block=told) as files,
         ):
             done, every = 0, chosen == list(range(len(method.stems(model))))
             for block in blocks:
@@ -88,7 +89,7 @@ def separate_file(
                 progress(job.source, done, max(done, total))
             if not done:
                 raise FileError(f"{job.source} holds no sound")
-        return (*getattr(reader, "remarks", ()), *getattr(files, "remarks", ()))
+        return (*getattr(reader, "remarks", ()), *files.remarks)
     finally:
         reader.close()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtsep.errors import FileError
-from rtsep.separation import stem_record
+from rtsep.separation import folder_record
 
 ENDINGS = (
     *("aac", "ac3", "aif", "aiff", "ape", "au", "caf", "flac", "m4a", "mka", "mp2", "mp3", "mp4"),
@@ -97,10 +97,10 @@ def _walk(folder: Path, stems: str, left: Counter[str], failed: list[FileError])
         except OSError as error:
             failed.append(FileError(f"{path} cannot be read: {error.strerror}"))
             continue
-        ours = stem_record.names(path)
+        ours = folder_record.names(path)
         for entry in entries:
             if why := _left_out(entry, ours, stems):
-                left[why] += entry.name != stem_record.NAME
+                left[why] += entry.name != folder_record.NAME
             else:
                 waiting.append((path / entry.name, entry.is_dir()))
 

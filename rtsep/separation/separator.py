@@ -15,7 +15,7 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.audio.codecs import CODECS, check_codec
+from rtsep.audio.codecs import CODECS
 from rtsep.audio.sources import Signal, resampled, to_channels
 from rtsep.audio.writers import StemFiles
 from rtsep.engine.base import Engine
@@ -169,11 +169,11 @@ class Separator:
         Args:
             audio_descriptor: the file.
             destination: the folder of the stems.
-            audio_adapter: for programs written for Spleeter; not used.
+            audio_adapter: for programs written for Spleeter; it is not used.
             offset: in seconds.
             duration: in seconds; None: all of it.
-            codec: one of `CODECS`.
-            bitrate: bits per second, as `128k`, of a codec that has one.
+            codec: one of `rtsep.audio.codecs.CODECS`.
+            bitrate: bits per second, as `128k`; not for wav.
             filename_format: see `stem_paths`.
             synchronous: wait for it; else, with `multiprocess`, it goes on in the background.
 
@@ -210,9 +210,9 @@ class Separator:
             audio_descriptor: the file that the names are made of.
             destination: the folder of the stems.
             filename_format: see `stem_paths`.
-            codec: one of `CODECS`.
-            audio_adapter: for programs written for Spleeter; not used.
-            bitrate: bits per second, as `128k`, of a codec that has one.
+            codec: one of `rtsep.audio.codecs.CODECS`.
+            audio_adapter: for programs written for Spleeter; it is not used.
+            bitrate: bits per second, as `128k`; not for wav.
             synchronous: wait for it; else, with `multiprocess`, it goes on in the background.
 
         Raises:
@@ -299,12 +299,10 @@ def _save(job: Job, sounds: list[Float32], sample_rate: int, output: Output) -> 
     even = np.zeros((len(sounds), channels, longest), np.float32)
     for place, sound in zip(even, sounds, strict=True):
         place[:, : sound.shape[1]] = to_channels(sound, channels)
-    bits = check_codec(output.codec, output.bitrate, sample_rate, channels)
-    codec = (output.codec, str(bits)) if bits else (output.codec,)
-    with StemFiles(job.paths, sample_rate, channels, longest, *codec) as files:
+    with StemFiles(job.paths, sample_rate, channels, output.codec, output.bitrate) as files:
         for start in range(0, longest, BLOCK):
             files.write(even[:, :, start : start + BLOCK])
-    for remark in getattr(files, "remarks", ()):
+    for remark in files.remarks:
         warnings.warn(f"{job.paths[0].parent}: {remark}", stacklevel=2)
 
 

@@ -1,8 +1,7 @@
 """What is known of stems on disk: beside them lies a record of what they were made of, and how.
 
-So our own stems are told from songs, and those that were made in another way from those that are wanted. A record is
-one JSON file in every folder of stems; it names files of that folder alone. What is damaged, foreign or too large
-counts as none, and one that cannot be written costs nothing but that the stems are made again.
+So our own stems are told from songs, and those that were made in another way from those that are wanted. A record
+that cannot be written costs nothing but that the stems are made again.
 """
 
 from __future__ import annotations
@@ -11,16 +10,24 @@ import hashlib
 import json
 import os
 import threading
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtsep.audio.codecs import check_codec
-from rtsep.core.records import convert
-from rtsep.core.whole_file import write_whole
+from rtsep.audio.folders import drop_folder, make_folder
+from rtsep.errors import FileError
+from rtsep.separation.folder_record import (
+    FORMAT,
+    FolderRecord,
+    Made,
+    alone,
+    other_run,
+    read_record,
+    this_process,
+    write_record,
+)
 
 if TYPE_CHECKING:
     from rtsep.model.store import StoredModel
@@ -28,16 +35,6 @@ if TYPE_CHECKING:
     from rtsep.separation.options import SeparationOptions
     from rtsep.separation.output import Output
     from rtsep.separation.span import Span
-
-try:
-    import fcntl
-except ImportError:  # Windows has none
-    fcntl = None  # type: ignore[assignment]
-
-NAME = ".rtsep.json"
-FORMAT = 1
-LARGEST = 1 << 26  # bytes
-WAIT_S, AGAIN_S = 2.0, 0.01  # for another run that writes the same record
 
 DONE, MISSING = "done", "missing"  # any other state is why stems that are there are made again: they ...
 UNKNOWN = "have no record of how they were made"
@@ -55,43 +52,6 @@ def _forked() -> None:
 
 if hasattr(os, "register_at_fork"):  # a system that forks
     os.register_at_fork(after_in_child=_forked)
-
-
-@dataclass(frozen=True)
-class Made:
-    """One stem as it was made."""
-
-    bytes: int
-    source: str  # the song's name
-    source_bytes: int
-    source_modified_ns: int
-    settings: str  # the key of its settings
-
-
-@dataclass(frozen=True)
-class FolderRecord:
-    """What is known of the stems of one folder."""
-
-    rtsep_stems: int = FORMAT
-    settings: dict[str, dict[str, str]] = field(default_factory=dict)
-    stems: dict[str, Made | None] = field(default_factory=dict)  # by file name; None: ours, and in the making
-
-
-def read_record(folder: Path) -> FolderRecord:
-    """Read the record of a folder; an empty one where there is none that can be trusted."""
-    path = folder / NAME
-    try:
-        if not path.is_file() or path.stat().st_size > LARGEST:
-            return FolderRecord()
-        record = convert(json.loads(path.read_bytes()), FolderRecord)
-    except (OSError, ValueError, RecursionError):  # RecordError is a ValueError
-        return FolderRecord()
-    return record if record.rtsep_stems == FORMAT else FolderRecord()
-
-
-def names(folder: Path) -> frozenset[str]:
-    """Name the files of a folder that are stems of ours."""
-    return frozenset(read_record(folder).stems)
 
 
 def settings_of(
@@ -173,6 +133,9 @@ class StemRecord:
 
         Args:
             job: its source is there.
+
+        Raises:
+            FileError: where another run is at it.
         """
         source = _source(job.source)
         before = {path: _identity(path) for path in job.paths}
@@ -181,78 +144,52 @@ class StemRecord:
             for folder in {path.parent for path in job.paths}
             for name, made in read_record(folder).stems.items()
         }
-        folders = self._claim(job.paths)
+        self._claim(job)
         try:
             yield
         except BaseException:
-            self._give_back([path for path in job.paths if _identity(path) == before[path]], known, folders)
-            raise
-        with _one_at_a_time:
-            self._write({path: _made(path, job.source.name, source, self._key) for path in job.paths})
-
-    def _claim(self, paths: Iterable[Path]) -> list[Path]:
-        """Say that files are ours before they are there; give the folders that were made for them, from the inside."""
-        missing: list[Path] = []
-        with _one_at_a_time:
-            for folder in {path.parent for path in paths}:
-                missing += [one for one in (folder, *folder.parents) if not one.exists()]
-                with suppress(OSError):  # who writes the stems says it
-                    folder.mkdir(parents=True, exist_ok=True)
-            self._write(dict.fromkeys(paths))
-        return sorted(set(missing), key=lambda folder: -len(folder.parts))
-
-    def _give_back(self, unchanged: Iterable[Path], known: Mapping[Path, Made | None], folders: Iterable[Path]) -> None:
-        """Record what was recorded before of stems that are as they were."""
-        with _one_at_a_time:
+            unchanged = [path for path in job.paths if _identity(path) == before[path]]
             self._write(
                 {path: known[path] for path in unchanged if path in known},
                 {path for path in unchanged if path not in known},
             )
-            for folder in folders:
-                with suppress(OSError):  # something else is in there by now
-                    folder.rmdir()
+            for path in job.paths:
+                drop_folder(path.parent)
+            raise
+        self._write({path: _made(path, job.source.name, source, self._key) for path in job.paths})
 
-    def _write(self, entries: Mapping[Path, Made | None], gone: frozenset[Path] | set[Path] = frozenset()) -> None:
+    def _claim(self, job: Job) -> None:
+        """Say that files are ours before they are there."""
+        for path in job.paths:
+            with suppress(OSError):  # who writes the stems says it
+                make_folder(path.parent)
+        self._write(dict.fromkeys(job.paths), making=True)
+
+    def _refuse_others(self, record: FolderRecord, paths: Collection[Path]) -> None:
+        for path in paths:
+            if other := other_run(record.making, path.name):
+                raise FileError(
+                    f"{path}: another run, process {other}, is making it; let it end, or choose another folder"
+                )
+
+    def _write(
+        self, entries: Mapping[Path, Made | None], gone: Collection[Path] = frozenset(), making: bool = False
+    ) -> None:
         for folder in {path.parent for path in (*entries, *gone)}:
-            with suppress(OSError), _alone(folder):
+            with suppress(OSError), _one_at_a_time, alone(folder):
                 record = read_record(folder)
-                stems = {name: made for name, made in record.stems.items() if folder / name not in gone}
-                stems |= {path.name: made for path, made in entries.items() if path.parent == folder}
+                if making:
+                    self._refuse_others(record, entries)
+                changed = {path.name: made for path, made in entries.items() if path.parent == folder}
+                stems = {name: made for name, made in record.stems.items() if folder / name not in gone} | changed
+                makers = {name: maker for name, maker in record.making.items() if stems.get(name, self) is None}
+                makers = {name: maker for name, maker in makers.items() if name not in changed}
+                makers |= dict.fromkeys(changed, this_process()) if making else {}
                 used = {made.settings if made else None for made in stems.values()}
                 settings = record.settings | {self._key: self._settings}
                 # while one is in the making, it is not known whose settings will come back
                 kept = settings if None in used else {key: settings[key] for key in settings if key in used}
-                record = FolderRecord(FORMAT, kept, stems)
-                for part in folder.glob(f".{NAME}.*.part"):  # of a run that was killed as it wrote
-                    part.unlink()
-                if stems:
-                    write_whole(folder / NAME, json.dumps(asdict(record), indent=1))
-                else:
-                    (folder / NAME).unlink(missing_ok=True)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other runs from the record of a folder; where that cannot be, or one of them hangs, go on all the same."""
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        deadline = time.monotonic() + WAIT_S
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() < deadline:
-                    time.sleep(AGAIN_S)
-                    continue
-            except OSError:  # a file system without locks
-                pass
-            break
-        yield
-    finally:
-        os.close(handle)
+                write_record(folder, FolderRecord(FORMAT, kept, stems, makers))
 
 
 def _made(path: Path, name: str, source: tuple[int, int] | None, key: str) -> Made | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from dataclasses import replace
@@ -12,24 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from rtsep.errors import FileError
 from rtsep.model import store
-from rtsep.separation import stem_record
+from rtsep.separation import folder_record
+from rtsep.separation.folder_record import NAME, names, read_record, this_process
 from rtsep.separation.job import Job
 from rtsep.separation.options import Refinement, SeparationOptions
 from rtsep.separation.output import Output
 from rtsep.separation.span import Span
-from rtsep.separation.stem_record import (
-    CHANGED_SONG,
-    CHANGED_STEMS,
-    DONE,
-    MISSING,
-    NAME,
-    UNKNOWN,
-    StemRecord,
-    names,
-    read_record,
-    settings_of,
-)
+from rtsep.separation.stem_record import CHANGED_SONG, CHANGED_STEMS, DONE, MISSING, UNKNOWN, StemRecord, settings_of
 
 SETTINGS = {"model": "one", "codec": "wav", "bitrate": "0"}
 
@@ -180,7 +174,7 @@ def test_what_is_damaged_or_foreign_counts_as_none(job: Job, content: bytes) -> 
 def test_what_is_no_file_or_too_large(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     make(job)
     path = job.paths[0].parent / NAME
-    monkeypatch.setattr(stem_record, "LARGEST", path.stat().st_size - 1)
+    monkeypatch.setattr(folder_record, "LARGEST", path.stat().st_size - 1)
     assert state(job) == UNKNOWN
     path.unlink()
     os.mkfifo(path)  # nobody writes into it
@@ -200,7 +194,7 @@ def test_a_record_that_cannot_be_written_costs_nothing_else(job: Job, monkeypatc
     def full(path: Path, content: str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(stem_record, "write_whole", full)
+    monkeypatch.setattr(folder_record, "write_whole", full)
     make(job)
     assert state(job) == UNKNOWN and all(path.read_bytes() == b"stem" for path in job.paths)
 
@@ -243,13 +237,48 @@ def test_runs_side_by_side_lose_nothing_of_each_other(tmp_path: Path) -> None:
 
 
 def test_a_run_that_hangs_is_not_waited_for(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stem_record, "WAIT_S", 0.1)
+    monkeypatch.setattr(folder_record, "WAIT_S", 0.1)
     job.paths[0].parent.mkdir(parents=True)
-    with stem_record._alone(job.paths[0].parent):
+    with folder_record.alone(job.paths[0].parent):
         started = time.monotonic()
         make(job)
         assert 0.1 < time.monotonic() - started < 30.0
     assert state(job) == DONE
+
+
+def test_a_song_that_another_run_is_at(tmp_path: Path, job: Job) -> None:
+    """Two that write one file would spoil it; whoever comes second says so, and after a kill nobody waits."""
+    program = """
+        import sys, time
+        from pathlib import Path
+        from rtsep.separation.job import Job
+        from rtsep.separation.stem_record import StemRecord
+
+        folder = Path(sys.argv[1])
+        with StemRecord({}).making(Job(folder / "song.wav", (folder / "out" / "song" / "a.wav",))):
+            print("at it", flush=True)
+            time.sleep(60.0)
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout and other.stdout.readline() == "at it\n"
+        with pytest.raises(FileError, match=f"another run, process {other.pid}, is making it; let it end"):
+            make(job)
+        make(Job(job.source, job.paths[1:]))
+        assert list(read_record(job.paths[0].parent).making) == ["a.wav"]
+        other.kill()
+    make(job)
+    assert state(job) == DONE and not read_record(job.paths[0].parent).making
+
+
+def test_a_process_of_the_same_number_is_another_one(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, _, started = this_process().split(" ")
+    parent = os.getppid()
+    for maker in (f"{host} {parent} {int(started) + 1}", f"elsewhere {parent} 1", "nonsense", f"{host} -1 0", ""):
+        assert not folder_record.other_run({"a.wav": maker}, "a.wav")
+    assert folder_record.other_run({"a.wav": folder_record._process(parent)}, "a.wav") == parent
+    assert not folder_record.other_run({"a.wav": this_process()}, "a.wav"), "it does not wait for itself"
 
 
 # What decides ----------------------------------------------------------------------------------
