@@ -16,8 +16,9 @@ from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import RtsepError
 from rtsep.model.store import find
 from rtsep.separation.files import separate_file
-from rtsep.separation.jobs import Job, Output
+from rtsep.separation.job import Job
 from rtsep.separation.options import SeparationOptions
+from rtsep.separation.output import Output
 
 MOST_WORDS = 400  # characters of an error's one line
 

@@ -114,3 +114,77 @@ def training(figures: Figures) -> list[str]:
     found = f"{100 * worst:.1f} % idle at most"
     lines += [judged("examples are made faster than they are learnt from: idle under 5 %", found, worst < 0.05)]
     return lines
+
+
+def batch(figures: Figures) -> list[str]:
+    """A folder of good, bad and odd files, disturbed and resumed."""
+    rows = [("undisturbed", [figures["undisturbed"]]), *figures["disturbed"].items()]
+    lines = [
+        f"`rtsep separate` on a folder of {figures['files']} files: {figures['good']} good ones in eleven formats and "
+        f"four rates, with names that are no text, long, or the same as others', and {figures['bad']} bad ones (empty, "
+        f"text, noise, cut in half, without the right to read them), beside what computers leave there; engine "
+        f"{figures['engine']}, {figures['seconds']:.0f} s. A round is stopped three times at random moments, or its "
+        f"disk is full three times and made larger, each time resumed by `--resume`, at last to the end. What has a "
+        f"stem's name after each stop, and all at the end, is compared with the undisturbed run by SHA-256.",
+        "",
+    ]
+    keys = ("half_stems", "differing_stems", "missing_stems", "other_stems", "parts_left", "bad_not_named_once")
+    heads = ("rounds", "stems after each stop", *(key.replace("_", " ") for key in keys), "status is not 1")
+    cells = []
+    for name, found in rows:
+        after = "; ".join(", ".join(map(str, one["whole"])) for one in found if "whole" in one)
+        counts = [sum(one.get(key, 0) for one in found) for key in (*keys, "wrong_status")]
+        cells.append((name, len(found), after, *counts))
+    lines += table(("", *heads), cells)
+    faults = sum(sum(row[3:]) for row in cells)
+    good = faults == 0 and figures["stems"] == 2 * figures["good"]
+    found_words = f"{figures['stems']} stems of {figures['good']} songs, {faults} faults"
+    lines += [judged("every good file done, each bad one named once, the same stems to the bit", found_words, good), ""]
+    return lines
+
+
+def recordings(figures: Figures) -> list[str]:
+    """Long recordings, and such that were killed."""
+    long, kills = figures["long"], figures["kills"]
+    lines = [
+        "A file of numbered frames is played on the null clock and its stems, halves of it, are recorded as "
+        "`rtsep live --record` does; every frame of a recording says whether it is the right one.",
+        "",
+    ]
+    if "skipped" in long:
+        lines += [f"The long recording was left out: {long['skipped']}.", ""]
+    else:
+        sizes = " and ".join(f"{one['bytes'] / 1e9:.3g} GB ({one['format']})" for one in long["stems"])
+        lines += [
+            f"{long['hours']:.3g} hours at 48 kHz, as fast as it goes: {len(long['stems'])} stems of {sizes} in "
+            f"{long['took_s']:.0f} s, {long['times_real_time']:.0f} times real time.",
+            "",
+            judged(
+                "it reads back whole, to the bit",
+                f"{sum(one['frames'] == long['frames'] for one in long['stems'])} of {len(long['stems'])} stems with "
+                f"all {long['frames']} frames, in order and with the checksum of what was handed to the disk",
+                long["whole"],
+            ),
+            "",
+        ]
+    rf64 = sum(one["format"] == "RF64" for one in kills)
+    programs = ", ".join(kills[0]["stems"][0]["seen_by"])
+    lost = sorted(one["lost_s"] for one in kills)
+    lines += [
+        f"{len(kills)} recordings in real time were ended by SIGKILL {min(one['after_s'] for one in kills):.2f} to "
+        f"{max(one['after_s'] for one in kills):.2f} s after their first sound, {rf64} of them as an RF64.",
+        "",
+        judged(
+            f"each opens everywhere ({programs}), with one length",
+            f"{sum(one['opens'] for one in kills)} of {len(kills)}",
+            all(one["opens"] for one in kills),
+        ),
+        "",
+        judged(
+            "all but the last second of what was played is there",
+            f"{sum(one['in_order'] for one in kills)} of {len(kills)} have the right frames from the first on; "
+            f"{lost[len(lost) // 2]:.2f} s are missing at the median, {lost[-1]:.2f} s at most",
+            lost[-1] <= 1.0 and all(one["in_order"] for one in kills),
+        ),
+    ]
+    return lines

@@ -1,120 +1,32 @@
-"""Stems to files: plain wav while they play, any codec for whole files."""
+"""Stems to files: wav that can be heard while it grows, and any codec for whole files."""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
-import subprocess
+import math
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.audio import wav
+from rtsep.audio.codecs import CODECS, check_codec
+from rtsep.audio.encoders import Encoder, WavEncoder, failed, open_encoder, reason
+from rtsep.audio.folders import drop_folder, make_folder
 from rtsep.audio.readers import Subtype
-from rtsep.audio.wav import WavFile
+from rtsep.core.system import processors
 from rtsep.errors import FileError
 
 Float32 = NDArray[np.float32]
 
 KINDS: dict[Subtype, int] = {"PCM_16": wav.PCM, "FLOAT": wav.FLOAT}
-# what ffmpeg is told for each codec that is not plain wav: the encoder and the container
-ENCODERS = {
-    "mp3": ("libmp3lame", "mp3"),
-    "ogg": ("libvorbis", "ogg"),
-    "m4a": ("aac", "ipod"),
-    "wma": ("wmav2", "asf"),
-    "flac": ("flac", "flac"),
-}
-CODECS = ("wav", *ENCODERS)
-
-
-class Target(Protocol):
-    """One file that is being written."""
-
-    path: Path
-
-    def write(self, block: Float32) -> None:
-        """Append a block.
-
-        Args:
-            block: (channels, frames).
-
-        Raises:
-            FileError: when the disk is full or fails.
-        """
-
-    def close(self) -> None:
-        """Finish the file.
-
-        Raises:
-            FileError: if it is not whole.
-        """
-
-
-class _Wav:
-    """Wav of 32-bit floats, or of 16 bits; RF64 where `frames` are too many for a plain one."""
-
-    def __init__(self, path: Path, sample_rate: int, channels: int, frames: int, subtype: Subtype = "FLOAT") -> None:
-        self.path = path
-        try:
-            self._file = WavFile(path, sample_rate, channels, frames, KINDS[subtype])
-        except OSError as error:
-            raise FileError(f"{path.parent}: stems cannot be written there ({_reason(error)})") from error
-
-    def write(self, block: Float32) -> None:
-        try:
-            self._file.write(block)
-        except OSError as error:
-            raise _failed(self.path, _reason(error)) from error
-
-    def close(self) -> None:
-        try:
-            self._file.close()
-        except OSError as error:
-            raise _failed(self.path, _reason(error)) from error
-
-
-class _Ffmpeg:
-    """Any codec of `ENCODERS`, by ffmpeg."""
-
-    def __init__(self, path: Path, codec: str, sample_rate: int, channels: int, bitrate: str) -> None:
-        self.path = path
-        if not shutil.which("ffmpeg"):
-            raise FileError(f"codec {codec!r} needs ffmpeg, which is not installed; install it, or use wav")
-        encoder, container = ENCODERS[codec]
-        source = ["-f", "f32le", "-ar", str(sample_rate), "-ac", str(channels), "-i", "-"]
-        result = ["-c:a", encoder, "-b:a", bitrate, "-f", container, f"file:{path}"]
-        self._process = subprocess.Popen(
-            ["ffmpeg", "-v", "error", "-nostats", "-y", *source, *result],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-
-    def write(self, block: Float32) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(np.ascontiguousarray(block.T, np.float32).tobytes())
-        except OSError as error:
-            raise _failed(self.path, self._end() or _reason(error)) from error
-
-    def close(self) -> None:
-        if words := self._end():
-            raise _failed(self.path, words)
-
-    def _end(self) -> str:
-        """Let ffmpeg finish; what it complained of."""
-        if self._process.stderr is None or self._process.stderr.closed:
-            return ""
-        try:
-            _, complaint = self._process.communicate()
-        except OSError:  # it ended before it had read all
-            complaint = self._process.stderr.read()
-        words = " ".join(complaint.decode(errors="replace").split())[:300]
-        return words or (f"ffmpeg ended with {self._process.returncode}" if self._process.returncode else "")
+BLOCK = 1 << 16  # frames that are encoded at once
 
 
 class StemWriter:
@@ -125,20 +37,19 @@ class StemWriter:
         stems: their names.
         sample_rate: in Hz.
         channels: of every stem.
-        frames: how many there will be at most, where that is known.
 
     Raises:
         FileError: where the files cannot be written.
     """
 
-    def __init__(self, folder: Path, stems: tuple[str, ...], sample_rate: int, channels: int, frames: int = 0) -> None:
+    def __init__(self, folder: Path, stems: tuple[str, ...], sample_rate: int, channels: int) -> None:
         self.folder = folder
         self.paths = tuple(folder / f"{stem}.wav" for stem in stems)
         _make(folder)
-        self._targets: list[_Wav] = []
+        self._encoders: list[WavEncoder] = []
         try:
             for path in self.paths:
-                self._targets.append(_Wav(path, sample_rate, channels, frames))
+                self._encoders.append(_wav(path, sample_rate, channels))
         except FileError:
             self.close()
             raise
@@ -153,37 +64,42 @@ class StemWriter:
             FileError: when the disk is full or fails; what was written before is kept.
         """
         try:
-            for target, stem in zip(self._targets, stems, strict=True):
-                target.write(stem)
+            for encoder, stem in zip(self._encoders, stems, strict=True):
+                encoder.write(stem)
         except FileError as error:
             raise FileError(f"{error}; what was written before is kept") from error
 
     def close(self) -> None:
-        """Finish the files.
+        """Finish the files; where nothing was written at all none of them stay.
 
         Raises:
             FileError: if one is not whole.
         """
-        for target in self._targets:
-            target.close()
+        for encoder in self._encoders:
+            encoder.close()
+        if not any(encoder.frames for encoder in self._encoders):
+            _drop(encoder.path for encoder in self._encoders)
+            drop_folder(self.folder)
 
 
 class StemFiles:
     """Writes every stem to its own path; a file has its name only once all of them are whole.
 
-    `with StemFiles(...) as files:`; where the block is left by an error nothing stays behind.
+    `with StemFiles(...) as files:`; where the block is left by an error nothing stays behind. A codec that holds
+    nothing above full scale gets its sound at the end, when the loudest sample of all stems is known: one gain makes
+    them fit, and they still sum to the mix, so much lower. Until then the sound waits on the same disk, without a name.
 
     Args:
         paths: of the stems, in their order.
         sample_rate: in Hz.
         channels: of every stem.
-        frames: how many there will be at most.
-        codec: one of `CODECS`; all but wav need ffmpeg.
-        bitrate: bits per second as ffmpeg reads them, as `128k`; not for wav.
-        subtype: of a wav.
+        codec: one of `CODECS`.
+        bitrate: see `parse_bitrate`; None: the usual one.
+        subtype: of a wav; 16 bits only for sound that has no more.
+        on_block: called by any thread for each block that is encoded at the end; what it raises ends the work.
 
     Raises:
-        FileError: where the files cannot be written, and where ffmpeg is needed and missing.
+        FileError: for what the codec cannot have, and where the files cannot be written.
     """
 
     def __init__(
@@ -191,24 +107,33 @@ class StemFiles:
         paths: tuple[Path, ...],
         sample_rate: int,
         channels: int,
-        frames: int,
         codec: str = "wav",
-        bitrate: str = "128k",
+        bitrate: str | None = None,
         subtype: Subtype = "FLOAT",
+        on_block: Callable[[], None] = lambda: None,
     ) -> None:
+        check_codec(codec, bitrate, sample_rate, channels)
         self.paths = paths
-        self._targets: list[Target] = []
+        self.remarks: list[str] = []  # what is to be said of the stems once they are whole
+        self._on_block = on_block
+        self._channels = channels
+        self._clips = not CODECS[codec].holds_all or subtype != "FLOAT"
+        self._peaks = [0.0] * len(paths)
+        self._encoders: list[Encoder] = []
+        self._spools: list[IO[bytes]] = []
         try:
             for path in paths:
                 _make(path.parent)
+                _clear(path)
                 if path.is_dir():
                     raise FileError(f"{path}: a stem cannot be written there (it is a folder)")
-                part = part_of(path)
-                self._targets.append(
-                    _Wav(part, sample_rate, channels, frames, subtype)
+                self._encoders.append(
+                    _wav(part_of(path), sample_rate, channels, KINDS[subtype])
                     if codec == "wav"
-                    else _Ffmpeg(part, codec, sample_rate, channels, bitrate)
+                    else open_encoder(part_of(path), codec, sample_rate, channels, bitrate)
                 )
+                if codec != "wav":
+                    self._spools.append(_spool(path))
         except BaseException:
             self._abandon()
             raise
@@ -222,8 +147,20 @@ class StemFiles:
         Raises:
             FileError: when the disk is full or fails.
         """
-        for target, stem in zip(self._targets, stems, strict=True):
-            target.write(stem)
+        for i, (path, stem) in enumerate(zip(self.paths, stems, strict=True)):
+            if self._clips and stem.size:
+                self._peaks[i] = max(self._peaks[i], float(stem.max()), -float(stem.min()))
+            if not self._spools:
+                if self._peaks[i] > 1.0:
+                    raise FileError(f"{path}: the sound is louder than 16 bits hold")
+                self._encoders[i].write(stem)
+                continue
+            try:
+                left = memoryview(np.ascontiguousarray(stem.T, np.float32).tobytes())
+                while left:
+                    left = left[self._spools[i].write(left) :]
+            except OSError as error:
+                raise failed(path, error) from error
 
     def __enter__(self) -> StemFiles:
         return self
@@ -234,21 +171,49 @@ class StemFiles:
         """Give the files their names, or leave none of them."""
         try:
             if kind is None:
-                for target in self._targets:
-                    target.close()
-                for target, path in zip(self._targets, self.paths, strict=True):
-                    target.path.replace(path)
-        except OSError as failed:
-            raise FileError(f"{self.paths[0].parent}: stems cannot be kept there ({_reason(failed)})") from failed
+                if self._spools:
+                    self._encode()
+                for encoder in self._encoders:
+                    encoder.close()
+                for encoder, path in zip(self._encoders, self.paths, strict=True):
+                    encoder.path.replace(path)
+        except OSError as gone:
+            raise FileError(f"{self.paths[0].parent}: stems cannot be kept there ({reason(gone)})") from gone
         finally:
             self._abandon()
 
+    def _encode(self) -> None:
+        """Give the encoders all that waits, each on a thread."""
+        gain = np.float32(1.0)
+        if (peak := max(self._peaks)) > 1.0:
+            gain = np.float32(1.0 / peak)
+            self.remarks.append(_remark(self.paths, self._peaks))
+        stopped = threading.Event()
+        with ThreadPoolExecutor(max(1, min(len(self.paths), processors())), "rtsep-encoder") as pool:
+            try:
+                pairs = zip(self._encoders, self._spools, strict=True)
+                for job in [pool.submit(self._encode_stem, *pair, gain, stopped) for pair in pairs]:
+                    job.result()
+            finally:
+                stopped.set()
+
+    def _encode_stem(self, encoder: Encoder, spool: IO[bytes], gain: np.float32, stopped: threading.Event) -> None:
+        spool.seek(0)
+        while not stopped.is_set() and (data := spool.read(BLOCK * self._channels * 4)):
+            self._on_block()
+            encoder.write(gain * np.frombuffer(data, np.float32).reshape(-1, self._channels).T)
+        if not stopped.is_set():
+            encoder.close()
+
     def _abandon(self) -> None:
-        for target in self._targets:
+        for spool in self._spools:
+            spool.close()
+        for encoder in self._encoders:
             with contextlib.suppress(FileError):  # it is thrown away
-                target.close()
-            with contextlib.suppress(OSError):  # what went wrong first is what matters
-                target.path.unlink()
+                encoder.close()
+        _drop(encoder.path for encoder in self._encoders)
+        for path in self.paths:
+            drop_folder(path.parent)
 
 
 def part_of(path: Path) -> Path:
@@ -273,18 +238,41 @@ def keep_source(source: Path, paths: tuple[Path, ...]) -> None:
 
 def _make(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
-        raise FileError(f"{folder}: stems cannot be written there ({_reason(error)})") from error
+        raise FileError(f"{folder}: stems cannot be written there ({reason(error)})") from error
 
 
-def _failed(path: Path, reason: str) -> FileError:
-    if shutil.disk_usage(path.parent).free < 1 << 20:
-        return FileError(f"{path}: the disk is full")
-    return FileError(f"{path} cannot be written: {reason}")
+def _drop(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):  # what went wrong first is what matters
+            path.unlink()
 
 
-def _reason(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).splitlines()[0] if str(error) else "the write failed"
+def _clear(path: Path) -> None:
+    """Take away what a killed run left of this stem, in whichever codec."""
+    _drop(part_of(path.with_suffix(f".{codec.ending}")) for codec in CODECS.values())
+
+
+def _wav(path: Path, sample_rate: int, channels: int, kind: int = wav.FLOAT) -> WavEncoder:
+    try:
+        return WavEncoder(path, sample_rate, channels, kind)
+    except OSError as error:
+        raise FileError(f"{path.parent}: stems cannot be written there ({reason(error)})") from error
+
+
+def _spool(path: Path) -> IO[bytes]:
+    """A file without a name beside that of a stem: nothing is left of it whatever happens."""
+    try:
+        return tempfile.TemporaryFile(buffering=0, dir=path.parent)
+    except OSError as error:
+        raise failed(path, error) from error
+
+
+def _remark(paths: tuple[Path, ...], peaks: list[float]) -> str:
+    """What is said of stems that were made lower."""
+    peak = max(peaks)
+    louder = 20.0 * math.log10(peak)
+    level = f"{louder:.1f} dB" if louder >= 0.1 else f"{louder:.1g} dB"
+    name = paths[peaks.index(peak)].name
+    return f"all stems are {level} lower, since {name} would clip at +{level}"

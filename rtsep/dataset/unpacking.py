@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
@@ -19,6 +20,7 @@ from rtsep.errors import FileError
 
 QUICK = frozenset((".wav", ".aif", ".aiff", ".au", ".caf", ".rf64", ".w64"))  # read as fast as a wav
 BLOCK_S = 60.0  # decoded at once
+ABANDONED_S = 3600.0  # a part that nobody has written to for so long is of a run that was killed
 NAMED = 40  # characters of the file's own name in that of its wav
 
 OnProgress = Callable[[int, int], None]  # files done, files in all
@@ -93,6 +95,9 @@ def _look(folder: Path) -> tuple[set[str], int]:
     """What lies in the folder, which is made where there is none, and how many bytes have room."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for part in folder.glob("*.part"):
+            if part.stat().st_mtime < time.time() - ABANDONED_S:
+                part.unlink()
         return {path.name for path in folder.iterdir()}, shutil.disk_usage(folder).free
     except OSError as error:
         raise FileError(f"{folder}: songs cannot be unpacked there ({error.strerror}); name another folder") from error
@@ -107,7 +112,7 @@ def _unpack(source: StemSource, place: Path, subtype: Subtype) -> None:
     head = read_header(source)
     block = round(BLOCK_S * head.sample_rate)
     own = place.with_name(f"{place.stem}.{os.getpid()}.wav")  # another run may unpack the same file now
-    with StemFiles((own,), head.sample_rate, head.channels, head.frames, subtype=subtype) as files:
+    with StemFiles((own,), head.sample_rate, head.channels, subtype=subtype) as files:
         for start in range(0, head.frames, block):
             files.write(read_source(source, start, min(block, head.frames - start), head.sample_rate)[None])
     own.replace(place)

@@ -43,8 +43,9 @@ from rtsep.model.store import find
 from rtsep.separation.batches import STATEFUL_FRAMES
 from rtsep.separation.engine_pool import open_pool
 from rtsep.separation.files import separate_file
-from rtsep.separation.jobs import Output, plan_jobs
+from rtsep.separation.jobs import plan_job
 from rtsep.separation.options import EXACT, SeparationOptions
+from rtsep.separation.output import Output
 from rtsep.separation.segments import call_rows
 
 HOLD_S, HOLD_EVERY_S = 0.030, 0.200  # of the GIL
@@ -198,7 +199,7 @@ def throughput(model: str, preset: str, seconds: float, engine: str, threads: in
         path = Path(folder) / "music.wav"
         _lengthen(SONG, path, seconds)
         output = Output(Path(folder) / "stems")
-        (job,) = plan_jobs([path], method.stems(engines[0].spec), output)
+        job = plan_job(path, method.stems(engines[0].spec), output)
         network = Network(engines, method, seconds, soundfile.info(path).samplerate)
         speeds, alone = [], []
         for _ in range(RUNS + 1):  # in turns, so that both see the same machine

@@ -5,23 +5,36 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from rtsep.audio.readers import AudioReader, open_audio
+from rtsep.audio.readers import AudioReader
 from rtsep.audio.writers import StemFiles, keep_source
 from rtsep.core.system import processors
 from rtsep.engine.base import Engine
-from rtsep.errors import FileError, RtsepError
+from rtsep.errors import FileError, RtsepError, one_line
 from rtsep.separation.ahead import Float32, ahead
-from rtsep.separation.jobs import EVERYTHING, Job, Output, Span, pick_stems
+from rtsep.separation.job import Job
 from rtsep.separation.options import SeparationOptions
+from rtsep.separation.output import Output, pick_stems
 from rtsep.separation.separate import separate
+from rtsep.separation.span import EVERYTHING, Span
+from rtsep.separation.stem_record import StemRecord
 
 AT_ONCE = 4  # files that a card separates: each holds some hundred megabytes
 
 Progress = Callable[[Path, int, int], None]  # the source, its frames done, its frames in all
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job that is over."""
+
+    job: Job
+    error: RtsepError | None  # what went wrong
+    remarks: tuple[str, ...] = ()  # what is to be known of stems that are there
 
 
 def separate_file(
@@ -31,7 +44,8 @@ def separate_file(
     output: Output,
     span: Span = EVERYTHING,
     progress: Progress = lambda source, done, total: None,
-) -> None:
+    record: StemRecord | None = None,
+) -> tuple[str, ...]:
     """Write the stems of one file.
 
     Args:
@@ -41,6 +55,10 @@ def separate_file(
         output: which stems are kept, and as what.
         span: the part of the file.
         progress: called with the source, its frames done and its frames in all.
+        record: where it is kept what stems were made of, and how.
+
+    Returns:
+        What is to be known of the stems: where the file was not as it should be, or they are not as they came.
 
     Raises:
         FileError, RouteError, SpecError: for what cannot be; then nothing is left of the stems.
@@ -48,22 +66,30 @@ def separate_file(
     model = engines[0].spec
     method.check(model)
     chosen = pick_stems(method.stems(model), output.stems)
-    reader = open_audio(job.source)
+    reader = span.open(job.source)
     try:
         keep_source(job.source, job.paths)
         part = span.of(reader)
         rate = method.sample_rate(model, part.sample_rate)
         total = round(part.frames * rate / part.sample_rate)
+
+        def told() -> None:  # it may end the work
+            progress(job.source, total, total)
+
         with (
+            record.making(job) if record else nullcontext(),
             # closed in any case: an engine may still think of this file when the next one wants it
             closing(_blocks(engines, part, method)) as blocks,
-            StemFiles(job.paths, rate, model.channels, total, output.codec, output.bitrate) as files,
+            StemFiles(job.paths, rate, model.channels, output.codec, output.bitrate, on_block=told) as files,
         ):
             done, every = 0, chosen == list(range(len(method.stems(model))))
             for block in blocks:
                 files.write(block if every else block[chosen])
                 done += block.shape[2]
                 progress(job.source, done, max(done, total))
+            if not done:
+                raise FileError(f"{job.source} holds no sound")
+        return (*getattr(reader, "remarks", ()), *files.remarks)
     finally:
         reader.close()
 
@@ -75,7 +101,8 @@ def separate_files(
     output: Output,
     span: Span = EVERYTHING,
     progress: Progress = lambda source, done, total: None,
-) -> Generator[tuple[Job, RtsepError | None], None, None]:
+    record: StemRecord | None = None,
+) -> Generator[Ended, None, None]:
     """Separate many files.
 
     Where there are as many files as engines each file has one engine, else one file has them all. Engines that serve
@@ -89,6 +116,7 @@ def separate_files(
         output: which stems are kept, and as what.
         span: the part of every file.
         progress: called with a source, its frames done and its frames in all, by any thread.
+        record: see `separate_file`.
 
     Yields:
         Each file as it ends, with what went wrong.
@@ -104,24 +132,25 @@ def separate_files(
             raise FileError(f"{source}: stopped")
         progress(source, done, total)
 
-    def work(job: Job) -> RtsepError | None:
+    def work(job: Job) -> Ended:
         engines = free.get()
         try:
             told(job.source, 0, 1)
-            separate_file(job, engines, method, output, span, told)
+            return Ended(job, None, separate_file(job, engines, method, output, span, told, record))
         except RtsepError as error:
-            return error
+            return Ended(job, error)
+        except Exception as error:  # whatever a library makes of one file is no reason to give up the others
+            return Ended(job, FileError(f"{job.source}: {one_line(error) or type(error).__name__}"))
         finally:
             free.put(engines)
-        return None
 
     with ThreadPoolExecutor(len(teams), "rtsep-file") as pool:
-        running: dict[Future[RtsepError | None], Job] = {pool.submit(work, job): job for job in jobs}
+        running: set[Future[Ended]] = {pool.submit(work, job) for job in jobs}
         try:
             while running:
-                ended, _ = wait(running, return_when=FIRST_COMPLETED)
+                ended, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in ended:
-                    yield running.pop(future), future.result()
+                    yield future.result()
         finally:
             stopped.set()
 

@@ -1,165 +1,143 @@
-"""What is to be done: which files, which part of them, and what becomes of their stems."""
+"""What is to be done: for each song the files of its stems, no two songs in one file, and none over what is read."""
 
 from __future__ import annotations
 
-import math
-import re
+import os
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtsep.audio.readers import AudioReader
-from rtsep.audio.sources import Section
-from rtsep.audio.writers import CODECS
-from rtsep.errors import FileError, RouteError, SpecError
-from rtsep.separation.file_names import TEMPLATE, stem_paths
+from rtsep.errors import FileError
+from rtsep.separation.file_names import plain_name, stem_paths, template_fields
+from rtsep.separation.inputs import Source
+from rtsep.separation.job import Job
+from rtsep.separation.output import Output, pick_stems
 
-ENDINGS = (
-    *("aac", "ac3", "aif", "aiff", "ape", "au", "caf", "flac", "m4a", "mka", "mp2", "mp3", "mp4"),
-    *("mpc", "ogg", "opus", "wav", "webm", "wma", "wv"),
-)
-
-BITRATE = re.compile(r"[1-9][0-9]{0,8}(\.[0-9]+)?[kM]?")
+ROUNDS = 40  # ways to name a song that are tried
 
 
 @dataclass(frozen=True)
-class Output:
-    """Where the stems of every file go, and as what.
+class Plan:
+    """All jobs, and what cannot be one."""
 
-    Raises:
-        FileError: for an unknown codec, or a bitrate that is none.
-    """
-
-    folder: Path
-    codec: str = "wav"
-    bitrate: str = "128k"
-    template: str = TEMPLATE
-    stems: tuple[str, ...] = ()  # only these; all if empty
-
-    def __post_init__(self) -> None:
-        if self.codec not in CODECS:
-            raise FileError(f"unknown codec {self.codec!r}; allowed are {', '.join(CODECS)}")
-        if not BITRATE.fullmatch(self.bitrate):
-            raise FileError(f"bitrate {self.bitrate!r} is not bits per second; write it as 128k")
+    jobs: tuple[Job, ...]
+    failed: tuple[FileError, ...]  # each with the song's name
+    remarks: tuple[str, ...]  # in one line each
 
 
-@dataclass(frozen=True)
-class Span:
-    """The part of every file that is separated; to the end where no duration is given.
-
-    Raises:
-        SpecError: for times that are out of range.
-    """
-
-    offset_s: float = 0.0
-    duration_s: float | None = None
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.offset_s < math.inf:
-            raise SpecError(f"offset {self.offset_s:g} s is out of range; it must be 0 or more")
-        if self.duration_s is not None and not 0.0 < self.duration_s < math.inf:
-            raise SpecError(f"duration {self.duration_s:g} s is out of range; it must be above 0")
-
-    def of(self, reader: AudioReader) -> AudioReader:
-        """Give the part of one file.
-
-        Raises:
-            FileError: where the file ends before it.
-        """
-        if not self.offset_s and self.duration_s is None:
-            return reader
-        start = round(self.offset_s * reader.sample_rate)
-        if start >= reader.frames:
-            length = reader.frames / reader.sample_rate
-            raise FileError(f"{reader.path}: offset {self.offset_s:g} s is not inside its {length:.1f} s")
-        frames = reader.frames if self.duration_s is None else round(self.duration_s * reader.sample_rate)
-        return Section(reader, start, frames)
-
-
-EVERYTHING = Span()
-
-
-@dataclass(frozen=True)
-class Job:
-    """One file and the files of its stems."""
-
-    source: Path
-    paths: tuple[Path, ...]
-
-    @property
-    def done(self) -> bool:
-        """Whether all of its stems are there; a file has its name only once it is whole."""
-        return all(path.is_file() for path in self.paths)
-
-
-def find_sources(inputs: Sequence[Path], output: Path) -> list[Path]:
-    """List every file that is named, and the sound files in every folder that is, by name, at any depth.
+def plan_job(source: Path, stems: tuple[str, ...], output: Output) -> Job:
+    """Make the job of one file.
 
     Args:
-        inputs: files and folders.
-        output: where the stems go; where it lies inside a folder, what is in there are stems and no sources.
-
-    Raises:
-        FileError: for a folder that cannot be read, or holds no sound files.
-    """
-    found: list[Path] = []
-    stems = output.resolve()
-    for path in inputs:
-        try:
-            if not path.is_dir():
-                found.append(path)
-                continue
-            nested = path.resolve() in stems.parents
-            inside = sorted(one for one in path.rglob("*") if one.suffix[1:].lower() in ENDINGS and one.is_file())
-        except OSError as error:
-            raise FileError(f"{path} cannot be read: {error.strerror}") from error
-        inside = [one for one in inside if not (nested and one.resolve().is_relative_to(stems))]
-        if not inside:
-            raise FileError(f"{path} holds no sound files; known endings are {', '.join(ENDINGS)}")
-        found += inside
-    return found
-
-
-def plan_jobs(sources: Sequence[Path], stems: tuple[str, ...], output: Output) -> list[Job]:
-    """Make a job for every source.
-
-    Args:
-        sources: files.
+        source: the file.
         stems: that the model gives.
         output: which stems are kept, and as what.
 
     Raises:
-        FileError: where two jobs would write one file, or one what another reads.
+        FileError: for a filename format that cannot be.
         RouteError: for an unknown stem.
     """
-    chosen = tuple(stems[i] for i in pick_stems(stems, output.stems))
-    jobs = [Job(source, stem_paths(source, output.folder, chosen, output.codec, output.template)) for source in sources]
-    read = {source.resolve() for source in sources}
-    seen: dict[Path, Path] = {}
-    for job in jobs:
-        for path in job.paths:
-            if path.resolve() in read:
-                raise FileError(f"{path} is to be separated, and a stem of {job.source} would be written over it")
-            if path in seen:
-                raise FileError(
-                    f"{seen[path]} and {job.source} would both be written to {path}; separate them into different "
-                    f"folders, or put {{foldername}} into the filename format"
-                )
-            seen[path] = job.source
-    return jobs
+    chosen = _chosen(stems, output)
+    return Job(source, stem_paths(source, output.folder, chosen, output.codec, output.template))
 
 
-def pick_stems(known: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
-    """Give the places of the wanted stems, or of all.
+def plan_jobs(sources: Sequence[Source], stems: tuple[str, ...], output: Output) -> Plan:
+    """Make a job for every source.
+
+    Songs that would have the same files, or one that would be written over what is read, get longer names: with the
+    folder below what holds all that was named, with the ending, with both, or with a number. The same songs get the
+    same names each time.
 
     Args:
-        known: the stems there are.
-        wanted: those that are kept; all if empty.
+        sources: songs, each once.
+        stems: that the model gives.
+        output: which stems are kept, and as what.
 
     Raises:
-        RouteError: for an unknown one.
+        FileError: for a filename format that no song can have.
+        RouteError: for an unknown stem.
     """
-    for stem in wanted:
-        if stem not in known:
-            raise RouteError(f"there is no stem {stem!r}; choose from {', '.join(known)}")
-    return [i for i, stem in enumerate(known) if not wanted or stem in wanted]
+    chosen = _chosen(stems, output)
+    stem_paths(Path("folder", "song.wav"), output.folder, chosen, output.codec, output.template)
+    read = {_key(source.path) for source in sources}
+    names = _Names(sources)
+    paths: dict[Source, tuple[Path, ...]] = {}
+    usual: dict[Source, tuple[Path, ...]] = {}
+    failed: dict[Source, FileError] = {}
+    unnamed, ways = list(sources), dict.fromkeys(sources, 0)
+    for _ in range(ROUNDS):
+        for source in unnamed:
+            try:
+                paths[source] = _paths(source, chosen, output, names.of(source, ways[source]))
+            except FileError as error:
+                failed[source] = error
+                paths.pop(source, None)
+        usual = usual or dict(paths)
+        keys = {source: [_key(path) for path in found] for source, found in paths.items()}
+        taken = Counter(key for found in keys.values() for key in found)
+        unnamed = [source for source, found in keys.items() if any(taken[key] > 1 or key in read for key in found)]
+        if not unnamed:
+            break
+        for source in unnamed:
+            ways[source] += 1
+    for source in unnamed:
+        failed[source] = FileError(f"{source.path}: other songs have every name that it could have")
+        del paths[source]
+    jobs = tuple(Job(source.path, paths[source]) for source in sources if source in paths)
+    renamed = [paths[source] for source in sources if source in paths and paths[source] != usual[source]]
+    refused = tuple(_named(source, failed[source]) for source in sources if source in failed)
+    return Plan(jobs, refused, _remarks(renamed))
+
+
+class _Names:
+    """What stands for a song's name in the names of its stems, way after way."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        alike: Counter[str] = Counter()
+        self._number: dict[Source, int] = {}  # among songs of one name
+        for source in sources:
+            plain = _folded(plain_name(source.path))
+            alike[plain] += 1
+            self._number[source] = alike[plain]
+
+    def of(self, source: Source, way: int) -> str:
+        """Give a name; nothing for the usual one."""
+        path = source.path
+        ways = ("", str(source.below / plain_name(path)), path.name, str(source.below / path.name))
+        return ways[way] if way < len(ways) else f"{path.name} {self._number[source] + way - len(ways)}"
+
+
+def _chosen(stems: tuple[str, ...], output: Output) -> tuple[str, ...]:
+    return tuple(stems[i] for i in pick_stems(stems, output.stems))
+
+
+def _paths(source: Source, stems: tuple[str, ...], output: Output, name: str) -> tuple[Path, ...]:
+    template = output.template
+    if name and "filename" not in template_fields(template):  # nothing in it would tell two songs apart
+        template = f"{{filename}}/{template}"
+    return stem_paths(source.path, output.folder, stems, output.codec, template, name)
+
+
+def _key(path: Path) -> str:
+    """What two ways to one file have in common, also where small and large letters are one."""
+    return _folded(os.path.realpath(path))
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _named(source: Source, error: FileError) -> FileError:
+    text = str(error)
+    return error if str(source.path) in text else FileError(f"{source.path}: {text}")
+
+
+def _remarks(renamed: Sequence[tuple[Path, ...]]) -> tuple[str, ...]:
+    if not renamed:
+        return ()
+    return (
+        f"the usual names of stems were taken for {len(renamed)} of the songs; "
+        f"theirs tell them apart by folder, ending or number, as {renamed[0][0]}",
+    )

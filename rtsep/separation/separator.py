@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.audio.codecs import CODECS
 from rtsep.audio.downmix import to_channels
 from rtsep.audio.sources import Signal, resampled
 from rtsep.audio.writers import StemFiles
+from rtsep.engine.base import Engine
 from rtsep.errors import FileError
 from rtsep.model.descriptor import resolve
 from rtsep.separation.engine_pool import open_pool
 from rtsep.separation.files import separate_file
-from rtsep.separation.jobs import Job, Output, Span, plan_jobs
+from rtsep.separation.job import Job
+from rtsep.separation.jobs import plan_job
 from rtsep.separation.options import Refinement, SeparationOptions
+from rtsep.separation.output import Output
 from rtsep.separation.separate import separate
+from rtsep.separation.span import Span
+from rtsep.separation.stem_record import StemRecord, settings_of
 
 Float32 = NDArray[np.float32]
 
 BLOCK = 1 << 18  # frames that are written at once
+
+_separators: WeakSet[Separator] = WeakSet()
 
 
 class Separator:
@@ -63,14 +75,33 @@ class Separator:
         if isinstance(checkpoint_dir, bool):  # Spleeter's order: MWF, multiprocess
             checkpoint_dir, MWF, multiprocess = None, checkpoint_dir, multiprocess if MWF is None else MWF  # noqa: N806
         stored = resolve(params_descriptor, None if checkpoint_dir is None else Path(checkpoint_dir))
-        self.method = SeparationOptions(mwf=bool(MWF), refinement=refinement)
+        self.method = method = SeparationOptions(mwf=bool(MWF), refinement=refinement)
         self.method.check(stored.spec)
         self.model = stored.spec
-        self._engines = open_pool(stored, self.method, 1, engine, threads, precision)
+        self._open = lambda: open_pool(stored, method, 1, engine, threads, precision)
+        self._settings_of = lambda output, span: settings_of(stored, method, output, span, engine, precision)
+        self._engines = self._open()
+        self._background = multiprocess
+        self._begin()
+        _separators.add(self)
+
+    def _begin(self) -> None:
+        """Have locks and threads of this process."""
         self._thinking = threading.Lock()  # the engines serve one signal at a time
         self._pool = ThreadPoolExecutor(1, "rtsep-separator")
-        self._background = multiprocess
         self._tasks: list[Future[None]] = []
+
+    def _forked(self) -> None:
+        """Begin anew in a child: it has the parent's memory and none of its threads, for which engines would wait."""
+        for engine in self._engines:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine))  # never to be let go
+        self._engines = []
+        self._begin()
+
+    def _opened(self) -> list[Engine]:
+        """The engines of this process; for who has the lock."""
+        self._engines = self._engines or self._open()
+        return self._engines
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -95,7 +126,7 @@ class Separator:
         done = 0
         if sound.shape[1]:
             with self._thinking:
-                for block in separate(self._engines, Signal(sound, self.model.sample_rate), self.method):
+                for block in separate(self._opened(), Signal(sound, self.model.sample_rate), self.method):
                     stems[:, :, done : done + block.shape[2]] = block
                     done += block.shape[2]
         return {name: np.ascontiguousarray(stem.T) for name, stem in zip(self.stems, stems, strict=True)}
@@ -139,10 +170,10 @@ class Separator:
         Args:
             audio_descriptor: the file.
             destination: the folder of the stems.
-            audio_adapter: for programs written for Spleeter; libsndfile and ffmpeg do the work.
+            audio_adapter: for programs written for Spleeter; it is not used.
             offset: in seconds.
             duration: in seconds; None: all of it.
-            codec: wav, or one that ffmpeg makes.
+            codec: one of `rtsep.audio.codecs.CODECS`.
             bitrate: bits per second, as `128k`; not for wav.
             filename_format: see `stem_paths`.
             synchronous: wait for it; else, with `multiprocess`, it goes on in the background.
@@ -150,13 +181,15 @@ class Separator:
         Raises:
             FileError: for a file that cannot be read or written; where not synchronous, from `join`.
         """
-        output = Output(Path(destination), _plain(codec), bitrate, filename_format)
-        (job,) = plan_jobs([Path(audio_descriptor)], self.stems, output)
-        span = Span(offset, duration)
+        output = _output(destination, codec, bitrate, filename_format)
+        job, span = plan_job(Path(audio_descriptor), self.stems, output), Span(offset, duration)
+        record = StemRecord(self._settings_of(output, span))
 
         def work() -> None:
             with self._thinking:
-                separate_file(job, self._engines, self.method, output, span)
+                remarks = separate_file(job, self._opened(), self.method, output, span, record=record)
+            for remark in remarks:
+                warnings.warn(f"{job.source}: {remark}", stacklevel=2)
 
         self._do(work, synchronous)
 
@@ -178,16 +211,16 @@ class Separator:
             audio_descriptor: the file that the names are made of.
             destination: the folder of the stems.
             filename_format: see `stem_paths`.
-            codec: wav, or one that ffmpeg makes.
-            audio_adapter: for programs written for Spleeter; libsndfile and ffmpeg do the work.
+            codec: one of `rtsep.audio.codecs.CODECS`.
+            audio_adapter: for programs written for Spleeter; it is not used.
             bitrate: bits per second, as `128k`; not for wav.
             synchronous: wait for it; else, with `multiprocess`, it goes on in the background.
 
         Raises:
             FileError: for a file that cannot be written; where not synchronous, from `join`.
         """
-        output = Output(Path(destination), _plain(codec), bitrate, filename_format)
-        (job,) = plan_jobs([Path(audio_descriptor)], tuple(sources), output)
+        output = _output(destination, codec, bitrate, filename_format)
+        job = plan_job(Path(audio_descriptor), tuple(sources), output)
         sounds = [_sound(waveform) for waveform in sources.values()]
         self._do(lambda: _save(job, sounds, self.model.sample_rate, output), synchronous)
 
@@ -254,9 +287,11 @@ def _sound(waveform: NDArray[np.floating]) -> Float32:
     return np.ascontiguousarray(np.atleast_2d(array.T))
 
 
-def _plain(codec: str) -> str:
-    """Spleeter's codecs are members of an enumeration."""
-    return str(getattr(codec, "value", codec))
+def _output(destination: str | Path, codec: str, bitrate: str, template: str) -> Output:
+    """Spleeter's codecs are members of an enumeration, and its bitrate is there for wav too."""
+    name = str(getattr(codec, "value", codec))
+    has_none = name in CODECS and CODECS[name].bitrates is None
+    return Output(Path(destination), name, None if has_none else bitrate, template)
 
 
 def _save(job: Job, sounds: list[Float32], sample_rate: int, output: Output) -> None:
@@ -265,6 +300,12 @@ def _save(job: Job, sounds: list[Float32], sample_rate: int, output: Output) -> 
     even = np.zeros((len(sounds), channels, longest), np.float32)
     for place, sound in zip(even, sounds, strict=True):
         place[:, : sound.shape[1]] = to_channels(sound, channels)
-    with StemFiles(job.paths, sample_rate, channels, longest, output.codec, output.bitrate) as files:
+    with StemFiles(job.paths, sample_rate, channels, output.codec, output.bitrate) as files:
         for start in range(0, longest, BLOCK):
             files.write(even[:, :, start : start + BLOCK])
+    for remark in files.remarks:
+        warnings.warn(f"{job.paths[0].parent}: {remark}", stacklevel=2)
+
+
+if hasattr(os, "register_at_fork"):  # a system that forks
+    os.register_at_fork(after_in_child=lambda: [separator._forked() for separator in _separators])

@@ -155,6 +155,18 @@ FIGURES: dict[str, dict[str, Any]] = {
             }
         ],
     },
+    "recordings": {
+        "long": {
+            "frames": 600_000_000, "hours": 3.47, "took_s": 100.0, "times_real_time": 125.0, "whole": True,
+            "stems": [{"bytes": 4_800_000_094, "format": "RF64", "frames": 600_000_000}],
+        },
+        "kills": [
+            {
+                "after_s": 1.5, "format": "RF64", "lost_s": 0.12, "opens": True, "in_order": True,
+                "stems": [{"seen_by": {"libsndfile": 60_000, "PyAV": 60_000}}],
+            }
+        ],
+    },
     "parity": {
         "versions": {"spleeter": "2.4.2"}, "song": "song.ogg",
         "cases": [

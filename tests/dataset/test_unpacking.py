@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,19 @@ def test_the_wav_holds_what_was_decoded(
         assert np.abs(part - expected).max() < 1e-3
     else:
         np.testing.assert_array_equal(part, expected)
+
+
+def test_what_a_killed_run_left_goes(tmp_path: Path) -> None:
+    """Not what another run may be writing now."""
+    song = song_from_files("Song", {"a": (StemSource(made(tmp_path / "a.flac", noise(RATE))),)})
+    wavs = tmp_path / "wavs"
+    wavs.mkdir()
+    for name, age_s in (("old.1.wav.part", 7200.0), ("new.2.wav.part", 0.0)):
+        (wavs / name).touch()
+        os.utime(wavs / name, (time.time() - age_s,) * 2)
+    one(song, wavs)
+    names = sorted(path.name for path in wavs.iterdir())
+    assert len(names) == 2 and names[1] == "new.2.wav.part" and names[0].startswith("a-")
 
 
 def test_every_stream_of_a_container_is_a_file_of_its_own(tmp_path: Path, ffmpeg: str) -> None:

@@ -43,7 +43,7 @@ def recorder(folder: Path, latency: int, end: int | None, length: int = 50_000) 
     return Recorder("recorder", StemWriter(folder, STEMS, RATE, 2), record_ring, latency, lambda: end)
 
 
-@pytest.mark.parametrize(("latency", "end"), [(0, None), (768, None), (768, 30_001), (20_000, 1), (0, 0)])
+@pytest.mark.parametrize(("latency", "end"), [(0, None), (768, None), (768, 30_001), (20_000, 1)])
 def test_trimmed_at_both_ends(tmp_path: Path, latency: int, end: int | None) -> None:
     made = recorder(tmp_path, latency, end)
     made.start()
@@ -55,6 +55,15 @@ def test_trimmed_at_both_ends(tmp_path: Path, latency: int, end: int | None) -> 
     heard = stems_in(tmp_path)
     np.testing.assert_array_equal(heard[0], counting(frames, start=latency + 1))
     np.testing.assert_array_equal(heard[1], counting(frames, start=latency + 2))
+
+
+def test_nothing_heard_is_nothing_left(tmp_path: Path) -> None:
+    made = recorder(tmp_path / "new" / "folder", 0, 0)
+    made.start()
+    made.stop()
+    made.join(PATIENCE_S)
+    assert made.frames == 0 and made.error is None
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("preset", ["exact", "23", "6"])

@@ -19,8 +19,9 @@ from rtsep.engine.tensorrt.engine import TensorRtEngine
 from rtsep.model.store import StoredModel, find
 from rtsep.model.weights import write_model
 from rtsep.separation.files import separate_files
-from rtsep.separation.jobs import Output, plan_jobs
+from rtsep.separation.jobs import plan_job
 from rtsep.separation.options import SeparationOptions
+from rtsep.separation.output import Output
 from rtsep.separation.separate import separate
 from tests.model.graphs.test_unet import SHALLOW, weights
 from tests.support.cuda import FakeCard
@@ -108,9 +109,9 @@ def test_files_share_the_engines_of_a_card(tmp_path: Path, model: StoredModel, m
             begun.wait(PATIENCE_S)  # all are under way at once
 
     output = Output(tmp_path / "out")
-    jobs = plan_jobs(sources, model.spec.stems, output)
+    jobs = [plan_job(source, model.spec.stems, output) for source in sources]
     engine = on_card(tmp_path, model, FakeCard())
-    assert [error for _, error in separate_files(jobs, [engine], EXACT, output, progress=progress)] == [None] * 3
+    assert [one.error for one in separate_files(jobs, [engine], EXACT, output, progress=progress)] == [None] * 3
     engine.close()
     for number, job in enumerate(jobs):
         wanted = separated([OnnxEngine(model)], noise(30_000, seed=number))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -87,7 +89,7 @@ def test_escapes(tmp_path: Path, template: str) -> None:
 
 
 def test_a_source_whose_name_is_an_escape(tmp_path: Path) -> None:
-    assert "not to a file inside" in refused(tmp_path / "stems", TEMPLATE, "...mp3")
+    assert named(tmp_path, TEMPLATE, "...mp3", ("vocals",)) == ["...mp3/vocals.ogg"], "its whole name is none"
     assert "not to a file inside" in refused(tmp_path / "stems", "{foldername}/{instrument}", "/song.mp3")
 
 
@@ -103,8 +105,34 @@ def test_stems_that_would_have_one_name(tmp_path: Path) -> None:
     assert named(tmp_path, "{filename}.{codec}", stems=("vocals",)) == ["song.ogg"]
 
 
-def test_names_that_no_disk_takes(tmp_path: Path) -> None:
+def test_names_that_are_too_long_are_cut(tmp_path: Path) -> None:
+    """So that every stem can be written, by the same name each time, and no two of them are one."""
     longest = "ü" * 125
     assert named(tmp_path, TEMPLATE, f"{longest}.mp3", ("vocals",)) == [f"{longest}/vocals.ogg"]
-    for template, source in (("{filename}-{instrument}", f"{longest}.mp3"), ("x" * 251 + "/{instrument}", "song.mp3")):
-        assert "longer than 250 bytes; shorten" in refused(tmp_path, template, source)
+    found = []
+    for letter in "ab":
+        (name,) = named(tmp_path, "{filename}-{instrument}.{codec}", f"{longest}{letter}.mp3", ("vocals",))
+        assert re.fullmatch(r"ü{95}~[0-9a-f]{8}-vocals\.ogg", name), name
+        (tmp_path / f"{name}.part").touch()
+        found.append(name)
+    assert found[0] != found[1]
+    (name,) = named(tmp_path, "{foldername}/{filename}/{instrument}", f"{'f' * 255}/{'x' * 251}.mp3", ("vocals",))
+    assert [len(part) for part in name.split("/")] == [250, 250, 6]
+
+
+def test_a_format_that_is_too_long_for_any_name(tmp_path: Path) -> None:
+    assert "longer than 250 bytes; shorten the filename format" in refused(tmp_path, "x" * 251 + "/{instrument}")
+
+
+def test_another_name_and_a_folder_for_the_source(tmp_path: Path) -> None:
+    for template, wanted in ((TEMPLATE, "cd1/a/vocals.ogg"), ("{filename}_{instrument}", "cd1/a_vocals")):
+        (path,) = stem_paths(Path("song.mp3"), tmp_path, ("vocals",), "ogg", template, "cd1/a")
+        assert path == tmp_path / wanted
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    name = os.fsdecode(b"Stra\xdfe")
+    assert named(tmp_path, TEMPLATE, f"{name}.wav", ("vocals",)) == [f"{name}/vocals.ogg"]
+    (path,) = stem_paths(Path(f"{name}.wav"), tmp_path, ("vocals",), "wav", TEMPLATE)
+    path.parent.mkdir()
+    assert [os.fsencode(one.name) for one in tmp_path.iterdir()] == [b"Stra\xdfe"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import textwrap
@@ -16,15 +15,19 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtsep.audio.sources import Section, Signal
+from rtsep.audio.readers import AudioReader
 from rtsep.core.spec import ModelSpec
 from rtsep.engine.base import Engine, Real
 from rtsep.engine.identity import IdentityEngine
-from rtsep.errors import EngineError, FileError, RouteError, RtsepError, SpecError
+from rtsep.errors import EngineError, FileError, RtsepError, SpecError
 from rtsep.separation import files
 from rtsep.separation.files import separate_file, separate_files
-from rtsep.separation.jobs import ENDINGS, Job, Output, Span, find_sources, pick_stems, plan_jobs
+from rtsep.separation.job import Job
+from rtsep.separation.jobs import plan_job
 from rtsep.separation.options import SeparationOptions
+from rtsep.separation.output import Output
+from rtsep.separation.span import Span
+from rtsep.separation.stem_record import DONE, MISSING, StemRecord
 from tests.support.engines import STEMS, FrameEngine, windowed_spec
 from tests.support.recordings import RATE, floats, heard, made
 from tests.support.signals import Float32, error_db, noise
@@ -38,124 +41,16 @@ def there(folder: Path) -> list[str]:
 
 
 def job_of(source: Path, output: Output, stems: int = 2) -> Job:
-    (job,) = plan_jobs([source], STEMS[stems], output)
-    return job
+    return plan_job(source, STEMS[stems], output)
+
+
+def whole(job: Job) -> bool:
+    """Whether all of its stems are there; a file has its name only once it is whole."""
+    return all(path.is_file() for path in job.paths)
 
 
 def stems_of(job: Job) -> Float32:
     return np.stack([heard(path) for path in job.paths])
-
-
-# What is asked for -----------------------------------------------------------------------------
-
-
-class TestFindSources:
-    def test_files_as_named_and_folders_by_name(self, tmp_path: Path) -> None:
-        for name in ("b.wav", "a.MP3", "cd2/c.flac", "cd2/deep/d.m4a", "cover.jpg", "notes.txt", "no_ending"):
-            (tmp_path / "album" / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / "album" / name).touch()
-        (tmp_path / "album" / "folder.wav").mkdir()
-        (tmp_path / "album" / "gone.wav").symlink_to(tmp_path / "nowhere")
-        odd = tmp_path / "sound without ending"
-        found = find_sources([odd, tmp_path / "album"], tmp_path / "out")
-        assert found[0] == odd, "what is named is tried, whatever its name"
-        inside = [str(path.relative_to(tmp_path / "album")) for path in found[1:]]
-        assert inside == ["a.MP3", "b.wav", "cd2/c.flac", "cd2/deep/d.m4a"]
-
-    def test_what_holds_nothing(self, tmp_path: Path) -> None:
-        (tmp_path / "notes.txt").touch()
-        with pytest.raises(FileError, match=re.escape(f"{tmp_path} holds no sound files; known endings are aac, ")):
-            find_sources([tmp_path], tmp_path / "out")
-        assert {"wav", "mp3", "m4a", "ogg", "flac", "wma", "opus", "aiff"} <= set(ENDINGS)
-
-    def test_stems_inside_the_folder_are_no_sources(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in ("song.wav", "stems/song/vocals.wav", "stemsandmore/other.wav"):
-            floats(tmp_path / name, noise(10))
-        monkeypatch.chdir(tmp_path)
-        for folder in (tmp_path, Path(), Path("..") / tmp_path.name):
-            found = find_sources([folder], Path("stems"))
-            assert [path.name for path in found] == ["song.wav", "other.wav"]
-        assert [path.name for path in find_sources([Path("stems")], Path())] == ["vocals.wav"], "asked for by name"
-
-    def test_a_name_that_cannot_be(self, tmp_path: Path) -> None:
-        with pytest.raises(FileError, match="cannot be read: File name too long"):
-            find_sources([tmp_path / ("x" * 300)], tmp_path)
-
-
-class TestPlanJobs:
-    def test_a_job_for_every_source(self, tmp_path: Path) -> None:
-        output = Output(tmp_path, "mp3", stems=("other", "drums"))
-        one, two = plan_jobs([Path("a.wav"), Path("b.wav")], STEMS[4], output)
-        assert one == Job(Path("a.wav"), (tmp_path / "a" / "drums.mp3", tmp_path / "a" / "other.mp3"))
-        assert two.source == Path("b.wav")
-
-    def test_two_that_would_write_one_file(self, tmp_path: Path) -> None:
-        sources = [Path("cd1/song.wav"), Path("cd2/song.mp3")]
-        with pytest.raises(
-            FileError, match=r"cd1/song.wav and cd2/song.mp3 would both .*different folders.*foldername"
-        ):
-            plan_jobs(sources, STEMS[2], Output(tmp_path))
-        jobs = plan_jobs(sources, STEMS[2], Output(tmp_path, template="{foldername}/{filename}/{instrument}.{codec}"))
-        assert len({path for job in jobs for path in job.paths}) == 4
-
-    def test_one_that_would_write_what_another_reads(self, tmp_path: Path) -> None:
-        sources = [tmp_path / "song.wav", tmp_path / "x" / ".." / "song" / "vocals.wav"]
-        with pytest.raises(FileError, match=r"song/vocals.wav is to be separated, and a stem of .*song.wav would be"):
-            plan_jobs(sources, STEMS[2], Output(tmp_path))
-
-    def test_unknown_stems_and_codecs(self, tmp_path: Path) -> None:
-        with pytest.raises(RouteError, match=r"there is no stem 'drums'; choose from vocals, accompaniment"):
-            plan_jobs([Path("a.wav")], STEMS[2], Output(tmp_path, stems=("drums",)))
-        with pytest.raises(FileError, match="unknown codec 'mp4'; allowed are wav, mp3, ogg, m4a, wma, flac"):
-            Output(tmp_path, "mp4")
-
-    @pytest.mark.parametrize("bitrate", ["", "k", "-1k", "0", "128 k", "128k\n", "1e6", "lots"])
-    def test_what_is_no_bitrate(self, tmp_path: Path, bitrate: str) -> None:
-        with pytest.raises(FileError, match="is not bits per second; write it as 128k"):
-            Output(tmp_path, bitrate=bitrate)
-        for fine in ("128k", "96000", "1.5M"):
-            Output(tmp_path, bitrate=fine)
-
-    def test_picking_stems(self) -> None:
-        assert pick_stems(("a", "b", "c"), ()) == [0, 1, 2]
-        assert pick_stems(("a", "b", "c"), ("c", "a")) == [0, 2]
-
-
-class TestSpan:
-    @pytest.mark.parametrize(
-        ("offset_s", "duration_s", "start", "end"),
-        [
-            (0.0, None, 0, 3000),
-            (1.0, None, 1000, 3000),
-            (0.0, 0.5, 0, 500),
-            (1.25, 1.0, 1250, 2250),
-            (2.5, 9.0, 2500, 3000),
-        ],
-    )
-    def test_a_part(self, offset_s: float, duration_s: float | None, start: int, end: int) -> None:
-        sound = noise(3000)
-        part = Span(offset_s, duration_s).of(Signal(sound, 1000))
-        assert part.frames == end - start
-        np.testing.assert_array_equal(part.read(5000), sound[:, start:end])
-
-    def test_all_is_the_reader_itself(self) -> None:
-        signal = Signal(noise(10), 1000)
-        assert Span().of(signal) is signal
-        assert isinstance(Span(duration_s=9.0).of(signal), Section)
-
-    @pytest.mark.parametrize("offset_s", [3.0, 1e9])
-    def test_a_part_behind_the_end(self, offset_s: float) -> None:
-        with pytest.raises(
-            FileError, match=rf"signal: offset {offset_s:g} s is not inside its 3.0 s".replace("+", r"\+")
-        ):
-            Span(offset_s).of(Signal(noise(3000), 1000))
-
-    @pytest.mark.parametrize(
-        "span", [(-1.0, None), (np.nan, None), (np.inf, None), (0.0, 0.0), (0.0, np.nan), (0.0, np.inf)]
-    )
-    def test_what_is_no_time(self, span: tuple[float, float | None]) -> None:
-        with pytest.raises(SpecError, match=r"(offset|duration) \S+ s is out of range; it must be"):
-            Span(*span)
 
 
 # One file --------------------------------------------------------------------------------------
@@ -165,7 +60,7 @@ def test_files_are_written(tmp_path: Path) -> None:
     sound = noise(50_001)
     told: list[tuple[Path, int, int]] = []
     job = job_of(floats(tmp_path / "song.wav", sound), Output(tmp_path / "a" / "b"), 4)
-    assert not job.done
+    assert not whole(job)
     separate_file(
         job,
         [FrameEngine(windowed_spec(4))],
@@ -180,7 +75,7 @@ def test_files_are_written(tmp_path: Path) -> None:
     )
     assert told[-1] == (job.source, 50_001, 50_001)
     assert all(before[1] <= after[1] for before, after in pairwise(told))
-    assert job.done
+    assert whole(job)
 
 
 def test_only_some_stems(tmp_path: Path) -> None:
@@ -258,7 +153,7 @@ def test_a_missing_source_leaves_earlier_stems_alone(tmp_path: Path) -> None:
         floats(path, noise(10))
     with pytest.raises(FileError, match="no such file"):
         separate_file(job, [IdentityEngine(windowed_spec())], EXACT, output)
-    assert job.done
+    assert whole(job)
 
 
 def test_a_file_is_not_written_over_while_it_is_read(tmp_path: Path) -> None:
@@ -325,8 +220,9 @@ def test_a_long_file_needs_no_more_memory(tmp_path: Path) -> None:
         import numpy as np, soundfile
         from rtsep.engine.identity import IdentityEngine
         from rtsep.separation.files import separate_file
-        from rtsep.separation.jobs import Job, Output
+        from rtsep.separation.job import Job
         from rtsep.separation.options import SeparationOptions
+        from rtsep.separation.output import Output
         from tests.support.engines import stateful_spec
 
         folder, minute = Path(sys.argv[1]), np.random.default_rng(0).normal(0, 0.1, (8000 * 60, 1)).astype(np.float32)
@@ -352,12 +248,11 @@ def test_a_long_file_needs_no_more_memory(tmp_path: Path) -> None:
 
 
 def songs(folder: Path, count: int, output: Output, frames: int = 20_000) -> list[Job]:
-    sources = [floats(folder / f"{i:02d}.wav", noise(frames + i, seed=i)) for i in range(count)]
-    return plan_jobs(sources, STEMS[2], output)
+    return [job_of(floats(folder / f"{i:02d}.wav", noise(frames + i, seed=i)), output) for i in range(count)]
 
 
 def all_of(jobs: Sequence[Job], engines: Sequence[Engine], output: Output) -> dict[Job, RtsepError | None]:
-    return dict(separate_files(jobs, engines, EXACT, output))
+    return {one.job: one.error for one in separate_files(jobs, engines, EXACT, output)}
 
 
 @pytest.mark.parametrize(("count", "side_by_side"), [(1, 1), (3, 1), (3, 3), (8, 3), (1, 3), (2, 3)])
@@ -404,7 +299,7 @@ def test_one_broken_file_does_not_stop_the_others(tmp_path: Path) -> None:
     found = all_of(jobs, [FrameEngine(windowed_spec()), FrameEngine(windowed_spec())], output)
     assert list(map(bool, (found[job] for job in jobs))) == [False, False, True, True, False]
     assert "02.wav is not a sound file" in str(found[jobs[2]]) and "no such file" in str(found[jobs[3]])
-    assert [job.done for job in jobs] == [True, True, False, False, True]
+    assert [whole(job) for job in jobs] == [True, True, False, False, True]
     assert there(tmp_path / "out") == [f"{name}/{stem}.wav" for name in ("00", "01", "04") for stem in sorted(STEMS[2])]
 
 
@@ -415,25 +310,75 @@ def test_an_engine_that_failed_goes_on_with_the_next_file(tmp_path: Path) -> Non
     assert sorted(map(str, found.values())) == ["None", "None", "the engine failed"]
 
 
+def test_what_no_one_expects_of_one_file_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = Output(tmp_path / "out")
+    jobs = songs(tmp_path, 3, output)
+    usual = files.open_audio
+
+    def broken(path: Path) -> AudioReader:
+        if path == jobs[1].source:
+            raise ValueError("negative\nshift count")
+        return usual(path)
+
+    monkeypatch.setattr(files, "open_audio", broken)
+    found = all_of(jobs, [FrameEngine(windowed_spec())], output)
+    assert [str(found[job]) for job in jobs] == ["None", f"{jobs[1].source}: negative shift count", "None"]
+
+
+def test_what_is_to_be_known_of_stems_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = Output(tmp_path / "out")
+    (job,) = songs(tmp_path, 1, output)
+    reader = files.open_audio(job.source)
+    monkeypatch.setattr(reader, "remarks", ["it is silent from 1.0 to 1.1 s"], raising=False)
+    monkeypatch.setattr(files, "open_audio", lambda path: reader)
+    monkeypatch.setattr(files.StemFiles, "remarks", ("all stems are 2.5 dB softer",), raising=False)
+    (ended,) = separate_files([job], [FrameEngine(windowed_spec())], EXACT, output)
+    assert ended.remarks == ("it is silent from 1.0 to 1.1 s", "all stems are 2.5 dB softer")
+
+
+def test_a_rate_that_a_codec_cannot_have(tmp_path: Path) -> None:
+    """With our own way the stems have the file's rate; then it is known once the file is open."""
+    output = Output(tmp_path / "out", "mp3")
+    job = job_of(floats(tmp_path / "song.wav", noise(9600), 96_000), output)
+    with pytest.raises(FileError, match="mp3 cannot have 96000 Hz"):
+        separate_file(job, [FrameEngine(windowed_spec())], EXACT, output)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_record_says_how_stems_were_made(tmp_path: Path) -> None:
+    """And what fails leaves none, nor a folder."""
+    output, record = Output(tmp_path / "out"), StemRecord({"model": "one"})
+    jobs = songs(tmp_path, 3, output)
+    jobs[1].source.write_text("no sound")
+    jobs[2].source.write_bytes(jobs[2].source.read_bytes()[:30_000])
+    ended = list(separate_files(jobs, [FrameEngine(windowed_spec())], EXACT, output, record=record))
+    assert sum(one.error is None for one in ended) == 1
+    assert [StemRecord({"model": "one"}).state(job) for job in jobs] == [DONE, MISSING, MISSING]
+    assert there(tmp_path / "out") == ["00/.rtsep.json", "00/accompaniment.wav", "00/vocals.wav"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["00"]
+
+
 def test_what_is_stopped_leaves_no_parts(tmp_path: Path) -> None:
     """The first file is whole when the loop is left; those under way are given up, the others not begun."""
     output = Output(tmp_path / "out")
     jobs = songs(tmp_path, 6, output, frames=100_000)
     engines = [SlowEngine(windowed_spec()) for _ in range(2)]
     results = separate_files(jobs, engines, EXACT, output)
-    first, error = next(results)
-    assert error is None and first.done
+    first = next(results).job
+    assert whole(first)
     results.close()
     calls = [engine.calls for engine in engines]
     assert not list((tmp_path / "out").rglob("*.part"))
-    done = [job for job in jobs if job.done]
+    done = [job for job in jobs if whole(job)]
     assert first in done and len(done) < 6
     assert len(there(tmp_path / "out")) == 2 * len(done), "no stem is there alone"
     time.sleep(0.05)
     assert [engine.calls for engine in engines] == calls, "nothing goes on behind our back"
-    left = [job for job in jobs if not job.done]
+    left = [job for job in jobs if not whole(job)]
     assert all_of(left, engines, output) == dict.fromkeys(left)
-    assert all(job.done for job in jobs)
+    assert all(whole(job) for job in jobs)
     assert [stems_of(job).shape[2] for job in jobs] == [100_000 + i for i in range(6)]
 
 
@@ -443,7 +388,7 @@ def test_it_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     (job,) = songs(tmp_path, 1, output)
     floats(job.paths[0], noise(10))
     job.paths[1].with_name("accompaniment.wav.part").write_bytes(b"half")
-    assert not job.done
+    assert not whole(job)
     assert all_of([job], [FrameEngine(windowed_spec())], output) == {job: None}
     assert there(tmp_path / "out") == ["00/accompaniment.wav", "00/vocals.wav"]
     assert stems_of(job).shape[2] == 20_000

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import enum
 import inspect
+import os
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -356,6 +360,40 @@ def test_many_callers_at_once(tiny: Separator) -> None:
         np.testing.assert_array_equal(found[seed], plainly(noise(20_000, seed=seed)))
 
 
+def test_a_separator_that_was_made_before_a_fork(song: Path, tmp_path: Path) -> None:
+    """A child has no thread of its parent's, and locks that nobody will ever give back: it has its own of all."""
+    program = """
+        import os, sys
+        from rtsep import Separator
+
+        song, out, model = sys.argv[1:]
+        separator = Separator(model, threads=2)
+        idle = Separator(model, threads=2)
+        separator.separate_to_file(song, f"{out}/parent", synchronous=False)
+        child = os.fork()  # while the thread of the background thinks
+        if child == 0:
+            separator.join()  # for nothing: that is the parent's
+            separator.separate_to_file(song, f"{out}/child", synchronous=False)
+            separator.join()
+            separator.close()
+            sys.exit(7)  # as a program ends, with all that it has
+        separator.join()
+        separator.separate_to_file(song, f"{out}/later")
+        separator.close()
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    for model in (TINY, "streaming-2stems"):
+        out = tmp_path / model
+        command = [sys.executable, "-c", textwrap.dedent(program), str(song), str(out), model]
+        # ONNX Runtime's own thread, of telemetry, lets no child end
+        environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60.0, env=environment)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "7\n", "")
+        stems = [written(out / whose / "song") for whose in ("parent", "child", "later")]
+        np.testing.assert_array_equal(stems[0], stems[1])
+        np.testing.assert_array_equal(stems[0], stems[2])
+
+
 def test_join_says_what_went_wrong_one_after_the_other(tiny: Separator, song: Path, tmp_path: Path) -> None:
     for path in (tmp_path / "none.wav", song, tmp_path / "nothing.wav"):
         tiny.separate_to_file(path, tmp_path / "out", synchronous=False)
@@ -371,7 +409,7 @@ def test_join_waits_no_longer_than_it_is_told(
     tiny: Separator, song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = threading.Event()
-    monkeypatch.setattr(module, "separate_file", lambda *arguments: go.wait(30.0))
+    monkeypatch.setattr(module, "separate_file", lambda *arguments, **named: () if go.wait(30.0) else ("late",))
     tiny.separate_to_file(song, tmp_path / "out", synchronous=False)
     tiny.join(0.01)
     assert not go.is_set()
