@@ -11,7 +11,7 @@ from queue import SimpleQueue
 
 from rtsep.audio.readers import AudioReader, open_audio
 from rtsep.audio.writers import StemFiles, keep_source
-from rtsep.core.system import processors
+from rtsep.core.limits import processors
 from rtsep.engine.base import Engine
 from rtsep.errors import FileError, RtsepError
 from rtsep.separation.ahead import Float32, ahead
