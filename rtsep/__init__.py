@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
+
+# Without this ONNX Runtime tells its maker of every session, and keeps a number of the machine in the user's cache. It
+# looks when it is loaded, and the programs that we start inherit it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# OpenVINO does the like by a package of its own, and does without where that cannot be imported
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 __version__ = "0.1.0"
 

@@ -3,12 +3,14 @@
 import gc
 import sys
 
+from rtsep.cli.output import show_everything
 from rtsep.cli.stop_requests import end_at_once_when_asked
 
 
 def main() -> None:
     """Run the program `rtsep`."""
     end_at_once_when_asked()  # while what follows is imported nothing is open yet
+    show_everything()
     from rtsep.cli.app import main as run
 
     try:

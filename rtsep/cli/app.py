@@ -16,6 +16,7 @@ from rtsep.cli import bench, build, corpus, effects, evaluate, live, models, sep
 from rtsep.cli.options import print_error
 from rtsep.cli.output import discard, is_lost
 from rtsep.cli.stop_requests import INTERRUPTED, requests
+from rtsep.core.last_error import keep_error
 from rtsep.errors import ConfigError, RtsepError
 
 RENAMED = {  # options of before, by command
@@ -98,6 +99,9 @@ def main() -> None:
         except KeyboardInterrupt:
             print_error(STOPPED)
             sys.exit(requests.status)
+        except Exception as error:  # a fault of ours: Python shows where
+            keep_error(error, sys.argv[1:])
+            raise
         finally:
             requests.hold()
 

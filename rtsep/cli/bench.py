@@ -22,10 +22,10 @@ from rtsep.cli.evaluate import (
     prepare_evaluation,
     save_plot,
     score_all,
-    score_tables,
     split_commas,
 )
 from rtsep.cli.options import Model, Report, dataclass_options, out, say
+from rtsep.cli.score_tables import score_tables
 from rtsep.core.spec import DEFAULT_MODEL
 from rtsep.engine.registry import EngineOptions
 

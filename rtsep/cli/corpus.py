@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from rtsep.cli.options import out, print_error, say
-from rtsep.core.system import processors
+from rtsep.core.limits import processors
 from rtsep.errors import ConfigError, RtsepError
 
 if TYPE_CHECKING:

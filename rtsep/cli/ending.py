@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtsep.cli.options import out, say
 from rtsep.cli.output import Output
 from rtsep.cli.stop_requests import end_now, requests
+from rtsep.core.last_error import keep_error
+from rtsep.errors import RtsepError
 
 if TYPE_CHECKING:
     from rtsep.host.host import Host
@@ -58,6 +62,8 @@ class Ending:
         failures = [*self.failures, *([] if requests.hung_up else self._output.failures)]
         if self.left_behind:
             hanging = f"{', '.join(self.left_behind)}: not ended in time, and left behind"
+            for failure in [*failures, RtsepError(hanging)]:
+                self.step("the last error", PRINT_S, partial(keep_error, failure, sys.argv[1:]))
             end_now(1, *(" ".join(str(failure).split()) for failure in failures), hanging)
         for failure in failures:
             raise failure

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from rtsep.cli.options import Model, dataclass_options, out, print_error, say
+from rtsep.cli.score_tables import score_tables
 from rtsep.core.spec import DEFAULT_MODEL
 from rtsep.engine.registry import EngineOptions
 from rtsep.errors import ConfigError, RtsepError
 from rtsep.host.options import LiveOptions
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.table import Table
-
     from rtsep.dataset.layouts import LayoutOptions
     from rtsep.dataset.songs import Song
     from rtsep.evaluation.runner import Evaluation
     from rtsep.evaluation.scores import TrackScore
     from rtsep.evaluation.settings import Setting
-    from rtsep.evaluation.summary import Figures
 
 EPILOG = (
     "Examples:\n\n"
@@ -33,21 +29,6 @@ EPILOG = (
     "  rtsep evaluate songs --level=-6,-16,-26,-36,-46 --seconds 30 --no-museval"
 )
 KEPT, JSON, BOXES = "scores.jsonl", "evaluation.json", "boxes.svg"
-PLAIN = {
-    "ms": "latency_ms",
-    "SDR": "sdr_db",
-    "gain": "gain_db",
-    "SI-SDR": "si_sdr_db",
-    "mag": "magnitude_error",
-    "false": "false_median_db",
-}
-BSSEVAL = {
-    f"BSSEval {name}" if name == "SDR" else name: f"bsseval_{name.lower()}_db" for name in ("SDR", "SIR", "SAR", "ISR")
-}
-NOTES = (
-    "dB, means over songs (BSSEval: medians); gain: above the untouched mixture; mag: difference of magnitudes, "
-    "thousandths; false: level against the mix where the stem is silent"
-)
 
 Songs = Annotated[Path, typer.Argument(metavar="FOLDER", help="Songs in stems.")]
 LayoutName = Annotated[str, typer.Option(help="How they lie there: stems, musdb, musdb-hq, spleeter-csv, ...")]
@@ -227,46 +208,6 @@ def save_plot(path: Path, plot: Callable[[Any, Path], None]) -> None:
         return
     plot(plots, path)
     say(f"plot     {path}")
-
-
-def score_tables(summary: Sequence[Figures]) -> RenderableType:
-    """Make tables of a summary: a row for each setting and stem, plain figures and museval's.
-
-    Args:
-        summary: of the scores; what no song has is left out.
-    """
-    from rich.console import Group
-    from rich.text import Text
-
-    notes = Text(NOTES, "dim")
-    parts: list[RenderableType] = [_table(summary, PLAIN)]
-    if _has(summary, BSSEVAL):
-        parts += [Text(), _table(summary, BSSEVAL)]
-    return Group(*parts, Text(), notes)
-
-
-def _table(summary: Sequence[Figures], columns: Mapping[str, str]) -> Table:
-    from rtsep.surfaces.summary import figures
-
-    shown = {head: name for head, name in columns.items() if _has(summary, {head: name})}
-    table = figures("setting", "stem", *shown)
-    table.columns[1].justify = "left"
-    last = ""
-    for row in summary:
-        label = row["setting"]["label"]
-        table.add_row("" if label == last else label, row["stem"], *(_cell(head, row[shown[head]]) for head in shown))
-        last = label
-    return table
-
-
-def _has(summary: Sequence[Figures], columns: Mapping[str, str]) -> bool:
-    return any(math.isfinite(row[name]) for row in summary for name in columns.values())
-
-
-def _cell(head: str, value: float) -> str:
-    if not math.isfinite(value):
-        return "-"
-    return f"{1000.0 * value:.2f}" if head == "mag" else f"{value:.1f}" if head == "ms" else f"{value:.2f}"
 
 
 def split_commas(text: str) -> tuple[str, ...]:

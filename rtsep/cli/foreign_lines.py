@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-import platformdirs
-
 from rtsep import __version__
+from rtsep.core import folders
 
 MOST_BYTES = 1 << 20  # of the log; beyond them it begins anew
+LAST_BYTES = 8192  # of the log, that a report tells
 LOOK_S = 1.0
 ERROR_OUTPUT = 2  # its file descriptor
 CRASHED = b"Fatal Python error"
@@ -23,7 +23,7 @@ CRASHED = b"Fatal Python error"
 
 def log_path() -> Path:
     """Where foreign lines go."""
-    return Path(platformdirs.user_log_dir("rtsep", appauthor=False)) / "foreign.log"
+    return folders.logs() / "foreign.log"
 
 
 def crash_log() -> Path | None:
@@ -35,6 +35,17 @@ def crash_log() -> Path | None:
             return log_path() if CRASHED in log.read().rpartition(b"--- rtsep")[2] else None
     except OSError:
         return None
+
+
+def last_lines() -> str:
+    """What was said last, and where a run crashed if it did."""
+    try:
+        with log_path().open("rb") as log:
+            log.seek(0, os.SEEK_END)
+            log.seek(max(0, log.tell() - LAST_BYTES))
+            return log.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 class ForeignLines:
@@ -64,7 +75,7 @@ class ForeignLines:
         if _writes_to(sys.stderr, ERROR_OUTPUT):
             sys.stderr.flush()
             raw = os.fdopen(self._real, "wb", buffering=0, closefd=False)
-            sys.stderr = io.TextIOWrapper(raw, sys.stderr.encoding, "backslashreplace", write_through=True)
+            sys.stderr = io.TextIOWrapper(raw, sys.stderr.encoding, sys.stderr.errors, write_through=True)
         os.dup2(self._log, ERROR_OUTPUT)
         if not faulthandler.is_enabled():  # else somebody has chosen where it writes
             faulthandler.enable(self._log)

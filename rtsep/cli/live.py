@@ -78,7 +78,7 @@ def play(options: LiveOptions, seconds: float | None, report: Path | None, effec
     Raises:
         RtsepError: for what cannot be played.
     """
-    from rtsep.dsp.native import compiled
+    from rtsep.dsp.kernel_cache import compiled
     from rtsep.host.report import check_writable
 
     if report:

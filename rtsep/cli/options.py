@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import typing
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,9 +16,11 @@ from rich.console import Console
 from rich.text import Text
 
 from rtsep.core.config import Option
+from rtsep.core.last_error import keep_error
 from rtsep.errors import ConfigError
 
 Model = Annotated[str, typer.Option("--model", "-m", help="A model's name or path; see `rtsep models`.")]
+STOPPED = "stopped"  # so begins the line of a run that was asked to end
 Report = Annotated[Optional[Path], typer.Option(help="Write the figures to this JSON file.")]  # noqa: UP045
 
 
@@ -37,8 +40,10 @@ def say(text: str) -> None:
 
 
 def print_error(error: BaseException) -> None:
-    """Print one line for people to the error output."""
+    """Print one line for people to the error output; it is kept for `rtsep doctor --report`, unless it is no error."""
     words = " ".join(str(error).split())
+    if not words.startswith(STOPPED):
+        keep_error(error, sys.argv[1:])
     with suppress(OSError):  # a terminal that was closed
         _Output(stderr=True).print(Text.assemble(("rtsep:", "bold red"), f" {words}"), soft_wrap=True)
 

@@ -1,7 +1,8 @@
-"""Standard output that may go away: a full disk, a reader that has left, a terminal that was closed."""
+"""Standard output that may go away, or have few letters: a full disk, a reader that has left, an ASCII terminal."""
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import sys
@@ -9,6 +10,38 @@ from collections.abc import Callable
 from contextlib import suppress
 
 LOST = (errno.ENOSPC, errno.EIO, errno.EPIPE)
+PLAIN = {
+    "●": "*",
+    "━": "=",
+    "─": "-",
+    "╸": "=",
+    "╺": "-",
+    "←": "<",
+    "→": ">",
+    "…": "~",
+}  # as wide, so that views stay whole
+BRAILLE = range(0x2800, 0x2900)  # of which spinners are made
+
+
+def show_everything() -> None:
+    """Let standard output and error output show what their encoding lacks in other signs; names may hold anything."""
+    codecs.register_error("rtsep", _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="rtsep")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(map(_substitute, lacking)), error.end
+
+
+def _substitute(letter: str) -> str:
+    if ord(letter) in BRAILLE:
+        return "."
+    return PLAIN.get(letter) or letter.encode("ascii", "backslashreplace").decode()
 
 
 def is_lost(error: BaseException) -> bool:

@@ -9,7 +9,9 @@ import typer
 from rtsep.cli.options import out, say
 
 DEVICES_EPILOG = "Example:\n\n  rtsep devices"
-DOCTOR_EPILOG = "Examples:\n\n  rtsep doctor\n\n  rtsep doctor -m spleeter:4stems"
+DOCTOR_EPILOG = (
+    "Examples:\n\n  rtsep doctor\n\n  rtsep doctor -m spleeter:4stems\n\n  rtsep doctor --report > report.txt"
+)
 
 
 def devices() -> None:
@@ -35,13 +37,21 @@ def doctor(
         Optional[list[str]],  # noqa: UP045
         typer.Option("--model", "-m", help="Time these, instead of the two-stem models that are here."),
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="All of this machine as a text to paste, no names in it.")
+    ] = False,
 ) -> None:
     """Say what this machine can do, which models it holds live, and how to cure what it cannot."""
     from rich.markup import escape
 
-    from rtsep.cli.foreign_lines import crash_log, log_path
+    from rtsep.cli.foreign_lines import crash_log, last_lines, log_path
     from rtsep.diagnostics.doctor import examine, live_models
 
+    if report:
+        from rtsep.diagnostics.machine_report import machine_report
+
+        typer.echo(machine_report(last_lines()), nl=False)
+        return
     missing = False
     for finding in examine():
         mark = "[green]●[/]" if not finding.cure else "[red]●[/]" if finding.needed else "[yellow]●[/]"

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rtsep.core.folders import expanded
+
 Record = TypeVar("Record")
 
 WORDS = {
@@ -58,7 +60,7 @@ def convert(entries: Any, kind: type[Record], strict_names: bool = True, place: 
 
 def _path(kind: type, value: Any) -> Any:
     if kind is Path and isinstance(value, str):
-        return Path(value).expanduser()
+        return expanded(value)
     raise TypeError(f"Expected `{'str' if kind is Path else kind.__name__}`")
 
 

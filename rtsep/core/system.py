@@ -1,4 +1,4 @@
-"""What the operating system gives: scheduling, locked memory, processors. A port to another one begins here.
+"""What the operating system gives: scheduling, locked memory. A port to another one begins here.
 
 `SYSTEMS` says what each has; where one lacks something there is a fallback that needs no rights, and
 docs/architecture.md ("Other systems") says what that costs. `dsp/waits.py` is the native half.
@@ -125,8 +125,3 @@ def keep_freed_memory() -> None:
     if hasattr(_libc(), "mallopt"):
         _libc().mallopt(_M_MMAP_THRESHOLD, 32 << 20)  # the most that glibc allows
         _libc().mallopt(_M_TRIM_THRESHOLD, 1 << 30)
-
-
-def processors() -> int:
-    """Count the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

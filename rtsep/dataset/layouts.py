@@ -9,6 +9,7 @@ from pathlib import Path
 from rtsep.dataset import scanners
 from rtsep.dataset.scanners import Fault, Scan, SongFiles
 from rtsep.dataset.songs import Song, song_from_files
+from rtsep.dataset.spleeter_table import spleeter_table
 from rtsep.errors import ConfigError, FileError
 
 SHOWN = 3  # examples of each kind of fault
@@ -104,7 +105,7 @@ LAYOUTS = {
         "a table of mix_path, <stem>_path ..., duration, with paths relative to the folder",
         ("csv", "stems"),
         ("csv",),
-        lambda folder, options: scanners.spleeter_table(folder, Path(str(options.csv)), options.stems),
+        lambda folder, options: spleeter_table(folder, Path(str(options.csv)), options.stems),
     ),
 }
 

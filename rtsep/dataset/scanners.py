@@ -1,16 +1,16 @@
-"""Where the songs lie in each layout that users have: names only, no file is opened here but a table.
+"""Where the songs lie in each layout that users have: names only, no file is opened here.
 
 Musdb's layouts and its fourteen songs for validation follow sigsep's musdb package; `aligned`,
-`sourcefolder` and `trackfolder` follow Open-Unmix's documentation of its data sets; the CSV is
-Spleeter's. A scanner gives songs and faults in one stream, so that all that is wrong is said at once.
+`sourcefolder` and `trackfolder` follow Open-Unmix's documentation of its data sets; Spleeter's
+table is read in `spleeter_table.py`. A scanner gives songs and faults in one stream, so that all that is wrong is said
+at once.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from rtsep.audio.formats import ENDINGS
 from rtsep.dataset.songs import StemSource
@@ -39,7 +39,6 @@ MUSDB_VALIDATION = frozenset(
         "Young Griffo - Pennies",
     )
 )
-LARGEST_TABLE = 50_000_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -197,50 +196,6 @@ def varied_tracks(folder: Path, target_file: str, silence_missing: bool, extensi
             yield Fault("no sounds", song.name)
         else:
             yield SongFiles(song.name, {target.stem: (StemSource(target),) if there else (), REST: rest}, _first(mixes))
-
-
-def spleeter_table(folder: Path, table: Path, stems: tuple[str, ...]) -> Scan:
-    """Read Spleeter's CSV of mix_path, <stem>_path ... and duration.
-
-    The files' own lengths count, not the column `duration`.
-
-    Args:
-        folder: that the paths are relative to.
-        table: the CSV.
-        stems: only these; empty for all columns.
-
-    Raises:
-        FileError: for a table that cannot be read, is none, or lacks a column.
-    """
-    try:
-        if table.stat().st_size > LARGEST_TABLE:
-            raise FileError(f"{table} is larger than {LARGEST_TABLE} bytes; that is no table of songs")
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-    except OSError as error:
-        raise FileError(f"{table}: the table of songs cannot be read ({error.strerror})") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise FileError(f"{table} is not a table of songs: {error}") from error
-    columns = [str(column) for column in (rows[0] if rows else ())]
-    offered = tuple(column.removesuffix("_path") for column in columns if column.endswith("_path"))
-    chosen = stems or tuple(stem for stem in offered if stem != "mix")
-    lacking = [f"{stem}_path" for stem in ("mix", *(chosen or ("<stem>",))) if stem not in offered]
-    if rows and lacking:
-        raise FileError(f"{table} has no column {', '.join(lacking)}; its columns are: {', '.join(columns)}")
-    for number, row in enumerate(rows, start=2):
-        names = {stem: (row[f"{stem}_path"] or "").strip() for stem in ("mix", *chosen)}
-        empty = [stem for stem, name in names.items() if not name]
-        outside = [name for name in names.values() if not is_inside(name)]
-        if empty:
-            yield Fault(f"{empty[0]}_path is empty", f"row {number} of {table.name}")
-        elif outside:
-            yield Fault(f"a path leaves the folder {folder}", f"row {number} of {table.name}: {outside[0]}")
-        elif lost := [name for name in names.values() if not (folder / name).is_file()]:
-            yield Fault("a file is missing", f"row {number} of {table.name}: {lost[0]}")
-        else:
-            sources = {stem: StemSource(folder / name) for stem, name in names.items()}
-            name = str(PurePosixPath(names["mix"]).with_suffix(""))
-            yield SongFiles(name, {stem: (sources[stem],) for stem in chosen}, sources["mix"])
 
 
 def is_inside(name: str) -> bool:

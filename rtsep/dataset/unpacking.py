@@ -14,6 +14,7 @@ from pathlib import Path
 from rtsep.audio import wav
 from rtsep.audio.readers import Subtype, lossless_subtype
 from rtsep.audio.writers import KINDS, StemFiles
+from rtsep.core.limits import processors
 from rtsep.dataset.examples import Collection
 from rtsep.dataset.songs import Song, StemSource, read_header, read_source
 from rtsep.errors import FileError
@@ -63,7 +64,7 @@ def unpacked(
             f"{folder}: the unpacked songs need {needed / 1e9:.3g} GB, {free / 1e9:.3g} GB are free; "
             "name a folder on another disk, or train without --unpack"
         )
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(processors())
     try:
         jobs = [pool.submit(_unpack, source, place, subtypes[place]) for place, source in missing.items()]
         for done, job in enumerate(as_completed(jobs), 1):

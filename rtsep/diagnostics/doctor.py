@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rtsep.core.limits import limits, processors
 from rtsep.core.system import set_thread_policy, thread_policy
 from rtsep.diagnostics.capacity import SAMPLE_RATE, ModelTiming, timings
-from rtsep.dsp.native import compiled
+from rtsep.diagnostics.environment import cores_in_words
+from rtsep.dsp.kernel_cache import compiled, refusal, root
 from rtsep.engine.registry import ENGINES, RegisteredEngine
 from rtsep.errors import RtsepError
 from rtsep.host.device import devices
@@ -51,12 +52,21 @@ def live_models(named: Sequence[str]) -> Iterator[ModelTiming]:
         stored for stored in catalogue() if len(stored.spec.stems) == 2 and stored.spec.sample_rate == SAMPLE_RATE
     ]
     for stored in chosen:
-        yield from timings(stored, os.cpu_count() or 1)
+        yield from timings(stored, processors())
 
 
 def _system() -> Finding:
-    state = f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    here = limits()
+    state = (
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {cores_in_words(here)} cores"
+    )
+    if here.group_memory:
+        state += f", {here.memory / 2**30:.3g} GiB"
     cure = "" if platform.system() == "Linux" else "live use is made for Linux; elsewhere only files are separated"
+    if here.quota and here.quota < here.allowed:
+        cure = (
+            "a quota stops all threads in the middle of a block; for live use give whole cores (docker --cpuset-cpus)"
+        )
     return Finding("system", state, cure)
 
 
@@ -137,6 +147,9 @@ def _memory() -> Finding:
 
 
 def _cache() -> Finding:
+    if (refused := refusal()) and not compiled():
+        cure = f"make {root()} writable, or set RTSEP_CACHE to a folder that is"
+        return Finding("signal path", f"compiled at every start, which takes half a minute ({refused})", cure)
     return Finding("signal path", "compiled" if compiled() else "not compiled yet: the first start takes half a minute")
 
 

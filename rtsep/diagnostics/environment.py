@@ -6,10 +6,12 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
 import rtsep
+from rtsep.core.limits import Limits, limits
 
 CHECKOUT = Path(rtsep.__file__).resolve().parent.parent
 LIBRARIES = ("numpy", "numba", "onnxruntime", "openvino", "torch", "tensorrt", "tensorrt_rtx", "pycuda", "sounddevice")
@@ -22,17 +24,28 @@ def environment() -> dict[str, str]:
     fields = {name.strip(): value.strip() for name, value in fields.items()}
     guest = ", a virtual machine" if "hypervisor" in fields.get("flags", "").split() else ""
     family = f" (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else ""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    here = limits()
     return {
         "CPU": f"{fields.get('model name', platform.processor())}{family}{guest}",
-        "cores": str(os.cpu_count()),
-        "memory": f"{memory:.0f} GiB",
+        "cores": cores_in_words(here),
+        "memory": f"{here.memory / 2**30:.3g} GiB{' of a control group' if here.group_memory else ''}",
         "system": f"{_distribution()}, {platform.system()} {platform.release()} {_preemption()}".strip(),
         "Python": platform.python_version(),
-        "libraries": ", ".join(f"{name} {found}" for name in LIBRARIES if (found := _version(name))),
+        "libraries": library_versions(LIBRARIES),
         "sound server": _jack(),
         "rtsep": f"{rtsep.__version__}{_revision()}",
     }
+
+
+def cores_in_words(here: Limits) -> str:
+    """Say how many there are, and how many of them are this process's.
+
+    Args:
+        here: what it may use.
+    """
+    there = os.cpu_count() or here.allowed
+    parts = [f"{here.allowed} of {there}" if here.allowed < there else str(there)]
+    return ", ".join([*parts, *([f"a quota of {here.quota:.3g}"] if here.quota and here.quota < here.allowed else [])])
 
 
 def _distribution() -> str:
@@ -44,6 +57,15 @@ def _distribution() -> str:
 
 def _preemption() -> str:
     return " ".join(word for word in platform.version().split() if word.startswith("PREEMPT"))
+
+
+def library_versions(names: Iterable[str]) -> str:
+    """Say which versions of libraries are installed; those that are not are left out.
+
+    Args:
+        names: of their packages.
+    """
+    return ", ".join(f"{name} {found}" for name in names if (found := _version(name)))
 
 
 def _version(name: str) -> str:

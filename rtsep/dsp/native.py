@@ -1,91 +1,26 @@
-"""The floor under the native code: cached kernels, ordered memory access, the clock, semaphores.
+"""The floor under the native code: kernels, ordered memory access, the clock, semaphores.
 
 Everything here runs without the GIL. What the operating system has to do with it is in `dsp/waits.py`.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
-import platformdirs
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from rtsep.core import system
 from rtsep.dsp import waits
+from rtsep.dsp.kernel_cache import keeping
 from rtsep.dsp.waits import clock_ns as clock_ns
 
-
-@functools.cache
-def cache_folder() -> Path:
-    """Give the folder where compiled kernels of this very source lie.
-
-    numba looks only at the file of the outermost function and would go on running an old callee
-    from another file, so the folder is named by a digest of all the sources that have kernels, or teach
-    numba, and of what they take from the system.
-
-    Thread: any; not real-time safe (reads files).
-    """
-    digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {system.HERE}".encode())
-    package = Path(__file__).parent.parent
-    for source in sorted(package.rglob("*.py")):
-        text = source.read_bytes()
-        if b"numba.extending" in text or (b"rtsep.dsp.native" in text and b"kernel" in text):
-            digest.update(text)
-    root = Path(os.environ.get("RTSEP_CACHE") or platformdirs.user_cache_dir("rtsep"))
-    return root / "kernels" / digest.hexdigest()[:16]
-
-
-def compiled() -> bool:
-    """Say whether there are kernels in the cache; else the first start takes its time.
-
-    Thread: any; not real-time safe (reads files).
-    """
-    folder = cache_folder()
-    return folder.is_dir() and any(folder.rglob("*.nbi"))
-
-
-def _forgiving(compiled_function: Any) -> Any:
-    """Let a cached kernel that cannot be loaded be compiled anew: its file is damaged, or names what is not here."""
-    cache = compiled_function._cache
-    load = cache.load_overload
-
-    def load_or_forget(signature: Any, target: Any) -> Any:
-        try:
-            return load(signature, target)
-        except Exception:  # whatever unpickling raises
-            cache.flush()
-            return None
-
-    cache.load_overload = load_or_forget
-    return compiled_function
-
-
-def _compiled(compiler: Callable[..., Any], *arguments: Any, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile lazily with a cache in our folder; other users of numba keep theirs."""
-
-    def decorate(function: Callable[..., Any]) -> Any:
-        before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(cache_folder())
-        try:
-            return _forgiving(compiler(*arguments, cache=True, **options)(function))
-        finally:
-            numba.config.CACHE_DIR = before
-
-    return decorate
-
-
-kernel = _compiled(numba.njit, nogil=True, fastmath=False)
+kernel = keeping(numba.njit, nogil=True, fastmath=False)
 inlined = numba.njit(inline="always")  # a part of the one kernel that calls it, compiled with it and not twice
 
 
@@ -102,7 +37,7 @@ def callback_kernel(signature: Any) -> Callable[[Callable[..., Any]], Any]:
 
     Thread: any, before the sound starts; not real-time safe (compiles).
     """
-    return _compiled(numba.cfunc, signature, nopython=True)
+    return keeping(numba.cfunc, signature, nopython=True)
 
 
 def _field_pointer(context: Any, builder: Any, records_type: Any, records: Any, field: str) -> Any:

@@ -11,8 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
-
+from rtsep.core import folders
 from rtsep.core.records import RecordError, convert
 from rtsep.core.whole_file import write_whole
 from rtsep.effects.catalogue import BUILTINS, Knob
@@ -99,7 +98,7 @@ class Records:
         Raises:
             EffectError: for one that is unknown or refused; it says what to do.
         """
-        wanted = str(Path(path).expanduser().resolve()) if path else ""
+        wanted = str(folders.expanded(path).resolve()) if path else ""
         if wanted and wanted not in self.files:
             raise EffectError(f"{name}: {path} has not been scanned; run `rtsep effects scan {path}` if you trust it")
         found = [
@@ -138,7 +137,7 @@ class Records:
 
 def records_path() -> Path:
     """Where the records are."""
-    return Path(platformdirs.user_data_dir("rtsep")) / "plugins.json"
+    return folders.data() / "plugins.json"
 
 
 def read_records(path: Path | None = None) -> Records:

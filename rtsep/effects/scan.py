@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rtsep.core.folders import expanded
 from rtsep.core.records import RecordError, convert
 from rtsep.effects.records import Description, Record, Records, digest
 from rtsep.errors import EffectError
@@ -36,7 +37,7 @@ class _Answer:
 
 def folders() -> tuple[Path, ...]:
     """Where this system keeps plugins."""
-    return tuple(Path(one).expanduser() for one in FOLDERS.get(sys.platform, ()))
+    return tuple(expanded(one) for one in FOLDERS.get(sys.platform, ()))
 
 
 def candidates(places: Iterable[Path]) -> list[Path]:

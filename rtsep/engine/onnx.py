@@ -17,6 +17,7 @@ from rtsep.errors import EngineError, ModelError, one_line
 from rtsep.model.store import StoredModel
 
 CPU, PROVIDER = "CPUExecutionProvider", "ExecutionProvider"
+onnxruntime.disable_telemetry_events()  # Windows' own, and where it was loaded before us; see `rtsep/__init__.py`
 SILENT = 4  # log severity: what goes wrong is raised, not logged
 
 

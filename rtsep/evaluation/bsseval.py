@@ -56,12 +56,10 @@ def bss_eval(references: Float32, estimates: Float32, sample_rate: int) -> BssEv
     """
     from museval.metrics import bss_eval as original
 
-    if len(references) < 2 or references.shape[2] < sample_rate:
+    if why_undefined(references, estimates, sample_rate):
         return None
     step = rounding_step(references)
     rounded = [np.round(sounds / step).astype(np.float64) * step for sounds in (references, estimates)]
-    if not all(np.any(sound) for sounds in rounded for sound in sounds):
-        return None
     swapped = (np.ascontiguousarray(sounds.transpose(0, 2, 1)) for sounds in rounded)
     try:
         sdr, isr, sir, sar, _ = original(*swapped, window=sample_rate, hop=sample_rate)
@@ -72,6 +70,24 @@ def bss_eval(references: Float32, estimates: Float32, sample_rate: int) -> BssEv
             raise
         return None
     return BssEval(sdr, isr, sir, sar)
+
+
+def why_undefined(references: Float32, estimates: Float32, sample_rate: int) -> str:
+    """Say why there are no figures, in words; empty where nothing is seen that is in the way.
+
+    Args:
+        references: (stems, channels, frames).
+        estimates: (stems, channels, frames).
+        sample_rate: in Hz.
+    """
+    if len(references) < 2:
+        return "fewer than two stems sound"
+    if references.shape[2] < sample_rate:
+        return "it is shorter than 1 s"
+    heard = rounding_step(references) / 2  # what is below is rounded to nothing
+    if not all(np.abs(sound).max() > heard for sounds in (references, estimates) for sound in sounds):
+        return "a stem or an estimate is silent throughout"
+    return ""
 
 
 def rounding_step(references: Float32) -> float:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 from rtsep import __version__
+from rtsep.core.limits import memory, processors
 from rtsep.dataset.songs import Song, StemSource
 from rtsep.errors import EngineError, RtsepError
 from rtsep.evaluation.bsseval import BYTES_PER_SAMPLE
@@ -23,7 +24,6 @@ from rtsep.evaluation.score_cache import ScoreCache
 from rtsep.evaluation.scores import TrackScore, score_track
 from rtsep.evaluation.settings import Setting
 from rtsep.evaluation.tracks import WHOLE, Clip, pooled_estimates, read_track, stems_to_score
-from rtsep.separation.engine_pool import cores, memory
 
 BASE_BYTES = 500_000_000  # of a process, whatever it scores
 SEPARATION_BYTES = 40  # for each sample of every stem
@@ -163,7 +163,7 @@ def max_workers(evaluation: Evaluation, songs: Sequence[Song], shared: bool = Fa
     samples = longest * len(spec.stems) * spec.channels
     base = BASE_BYTES + (MOST_BYTES if shared else 0)
     each = base + samples * (BYTES_PER_SAMPLE if evaluation.bsseval else SEPARATION_BYTES)
-    return max(1, min(cores(), int(0.8 * memory()) // each))
+    return max(1, min(processors(), int(0.8 * memory()) // each))
 
 
 Pair = tuple[Song, Setting]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.evaluation.bsseval import bss_eval
+from rtsep.evaluation.bsseval import bss_eval, why_undefined
 from rtsep.evaluation.metrics import false_levels_db, is_silent, magnitude_error, sdr_db, si_sdr_db
 from rtsep.evaluation.settings import Setting
 from rtsep.evaluation.tracks import Track
@@ -18,6 +18,7 @@ from rtsep.evaluation.tracks import Track
 Float32 = NDArray[np.float32]
 
 BSSEVAL = ("sdr", "sir", "sar", "isr")
+SILENT = "the stem is silent in the song"  # as the vocals of an instrumental
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class StemScore:
     magnitude_error: float
     false_db: tuple[float, ...]  # level against the mix in each second in which the reference is silent
     bsseval: Mapping[str, tuple[float, ...]]  # by figure, dB, of each window of 1 s
+    undefined: Mapping[str, str] = field(default_factory=dict)  # why there is no "SDR", no "BSSEval", in words
 
     @property
     def gain_db(self) -> float:
@@ -91,7 +93,7 @@ def score_track(
         bsseval: whether museval's figures are made too.
     """
     stems = [stem for stem in estimates if stem in track.references]
-    windows = _bsseval(track, estimates) if bsseval else {}
+    windows, why = _bsseval(track, estimates) if bsseval else ({}, "")
     scores = []
     for stem in stems:
         reference, estimate = track.references[stem], estimates[stem]
@@ -105,31 +107,50 @@ def score_track(
                 magnitude_error=magnitude_error(reference, estimate),
                 false_db=tuple(false_levels_db(reference, estimate, track.mix, track.sample_rate).tolist()),
                 bsseval=windows.get(stem, {}),
+                undefined=_undefined(silent, why),
             )
         )
     seconds = track.mix.shape[1] / track.sample_rate
     return TrackScore(track.name, setting, track.sample_rate, seconds, latency_ms, tuple(scores))
 
 
-def _bsseval(track: Track, estimates: Mapping[str, Float32]) -> dict[str, dict[str, tuple[float, ...]]]:
-    """BSSEval of all stems together, without those that are silent throughout; nothing where one is not known."""
-    if not all(stem in track.references for stem in estimates):
-        return {}
+Windows = dict[str, dict[str, tuple[float, ...]]]  # by stem and figure
+
+
+def _bsseval(track: Track, estimates: Mapping[str, Float32]) -> tuple[Windows, str]:
+    """BSSEval of all stems together, without those that are silent throughout; why there is none, where it is so."""
+    if missing := [stem for stem in estimates if stem not in track.references]:
+        return {}, f"the song has no {missing[0]} to compare with"
     stems = [stem for stem in estimates if not is_silent(track.references[stem], track.mix)]
     if len(stems) < 2:
-        return {}
+        return {}, "fewer than two stems sound"
     references, estimated = (np.stack([sounds[stem] for stem in stems]) for sounds in (track.references, estimates))
+    if why := why_undefined(references, estimated, track.sample_rate):
+        return {}, why
     found = bss_eval(references, estimated, track.sample_rate)
     if found is None:
-        return {}
-    return {stem: {name: tuple(getattr(found, name)[i].tolist()) for name in BSSEVAL} for i, stem in enumerate(stems)}
+        return {}, "the stems cannot be told apart"
+    by_stem = {
+        stem: {name: tuple(getattr(found, name)[i].tolist()) for name in BSSEVAL} for i, stem in enumerate(stems)
+    }
+    return by_stem, ""
+
+
+def _undefined(silent: bool, why: str) -> dict[str, str]:
+    if silent:
+        return {"SDR": SILENT, "BSSEval": SILENT}
+    return {"BSSEval": why} if why else {}
 
 
 def _stem_score(entries: dict[str, Any]) -> StemScore:
     numbers = {name: _number(entries[name]) for name in ("sdr_db", "mix_sdr_db", "si_sdr_db", "magnitude_error")}
     windows = {str(name): tuple(map(_number, values)) for name, values in entries["bsseval"].items()}
     return StemScore(
-        str(entries["stem"]), **numbers, false_db=tuple(map(_number, entries["false_db"])), bsseval=windows
+        str(entries["stem"]),
+        **numbers,
+        false_db=tuple(map(_number, entries["false_db"])),
+        bsseval=windows,
+        undefined={str(name): str(why) for name, why in entries.get("undefined", {}).items()},  # older ones have none
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,7 +26,8 @@ def summarise(scores: Sequence[TrackScore], settings: Sequence[Setting]) -> list
         settings: in the order of the rows.
 
     Returns:
-        A row for each setting and stem; NaN for what no song has.
+        A row for each setting and stem; NaN for what no song has. `songs` counts all, `sdr_songs`, `bsseval_songs` and
+        `bsseval_windows` what the figures are of, and `undefined` says why the others have none.
     """
     rows = []
     for setting in settings:
@@ -51,12 +53,18 @@ def _figures(found: Sequence[StemScore]) -> Figures:
         "si_sdr_db": [one.si_sdr_db for one in found],
         "magnitude_error": [one.magnitude_error for one in found],
     }
-    figures: Figures = {}
+    figures: Figures = {"sdr_songs": len(_known(plain["sdr_db"]))}
     for name, values in plain.items():
         figures[name] = _mean(values)
         figures[f"{name.removesuffix('_db')}_median{'_db' if name.endswith('_db') else ''}"] = _median(values)
     medians = [song_medians(one) for one in found]
     figures |= {name: _median([one[name] for one in medians]) for name in medians[0]}
+    figures["bsseval_songs"] = len(_known(one["bsseval_sdr_db"] for one in medians))
+    figures["bsseval_windows"] = sum(len(_known(one.bsseval.get("sdr", ()))) for one in found)
+    figures["undefined"] = [
+        {"figure": figure, "reason": reason, "songs": count}
+        for (figure, reason), count in Counter(pair for one in found for pair in one.undefined.items()).items()
+    ]
     levels = [level for one in found for level in one.false_db]
     figures["false_seconds"] = len(levels)
     figures["false_median_db"] = _median(levels)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rtsep.core.spec import AudioSpec
 from rtsep.errors import DeviceError
 from rtsep.host.callback import STREAM, portaudio_callback
-from rtsep.host.device import ALSA, Device, find_device
+from rtsep.host.device import ALSA, Device, find_again, portaudio_devices
 from rtsep.host.device_io import DeviceIO
 from rtsep.host.portaudio import forget, module, portaudio, refresh_devices
 from rtsep.host.realtime import CLOCK_PRIORITY
@@ -128,6 +128,7 @@ class DeviceClock(Uncabled):
         self._latency: int | None = None
         self._borrowed: tuple[DeviceIO | None, NDArray[np.void]] = None, np.zeros(1, STREAM)  # by the stream
         self._closing: threading.Thread | None = None
+        self._before: tuple[Device, ...] = ()  # all there are, as it was opened
         if outputs > output.outputs:
             raise DeviceError(f"{output.name} has {output.outputs} output channels; the routes ask for {outputs}")
         if source and source.index != output.index:
@@ -138,6 +139,7 @@ class DeviceClock(Uncabled):
         self._check(output.index, outputs, "output")
         if source:
             self._check(source.index, inputs, "input")
+        self._before = portaudio_devices()
 
     def _check(self, index: int, channels: int, kind: str) -> None:
         sounddevice = portaudio()
@@ -178,13 +180,17 @@ class DeviceClock(Uncabled):
             raise DeviceError(f"{self.name} cannot be opened: {_reason(error)}") from error
 
     def reopen(self, device_io: DeviceIO) -> bool:
-        """Close what is left of the stream, look for the device by name and start it again; see `Clock.reopen`."""
+        """Close what is left of the stream, find the device under any number, start it again; see `Clock.reopen`."""
         if not self._closed():
             return False  # PortAudio looks for devices only when it starts, and cannot start anew before
         try:
             refresh_devices()
-            self._output = find_device(self._output.name, "outputs")
-            self._source = find_device(self._source.name, "inputs") if self._source else None
+            now = portaudio_devices()
+            found = find_again(self._output, self._before, now)
+            if found is None:
+                return False
+            self._output, self._before = found, now
+            self._source = found if self._source else None
             self.open(device_io)
         except (DeviceError, module().PortAudioError):
             self._stream = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rtsep.errors import DeviceError
@@ -9,6 +11,7 @@ from rtsep.host.jack_library import client_channels, sample_rate, visit
 from rtsep.host.portaudio import portaudio
 
 ALSA, JACK = "ALSA", "JACK Audio Connection Kit"
+CARD_NUMBER = re.compile(r"(?<=\(hw:)\d+(?=,\d+\)$)")  # at the end of ALSA's names; another one after every plugging in
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ def devices() -> tuple[Device, ...]:
     Thread: any, one at a time; not real-time safe (asks PortAudio and JACK).
     """
     try:
-        found = _portaudio_devices()
+        found = portaudio_devices()
     except DeviceError:
         if not (clients := jack_devices(0)):
             raise
@@ -40,7 +43,14 @@ def devices() -> tuple[Device, ...]:
     return found + jack_devices(max((device.index for device in found), default=-1) + 1)
 
 
-def _portaudio_devices() -> tuple[Device, ...]:
+def portaudio_devices() -> tuple[Device, ...]:
+    """List PortAudio's devices.
+
+    Raises:
+        DeviceError: where PortAudio is missing.
+
+    Thread: any, one at a time; not real-time safe (asks PortAudio).
+    """
     sounddevice = portaudio()
     apis = [api["name"] for api in sounddevice.query_hostapis()]
     return tuple(
@@ -109,6 +119,7 @@ def find_device(text: str, kind: str) -> Device:
     found = [d for d in usable if text.isdecimal() and d.index == int(text)]
     found = found or [d for d in usable if d.name == text]
     found = found or [d for d in usable if text.lower() in f"{d.name} ({d.host_api})".lower()]
+    found = found or [d for d in usable if unnumbered(d.name) == unnumbered(text)]  # as it was called once
     if len(found) == 1:
         return found[0]
     names = ", ".join(f"{d.index} {d.name}" for d in (found or usable)) or "none"
@@ -116,3 +127,42 @@ def find_device(text: str, kind: str) -> Device:
     if found:
         raise DeviceError(f"{text!r} fits several {word} devices: {names}; name one by its number")
     raise DeviceError(f"no {word} device {text!r}; there are: {names} (see `rtsep devices`)")
+
+
+def unnumbered(name: str) -> str:
+    """Give a name without the number that the system gave the card.
+
+    Thread: any; not real-time safe (Python).
+    """
+    return CARD_NUMBER.sub("", name)
+
+
+def find_again(lost: Device, before: Sequence[Device], now: Sequence[Device]) -> Device | None:
+    """Find a device that was unplugged, under whatever number it has come back.
+
+    Of several of one kind it is the one by its full name, else one that is new, else the one in its place.
+
+    Args:
+        lost: as it was.
+        before: all devices, as they were when it was opened.
+        now: all devices.
+
+    Returns:
+        It; None while it is away, which may be less than certain where all of its kind were unplugged.
+
+    Thread: any; not real-time safe (Python).
+    """
+    kind = (lost.host_api, unnumbered(lost.name), lost.inputs > 0, lost.outputs > 0)
+    then, same = (
+        [one for one in devices if (one.host_api, unnumbered(one.name), one.inputs > 0, one.outputs > 0) == kind]
+        for devices in (before, now)
+    )
+    alone = [one.name for one in then].count(lost.name) <= 1
+    if alone and (by_name := next((one for one in same if one.name == lost.name), None)):
+        return by_name
+    known = {one.name for one in then} - {lost.name}
+    new = [one for one in same if one.name not in known]
+    if not new or (not alone and len(same) < len(then)):  # those that are there are the others
+        return None
+    place = next((place for place, one in enumerate(then) if one.index == lost.index), 0)
+    return new[min(place, len(new) - 1)]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 
 from rtsep.core.budget import Budget, default_compute
+from rtsep.core.limits import processors
 from rtsep.core.presets import plan
 from rtsep.core.spec import BUNDLED, WindowSpec
 from rtsep.engine.base import Engine
@@ -90,13 +90,7 @@ def _holding(stored: StoredModel, options: LiveOptions, rate: int) -> LiveModel:
     """The model with the fewest threads that hold, of those that may be taken; with the most if none do."""
     found = _built(stored, replace(options, threads=options.threads or 1), rate)
     on_cpu = "cpu" in ENGINES[options.engine].devices  # else threads are the standby's
-    if (
-        options.threads
-        or found.holds
-        or not on_cpu
-        or stored.spec.kind == "stateful"
-        or (os.cpu_count() or 1) < STEM_THREADS
-    ):
+    if options.threads or found.holds or not on_cpu or stored.spec.kind == "stateful" or processors() < STEM_THREADS:
         return found
     found.engine.close()
     return _built(stored, replace(options, threads=STEM_THREADS), rate)
@@ -129,7 +123,7 @@ def _engine_options(options: LiveOptions) -> EngineOptions:
 
 def _with_standby(engine: Engine, playable: StoredModel, options: LiveOptions, budget: Budget, decks: int) -> Engine:
     """An engine on a card, with one on the CPU beside it that goes on where the card fails in the middle of a set."""
-    threads = max(options.threads, min(STEM_THREADS, os.cpu_count() or 1))
+    threads = max(options.threads, min(STEM_THREADS, processors()))
     standby = open_engine(playable, EngineOptions(threads=threads))
     try:
         standby.warmup(playable.spec.context, decks)

@@ -9,13 +9,11 @@ match the spec.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
+from rtsep.core import folders
 from rtsep.core.spec import ModelSpec
 from rtsep.errors import ModelError
 from rtsep.model.folder import JSON_NAME as JSON_NAME
@@ -151,9 +149,7 @@ class StoredModel:
 
 def user_folder() -> Path:
     """Give the folder of the user's models: RTSEP_MODELS, or the platform's place for data."""
-    if chosen := os.environ.get("RTSEP_MODELS"):
-        return Path(chosen)
-    return Path(platformdirs.user_data_dir("rtsep")) / "models"
+    return folders.chosen("RTSEP_MODELS") or folders.data() / "models"
 
 
 def names() -> list[str]:
@@ -197,7 +193,7 @@ def _find(name_or_path: str | Path) -> StoredModel:
                 return _read(folder / JSON_NAME, origin)
         if other := _released(name):
             return _read(other, "user")
-    path = Path(wanted).expanduser()
+    path = folders.expanded(wanted)
     if path.is_dir():
         return _read(path / JSON_NAME, "path")
     if path.is_file():

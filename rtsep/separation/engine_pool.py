@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-from rtsep.core.system import processors
+from rtsep.core.limits import memory, processors
 from rtsep.engine.base import Engine
 from rtsep.engine.own_thread import OwnThreadEngine
 from rtsep.engine.registry import ENGINES, EngineOptions, open_engine, open_engines
@@ -15,16 +13,6 @@ from rtsep.separation.options import EXACT, SeparationOptions
 MOST = 8  # engines; each needs some hundred megabytes
 ON_CARD = 2  # that take turns: while one computes, the other's copies are under way
 SONG_BYTES = 7_000_000_000  # what an engine needs that thinks about a whole song at once
-
-
-def cores() -> int:
-    """Count the processors that this process may use."""
-    return processors()
-
-
-def memory() -> int:
-    """Give the bytes of memory of this machine."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def open_pool(
@@ -59,7 +47,7 @@ def open_pool(
             f"{'--mwf' if method.mwf else model.spec.name} at latency exact needs the network's magnitudes, and engine "
             f"{engine} gives masks; {cure}, or --engine onnx"
         )
-    threads = threads or cores()
+    threads = threads or processors()
     segments = model.spec.family == "spleeter" and method.preset == EXACT
     whole = model.spec.family == "openunmix" and model.spec.kind == "windowed" and method.preset == EXACT
     room = memory() // SONG_BYTES if whole else MOST

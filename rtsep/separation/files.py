@@ -12,7 +12,7 @@ from queue import SimpleQueue
 
 from rtsep.audio.readers import AudioReader
 from rtsep.audio.writers import StemFiles, keep_source
-from rtsep.core.system import processors
+from rtsep.core.limits import processors
 from rtsep.engine.base import Engine
 from rtsep.errors import FileError, RtsepError, one_line
 from rtsep.separation.ahead import Float32, ahead

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 
 import torch
 
+from rtsep.core.limits import processors
 from rtsep.errors import EngineError
 
 
@@ -24,14 +24,14 @@ def choose_device(device: str, threads: int, workers: int | None) -> TrainingDev
 
     Args:
         device: auto, cpu, cuda or cuda:0.
-        threads: of the CPU; 0 for all cores.
+        threads: of the CPU; 0 for all cores that this process may use.
         workers: processes that make examples; None for one beside a CPU, which is busy learning, and all cores but one
             beside a GPU, which eats faster than one core cooks.
 
     Raises:
         EngineError: for a device that is not there.
     """
-    cores = os.cpu_count() or 1
+    cores = processors()
     torch.set_num_threads(threads or cores)
     found = _found(device)
     if workers is None:

@@ -174,6 +174,27 @@ def test_museval_is_in_a_table_of_its_own(songs: Path, here: Here, tmp_path: Pat
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_an_instrumental_has_no_figures_and_it_is_said(songs: Path, here: Here, tmp_path: Path) -> None:
+    pytest.importorskip("museval")
+    code, out, err = here("evaluate", songs, "--jobs", 1, "-o", tmp_path)
+    assert code == 0, err
+    rows = [line.split() for line in out.splitlines() if "vocals" in line or "accompaniment" in line]
+    assert [row[:4] for row in rows if "not" not in row] == [
+        ["exact", "vocals", "1", "of"],
+        ["accompaniment", "2", *rows[1][2:4]],
+        ["exact", "vocals", "1", "of"],
+        ["accompaniment", "1", "of", "2"],
+    ]
+    assert [line for line in out.splitlines() if "not defined" in line] == [
+        "vocals: SDR not defined in 1 of 2 songs: the stem is silent in the song",
+        "vocals: BSSEval not defined in 1 of 2 songs: the stem is silent in the song",
+        "accompaniment: BSSEval not defined in 1 of 2 songs: fewer than two stems sound",
+    ]
+    played = next(one for one in read(tmp_path / "evaluation.json")["songs"] if one["song"] == "played")
+    vocals = next(one for one in played["stems"] if one["stem"] == "vocals")
+    assert vocals["sdr_db"] is None and vocals["undefined"]["SDR"] == "the stem is silent in the song"
+
+
 def test_quality_sweeps_one_axis_at_a_time(songs: Path, tmp_path: Path, unet: Path, here: Here) -> None:
     command = ("bench", "quality", songs, "-m", unet, "-o", tmp_path, "--seconds", 1, "--jobs", 1)
     axes = (

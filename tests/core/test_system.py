@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -76,9 +75,3 @@ def test_without_thread_policies_only_the_usual_one_is_granted(monkeypatch: pyte
 
 def test_signals_that_end_a_program_are_those_there_are() -> None:
     assert {signal.SIGINT, signal.SIGTERM} <= {*STOP_SIGNALS}
-
-
-def test_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 1 <= system.processors() <= (os.cpu_count() or 1)
-    monkeypatch.delattr(os, "sched_getaffinity", raising=sys.platform == "linux")
-    assert system.processors() == os.cpu_count()

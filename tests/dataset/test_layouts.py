@@ -195,12 +195,44 @@ def test_what_is_wrong_with_a_table_is_named(tmp_path: Path) -> None:
     words = complaint("spleeter-csv", tmp_path, table(tmp_path, head + "a.wav,,3\na.wav,b.wav,3\na.wav\n"))
     assert "vocals_path is empty, 2 times, first: row 2 of songs.csv, row 4" in words
     assert "a file is missing: row 3 of songs.csv: b.wav" in words
-    for outside in ("../a.wav", str(tmp_path / "a.wav")):
+    for outside in ("../a.wav", str(tmp_path.parent / "a.wav"), f"{tmp_path}/../a.wav", r"C:\songs\a.wav", r"..\a.wav"):
         words = complaint("spleeter-csv", tmp_path, table(tmp_path, head + f"a.wav,{outside},3\n"))
-        assert f"a path leaves the folder {tmp_path}: row 2 of songs.csv: {outside}" in words
+        form = "paths are relative to it, as train/song/mix.wav"
+        assert f"a path leaves the folder {tmp_path} ({form}): row 2 of songs.csv: {outside}" in words
     assert "no songs found" in complaint("spleeter-csv", tmp_path, table(tmp_path, head))
     (tmp_path / "songs.csv").write_bytes(b"\xff\xfe\x00mix_path")
     assert "is not a table of songs" in complaint("spleeter-csv", tmp_path, LayoutOptions(csv=tmp_path / "songs.csv"))
+    (tmp_path / "songs.csv").write_bytes(f"{head}S\xf6ng.wav,a.wav,3\n".encode("latin-1"))
+    words = complaint("spleeter-csv", tmp_path, LayoutOptions(csv=tmp_path / "songs.csv"))
+    assert "it is not in UTF-8; save it as CSV UTF-8" in words
+
+
+TABLES = {
+    "as Spleeter has it": b"mix_path,vocals_path,duration\nin/m.wav,in/v.wav,3\n",
+    "of a spreadsheet": "\ufeffmix_path;vocals_path;duration\r\nin/m.wav;in/v.wav;3,5\r\n".encode(),
+    "of a spreadsheet, by tabs": "mix_path\tvocals_path\r\nin/m.wav\tin/v.wav\r\n".encode("utf-16"),
+    "of Windows": b'mix_path,vocals_path,duration\r\n"in\\m.wav","in\\v.wav",3\r\n',
+    "with full paths": b"mix_path,vocals_path,duration\n{folder}/in/m.wav,{folder}/in/v.wav,3\n",
+    "with a last line that does not end": b"mix_path;vocals_path\nin/m.wav; in/v.wav ",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_as_people_have_them(tmp_path: Path, name: str) -> None:
+    mix, voice = noise(RATE, seed=1), noise(RATE, seed=2)
+    floats(tmp_path / "in" / "m.wav", mix)
+    floats(tmp_path / "in" / "v.wav", voice)
+    (tmp_path / "songs.csv").write_bytes(TABLES[name].replace(b"{folder}", str(tmp_path).encode()))
+    (song,) = find_songs("spleeter-csv", tmp_path, LayoutOptions(csv=tmp_path / "songs.csv"))
+    assert song.name == "in/m" and list(song.stems) == ["vocals"]
+    np.testing.assert_array_equal(read_stem(song, "vocals", 0, RATE, RATE), voice)
+    np.testing.assert_array_equal(read_mix(song, 0, RATE, RATE), mix)
+
+
+def test_a_file_whose_name_has_a_backslash(tmp_path: Path) -> None:
+    floats(tmp_path / "a\\b.wav", noise(100))
+    options = table(tmp_path, "mix_path,vocals_path\na\\b.wav,a\\b.wav\n")
+    assert len(find_songs("spleeter-csv", tmp_path, options)) == 1
 
 
 def test_a_table_may_begin_with_the_mark_that_spreadsheets_write(tmp_path: Path) -> None:

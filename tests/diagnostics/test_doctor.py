@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from rtsep.cli.app import app
 from rtsep.core.budget import Budget, default_compute
+from rtsep.core.limits import Limits
 from rtsep.core.presets import plan
 from rtsep.diagnostics import capacity as timing
 from rtsep.diagnostics import doctor
@@ -129,6 +130,20 @@ def test_nothing_compiled_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "compiled", lambda: False)
     assert found("signal path").state.startswith("not compiled yet")
     assert not found("signal path").cure, "it cures itself"
+
+
+def test_a_cache_that_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "compiled", lambda: False)
+    monkeypatch.setattr(doctor, "refusal", lambda: "Permission denied")
+    assert found("signal path").state == "compiled at every start, which takes half a minute (Permission denied)"
+    assert "set RTSEP_CACHE" in found("signal path").cure and not found("signal path").needed
+
+
+def test_a_container_with_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "limits", lambda: Limits(2, 3 << 30, 4, 1.5, 3 << 30))
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    assert found("system").state.endswith(", 4 of 16, a quota of 1.5 cores, 3 GiB")
+    assert "docker --cpuset-cpus" in found("system").cure
 
 
 def looks(*findings: Finding) -> tuple[Callable[[], Finding], ...]:

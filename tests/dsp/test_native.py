@@ -1,14 +1,8 @@
 from __future__ import annotations
 
-import shutil
 import threading
 import time
-from pathlib import Path
 
-import numba
-import pytest
-
-from rtsep.dsp import native
 from rtsep.dsp.native import clock_ns, kernel, post, semaphore, sleep_until, wait_until
 
 
@@ -60,28 +54,3 @@ def test_sleep_lasts_until_its_deadline() -> None:
     start = time.monotonic_ns()
     sleep_until(bell.ctypes.data, start + 10_000_000)
     assert time.monotonic_ns() - start >= 10_000_000
-
-
-def test_kernels_lie_in_a_folder_of_this_very_source() -> None:
-    folder = native.cache_folder()
-    assert folder.parent.name == "kernels" and len(folder.name) == 16
-    assert any(folder.rglob("*.nbi")), "compiled kernels are kept"
-    assert str(folder) != numba.config.CACHE_DIR, "other users of numba keep their own folder"
-
-
-def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RTSEP_CACHE", "/somewhere")
-    assert str(native.cache_folder.__wrapped__()).startswith("/somewhere/kernels/")
-
-
-@pytest.mark.parametrize("source", ["dsp/stft.py", "dsp/simd.py"])
-def test_a_change_of_a_kernel_or_of_what_it_stands_on_gives_another_folder(
-    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "rtsep"
-    shutil.copytree(Path(native.__file__).parent, package / "dsp", ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(native, "__file__", str(package / "dsp" / "native.py"))
-    before = native.cache_folder.__wrapped__()
-    with (package / source).open("a") as file:
-        file.write("# changed\n")
-    assert native.cache_folder.__wrapped__() != before

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rtsep.core.system import HERE, PORTABLE, SYSTEMS
-from rtsep.dsp import native, waits
+from rtsep.dsp import kernel_cache, waits
 from rtsep.dsp.native import kernel
 from rtsep.dsp.waits import _poll_init, _poll_post, _poll_wait, become_fifo, nap, priority, scheduler, semaphore_memory
 
@@ -126,8 +126,8 @@ def portable(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_its_kernels_lie_in_a_folder_of_their_own() -> None:
-    shown = portable("-c", "from rtsep.dsp.native import cache_folder; print(cache_folder())")
-    assert (Path(shown.stdout.strip()) == native.cache_folder()) == PORTABLE
+    shown = portable("-c", "from rtsep.dsp.kernel_cache import cache_folder; print(cache_folder())")
+    assert (Path(shown.stdout.strip()) == kernel_cache.cache_folder()) == PORTABLE
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import pytest
 from rtsep.core.spec import DEFAULT_MODEL
 from rtsep.demo.song import SAMPLE_RATE, render
 from rtsep.errors import EngineError
-from rtsep.evaluation.bsseval import bss_eval, require_museval, rounding_step
+from rtsep.evaluation.bsseval import bss_eval, require_museval, rounding_step, why_undefined
 from rtsep.evaluation.estimation import EvaluatedModel
 from rtsep.evaluation.settings import Setting
 from rtsep.model.store import find
@@ -138,6 +138,9 @@ def test_what_is_not_defined(what: str) -> None:
     else:
         {"reference": references, "estimate": estimates}[what][0] = 0.0
     assert bss_eval(references, estimates, RATE) is None
+    why = {"length": "it is shorter than 1 s", "count": "fewer than two stems sound"}
+    assert why_undefined(references, estimates, RATE) == why.get(what, "a stem or an estimate is silent throughout")
+    assert why_undefined(*scene(), RATE) == ""
 
 
 def test_other_faults_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

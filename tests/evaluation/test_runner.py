@@ -180,7 +180,7 @@ def test_what_cannot_be_is_said_before(tmp_path: Path) -> None:
 
 def test_processes_have_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     songs = [song(tmp_path, "one", sounds())]
-    monkeypatch.setattr(evaluation, "cores", lambda: 12)
+    monkeypatch.setattr(evaluation, "processors", lambda: 12)
     monkeypatch.setattr(evaluation, "memory", lambda: 4_000_000_000)
     assert max_workers(identity_evaluation(True), songs) == 6
     assert max_workers(identity_evaluation(True), songs, shared=True) == 2

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rtsep.errors import FileError
 from rtsep.evaluation.report import prepare_folder, report, write
+from rtsep.evaluation.scores import SILENT, TrackScore
 from rtsep.evaluation.settings import Setting
 from rtsep.evaluation.summary import song_medians, summarise
 from tests.evaluation.rows import row
@@ -76,3 +78,27 @@ def test_folders_that_cannot_be_written_to(tmp_path: Path) -> None:
         prepare_folder(tmp_path / "file" / "below")
     with pytest.raises(FileError, match="the report cannot be written"):
         write({}, tmp_path / "nowhere" / "x.json")
+
+
+def test_counts_stand_beside_medians_and_say_what_has_none() -> None:
+    instrumental = replace(row("three", NAN).stems[0], undefined={"SDR": SILENT, "BSSEval": SILENT})
+    short = replace(row("four", 3.0).stems[0], undefined={"BSSEval": "it is shorter than 1 s"})
+    scores = [
+        row("one", 1.0, sdr=(1.0, 2.0, NAN)),
+        row("two", 2.0, sdr=(4.0,)),
+        replace(row("three", NAN), stems=(instrumental,)),
+        replace(row("four", 3.0), stems=(short,)),
+    ]
+    (found,) = summarise(scores, SETTINGS[:1])
+    counts = {name: found[name] for name in ("songs", "sdr_songs", "bsseval_songs", "bsseval_windows")}
+    assert counts == {"songs": 4, "sdr_songs": 3, "bsseval_songs": 2, "bsseval_windows": 3}
+    assert found["undefined"] == [
+        {"figure": "SDR", "reason": SILENT, "songs": 1},
+        {"figure": "BSSEval", "reason": SILENT, "songs": 1},
+        {"figure": "BSSEval", "reason": "it is shorter than 1 s", "songs": 1},
+    ]
+    again = TrackScore.from_dict(scores[2].to_dict())
+    assert again.stems[0].undefined == instrumental.undefined
+    older = scores[2].to_dict()
+    del older["stems"][0]["undefined"]
+    assert TrackScore.from_dict(older).stems[0].undefined == {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -110,7 +109,7 @@ def test_two_threads_where_one_does_not_hold(
 ) -> None:
     taken = iter(times)
     monkeypatch.setattr(model_choice, "pass_time_s", lambda engine, every_s, rows: next(taken))
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(model_choice, "processors", lambda: 2)
     built: list[int] = []
 
     def counted(stored: StoredModel, options: EngineOptions) -> Engine:

@@ -12,7 +12,7 @@ from rtsep.engine.registry import EngineOptions
 from rtsep.errors import EngineError, SpecError
 from rtsep.model.store import StoredModel
 from rtsep.separation import engine_pool as engines
-from rtsep.separation.engine_pool import MOST, cores, open_pool
+from rtsep.separation.engine_pool import MOST, open_pool
 from rtsep.separation.options import SeparationOptions
 from tests.support.engines import FrameEngine, windowed_spec
 
@@ -31,7 +31,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
         return [FrameEngine(model.spec) for _ in range(count)]
 
     monkeypatch.setattr(engines, "open_engines", made)
-    monkeypatch.setattr(engines, "cores", lambda: 5)
+    monkeypatch.setattr(engines, "processors", lambda: 5)
     monkeypatch.setattr(engines, "memory", lambda: 16_000_000_000)
     return calls
 
@@ -96,10 +96,6 @@ def test_on_a_card_two_engines_take_turns_with_segments(
 def test_a_card_gives_masks_and_no_magnitudes(model: StoredModel, method: SeparationOptions, cure: str) -> None:
     with pytest.raises(SpecError, match=f"and engine tensorrt gives masks; {cure}, or --engine onnx"):
         open_pool(model, method, 1, "tensorrt", 0, "fp16")
-
-
-def test_there_is_a_processor() -> None:
-    assert cores() >= 1
 
 
 def test_an_unknown_engine_is_named() -> None:

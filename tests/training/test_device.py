@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 
 from rtsep.errors import EngineError
+from rtsep.training import device as device_choice
 from rtsep.training.device import TrainingDevice, choose_device
 
 
 @pytest.fixture(autouse=True)
 def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(device_choice, "processors", lambda: 8)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
 
 
@@ -55,10 +54,10 @@ def test_devices_that_are_not_there(two_gpus: None) -> None:
         choose_device("gpu", 0, None)
 
 
-@pytest.mark.parametrize(("threads", "cores", "set_to"), [(0, 8, 8), (3, 8, 3), (0, None, 1)])
-def test_threads(monkeypatch: pytest.MonkeyPatch, no_gpu: None, threads: int, cores: int | None, set_to: int) -> None:
+@pytest.mark.parametrize(("threads", "cores", "set_to"), [(0, 8, 8), (3, 8, 3), (0, 1, 1)])
+def test_threads(monkeypatch: pytest.MonkeyPatch, no_gpu: None, threads: int, cores: int, set_to: int) -> None:
     heard: list[int] = []
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(device_choice, "processors", lambda: cores)
     monkeypatch.setattr(torch, "set_num_threads", heard.append)
     choose_device("cpu", threads, None)
     assert heard == [set_to]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shlex
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import platformdirs
-
+from rtsep.core import folders
 from rtsep.core.spec import ModelSpec
 from rtsep.engine.tensorrt.family import FAMILIES, Family
 from rtsep.model import graphs
@@ -131,8 +129,8 @@ def graphs_digest() -> str:
 
 def engines_folder() -> Path:
     """Give the folder of engines: RTSEP_ENGINES, `engines/` of a checkout, or the platform's place for data."""
-    if chosen := os.environ.get("RTSEP_ENGINES"):
-        return Path(chosen)
+    if chosen := folders.chosen("RTSEP_ENGINES"):
+        return chosen
     if (CHECKOUT / "pyproject.toml").is_file() and (CHECKOUT / "engines").is_dir():
         return CHECKOUT / "engines"
-    return Path(platformdirs.user_data_dir("rtsep")) / "engines"
+    return folders.data() / "engines"

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -114,11 +114,12 @@ def _latest(folder: Path) -> str:
     match = re.search(r'^\s*model_checkpoint_path\s*:\s*"([^"\n]*)"', text, re.MULTILINE)
     if match is None:
         raise ModelError(f"{file} names no model_checkpoint_path; delete it if its folder holds just one checkpoint")
-    named = Path(match[1])
-    # TensorFlow writes a full path where it was asked to save to one
-    if named.name != match[1] and not (named.is_absolute() and named.parent.resolve() == folder.resolve()):
+    # TensorFlow writes a full path where it was asked to save to one, and folders move from machine to machine: then
+    # the name counts
+    named = PureWindowsPath(match[1]) if "\\" in match[1] else PurePosixPath(match[1])
+    if named.name != match[1] and not named.is_absolute():
         raise ModelError(f"{file} names {match[1]!r}, outside its folder; only a plain name is allowed there")
-    if not named.name or not (folder / (named.name + INDEX)).is_file():
+    if named.name in ("", "..") or not (folder / (named.name + INDEX)).is_file():
         raise ModelError(
             f"{file} names {named.name!r}, but {named.name + INDEX} is not there; get it, or edit the file"
         )

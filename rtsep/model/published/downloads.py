@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
+from rtsep.core import folders
 
 OnProgress = Callable[[int, int | None], object]  # bytes that are here, bytes in all where that is known
 
@@ -28,9 +27,7 @@ RETRY_POLICY = RetryPolicy()
 
 def downloads_folder() -> Path:
     """Give the folder of the originals' files: MODEL_PATH as for Spleeter, or the platform's place for caches."""
-    if chosen := os.environ.get("MODEL_PATH"):
-        return Path(chosen).absolute()
-    return Path(platformdirs.user_cache_dir("rtsep")) / "downloads"
+    return folders.chosen("MODEL_PATH") or folders.cache() / "downloads"
 
 
 def own_checkpoint(weights: str) -> Path | None:

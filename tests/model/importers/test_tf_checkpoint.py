@@ -230,7 +230,16 @@ def test_the_checkpoint_of_a_folder(tmp_path: Path, names: tuple[str, ...], want
     assert find_prefix(tmp_path) == tmp_path / wanted
 
 
-@pytest.mark.parametrize("written", ["model.ckpt-9", "{folder}/model.ckpt-9"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "model.ckpt-9",
+        "{folder}/model.ckpt-9",
+        "/home/else/songs/model.ckpt-9",
+        r"D:\\train\\model.ckpt-9",
+        r"C:\train\model.ckpt-9",
+    ],
+)
 def test_the_file_checkpoint_says_which(tmp_path: Path, written: str) -> None:
     touch(tmp_path, "model", "model.ckpt-9", "model.ckpt-100")
     lines = f'model_checkpoint_path: "{written}"\nall_model_checkpoint_paths: "model"\n'
@@ -239,7 +248,8 @@ def test_the_file_checkpoint_says_which(tmp_path: Path, written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["../outside/model", "/etc/model", "inner/model", "..", "../outside/../folder/model"]
+    "written",
+    ["../outside/model", "inner/model", "..", "/etc/..", r"inner\model", "/etc/passwd", "../outside/../folder/model"],
 )
 def test_the_file_checkpoint_may_not_leave_its_folder(tmp_path: Path, written: str) -> None:
     for name in ("outside", "folder/inner"):
