@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-PLAY_PACKAGES := libportaudio2 ffmpeg python3-venv
+PLAY_PACKAGES := libportaudio2 python3-venv
 TEST_PACKAGES := $(PLAY_PACKAGES) jackd2 tmux gcc g++ python3-dev
 SONG ?=
 

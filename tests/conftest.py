@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -77,15 +76,6 @@ def streaming() -> Iterator[Engine]:
     engine = open_engine(store.find("streaming-2stems"))
     yield engine
     engine.close()
-
-
-@pytest.fixture(scope="session")
-def ffmpeg() -> str:
-    """Where ffmpeg is; the test is skipped without it."""
-    found = shutil.which("ffmpeg")
-    if not found or not shutil.which("ffprobe"):
-        pytest.skip("ffmpeg is not installed")
-    return found
 
 
 @pytest.fixture

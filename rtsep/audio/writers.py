@@ -20,7 +20,7 @@ from rtsep.audio.codecs import CODECS, check_codec
 from rtsep.audio.encoders import Encoder, WavEncoder, failed, open_encoder, reason
 from rtsep.audio.folders import drop_folder, make_folder
 from rtsep.audio.readers import Subtype
-from rtsep.core.system import processors
+from rtsep.core.limits import processors
 from rtsep.errors import FileError
 
 Float32 = NDArray[np.float32]

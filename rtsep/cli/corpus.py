@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from shutil import which
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
@@ -51,7 +50,6 @@ def build_corpus(
     from rtsep.corpus.jobs import Amounts
 
     chosen = _chosen(package or [])
-    _need_ffmpeg(chosen)
     options = BuildOptions(
         Amounts(hours_singing, hours_songs, hours_drums, hours_music, valid_share),
         chosen,
@@ -98,13 +96,6 @@ def _need_libraries() -> None:
     if missing:
         cure = "pip install 'rtsep[corpus]' && pip install --no-deps tinysoundfont"
         raise ConfigError(f"building a corpus needs {', '.join(missing)}; {cure}")
-
-
-def _need_ffmpeg(packages: tuple[Package, ...]) -> None:
-    """Without it all speech of Asterisk would be refused, file by file."""
-    coded = [one.name for one in packages if any(glob.endswith(".g722") for glob in one.files)]
-    if coded and which("ffmpeg") is None:
-        raise ConfigError(f"{coded[0]} needs ffmpeg, which is not installed; apt-get install ffmpeg")
 
 
 def _chosen(names: list[str]) -> tuple[Package, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import platform
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,15 +116,6 @@ def _bf16() -> Finding:
     return Finding("bf16 arithmetic", ", ".join(known) or "not on this CPU")
 
 
-def _ffmpeg() -> Finding:
-    there = shutil.which("ffmpeg") is not None
-    return Finding(
-        "ffmpeg",
-        "installed" if there else "not installed",
-        "" if there else "for mp4, m4a and the like: sudo apt-get install ffmpeg",
-    )
-
-
 def _priority() -> Finding:
     limits = "add your user to the group audio, or `@audio - rtprio 90` to /etc/security/limits.d/audio.conf"
     before = thread_policy()
@@ -160,7 +150,6 @@ LOOKS: tuple[Callable[[], Finding], ...] = (
     *map(_engine, ENGINES.values()),
     _torch,
     _bf16,
-    _ffmpeg,
     _priority,
     _memory,
     _cache,

@@ -82,6 +82,8 @@ def settings_of(
         "bitrate": str(check_codec(output.codec, output.bitrate)),
         "offset": str(span.offset_s),
         "duration": str(span.duration_s),
+        "channels": ",".join(map(str, span.channels)),
+        "strict": str(span.strict),
         "engine": engine,
         "precision": precision,
     }

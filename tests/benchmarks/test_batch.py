@@ -46,7 +46,7 @@ def test_faults_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_proof_in_short(ffmpeg: str) -> None:
+def test_the_proof_in_short() -> None:
     figures = batch.measure(quick=True, engine="identity")
     assert figures["good"] == 19 and figures["bad"] == 5 and figures["stems"] == 38
     assert not any(figures["undisturbed"].values()), figures

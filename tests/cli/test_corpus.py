@@ -94,12 +94,6 @@ def test_what_is_not_installed_is_said_first(tmp_path: Path, here: Here, monkeyp
     check_complaint("building a corpus needs no_such_library; pip install 'rtsep[corpus]'", *said)
 
 
-def test_speech_needs_ffmpeg(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtsep.cli.corpus.which", lambda name: None)
-    said = here("corpus", "build", tmp_path / "out", "--package", "asterisk-core-sounds-it-g722")
-    check_complaint("asterisk-core-sounds-it-g722 needs ffmpeg", *said)
-
-
 def test_what_was_made_before_a_stop_is_kept(
     tmp_path: Path, debs: Path, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -191,7 +191,7 @@ def test_threads_change_nothing_else(here: Here, song: Path, tmp_path: Path, thr
         assert error_db(heard(song), stems_in(tmp_path / model / "song").sum(axis=0)) < -100.0
 
 
-def test_folders_codecs_names_and_spans(here: Here, tmp_path: Path, ffmpeg: str) -> None:
+def test_folders_codecs_names_and_spans(here: Here, tmp_path: Path) -> None:
     """As one would call Spleeter, a whole album at once."""
     for name in ("cd1/one.wav", "cd1/two.wav", "cd2/one.wav"):
         floats(tmp_path / "album" / name, music(2 * RATE))
@@ -347,7 +347,7 @@ def test_odd_names_on_any_terminal(tmp_path: Path, encoding: str) -> None:
     ("name", "codec", "all_of_them"),
     [("SIGINT", "wav", False), ("SIGTERM", "wav", False), ("SIGINT", "flac", True)],  # as Ctrl-C does
 )
-def test_separate_is_interrupted(tmp_path: Path, ffmpeg: str, name: str, codec: str, all_of_them: bool) -> None:
+def test_separate_is_interrupted(tmp_path: Path, name: str, codec: str, all_of_them: bool) -> None:
     """The first file is whole, of the second nothing is there; what is left can be done later."""
     for file, seconds in (("short.wav", 1), ("long.wav", 400)):
         made(tmp_path / file, np.tile(noise(RATE), (1, seconds)))

@@ -39,9 +39,7 @@ def only(one: Song, thorough: bool = True, rate: int = RATE) -> Issue:
 
 
 @pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "trackfolder-var"])
-def test_good_songs_of_every_layout_pass(layout: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    if layout == "musdb":
-        request.getfixturevalue("ffmpeg")
+def test_good_songs_of_every_layout_pass(layout: str, tmp_path: Path) -> None:
     written = write(layout, tmp_path)
     assert not inspect(find_songs(layout, tmp_path, written.options), (), RATE, thorough=True)
 

@@ -19,8 +19,6 @@ START, FRAMES = 20_000, 30_000
 
 @pytest.fixture(params=LAYOUTS)
 def written(request: pytest.FixtureRequest, tmp_path: Path) -> Written:
-    if request.param == "musdb":
-        request.getfixturevalue("ffmpeg")
     return write(request.param, tmp_path)
 
 

@@ -63,7 +63,7 @@ def test_what_a_killed_run_left_goes(tmp_path: Path) -> None:
     assert len(names) == 2 and names[1] == "new.2.wav.part" and names[0].startswith("a-")
 
 
-def test_every_stream_of_a_container_is_a_file_of_its_own(tmp_path: Path, ffmpeg: str) -> None:
+def test_every_stream_of_a_container_is_a_file_of_its_own(tmp_path: Path) -> None:
     data_sets.write("musdb", tmp_path / "musdb")
     collection = Collection(tuple(find_songs("musdb", tmp_path / "musdb")))
     (moved,) = unpacked([collection], tmp_path / "wavs")

@@ -94,7 +94,7 @@ def test_only_a_part(tmp_path: Path) -> None:
     assert error_db(sound[:, 22_050:33_075], stems_of(job).sum(axis=0)) < -100.0
 
 
-def test_another_codec(tmp_path: Path, ffmpeg: str) -> None:
+def test_another_codec(tmp_path: Path) -> None:
     output = Output(tmp_path / "out", "flac", template="{instrument}_{filename}.{codec}")
     job = job_of(floats(tmp_path / "song.wav", noise(30_000)), output)
     separate_file(job, [IdentityEngine(windowed_spec())], EXACT, output)

@@ -316,7 +316,7 @@ def test_offset_and_duration(tiny: Separator, song: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("codec", ["flac", Codec.FLAC])
-def test_codec_and_names(tiny: Separator, song: Path, tmp_path: Path, ffmpeg: str, codec: str) -> None:
+def test_codec_and_names(tiny: Separator, song: Path, tmp_path: Path, codec: str) -> None:
     template = "{foldername}/{instrument}/{filename}.{codec}"
     tiny.separate_to_file(song, tmp_path / "out", codec=codec, bitrate="256k", filename_format=template)
     path = tmp_path / "out" / tmp_path.name / "vocals" / "song.flac"
@@ -455,7 +455,7 @@ def test_stems_to_files(tiny: Separator, tmp_path: Path, synchronous: bool) -> N
     np.testing.assert_array_equal(written(tmp_path / "out" / "song"), stacked(found))
 
 
-def test_stems_of_ones_own(tiny: Separator, tmp_path: Path, ffmpeg: str) -> None:
+def test_stems_of_ones_own(tiny: Separator, tmp_path: Path) -> None:
     """Any names, fewer channels, other lengths."""
     stems = {"choir": noise(5000).T, "solo": noise(3000, channels=1)[0].astype(np.float64)}
     tiny.save_to_file(stems, "song", str(tmp_path), "{filename}-{instrument}.{codec}", Codec.WAV, None, "128k")
