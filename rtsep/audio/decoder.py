@@ -69,7 +69,7 @@ class Decoder:
             try:
                 self._container = av.open(self._file, options=options, metadata_errors="ignore")
             except (av.error.FFmpegError, ValueError) as error:
-                raise FileError(f"{path} is not a sound file that FFmpeg knows") from error
+                raise FileError(f"{path} is not a sound file") from error
             streams = self._container.streams.audio
             if not streams:
                 raise FileError(f"{path} is not a sound file: there is no sound in it")

@@ -41,6 +41,9 @@ class AudioReader(Protocol):
     def frames(self) -> int:
         """How long it is, as far as is known: by its header, until its end was seen. 0 where nobody knows."""
 
+    def measure(self) -> int:
+        """Find out how many frames it holds, where its header cannot be trusted."""
+
     def read(self, frames: int) -> Float32:
         """Read the next frames.
 

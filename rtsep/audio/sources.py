@@ -121,6 +121,11 @@ class Section:
         there = max(0, self._reader.frames - self._start)
         return there if self._most is None else min(there, self._most)
 
+    def measure(self) -> int:
+        """Find out how many frames it holds."""
+        self._reader.measure()
+        return self.frames
+
     def read(self, frames: int) -> Float32:
         """Read the next frames, (channels, frames); fewer only at the end."""
         block = self._reader.read(frames if self._most is None else min(frames, self._most - self._position))
@@ -160,6 +165,10 @@ class Signal:
         self.channels, self.frames = sound.shape
         self._sound = sound
         self._position = 0
+
+    def measure(self) -> int:
+        """Give how many frames there are."""
+        return self.frames
 
     def read(self, frames: int) -> Float32:
         """Give the next frames, (channels, frames); fewer only at the end."""

@@ -34,7 +34,7 @@ class Span:
         """Open a file as it is read, all of it; see `open_audio`."""
         return open_audio(path, channels=self.channels, strict=self.strict)
 
-    def of(self, reader: AudioFile) -> AudioReader:
+    def of(self, reader: AudioReader) -> AudioReader:
         """Give the part of one file.
 
         Raises:

@@ -49,6 +49,7 @@ def test_separate(home: Path) -> None:
     assert written(home, program("separate", song, "-o", "stems", "-m", "streaming-2stems", "-l", "23")) == {
         "work/stems/song/vocals.wav",
         "work/stems/song/accompaniment.wav",
+        "work/stems/song/.rtsep.json",
     }
 
 

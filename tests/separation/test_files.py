@@ -10,17 +10,20 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from rtsep.audio.readers import AudioReader
+from rtsep.audio.sources import Signal
 from rtsep.core.spec import ModelSpec
 from rtsep.engine.base import Engine, Real
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import EngineError, FileError, RtsepError, SpecError
 from rtsep.separation import files
+from rtsep.separation import span as spans
 from rtsep.separation.files import separate_file, separate_files
 from rtsep.separation.job import Job
 from rtsep.separation.jobs import plan_job
@@ -315,14 +318,14 @@ def test_what_no_one_expects_of_one_file_does_not_stop_the_others(
 ) -> None:
     output = Output(tmp_path / "out")
     jobs = songs(tmp_path, 3, output)
-    usual = files.open_audio
+    usual = spans.open_audio
 
-    def broken(path: Path) -> AudioReader:
+    def broken(path: Path, **choices: Any) -> AudioReader:
         if path == jobs[1].source:
             raise ValueError("negative\nshift count")
-        return usual(path)
+        return usual(path, **choices)
 
-    monkeypatch.setattr(files, "open_audio", broken)
+    monkeypatch.setattr(spans, "open_audio", broken)
     found = all_of(jobs, [FrameEngine(windowed_spec())], output)
     assert [str(found[job]) for job in jobs] == ["None", f"{jobs[1].source}: negative shift count", "None"]
 
@@ -330,9 +333,13 @@ def test_what_no_one_expects_of_one_file_does_not_stop_the_others(
 def test_what_is_to_be_known_of_stems_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = Output(tmp_path / "out")
     (job,) = songs(tmp_path, 1, output)
-    reader = files.open_audio(job.source)
-    monkeypatch.setattr(reader, "remarks", ["it is silent from 1.0 to 1.1 s"], raising=False)
-    monkeypatch.setattr(files, "open_audio", lambda path: reader)
+
+    class Told(Signal):
+        @property
+        def remarks(self) -> list[str]:
+            return ["it is silent from 1.0 to 1.1 s"]
+
+    monkeypatch.setattr(spans, "open_audio", lambda path, **_: Told(noise(5000), 44100, path))
     monkeypatch.setattr(files.StemFiles, "remarks", ("all stems are 2.5 dB softer",), raising=False)
     (ended,) = separate_files([job], [FrameEngine(windowed_spec())], EXACT, output)
     assert ended.remarks == ("it is silent from 1.0 to 1.1 s", "all stems are 2.5 dB softer")
