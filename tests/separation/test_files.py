@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtsep.audio.readers import AudioReader
+from rtsep.audio.readers import AudioReader, open_audio
 from rtsep.core.spec import ModelSpec
 from rtsep.engine.base import Engine, Real
 from rtsep.engine.identity import IdentityEngine
@@ -315,7 +315,7 @@ def test_what_no_one_expects_of_one_file_does_not_stop_the_others(
 ) -> None:
     output = Output(tmp_path / "out")
     jobs = songs(tmp_path, 3, output)
-    usual = files.open_audio
+    usual = open_audio
 
     def broken(path: Path) -> AudioReader:
         if path == jobs[1].source:
@@ -330,7 +330,7 @@ def test_what_no_one_expects_of_one_file_does_not_stop_the_others(
 def test_what_is_to_be_known_of_stems_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = Output(tmp_path / "out", "flac")
     job = job_of(floats(tmp_path / "hot.wav", 100.0 * noise(20_000)), output)
-    reader = files.open_audio(job.source)
+    reader = open_audio(job.source)
     monkeypatch.setattr(reader, "remarks", ["it is silent from 1.0 to 1.1 s"], raising=False)
     monkeypatch.setattr(files, "open_audio", lambda path: reader)
     (ended,) = separate_files([job], [FrameEngine(windowed_spec())], EXACT, output)
