@@ -151,6 +151,8 @@ def disk(folder: Path) -> Iterator[Callable[[int], object]]:
 def measure(quick: bool = False, seed: int = 0, engine: str = "onnx", rounds: int = ROUNDS) -> Figures:
     """Undisturbed once, then stopped by Ctrl-C, by SIGKILL and by a full disk, and resumed."""
     count, rounds = (QUICK_FILES, QUICK_ROUNDS) if quick else (FILES, rounds)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell's `&`; the command would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rtsep-batch-")))
         songs = make(folder / "songs", count, seed)
