@@ -148,9 +148,11 @@ def disk(folder: Path) -> Iterator[Callable[[int], object]]:
         subprocess.run(["umount", folder], check=True)
 
 
-def measure(quick: bool = False, seed: int = 0, engine: str = "onnx") -> Figures:
+def measure(quick: bool = False, seed: int = 0, engine: str = "onnx", rounds: int = ROUNDS) -> Figures:
     """Undisturbed once, then stopped by Ctrl-C, by SIGKILL and by a full disk, and resumed."""
-    count, rounds = (QUICK_FILES, QUICK_ROUNDS) if quick else (FILES, ROUNDS)
+    count, rounds = (QUICK_FILES, QUICK_ROUNDS) if quick else (FILES, rounds)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a shell's `&`; the command would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rtsep-batch-")))
         songs = make(folder / "songs", count, seed)
@@ -185,4 +187,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.batch", description=measure.__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", default="onnx")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     run("batch", measure, parser)

@@ -66,7 +66,8 @@ def make(folder: Path, count: int, seed: int) -> Songs:
     """Fill a folder; by one seed it is always the same."""
     chance = np.random.default_rng(seed)
     kinds = list(BAD)
-    good, bad = [], []
+    good: list[Path] = []
+    bad: list[Path] = []
     for number in range(count):
         place = folder / ("cd1", "cd2", "")[number % 3]
         place.mkdir(parents=True, exist_ok=True)
@@ -97,7 +98,7 @@ def _sound(chance: np.random.Generator) -> Float32:
     frames = int(44_100 * chance.uniform(*LENGTHS_S))
     sound = chance.normal(0.0, 0.05, (frames, int(chance.integers(1, 3))))
     tone = 0.2 * np.sin(np.arange(frames)[:, None] * chance.uniform(0.02, 0.2))
-    return (sound + tone).astype(np.float32)
+    return np.asarray(sound + tone, np.float32)
 
 
 def _write(path: Path, sound: Float32, rate: int, words: tuple[str, str]) -> None:
@@ -106,6 +107,7 @@ def _write(path: Path, sound: Float32, rate: int, words: tuple[str, str]) -> Non
         return
     with path.open("wb") as file, av.open(file, "w", format=words[0]) as container:
         stream = container.add_stream(words[1], rate=rate, layout="stereo" if sound.shape[1] == 2 else "mono")
+        assert isinstance(stream, av.AudioStream)
         stream.bit_rate = 96_000
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound.T), "fltp", stream.layout)
         frame.sample_rate = rate

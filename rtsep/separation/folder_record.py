@@ -17,11 +17,6 @@ from pathlib import Path
 from rtsep.core.records import convert
 from rtsep.core.whole_file import write_whole
 
-try:
-    import fcntl
-except ImportError:  # Windows has none
-    fcntl = None  # type: ignore[assignment]
-
 NAME = ".rtsep.json"
 FORMAT = 1
 LARGEST = 1 << 26  # bytes
@@ -87,9 +82,11 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         OSError: where the folder cannot be opened.
     """
-    if fcntl is None:
+    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
         yield
         return
+    import fcntl
+
     handle = os.open(folder, os.O_RDONLY)
     try:
         deadline = time.monotonic() + WAIT_S

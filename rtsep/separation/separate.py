@@ -20,7 +20,13 @@ Float32 = NDArray[np.float32]
 
 
 def prepare(model: ModelSpec, method: SeparationOptions) -> None:
-    """Load the kernels' machinery where `separate` will need it; it would do so itself, later."""
+    """Load the modules that `separate` will need, and the kernels' machinery; it would do so itself, later."""
+    if model.family == "rtsep" or method.preset != EXACT:
+        import rtsep.separation.batches
+    elif model.family == "openunmix":
+        import rtsep.separation.openunmix
+    elif method.mwf:
+        import rtsep.separation.multichannel_wiener  # noqa: F401
     if model.family != "spleeter" or method.preset != EXACT or method.mwf:
         from rtsep.dsp.native import start
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from functools import partial
 from pathlib import Path
-from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +23,12 @@ from rtsep.errors import FileError
 from rtsep.model.descriptor import resolve
 from rtsep.separation.engine_pool import open_pool
 from rtsep.separation.files import separate_file
+from rtsep.separation.forks import Forkable
 from rtsep.separation.job import Job
 from rtsep.separation.jobs import plan_job
 from rtsep.separation.options import Refinement, SeparationOptions
 from rtsep.separation.output import Output
-from rtsep.separation.separate import separate
+from rtsep.separation.separate import prepare, separate
 from rtsep.separation.span import Span
 from rtsep.separation.stem_record import StemRecord, settings_of
 
@@ -36,10 +36,8 @@ Float32 = NDArray[np.float32]
 
 BLOCK = 1 << 18  # frames that are written at once
 
-_separators: WeakSet[Separator] = WeakSet()
 
-
-class Separator:
+class Separator(Forkable):
     """Whole signals and files to stems, with Spleeter's arguments, axes and results.
 
     As in Spleeter the second argument may be MWF, the third is multiprocess then. Any thread may call;
@@ -78,16 +76,17 @@ class Separator:
         self.method = method = SeparationOptions(mwf=bool(MWF), refinement=refinement)
         self.method.check(stored.spec)
         self.model = stored.spec
-        self._open = lambda: open_pool(stored, method, 1, engine, threads, precision)
-        self._settings_of = lambda output, span: settings_of(stored, method, output, span, engine, precision)
+        self._open = partial(open_pool, stored, method, 1, engine, threads, precision)
+        self._settings = partial(settings_of, stored, method, engine=engine, precision=precision)
+        prepare(stored.spec, method)  # here: a fork in the midst of an import would leave half a module in the child
         self._engines = self._open()
         self._background = multiprocess
         self._begin()
-        _separators.add(self)
+        super().__init__()
 
     def _begin(self) -> None:
         """Have locks and threads of this process."""
-        self._thinking = threading.Lock()  # the engines serve one signal at a time
+        self._thinking = threading.RLock()  # the engines serve one signal at a time
         self._pool = ThreadPoolExecutor(1, "rtsep-separator")
         self._tasks: list[Future[None]] = []
 
@@ -183,7 +182,7 @@ class Separator:
         """
         output = _output(destination, codec, bitrate, filename_format)
         job, span = plan_job(Path(audio_descriptor), self.stems, output), Span(offset, duration)
-        record = StemRecord(self._settings_of(output, span))
+        record = StemRecord(self._settings(output, span))
 
         def work() -> None:
             with self._thinking:
@@ -305,7 +304,3 @@ def _save(job: Job, sounds: list[Float32], sample_rate: int, output: Output) -> 
             files.write(even[:, :, start : start + BLOCK])
     for remark in files.remarks:
         warnings.warn(f"{job.paths[0].parent}: {remark}", stacklevel=2)
-
-
-if hasattr(os, "register_at_fork"):  # a system that forks
-    os.register_at_fork(after_in_child=lambda: [separator._forked() for separator in _separators])

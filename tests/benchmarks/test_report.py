@@ -155,6 +155,11 @@ FIGURES: dict[str, dict[str, Any]] = {
             }
         ],
     },
+    "batch": {
+        "files": 200, "good": 160, "bad": 40, "stems": 320, "engine": "onnx", "seconds": 30.0,
+        "undisturbed": {"differing_stems": 0},
+        "disturbed": {"SIGKILL": [{"whole": [10, 100, 200], "half_stems": 0, "missing_stems": 0}]},
+    },
     "recordings": {
         "long": {
             "frames": 600_000_000, "hours": 3.47, "took_s": 100.0, "times_real_time": 125.0, "whole": True,

@@ -32,7 +32,7 @@ def test_names_on_terminals(name: str, place: int, encoding: str, monkeypatch: p
 
 def test_a_terminal_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     class Odd(io.StringIO):
-        encoding = "nosuch"  # type: ignore[assignment]
+        encoding = "nosuch"
 
     monkeypatch.setattr(options.out, "file", Odd())
     assert shown("é") == "\\xe9"

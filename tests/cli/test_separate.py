@@ -284,7 +284,7 @@ def test_the_output_folder_is_the_input_folder(here: Here, tmp_path: Path) -> No
             assert code == 0 and not err
             shown.append(sorted(line for line in printed.splitlines() if not line.startswith("left out")))
         assert [len(lines) for lines in shown] == [6, 6, 1]
-        assert shown[0] == shown[1] and shown[2] == ["3 of 3 files have their stems already"]
+        assert sorted(shown[0]) == sorted(shown[1]) and shown[2] == ["3 of 3 files have their stems already"]
     assert len(there(album)) == 3 + 2 * 6
 
 
@@ -338,6 +338,14 @@ def test_odd_names_on_any_terminal(tmp_path: Path, encoding: str) -> None:
     assert b"Stra\\xdfe_vocals.wav" in done.stdout and b"new\\nline_vocals.wav" in done.stdout
     (line,) = done.stderr.decode(encoding).splitlines()
     assert line == f"rtsep: {album}/bad\\xff.wav is not a sound file"
+
+
+def test_what_is_to_be_known_of_stems_is_said_once_for_each_song(here: Here, tmp_path: Path) -> None:
+    hot, usual = floats(tmp_path / "hot.wav", 100.0 * noise(5000)), floats(tmp_path / "usual.wav", noise(5000))
+    code, printed, err = here("separate", hot, usual, "-o", tmp_path / "out", "-c", "flac")
+    assert code == 0 and not err
+    (lower,) = (line for line in printed.splitlines() if not line.endswith(".flac"))
+    assert str(hot) in lower and " dB" in lower
 
 
 # Interrupted -----------------------------------------------------------------------------------

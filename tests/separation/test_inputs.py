@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from rtsep.separation import inputs
 from rtsep.separation.inputs import ENDINGS, Found, Source, find_sources
 from rtsep.separation.job import Job
 from rtsep.separation.stem_record import StemRecord
@@ -97,7 +96,7 @@ def test_a_folder_that_cannot_be_read_stops_no_other(tmp_path: Path, monkeypatch
             raise PermissionError(13, "Permission denied", str(path))
         return usual(path)
 
-    monkeypatch.setattr(inputs.os, "scandir", scandir)
+    monkeypatch.setattr(os, "scandir", scandir)
     those = found(album)
     assert inside(album, those) == ["a.wav", "z.wav"]
     assert refusals(those) == [f"{album / 'locked'} cannot be read: Permission denied"]

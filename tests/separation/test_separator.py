@@ -370,7 +370,7 @@ def test_a_separator_that_was_made_before_a_fork(song: Path, tmp_path: Path) -> 
         separator = Separator(model, threads=2)
         idle = Separator(model, threads=2)
         separator.separate_to_file(song, f"{out}/parent", synchronous=False)
-        child = os.fork()  # while the thread of the background thinks
+        child = os.fork()
         if child == 0:
             separator.join()  # for nothing: that is the parent's
             separator.separate_to_file(song, f"{out}/child", synchronous=False)

@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -225,11 +226,11 @@ def _many(folder: Path, worker: int, count: int) -> None:
 def test_runs_side_by_side_lose_nothing_of_each_other(tmp_path: Path) -> None:
     (tmp_path / "song.wav").write_bytes(b"song")
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_many, args=(tmp_path, worker, 15)) for worker in range(2)]
-    threads = [threading.Thread(target=_many, args=(tmp_path, worker, 15)) for worker in range(2, 4)]
-    for one in (*processes, *threads):
+    workers: list[Any] = [context.Process(target=_many, args=(tmp_path, worker, 15)) for worker in range(2)]
+    workers += [threading.Thread(target=_many, args=(tmp_path, worker, 15)) for worker in range(2, 4)]
+    for one in workers:
         one.start()
-    for one in (*processes, *threads):
+    for one in workers:
         one.join()
     found = read_record(tmp_path).stems
     assert len(found) == 4 * 15 * 2 and all(found.values())
