@@ -21,8 +21,10 @@ import soundfile
 
 from rtsep.cli.ending import Ending
 from rtsep.cli.output import Output
+from rtsep.core.last_error import read_error
 from rtsep.host.supervisor import Supervisor
 from tests.host.test_report import validate
+from tests.support.card import VirtualCard, missing
 from tests.support.commands import PATIENCE_S, program
 
 HEADER = "streaming-2stems on null"
@@ -57,12 +59,12 @@ def changed(words: list[str], *lines: str) -> list[str]:
 
 
 @contextmanager
-def playing(words: list[str], wait_s: float = 0.6) -> Iterator[subprocess.Popen[str]]:
+def playing(words: list[str], wait_s: float = 0.6, header: str = HEADER) -> Iterator[subprocess.Popen[str]]:
     """A process that has played for a while."""
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
-            while HEADER not in (line := process.stdout.readline()):  # the machine may be too slow, and say so
+            while header not in (line := process.stdout.readline()):  # the machine may be too slow, and say so
                 assert line, process.stderr and process.stderr.read()
             time.sleep(wait_s)
             yield process
@@ -102,6 +104,22 @@ def test_many_requests_are_one(tmp_path: Path, names: tuple[str, ...]) -> None:
     assert (process.returncode, err) == (0, "")
     assert out.splitlines()[-1] == f"report   {tmp_path / 'run.json'}"
     check_kept(tmp_path)
+
+
+@pytest.mark.jack
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_a_request_to_a_process_that_was_stopped_and_has_lost_its_server(tmp_path: Path) -> None:
+    """By SIGSTOP, for longer than a synchronous JACK waits; then the client that it was is gone."""
+    kept = ("--record", tmp_path / "stems", "--report", tmp_path / "run.json")
+    words = program("live", "-i", "system", "-o", "system", "-m", "streaming-2stems", *kept)
+    with VirtualCard(synchronous=True), playing(words, header="streaming-2stems on system") as process:
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(6.0)
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, err) == (0, "")
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["decks"][0]["recorded_frames"] > 5000
 
 
 def test_a_hangup_that_is_ignored_stops_nothing(tmp_path: Path) -> None:
@@ -303,6 +321,37 @@ def test_a_library_that_does_not_let_go_of_python(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.splitlines()[-1] == f"report   {tmp_path / 'run.json'}"
     check_kept(tmp_path)
+
+
+def test_a_fault_of_ours_is_kept_with_its_place() -> None:
+    code = """
+import sys, rtsep.cli, rtsep.host.device as device
+def devices():
+    raise ZeroDivisionError("in a driver")
+device.devices = devices
+sys.argv = ["rtsep", "devices"]
+rtsep.cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    assert done.returncode == 1
+    kept = read_error()
+    assert kept.splitlines()[0].endswith(", devices") and kept.splitlines()[1] == "ZeroDivisionError: in a driver"
+    assert "Traceback" in kept and "system.py" in kept
+
+
+def test_what_was_left_behind_is_kept(tmp_path: Path) -> None:
+    with playing(changed(live(tmp_path), *HANGS["the inference"])) as process:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+    assert read_error().splitlines()[1].endswith("not ended in time, and left behind")
+
+
+def test_a_stop_is_no_error() -> None:
+    with subprocess.Popen(program("doctor"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE_S)
+    assert read_error() == ""
 
 
 class Refusing:

@@ -148,9 +148,8 @@ def test_a_user_without_a_home_gets_no_folder_called_tilde(tmp_path: Path) -> No
     shown = without_home("from rtsep.dsp.native import start; start()", tmp_path)
     assert shown.returncode == 0, shown.stderr
     assert shown.stderr == (
-        "rtsep: no home folder is known, so compiled code cannot be kept, and every start "
-        "compiles the signal path anew; "
-        "set HOME, or RTSEP_CACHE to a folder\n"
+        "rtsep: no home folder is known, so compiled code cannot be kept, and every start compiles the signal path "
+        "anew; set HOME, or RTSEP_CACHE to a folder\n"
     )
     assert not list(tmp_path.iterdir())
     assert set((ROOT / "rtsep").rglob("*.nb?")) == before
