@@ -68,6 +68,7 @@ def _whole(path: Path, sound: np.ndarray, how: tuple[str, ...]) -> Path:
     rate = 48000 if codec == "libopus" else RATE
     with av.open(str(path), "w", format=form) as container:
         stream = container.add_stream(codec, rate=rate, layout="stereo")
+        assert isinstance(stream, av.AudioStream)
         coder = stream.codec_context
         if codec in ("aac", "libmp3lame", "libopus", "wmav2"):
             coder.bit_rate = 128_000

@@ -9,6 +9,7 @@ import argparse
 import os
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,18 @@ class NumberedFrames:
         write_numbers(out, self._position)
         self._position += len(out)
         return np.ascontiguousarray(out.T)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Nothing."""
+        return []
+
+    def measure(self) -> int:
+        """Give how many frames there are."""
+        return self.frames
+
+    def prepare_seeks(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Do nothing."""
 
     def seek(self, frame: int) -> None:
         """Go on at a frame."""

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
 from av.packet import Packet
 from numpy.typing import NDArray
 
@@ -23,6 +25,10 @@ from rtsep.audio.formats import DEMUXERS
 from rtsep.errors import FileError
 
 Float32 = NDArray[np.float32]
+if TYPE_CHECKING:
+    AudioPacket = Packet[AudioStream]
+else:
+    AudioPacket = Packet  # not generic while it runs
 
 MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 RATES = (1000, 768_000)  # Hz
@@ -67,7 +73,7 @@ class Decoder:
         try:
             options = {"format_whitelist": ",".join(DEMUXERS), **self._probe()}
             try:
-                self._container = av.open(self._file, options=options, metadata_errors="ignore")
+                self._container = av.open(self._file, "r", options=options, metadata_errors="ignore")
             except (av.error.FFmpegError, ValueError) as error:
                 raise FileError(f"{path} is not a sound file") from error
             streams = self._container.streams.audio
@@ -116,7 +122,7 @@ class Decoder:
         """Whether time stamps say exactly where a packet lies."""
         return self.plain or self.format_name == "flac"
 
-    def packets(self) -> Iterator[Packet]:
+    def packets(self) -> Iterator[AudioPacket]:
         """Give the packets from here to the end, an empty one last, which gets out what the decoder holds.
 
         Raises:
@@ -128,7 +134,7 @@ class Decoder:
             at = self.position / self.sample_rate
             raise FileError(f"{self.path} is broken: nothing can be read behind {at:.2f} s") from error
 
-    def feed(self, packet: Packet) -> list[Float32]:
+    def feed(self, packet: AudioPacket) -> list[Float32]:
         """Decode a packet.
 
         Returns:

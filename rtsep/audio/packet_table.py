@@ -13,10 +13,9 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-from av.packet import Packet
 from numpy.typing import NDArray
 
-from rtsep.audio.decoder import Decoder, Spot
+from rtsep.audio.decoder import AudioPacket, Decoder, Spot
 from rtsep.errors import FileError
 
 MOST_TABLES = 256  # that are remembered
@@ -37,7 +36,7 @@ class PacketTable:
         """Give the last packet that is fed at a frame or before it."""
         return max(0, int(np.searchsorted(self.starts, frame, "right")) - 1)
 
-    def find(self, packet: Packet) -> int | None:
+    def find(self, packet: AudioPacket) -> int | None:
         """Give the place in the table of a packet, the first that came after a seek; None where it is none of these."""
         first, last = np.searchsorted(self.places, [packet.pos or 0, (packet.pos or 0) + 1])
         same = np.flatnonzero(self.sums[first:last] == checksum(packet))
@@ -48,7 +47,7 @@ _REMEMBERED: dict[tuple[Path, int, int, int], PacketTable] = {}
 _LOCK = Lock()
 
 
-def checksum(packet: Packet) -> int:
+def checksum(packet: AudioPacket) -> int:
     """Give a sum of a packet's bytes."""
     return zlib.crc32(bytes(packet))
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
-from av.packet import Packet
 from numpy.typing import NDArray
 
-from rtsep.audio.decoder import MP4, Decoder, Spot
+from rtsep.audio.decoder import MP4, AudioPacket, Decoder, Spot
 from rtsep.audio.packet_table import packet_table
 from rtsep.audio.seeking import packets_by_table, packets_by_time
 from rtsep.audio.truncation import missing_bytes
@@ -115,7 +114,7 @@ class AudioFile:
             self._known = 0  # frames, once the end was seen
             self._spots: dict[int, Spot] = {}  # by their first frame
             self.faults: dict[int, Spot] = {}  # samples that are no numbers, likewise
-            self._packets: Iterator[Packet] | None = self._decoder.packets()
+            self._packets = self._decoder.packets()
             self._begin()
             if not self._pending:
                 raise FileError(f"{path} holds no sound")
@@ -184,11 +183,12 @@ class AudioFile:
             raise FileError(
                 f"{self.path} is a pipe, which plays from its beginning to its end; name a file to go elsewhere"
             )
-        self._packets = self._jump(frame) if frame else None
-        if self._packets is None:
+        packets = self._jump(frame) if frame else None
+        if packets is None:
             self._decoder.close()
             self._decoder = Decoder(self.path, self._stream, self._chosen)
-            self._packets = self._decoder.packets()
+            packets = self._decoder.packets()
+        self._packets = packets
         behind = frame - self._decoder.position
         self._begin()
         while behind > 0 and (count := self.read(min(behind, self.sample_rate)).shape[1]):
@@ -198,7 +198,7 @@ class AudioFile:
         """Let the file go; more than once is no harm."""
         self._decoder.close()
 
-    def _jump(self, frame: int) -> Iterator[Packet] | None:
+    def _jump(self, frame: int) -> Iterator[AudioPacket] | None:
         packets = packets_by_time(self._decoder, frame) if self._decoder.seekable_by_time else None
         if packets is None and not self._decoder.plain:
             packets = packets_by_table(self._decoder, packet_table(self.path, self._stream), frame)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
-from av.packet import Packet
-
-from rtsep.audio.decoder import Decoder
+from rtsep.audio.decoder import AudioPacket, Decoder
 from rtsep.audio.packet_table import PacketTable
 
 LEAD_S = 0.5  # that is decoded before what is wanted: all codecs are settled by then
 TRIES = 4  # of seeks, each from farther before
 
 
-def packets_by_time(decoder: Decoder, frame: int) -> Iterator[Packet] | None:
+def packets_by_time(decoder: Decoder, frame: int) -> Iterator[AudioPacket] | None:
     """Go to a frame of plain samples, whose time stamps are exact.
 
     Args:
@@ -35,7 +33,7 @@ def packets_by_time(decoder: Decoder, frame: int) -> Iterator[Packet] | None:
     return chain([packet], packets) if decoder.position <= frame else None
 
 
-def packets_by_table(decoder: Decoder, table: PacketTable, frame: int) -> Iterator[Packet] | None:
+def packets_by_table(decoder: Decoder, table: PacketTable, frame: int) -> Iterator[AudioPacket] | None:
     """Go to a frame of any format, by a table of its packets.
 
     Args:
@@ -54,7 +52,9 @@ def packets_by_table(decoder: Decoder, table: PacketTable, frame: int) -> Iterat
             return None
         packets = decoder.packets()
         packet = next(packets, None)
-        found = table.find(packet) if packet is not None and packet.size else None
+        if packet is None or not packet.size:
+            continue
+        found = table.find(packet)
         if found is None or table.starts[wanted] - table.starts[found] < lead // 2:
             continue
         everything = chain([packet], packets)

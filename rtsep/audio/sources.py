@@ -162,7 +162,7 @@ class Signal:
 
     def __init__(self, sound: Float32, sample_rate: int, path: Path = Path("signal")) -> None:
         self.path, self.sample_rate = path, sample_rate
-        self.channels, self.frames = sound.shape
+        self.channels, self.frames = len(sound), int(sound.shape[1])
         self._sound = sound
         self._position = 0
 

@@ -184,11 +184,11 @@ def keeping(compiler: Callable[..., Any], *arguments: Any, **options: Any) -> Ca
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        before = dispatcher.FunctionCache
-        dispatcher.FunctionCache = ccallback.FunctionCache = KernelCache
+        before = dispatcher.FunctionCache  # type: ignore[attr-defined]
+        dispatcher.FunctionCache = ccallback.FunctionCache = KernelCache  # type: ignore[attr-defined]
         try:
             return compiler(*arguments, cache=True, **options)(function)
         finally:
-            dispatcher.FunctionCache = ccallback.FunctionCache = before
+            dispatcher.FunctionCache = ccallback.FunctionCache = before  # type: ignore[attr-defined]
 
     return decorate

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from rtsep.audio.readers import open_audio
-from rtsep.audio.sources import Resampled
+from rtsep.audio.sources import Resampled, Signal
 from rtsep.dsp.ring import read, readable, skip_to
 from rtsep.engine.identity import IdentityEngine
 from rtsep.errors import FileError
@@ -174,13 +174,12 @@ def test_resampled_to_the_device(decks: list[Deck], tmp_path: Path) -> None:
     assert error_db(wanted[:, 2000:-2000], heard[:, 2000:-2000]) < -90.0
 
 
-class BreaksOff:
+class BreaksOff(Signal):
     """A file that cannot be read, or sought, behind a frame."""
 
     def __init__(self, sound: Float32, good: int, seeks: bool = True) -> None:
-        self.path, self.sample_rate, self.channels, self.frames = Path("broken"), RATE, 2, sound.shape[1]
-        self._sound, self._good, self._seeks = sound, good, seeks
-        self._position = 0
+        super().__init__(sound, RATE, Path("broken"))
+        self._good, self._seeks = good, seeks
 
     def read(self, frames: int) -> Float32:
         if self._position + frames > self._good:
@@ -192,9 +191,6 @@ class BreaksOff:
         if not self._seeks:
             raise FileError("broken cannot be sought")
         self._position = frame
-
-    def close(self) -> None:
-        pass
 
 
 def test_a_file_that_breaks_off_ends_there(decks: list[Deck]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtsep.audio.readers import AudioReader
+from rtsep.audio.readers import AudioReader, open_audio
 from rtsep.audio.sources import Signal
 from rtsep.core.spec import ModelSpec
 from rtsep.engine.base import Engine, Real
@@ -318,7 +318,7 @@ def test_what_no_one_expects_of_one_file_does_not_stop_the_others(
 ) -> None:
     output = Output(tmp_path / "out")
     jobs = songs(tmp_path, 3, output)
-    usual = spans.open_audio
+    usual = open_audio
 
     def broken(path: Path, **choices: Any) -> AudioReader:
         if path == jobs[1].source:

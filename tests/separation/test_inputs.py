@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rtsep.separation.inputs import ENDINGS, Found, Source, find_sources
+from rtsep.audio.formats import ENDINGS
+from rtsep.separation.inputs import Found, Source, find_sources
 from rtsep.separation.job import Job
 from rtsep.separation.stem_record import StemRecord
 

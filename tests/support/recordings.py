@@ -87,6 +87,7 @@ def coded(
         streams = [container.add_stream(codec or usual, rate=rate, layout=layout) for _ in sounds]
         picture = container.add_stream("mpeg4", rate=2, width=64, height=64, pix_fmt="yuv420p") if film_s else None
         for stream, sound in zip(streams, sounds, strict=True):
+            assert isinstance(stream, av.AudioStream)
             coder = stream.codec_context
             if coder.name in LOSSY_CODECS:
                 coder.bit_rate = 256_000
