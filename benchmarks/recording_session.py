@@ -66,14 +66,6 @@ class NumberedFrames:
         """Go on at a frame."""
         self._position = frame
 
-    @property
-    def remarks(self) -> list[str]:
-        """Nothing."""
-        return []
-
-    def prepare_seeks(self, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Do nothing: every frame is found at once."""
-
     def close(self) -> None:
         """Do nothing: nothing is held."""
 
