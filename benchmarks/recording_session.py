@@ -9,6 +9,7 @@ import argparse
 import os
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,14 @@ class NumberedFrames:
     def seek(self, frame: int) -> None:
         """Go on at a frame."""
         self._position = frame
+
+    @property
+    def remarks(self) -> list[str]:
+        """Nothing."""
+        return []
+
+    def prepare_seeks(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Do nothing: every frame is found at once."""
 
     def close(self) -> None:
         """Do nothing: nothing is held."""

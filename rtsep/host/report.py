@@ -121,7 +121,7 @@ def _deck_report(deck: Deck) -> dict[str, Any]:
         "file_frames_starved": deck.starved,
         "recorded_frames": recorder.frames if recorder else 0,
         "record_overflows": int(recorder.ring.state[0]["overflows"]) if recorder else 0,
-        "recorded": [str(path) for path in recorder.writer.paths] if recorder else [],
+        "recorded": [str(path) for path in recorder.writer.paths] if recorder and recorder.frames else [],
     }
 
 
