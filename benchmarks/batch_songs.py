@@ -40,7 +40,7 @@ ODD = (  # names, as bytes: a disk takes any
     b"[bold] {codec} %d %%d",
     b"n" * 240 + b" %d",
     "アルバム %d".encode(),
-    b".. %d",
+    b"%% %d.wav",
 )
 BESIDE = (
     "._a.wav",
