@@ -24,6 +24,7 @@ from rtsep.core.whole_file import write_whole
 
 DIGEST = hashlib.sha256().digest_size  # bytes behind the content of every file; pickle does not read them
 FORMAT = 2  # 2: with digests
+CACHING: tuple[Any, ...] = (dispatcher, ccallback)  # modules of numba's that make caches
 
 
 def root() -> Path:
@@ -184,11 +185,12 @@ def keeping(compiler: Callable[..., Any], *arguments: Any, **options: Any) -> Ca
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        before = dispatcher.FunctionCache  # type: ignore[attr-defined]
-        dispatcher.FunctionCache = ccallback.FunctionCache = KernelCache  # type: ignore[attr-defined]
+        for module in CACHING:
+            module.FunctionCache = KernelCache
         try:
             return compiler(*arguments, cache=True, **options)(function)
         finally:
-            dispatcher.FunctionCache = ccallback.FunctionCache = before  # type: ignore[attr-defined]
+            for module in CACHING:
+                module.FunctionCache = caching.FunctionCache
 
     return decorate
