@@ -6,6 +6,7 @@ is what time stamps say was lost on the way.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -253,13 +254,9 @@ class _Bytes:
 
     def __init__(self, path: Path) -> None:
         self.name = path.name
-        self._file = path.open("rb", buffering=0)
-        self.seekable, self.read, self.tell, self.close = (
-            self._file.seekable,
-            self._file.read,
-            self._file.tell,
-            self._file.close,
-        )
+        self._file = file = path.open("rb", buffering=0)
+        self.seekable, self.read, self.tell, self.close = file.seekable, file.read, file.tell, file.close
+        weakref.finalize(self, file.close)  # where nobody closed it
 
     def seek(self, offset: int, whence: int = 0) -> int:
         try:

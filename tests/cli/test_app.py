@@ -162,7 +162,7 @@ BAD_INPUT = {
     LIVE + "-i demo --route drums=1,2": "there is no stem 'drums'; choose from vocals, accompaniment, mix",
     LIVE + "-i demo --route vocals:1,2": "rtsep: route 'vocals:1,2'",
     LIVE + "-i demo --route vocals=": "write it as vocals=1,2",
-    LIVE + "-i demo --channels 1;2": "rtsep: channels '1;2': write the two",
+    LIVE + "-i demo --channels 1;2": "rtsep: channels '1;2': write two",
     LIVE + "-i demo --hop 400": "rtsep: hop 400 does not",
     LIVE + "-i demo --hop -1": "rtsep: hop -1 does not",
     LIVE + "-i demo -m streaming-2stems --mask-interval 5": "rtsep: mask interval 5 does not fit",

@@ -24,7 +24,7 @@ ODD = {
 @pytest.mark.parametrize("name", ODD, ids=range(len(ODD)))
 @pytest.mark.parametrize(("place", "encoding"), list(enumerate(("ascii", "latin-1", "utf-8"))))
 def test_names_on_terminals(name: str, place: int, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options.out, "file", io.TextIOWrapper(io.BytesIO(), encoding))
+    monkeypatch.setattr(options.out, "_file", io.TextIOWrapper(io.BytesIO(), encoding))
     assert shown(name) == ODD[name][place]
     options.say(shown(name))
     assert len(shown(name).splitlines()) == 1
@@ -34,5 +34,5 @@ def test_a_terminal_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     class Odd(io.StringIO):
         encoding = "nosuch"
 
-    monkeypatch.setattr(options.out, "file", Odd())
+    monkeypatch.setattr(options.out, "_file", Odd())
     assert shown("é") == "\\xe9"

@@ -143,7 +143,7 @@ def test_rows_come_and_go_under_threads(store: Store) -> None:
         except BaseException as error:
             failed.append(error)
 
-    threads = [threading.Thread(target=guarded, args=(work,)) for work in (edit, turn, turn)]
+    threads = [threading.Thread(target=guarded, args=(work,)) for work in (turn, turn, edit)]
     for thread in threads:
         thread.start()
     for thread in threads:
