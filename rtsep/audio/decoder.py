@@ -36,7 +36,6 @@ RATES = (1000, 768_000)  # Hz
 MOST_CHANNELS = 64
 LOST_S = 0.05  # by which time stamps must jump to tell that something is missing where nothing failed
 LONGEST_S = 30.0  # of what is missing at one spot; a longer jump is a wrong time stamp
-FIRST_TRIES = 8  # packets, one of which must hold sound
 SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63}  # of whole numbers to full scale
 PLAIN = (b"RIFF", b"RF64", b"FORM")  # how files of plain samples begin; FFmpeg would search megabytes of them for DTS
 PROBE_BYTES = "65536"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fuzz import FORMATS, fuzz
-from benchmarks.fuzz_files import mutated, originals
+from benchmarks.fuzz import fuzz
+from benchmarks.fuzz_files import FORMATS, mutated, originals
 
 
 def test_a_file_follows_from_its_number_and_the_seed(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtsep.audio.sources import Resampled, Signal
 from rtsep.core.presets import plan
 from rtsep.core.spec import ModelSpec
 from rtsep.demo import SONG
@@ -24,7 +23,17 @@ from rtsep.host.null_clock import NullClock
 from rtsep.separation.stream import StreamSeparator
 from tests.support.clocks import StumblingClock
 from tests.support.engines import RATES, FrameEngine, stateful_spec, windowed_spec
-from tests.support.hosts import PATIENCE_S, card_host, engine_thread, file_host, outputs, play, settings, until
+from tests.support.hosts import (
+    PATIENCE_S,
+    card_host,
+    engine_thread,
+    file_host,
+    in_memory,
+    outputs,
+    play,
+    settings,
+    until,
+)
 from tests.support.load import cpu_burner, gil_holder
 from tests.support.signals import Float32, error_db, impulse, late, noise
 
@@ -125,10 +134,7 @@ def test_freewheel_for_every_mask_is_deterministic(tmp_path: Path, model: ModelS
 def test_nan_and_inf_in_the_input_never_come_out(
     tmp_path: Path, streaming: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(  # a file's reader would leave them out
-        "tests.support.hosts.open_file",
-        lambda folder, sound, rate, channels: Resampled(Signal(sound, rate), rate, channels),
-    )
+    monkeypatch.setattr("tests.support.hosts.open_file", in_memory)  # a file's reader would leave them out
     sound = noise(96_000, seed=9)
     clean = sound.copy()
     sound[0, 20_000:20_050] = np.nan

@@ -14,7 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from rtsep.audio.readers import open_audio
-from rtsep.audio.sources import Resampled
+from rtsep.audio.sources import Resampled, Signal
 from rtsep.core.presets import plan
 from rtsep.core.spec import WindowSpec
 from rtsep.engine.base import Engine
@@ -72,6 +72,11 @@ def open_file(folder: Path, sound: Float32, sample_rate: int, channels: int = 2,
     path = folder / f"{name}.wav"
     soundfile.write(path, sound.T, sample_rate, subtype="FLOAT")
     return Resampled(open_audio(path), sample_rate, channels)
+
+
+def in_memory(folder: Path, sound: Float32, sample_rate: int, channels: int = 2, name: str = "input") -> Resampled:
+    """As `open_file`, without a file."""
+    return Resampled(Signal(sound, sample_rate, folder / name), sample_rate, channels)
 
 
 def file_host(
