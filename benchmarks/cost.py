@@ -128,18 +128,22 @@ def in_a_row(window: WindowSpec, seconds: float, runs: int) -> Figures:
     }
 
 
+THREADS = ("signal path", "rtsep-null")  # that live as long as the host
+
+
 def live(window: WindowSpec, seconds: float) -> Figures:
     """Share of one core of the host's pipeline thread and of its callback's."""
     clock = NullClock(window.sample_rate, 2 * len(STEMS))
     file = Resampled(open_audio(SONG), window.sample_rate, 2)
     settings = HostSettings(window, ROUTES, (DeckSettings(file=file, loop=True),))
     with Host(EngineThread(lambda: IdentityEngine(MODEL)), clock, settings):
-        clocks = {thread.name: _clock(thread) for thread in threading.enumerate()}
+        clocks = {thread.name: _clock(thread) for thread in threading.enumerate() if thread.name in THREADS}
         before, started = _read(clocks), time.monotonic()
         time.sleep(seconds)
         passed = time.monotonic() - started
         used = {name: 100.0 * (now - before[name]) / passed for name, now in _read(clocks).items()}
-    return {"percent": used["signal path"], "callback_percent": used["rtsep-null"]}
+    path, callback = THREADS
+    return {"percent": used[path], "callback_percent": used[callback]}
 
 
 def _clock(thread: threading.Thread) -> int:
