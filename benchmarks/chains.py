@@ -98,4 +98,6 @@ def endurance(figures: Figures) -> list[str]:
     ]
     lines += table(("", "s", "dropouts", "control's", "dry blocks", "host's cpu", "effects' cpu"), cells)
     lines += table(("", "found"), _memory(figures["process"]["memory"]))
-    return lines + _promises(figures, "under 0.1 % of blocks dry, dropouts as the control has them (within chance), no growth")
+    return lines + _promises(
+        figures, "under 0.1 % of blocks dry, dropouts as the control has them (within chance), no growth"
+    )
