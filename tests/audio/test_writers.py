@@ -266,7 +266,7 @@ class TestStemFiles:
         for codec in ("wav", "flac"):
             with StemFiles((), RATE, 2, codec) as files:
                 files.write(np.zeros((0, 2, 1000), np.float32))
-        nothing_in(tmp_path)
+            assert files.remarks == [] and not list(tmp_path.iterdir())
 
     def test_what_a_killed_run_left_goes(self, tmp_path: Path) -> None:
         """Whatever it wrote; of other stems nothing is touched."""
